@@ -1,0 +1,33 @@
+"""Evaluate an attribution network: checkpoint + labelled folder -> predictions.csv, metrics.json, rejected.csv.
+
+    python -m ganfp_jax.main --config=configs/evaluate.py --config.checkpoint=runs/attribution --config.data.root=DIR
+
+`views` is a set ("identity", "mirror", "seed", "d4") or a list of views; `rule` is "majority", "mean_logit" or
+"mean_probability". `metrics.json` holds the vote and, beside it, the same network's single view. `perturb` damages
+every image first ("jpeg75", "noise15", "blur0.7"). By default the D4-trained network of `configs/quickstart.py`,
+on its 1,800 test images, in about 30 s on two CPU cores. `:tiny` does the same with `configs/quickstart.py:tiny`.
+"""
+
+from ml_collections import ConfigDict
+
+from ganfp_jax.variants import choose
+
+
+def get_config(variant: str = "default") -> ConfigDict:
+    """The config of one of the variants default, tiny."""
+    return choose(variant, {"default": lambda: _of("runs/quickstart"), "tiny": lambda: _of("runs/quickstart-tiny")})
+
+
+def _of(quickstart: str) -> ConfigDict:
+    return ConfigDict(
+        {
+            "job": "evaluate",
+            "checkpoint": f"{quickstart}/visnet-d4",
+            "data": {"root": f"{quickstart}/images", "resize": "crop"},
+            "views": "d4",
+            "rule": "majority",
+            "perturb": "none",
+            "seed": 0,
+            "batch_size": 64,
+        }
+    )

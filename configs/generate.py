@@ -1,0 +1,47 @@
+"""Generate images: a trained generator (or the embedded photographs) -> one source of a labelled image folder.
+
+    python -m ganfp_jax.main --config=configs/generate.py --config.generator=runs/progan --config.count=1000 --config.seed=1
+    python -m ganfp_jax.main --config=configs/generate.py:real --config.count=1000      # crops of the photographs
+
+Image i of a seed is always the same image, and ProGAN's latents are those of NumPy's RandomState(seed). Files are
+named as published (`ProGAN_%08d.png`); `manifest.json` beside them says which weights, seed and count. Give several
+runs the same `--config.root` (and each its own --workdir) to build a labelled set. Memory does not grow with the
+count. About 1,000 images/s at 32x32 on two CPU cores. `:tiny` writes a few crops in seconds.
+"""
+
+from ml_collections import ConfigDict
+
+from ganfp_jax.variants import choose
+
+
+def get_config(variant: str = "default") -> ConfigDict:
+    """The config of one of the variants default, real, tiny."""
+    return choose(variant, {"default": _default, "real": _real, "tiny": _tiny})
+
+
+def _default() -> ConfigDict:
+    return ConfigDict(
+        {
+            "job": "generate",
+            "generator": "runs/progan",
+            "count": 1000,
+            "seed": 0,
+            "root": "",
+            "batch_size": 64,
+            "resolution": 32,
+            "photos": {"split": "test", "fold": 0, "reduction": 2.0, "min_luma_std": 10.0},
+        }
+    )
+
+
+def _real() -> ConfigDict:
+    config = _default()
+    config.generator = "photos"
+    return config
+
+
+def _tiny() -> ConfigDict:
+    config = _real()
+    config.count = 8
+    config.resolution = 16
+    return config

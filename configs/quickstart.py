@@ -1,0 +1,66 @@
+"""The whole study, small: photographs in, generators trained, images attributed with and without voting, a report out.
+
+    python -m ganfp_jax.main --config=configs/quickstart.py           # or: make quickstart
+    python -m ganfp_jax.main --config=configs/quickstart.py:course    # the course project's test: 15 and 150 images
+    python -m ganfp_jax.main --config=configs/quickstart.py:tiny      # the same path in seconds, results mean nothing
+
+Trains ProGAN and SNGAN on 32x32 crops of five embedded scenes, makes 1,500 training and 600 test images a source
+(the real test images are crops of other photographs, `photos.fold` says which), trains VisNet with mirroring and with
+all eight flips and quarter turns, and evaluates both with votes over two view sets on clean and on JPEG-75 images,
+beside two linear baselines. About six minutes on two CPU cores. Stopped and started again it goes on where it was.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import attribution, progan, sngan
+from ganfp_jax.variants import choose
+
+
+def get_config(variant: str = "default") -> ConfigDict:
+    """The config of one of the variants default, course, tiny."""
+    return choose(variant, {"default": _default, "course": _course, "tiny": _tiny})
+
+
+def _default() -> ConfigDict:
+    return _study("photos")
+
+
+def _study(variant: str) -> ConfigDict:
+    return ConfigDict(
+        {
+            "job": "quickstart",
+            "command": "python -m ganfp_jax.main --config=configs/quickstart.py",
+            "seed": 0,
+            "resolution": 32,
+            "photos": {"fold": 0, "reduction": 2.0, "min_luma_std": 10.0},
+            "generators": ("progan", "sngan"),
+            "progan": progan.get_config(variant),
+            "sngan": sngan.get_config(variant),
+            "gan_images": 3000,
+            "train_count": 1500,
+            "test_counts": (600,),
+            "attribution": attribution.get_config(variant),
+            "networks": ("mirror", "d4"),
+            "conditions": ("none", "jpeg75"),
+            "view_sets": ("mirror", "d4"),
+            "rule": "majority",
+            "baselines": ("logistic_pixels", "logistic_log_dct"),
+        }
+    )
+
+
+def _course() -> ConfigDict:
+    config = _study("photos")
+    config.command += ":course"
+    config.test_counts = (5, 50)
+    return config
+
+
+def _tiny() -> ConfigDict:
+    config = _study("tiny")
+    config.command += ":tiny"
+    config.resolution = 16
+    config.gan_images = 64
+    config.train_count = 48
+    config.test_counts = (24,)
+    return config

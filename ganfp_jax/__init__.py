@@ -1,0 +1,17 @@
+"""ganfp_jax tells which generator made an image: GAN fingerprints, attribution and voting in JAX."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ganfp_jax.attributor import Attributor
+
+__all__ = ["Attributor"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported at first use: `--help` and bad arguments must not wait for JAX.
+    if name == "Attributor":
+        from ganfp_jax.attributor import Attributor
+
+        return Attributor
+    raise AttributeError(f"module 'ganfp_jax' has no attribute {name!r}")

@@ -1,0 +1,26 @@
+"""Files that are either whole or absent."""
+
+import os
+import threading
+from pathlib import Path
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write `data` to `path`, replacing an older file in one step.
+
+    A reader, or a run that continues an interrupted one, sees the old file, the new file or none, never a part of one.
+    The temporary file lies in the same folder, which must exist, and is hidden, so that no reader of image folders
+    takes one that a killed process left behind for an image.
+
+    Raises:
+        OSError: the folder is missing or cannot be written to.
+    """
+    path = Path(path)
+    # Not tempfile: its files are readable by their owner only, whatever the umask says.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,120 @@
+"""Arrays in memory -> batches, as a function of the seed and the step, for one process or several."""
+
+import functools
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol, TypeVar, runtime_checkable
+
+import grain
+import numpy as np
+
+from ganfp_jax.errors import UserError
+
+Batch = dict[str, np.ndarray]
+
+T = TypeVar("T")
+
+
+@runtime_checkable
+class BatchByStep(Protocol):
+    """Random access to batches, as of `make_batches`."""
+
+    def __getitem__(self, step: int, /) -> Batch: ...
+
+
+def make_batches(
+    arrays: Mapping[str, np.ndarray],
+    *,
+    batch_size: int,
+    seed: int,
+    transform: Callable[[Batch, np.random.Generator], Batch] | None = None,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> grain.MapDataset:
+    """An endless data set of batches: `dataset[step]` depends on the arguments and the step only.
+
+    So a resumed run reads on at its step and needs no state. Every epoch shows each example once, in an order of its
+    own; epochs follow each other without a gap, so a batch may span two, and may be larger than the set. Process p
+    gets the p-th part of each batch: put together in the order of the processes, the parts are the batch that one
+    process would get, and they are disjoint (unless the batch spans epochs).
+
+    Args:
+        arrays: name -> array with the examples along the first axis, all of one length.
+        batch_size: examples a step over all processes.
+        seed: 0 to 2**32 - 1.
+        transform: applied to each process's part, with a generator that depends on `seed`, the step and the process.
+        process_index: `jax.process_index()`.
+        process_count: `jax.process_count()`.
+
+    Returns:
+        A data set whose elements are {name: array (batch_size // process_count, ...)}, made anew at each access.
+
+    Raises:
+        UserError: no examples, a batch size that is not a multiple of the processes, a seed out of range.
+        ValueError: arrays of different lengths, no such process.
+    """
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) != 1:
+        raise ValueError(f"arrays need one length, got {lengths}")
+    if not 0 <= process_index < process_count:
+        raise ValueError(f"there is no process {process_index} among {process_count}")
+    (size,) = set(lengths.values())
+    if size == 0:
+        raise UserError("there are no examples to make batches of")
+    if batch_size < 1 or batch_size % process_count:
+        raise UserError(f"batch size {batch_size} must be a positive multiple of the {process_count} process(es)")
+    if not 0 <= seed < 2**32:
+        raise UserError(f"seed {seed} must lie between 0 and 2**32 - 1")
+    part_size = batch_size // process_count
+
+    # Grain's own shuffle takes 0.03 ms an example for a set of 5,000 and 24 ms for a set of two, since it looks for a
+    # place in a range of 65,536; a permutation an epoch costs next to nothing.
+    @functools.lru_cache(maxsize=2)
+    def order(epoch: int) -> np.ndarray:
+        return np.random.RandomState([seed, epoch]).permutation(size)
+
+    def gather(part: int) -> Batch:
+        epochs, places = np.divmod(np.arange(part * part_size, (part + 1) * part_size), size)
+        rows = np.concatenate([order(int(epoch))[places[epochs == epoch]] for epoch in np.unique(epochs)])
+        return {name: np.take(array, rows, axis=0) for name, array in arrays.items()}
+
+    parts = grain.MapDataset.range(sys.maxsize).seed(seed).map(gather)
+    if transform is not None:
+        parts = parts.random_map(transform)
+    return parts[process_index::process_count]
+
+
+def read_ahead(
+    dataset: BatchByStep, first_step: int, last_step: int, put: Callable[[Batch], T], buffer_size: int = 2
+) -> Iterator[T]:
+    """Yield `put(dataset[step])` for the steps from `first_step` up to, not including, `last_step`.
+
+    A background thread reads and puts up to `buffer_size` batches ahead, so that the device need not wait for them.
+    What the data set or `put` raises is raised at its step. The thread ends with the iterator: when the steps are done,
+    on an exception, on `close()`, or when the iterator is dropped.
+
+    Args:
+        dataset: random access to batches, as of `make_batches`.
+        first_step: where a new or resumed run starts.
+        last_step: the first step that is not read.
+        put: what to do with a batch, such as placing it on the devices with a sharding. It is called in the background
+            thread, where context managers of the calling thread, such as `jax.set_mesh`, do not hold.
+        buffer_size: batches held ready beside the one in use.
+    """
+
+    def read(step: int) -> T:
+        return put(dataset[step])
+
+    pool = ThreadPoolExecutor(1, thread_name_prefix="read_ahead")
+    pending: deque[Future[T]] = deque()
+    try:
+        for step in range(first_step, last_step):
+            pending.append(pool.submit(read, step))
+            if len(pending) > buffer_size:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,158 @@
+"""One image file -> one uint8 RGB array, or the reason why not. Pillow is the only decoder."""
+
+import functools
+import io
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, UnidentifiedImageError
+
+from ganfp_jax.data import atomic
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+"""Endings, in lower case, by which an image is known in a folder. `decode_image` itself goes by the content."""
+
+# Formats are named, since Pillow would otherwise hand a file to any of its forty plugins: EPS starts Ghostscript, and
+# formats without a signature, such as TGA, take arbitrary bytes for pixels.
+_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+
+_CONVERTED_BY_PILLOW = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"})
+_PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
+_SIXTEEN_BIT = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
+_WITHOUT_WHITE = {"I": "32-bit integer", "F": "floating-point"}
+
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.transpose(1, 0, 2),
+    6: lambda image: np.rot90(image, -1),
+    7: lambda image: image[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda image: np.rot90(image),
+}
+
+
+class Refused(Exception):  # noqa: N818 - a verdict about a file, not a fault of the program
+    """An image file that is not used. `str(refused)` is the reason: one line, without the path."""
+
+
+def decode_image(path: str | os.PathLike[str], *, max_pixels: int = 64_000_000) -> UInt8[np.ndarray, "h w 3"]:
+    """Decode an image file to RGB, 0 to 255. May be called from several threads.
+
+    The first frame of an animation or of a multi-page file is taken, an EXIF orientation is applied, colour profiles
+    are ignored. The format is recognised by content: AVIF (where Pillow has it), BMP, GIF, JPEG, JPEG 2000, PNG, PPM,
+    TIFF or WebP.
+
+    | Pillow mode    | meaning                      | becomes                                                     |
+    |----------------|------------------------------|-------------------------------------------------------------|
+    | 1              | black and white              | 0 or 255 in every channel                                   |
+    | L              | grey                         | the grey value in every channel                             |
+    | LA             | grey, alpha                  | as L; alpha is dropped                                      |
+    | La             | grey times alpha, alpha      | divided by alpha, then as LA                                |
+    | P              | palette                      | the palette's colours; transparency is dropped              |
+    | PA             | palette, alpha               | as P; alpha is dropped                                      |
+    | RGB            | colour                       | unchanged                                                   |
+    | RGBA           | colour, alpha                | colours as stored, alpha is dropped: no compositing         |
+    | RGBa           | colour times alpha, alpha    | divided by alpha, then as RGBA                              |
+    | RGBX           | colour, padding              | padding is dropped                                          |
+    | CMYK           | ink                          | (255 - ink)(255 - black) / 255, no profile                  |
+    | YCbCr          | JPEG's colour space          | JPEG's (Rec. 601, full range) conversion                    |
+    | LAB            | CIE L*a*b*                   | sRGB by LittleCMS, perceptual                               |
+    | HSV            | hue, saturation, value       | Pillow's conversion                                         |
+    | I;16, with L B N | 16-bit grey                | the high byte in every channel, as Pillow does with colour  |
+    | I, F           | 32-bit integer, float        | refused: nothing says which value is white                  |
+
+    That alpha is dropped with the colours as stored is what the published test code does.
+
+    Args:
+        path: a regular file.
+        max_pixels: width times height above which a file is refused, before it is decompressed. (Pillow's own limit
+            against decompression bombs, about 179 million pixels, holds as well.)
+
+    Raises:
+        Refused: the file is missing, empty, unreadable, a folder, not an image, truncated, damaged, too large or of a
+            mode without a conversion. Nothing else is raised for a bad file.
+    """
+    try:
+        return _decode(Path(path), max_pixels)
+    except Refused:
+        raise
+    except Exception as error:  # decoders raise whatever a damaged file makes them raise
+        raise Refused(_reason(error)) from error
+
+
+def encode_png(path: str | os.PathLike[str], image: UInt8[np.ndarray, "h w 3"]) -> None:
+    """Write an RGB image losslessly as PNG; `path` is whole or absent at any time. Its folder must exist."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG")
+    atomic.write_bytes(path, buffer.getvalue())
+
+
+def _decode(path: Path, max_pixels: int) -> np.ndarray:
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise Refused("is a folder")
+    if not stat.S_ISREG(status.st_mode):  # a pipe or a device could be read for ever
+        raise Refused("not a regular file")
+    if status.st_size == 0:
+        raise Refused("empty file")
+    with path.open("rb") as file, Image.open(file, formats=_formats()) as image:
+        width, height = image.size
+        if width * height > max_pixels:
+            raise Refused(f"too large: {width}x{height} is over the limit of {max_pixels:,} pixels")
+        image.load()
+        upright = _UPRIGHT.get(_orientation(image), np.asarray)
+        return np.ascontiguousarray(upright(_to_rgb(image)))
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    mode = image.mode
+    if mode in _CONVERTED_BY_PILLOW:
+        image.info.pop("transparency", None)  # it is dropped; Pillow would look for a colour to keep it in
+        return np.asarray(image.convert("RGB"))
+    if mode in _PREMULTIPLIED:
+        return np.asarray(image.convert(_PREMULTIPLIED[mode]).convert("RGB"))
+    if mode in _SIXTEEN_BIT:
+        high_byte = (np.asarray(image) >> 8).astype(np.uint8)
+        return np.repeat(high_byte[..., None], 3, axis=-1)
+    if mode in _WITHOUT_WHITE:
+        raise Refused(f"{_WITHOUT_WHITE[mode]} pixels (mode {mode}) have no defined white")
+    raise Refused(f"pixels of mode {mode} have no conversion to RGB")
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # damaged metadata does not make the pixels worse
+        return 1
+
+
+@functools.cache
+def _formats() -> list[str]:
+    Image.init()
+    return [name for name in _FORMATS if name in Image.OPEN]
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case FileNotFoundError():
+            return "no such file"
+        case PermissionError():
+            return "cannot be read: permission denied"
+        case UnidentifiedImageError():
+            return "not an image"
+        case Image.DecompressionBombError() | Image.DecompressionBombWarning():
+            return "too large: more pixels than Pillow opens"
+        case MemoryError():
+            return "too large for the memory"
+        case OSError(strerror=str(problem)):
+            return f"cannot be read: {problem.lower()}"
+    message = " ".join(str(error).split())[:200]
+    if "truncated" in message.lower():
+        return "truncated file"
+    return f"broken image: {message or type(error).__name__}"

@@ -1,0 +1,135 @@
+"""Images of any size -> images of the network's size, exactly defined."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int, UInt8
+from PIL import Image
+
+from ganfp_jax.data.decode import Refused, decode_image
+from ganfp_jax.errors import UserError
+
+RESIZES = {
+    "crop": "the centre, pixel for pixel",
+    "area": "the centre square, averaged over areas",
+    "refuse": "only images that have the size already",
+}
+"""What may be done to an image of another size, by name."""
+
+
+def fit(
+    image: UInt8[np.ndarray, "h w 3"], resolution: int, resize: str = "crop"
+) -> tuple[UInt8[np.ndarray, "r r 3"], str]:
+    """Bring an image to `resolution` x `resolution`.
+
+    `crop` keeps the centre, pixel for pixel, so a generator's traces stay as they are. `area` takes the largest centre
+    square and resizes it with Pillow's box filter (the mean over the area that a pixel covers; enlarged images become
+    blocky), which removes most traces. `refuse` changes nothing. Offsets of centre crops are rounded down.
+
+    Returns:
+        The image, 0 to 255, and what was done to it in words, such as "cropped from 300x200" (width x height); the
+        empty string for an image that had the size.
+
+    Raises:
+        Refused: the image is smaller than a crop, or has another size under `refuse`.
+        UserError: unknown `resize`.
+    """
+    check_resize(resize)
+    height, width = image.shape[:2]
+    if height == width == resolution:
+        return image, ""
+    if resize == "refuse":
+        raise Refused(f"is {width}x{height}, not {resolution}x{resolution}")
+    if resize == "crop":
+        if min(height, width) < resolution:
+            raise Refused(f"is {width}x{height}, smaller than {resolution}x{resolution}")
+        return _centre(image, resolution), f"cropped from {width}x{height}"
+    side = min(height, width)
+    done = ["cropped"] * (height != width) + ["reduced"] * (side > resolution) + ["enlarged"] * (side < resolution)
+    square = Image.fromarray(_centre(image, side))
+    fitted = np.array(square.resize((resolution, resolution), Image.Resampling.BOX))
+    return fitted, f"{' and '.join(done)} from {width}x{height}"
+
+
+def check_resize(resize: str) -> None:
+    """Raise `UserError` unless `resize` is one of `RESIZES`."""
+    if resize not in RESIZES:
+        raise UserError(f"unknown resize {resize!r}: choose one of {', '.join(RESIZES)}")
+
+
+def box_downscale(
+    images: UInt8[np.ndarray, "*batch h w 3"], factor: int
+) -> UInt8[np.ndarray, "*batch h//{factor} w//{factor} 3"]:
+    """Average blocks of `factor` x `factor` pixels, 0 to 255, and round half to even.
+
+    One call with 2**l is level l of the published image pyramid, whose levels are 2 x 2 means of the un-quantised
+    level above, each quantised only when it is written: means of means of equal blocks are the means of the large
+    block, and integer sums make them exact.
+
+    Raises:
+        ValueError: `factor` does not divide the height and the width.
+    """
+    *batch, height, width, channels = images.shape
+    if factor < 1 or height % factor or width % factor:
+        raise ValueError(f"a factor of {factor} does not divide images of {width}x{height}")
+    rows = images.reshape(*batch, height // factor, factor, width, channels).sum(axis=-3, dtype=np.uint32)
+    blocks = rows.reshape(*batch, height // factor, width // factor, factor, channels).sum(axis=-2, dtype=np.uint32)
+    return np.rint(blocks / factor**2).astype(np.uint8)
+
+
+class Fitted(NamedTuple):
+    """What `decode_and_fit` made of a list of files."""
+
+    images: UInt8[np.ndarray, "m r r 3"]
+    """The images that were read, 0 to 255, in the order of the files."""
+    kept: Int[np.ndarray, " m"]
+    """Position in the list of files of each image."""
+    refused: dict[int, str]
+    """Position -> reason, for the others."""
+    notes: dict[int, str]
+    """Position -> what `fit` did, for images that did not have the size."""
+
+
+def decode_and_fit(paths: Sequence[Path], resolution: int, resize: str = "crop") -> Fitted:
+    """Decode files and bring them to `resolution` x `resolution`, in threads (Pillow releases the interpreter's lock).
+
+    Raises:
+        UserError: unknown `resize`. Bad files raise nothing: they are in the result with their reasons.
+    """
+    check_resize(resize)
+    images = np.empty((len(paths), resolution, resolution, 3), np.uint8)
+    refused: dict[int, str] = {}
+    notes: dict[int, str] = {}
+
+    def read(position: int) -> None:
+        try:
+            images[position], note = fit(decode_image(paths[position]), resolution, resize)
+        except Refused as reason:
+            refused[position] = str(reason)
+        else:
+            if note:
+                notes[position] = note
+
+    def read_some(first: int) -> None:
+        for position in range(first, min(first + chunk, len(paths))):
+            read(position)
+
+    chunk = 64  # files for each task: a task costs as much as a small image
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="decode") as pool:
+        list(pool.map(read_some, range(0, len(paths), chunk)))  # list() raises what a task raised
+    kept = np.array([position for position in range(len(paths)) if position not in refused], np.int64)
+    return Fitted(
+        images=images[kept] if refused else images,
+        kept=kept,
+        refused=dict(sorted(refused.items())),
+        notes=dict(sorted(notes.items())),
+    )
+
+
+def _centre(image: np.ndarray, side: int) -> np.ndarray:
+    top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
+    return image[top : top + side, left : left + side]

@@ -1,0 +1,269 @@
+"""Where real images come from: crops of photographs that installed packages carry, or a folder."""
+
+import inspect
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import chain, islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from ganfp_jax.data.decode import IMAGE_SUFFIXES, Refused, decode_image
+from ganfp_jax.data.preprocess import check_resize, decode_and_fit
+from ganfp_jax.errors import UserError
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images of one size and where each comes from."""
+
+    images: UInt8[np.ndarray, "n h w 3"]
+    """0 to 255."""
+    names: tuple[str, ...]
+    """One unique name an image, without a suffix, usable as a file name."""
+    origins: tuple[str, ...]
+    """The photograph, or the file relative to the root, that each image was taken from."""
+    rejected: tuple[tuple[str, str], ...] = ()
+    """(file relative to the root, reason) for every file that was refused."""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+class Photo(NamedTuple):
+    """A photograph inside an installed package."""
+
+    package: str
+    path: str
+    scene: str
+    """Photographs of one scene never lie on both sides of a split."""
+
+
+PHOTOS = {
+    "astronaut": Photo("skimage", "data/astronaut.png", "astronaut"),
+    "chelsea": Photo("skimage", "data/chelsea.png", "chelsea"),
+    "china": Photo("sklearn", "datasets/images/china.jpg", "china"),
+    "coffee": Photo("skimage", "data/coffee.png", "coffee"),
+    "flower": Photo("sklearn", "datasets/images/flower.jpg", "flower"),
+    "grace_hopper": Photo("matplotlib", "mpl-data/sample_data/grace_hopper.jpg", "grace_hopper"),
+    "motorcycle_left": Photo("skimage", "data/motorcycle_left.png", "motorcycle"),
+    "motorcycle_right": Photo("skimage", "data/motorcycle_right.png", "motorcycle"),
+    "rocket": Photo("skimage", "data/rocket.jpg", "rocket"),
+}
+"""The colour photographs, by name. The two motorcycles are a stereo pair, hence one scene."""
+
+FOLDS = (
+    ("chelsea", "flower", "grace_hopper"),
+    ("astronaut", "china", "rocket"),
+    ("coffee", "motorcycle"),
+)
+"""The scenes that each fold tests on; it trains on the others. Every scene is tested on once."""
+
+MIN_REDUCTION = 1.7
+"""Below this reduction the 8 x 8 grid of a JPEG file can still be measured in the crops."""
+
+_MAX_DRAWS = 1000  # flat crops in a row before a photograph is given up
+
+_DISTRIBUTIONS = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
+
+
+def photos(
+    *,
+    split: str,
+    count: int,
+    fold: int = 0,
+    resolution: int = 32,
+    reduction: float = 2.0,
+    min_luma_std: float = 10.0,
+    seed: int = 0,
+) -> ImageSet:
+    """Random square crops of the photographs in `PHOTOS`, needing no download.
+
+    Each photograph is reduced once, by Pillow's Lanczos filter, so that the traces of its own making (JPEG grid,
+    demosaicing) are gone and every crop has the same scale. Crops lie at random whole-pixel offsets, with replacement;
+    flat ones (sky, backdrop), which show nothing but noise, are drawn again. Scenes take turns, so any prefix is
+    balanced, and the crops of a photograph are a stream of their own: a shorter set is the beginning of a longer one.
+
+    Args:
+        split: "train" or "test" scenes of the fold, or "all".
+        count: number of crops in all.
+        fold: 0, 1 or 2, see `FOLDS`.
+        resolution: side of a crop in pixels.
+        reduction: factor by which width and height shrink (rounded down to whole pixels), at least `MIN_REDUCTION`.
+        min_luma_std: least standard deviation of a crop's luma (Rec. 601, 0 to 255).
+        seed: 0 to 2**32 - 1.
+
+    Returns:
+        `count` crops named like "astronaut_00012" (the thirteenth crop of that photograph).
+
+    Raises:
+        UserError: unknown split or fold, a value out of range, a package that is not installed, a photograph that is
+            too small or too flat.
+    """
+    if split not in ("train", "test", "all"):
+        raise UserError(f"unknown split {split!r} of the photographs: choose train, test or all")
+    if fold not in range(len(FOLDS)):
+        raise UserError(f"unknown fold {fold!r} of the photographs: choose 0 to {len(FOLDS) - 1}")
+    if count < 1 or resolution < 1 or not 0 <= seed < 2**32:
+        raise UserError(f"count {count}, resolution {resolution}, seed {seed}: need at least 1, 1 and 0 to 2**32-1")
+    if reduction < MIN_REDUCTION:
+        raise UserError(
+            f"reduction {reduction} keeps the 8x8 grid of JPEG photographs: use {MIN_REDUCTION} or more (default 2)"
+        )
+    scenes: dict[str, list[Iterator[tuple[str, np.ndarray]]]] = {}
+    for name, photo in PHOTOS.items():
+        if split == "all" or (photo.scene in FOLDS[fold]) == (split == "test"):
+            crops = _crops(name, _reduced(name, reduction, resolution), resolution, min_luma_std, seed)
+            scenes.setdefault(photo.scene, []).append(crops)
+    drawn = list(islice(_in_turn(*(_in_turn(*members) for members in scenes.values())), count))
+    names = tuple(name for name, _ in drawn)
+    return ImageSet(
+        images=np.stack([image for _, image in drawn]),
+        names=names,
+        origins=tuple(name.rpartition("_")[0] for name in names),
+    )
+
+
+def folder(
+    *, root: str | os.PathLike[str], resolution: int, resize: str = "crop", count: int | None = None
+) -> ImageSet:
+    """The images of a folder and the folders below it, sorted by path; hidden ones are left out.
+
+    Files are found by suffix (`IMAGE_SUFFIXES`, in any case) and brought to size by `preprocess.fit`.
+
+    Args:
+        root: the folder.
+        resolution: side of the images in pixels.
+        resize: one of `preprocess.RESIZES`.
+        count: stop after this many images; None takes all. The set is smaller where the folder has fewer.
+
+    Returns:
+        The images, named like "000012_stem" after their place in the listing; files that were refused, up to where the
+        reading stopped, are in `rejected`.
+
+    Raises:
+        UserError: `root` is not a folder, has no image file or none that can be used; unknown `resize`; bad `count`.
+    """
+    check_resize(resize)
+    root = Path(root)
+    if not root.is_dir():
+        raise UserError(f"{root} is not a folder: set root to a folder of images")
+    if count is not None and count < 1:
+        raise UserError(f"count {count} of images in {root}: need at least 1, or none to take all")
+    paths = _image_files(root)
+    if not paths:
+        raise UserError(f"{root} has no image file: looked for {' '.join(sorted(IMAGE_SUFFIXES))}")
+    wanted = len(paths) if count is None else min(count, len(paths))
+    parts: list[np.ndarray] = []
+    kept: list[int] = []
+    refused: dict[int, str] = {}
+    first = 0
+    while len(kept) < wanted and first < len(paths):  # again for as many as were refused
+        some = paths[first : first + wanted - len(kept)]
+        fitted = decode_and_fit(some, resolution, resize)
+        parts.append(fitted.images)
+        kept += [first + int(position) for position in fitted.kept]
+        refused |= {first + position: reason for position, reason in fitted.refused.items()}
+        first += len(some)
+    origins = [path.relative_to(root).as_posix() for path in paths]
+    if not kept:
+        position, reason = next(iter(refused.items()))
+        raise UserError(f"{root} has no usable image, {len(refused)} refused: {origins[position]} {reason}")
+    return ImageSet(
+        images=parts[0] if len(parts) == 1 else np.concatenate(parts),
+        names=tuple(f"{position:06d}_{paths[position].stem}" for position in kept),
+        origins=tuple(origins[position] for position in kept),
+        rejected=tuple((origins[position], reason) for position, reason in refused.items()),
+    )
+
+
+SOURCES: dict[str, Callable[..., ImageSet]] = {"photos": photos, "folder": folder}
+"""The sources of real images, by name."""
+
+
+def load(source: str, **kwargs: object) -> ImageSet:
+    """Load the images of `SOURCES[source]`; `kwargs` are that function's.
+
+    Raises:
+        UserError: unknown source, a missing or unknown argument, or whatever the source has to say.
+    """
+    if source not in SOURCES:
+        raise UserError(f"unknown image source {source!r}: choose one of {', '.join(SOURCES)}")
+    signature = inspect.signature(SOURCES[source])
+    try:
+        signature.bind(**kwargs)
+    except TypeError as error:
+        raise UserError(f"image source {source}: {error}; it takes {', '.join(signature.parameters)}") from None
+    return SOURCES[source](**kwargs)
+
+
+def _photo_path(name: str) -> Path:
+    photo = PHOTOS[name]
+    # Found without importing the package, which would take seconds.
+    spec = find_spec(photo.package)
+    if spec is None or not spec.submodule_search_locations:
+        package = _DISTRIBUTIONS.get(photo.package, photo.package)
+        raise UserError(f"photograph {name} comes with {package}, which is not installed: pip install {package}")
+    return Path(spec.submodule_search_locations[0], photo.path)
+
+
+def _reduced(name: str, reduction: float, resolution: int) -> np.ndarray:
+    path = _photo_path(name)
+    try:
+        image = Image.fromarray(decode_image(path))
+    except Refused as reason:
+        raise UserError(f"photograph {path}: {reason}; install {PHOTOS[name].package} again") from None
+    width, height = int(image.width / reduction), int(image.height / reduction)
+    if min(width, height) < resolution:
+        raise UserError(
+            f"photograph {name} is {width}x{height} after reduction by {reduction}, too small for crops of "
+            f"{resolution}x{resolution}: lower the resolution or the reduction (to {MIN_REDUCTION} at least)"
+        )
+    return np.array(image.resize((width, height), Image.Resampling.LANCZOS))
+
+
+def _crops(
+    name: str, image: np.ndarray, resolution: int, min_luma_std: float, seed: int
+) -> Iterator[tuple[str, np.ndarray]]:
+    # NumPy promises that RandomState's streams never change, so these crops do not either. The name's checksum, not
+    # its place in a list, tells the streams apart: another photograph in the table changes none.
+    rng = np.random.RandomState([seed, zlib.crc32(name.encode())])
+    luma = image @ np.array([0.299, 0.587, 0.114])
+    number = 0
+    while True:
+        for _ in range(_MAX_DRAWS):
+            top = rng.randint(image.shape[0] - resolution + 1)
+            left = rng.randint(image.shape[1] - resolution + 1)
+            window = slice(top, top + resolution), slice(left, left + resolution)
+            if luma[window].std() >= min_luma_std:
+                break
+        else:
+            raise UserError(
+                f"photograph {name} has too few crops of {resolution}x{resolution} whose luma varies by "
+                f"{min_luma_std} or more: lower min_luma_std"
+            )
+        yield f"{name}_{number:05d}", image[window]
+        number += 1
+
+
+def _in_turn(*streams: Iterator[tuple[str, np.ndarray]]) -> Iterator[tuple[str, np.ndarray]]:
+    # One of each endless stream, again and again.
+    return chain.from_iterable(zip(*streams, strict=True))
+
+
+def _image_files(root: Path) -> list[Path]:
+    files = []
+    for place, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        files += [
+            Path(place, name)
+            for name in names
+            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
+        ]
+    return sorted(files, key=lambda path: path.relative_to(root).parts)

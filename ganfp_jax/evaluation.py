@@ -1,0 +1,176 @@
+"""A checkpoint and a labelled folder -> predictions, metrics, and what was refused."""
+
+import csv
+import dataclasses
+import io
+import json
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ganfp_jax.attributor import Attributor
+from ganfp_jax.data import labelled, perturb
+from ganfp_jax.errors import UserError
+from ganfp_jax.metrics import evaluation_metrics
+from ganfp_jax.report.table import evaluation_summary, per_image_table
+from ganfp_jax.run_folder import write_json, write_text
+from ganfp_jax.training.logs import progress
+from ganfp_jax.views import resolve_views
+from ganfp_jax.voting import Vote, join_votes
+
+# Images decoded and held at a time, so that memory does not grow with the folder.
+CHUNK = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What an attribution network said of the images of a labelled folder.
+
+    `names` are "source/file", `targets` class indices; `notes` says of each image that was not at the network's
+    size what was done; `rejected` lists (name, reason).
+    """
+
+    names: Sequence[str]
+    targets: np.ndarray
+    vote: Vote
+    metrics: dict[str, Any]
+    notes: dict[str, str]
+    rejected: Sequence[tuple[str, str]]
+
+
+def evaluate(
+    attributor: Attributor,
+    folder: labelled.LabelledFolder,
+    *,
+    views: str | Sequence[str],
+    rule: str,
+    perturbation: str = "none",
+    seed: int = 0,
+    resize: str = "crop",
+    batch_size: int = 64,
+    indices: np.ndarray | None = None,
+) -> Evaluation:
+    """Attributes the images of `folder` (or those at `indices`) by a vote over views.
+
+    Args:
+        perturbation: done to every decoded image first, such as "jpeg75".
+        seed: of perturbations that draw noise.
+
+    Raises:
+        UserError: unknown view, rule or perturbation; no image could be read.
+    """
+    indices = np.arange(len(folder.names)) if indices is None else indices
+    names, targets, votes, notes, rejected = [], [], [], {}, []
+    seconds = 0.0
+    with progress(len(indices), "evaluate", "image") as bar:
+        for chunk in np.array_split(indices, max(1, -(-len(indices) // CHUNK))):
+            decoded = labelled.decode_all(folder, attributor.resolution, resize=resize, indices=chunk)
+            notes |= decoded.notes
+            rejected += decoded.rejected
+            if len(decoded.kept):
+                images = perturb.perturb(decoded.images, perturbation, seed=seed)
+                if not votes:  # compile before the clock runs
+                    attributor.vote(images[:1], views, rule, batch_size)
+                clock = time.perf_counter()
+                votes.append(attributor.vote(images, views, rule, batch_size))
+                seconds += time.perf_counter() - clock
+                names += [folder.names[i] for i in decoded.kept]
+                targets += [int(folder.labels[i]) for i in decoded.kept]
+            bar.update(len(chunk))
+    if not votes:
+        raise UserError(f"no image of {folder.root} could be read: {rejected[0][0]}: {rejected[0][1]}")
+    vote = join_votes(votes)
+    metrics = evaluation_metrics(
+        vote, np.array(targets), folder.classes, resolve_views(views), rule, len(names) / seconds
+    )
+    return Evaluation(names, np.array(targets), vote, metrics, notes, rejected)
+
+
+def predictions_csv(evaluation: Evaluation, classes: Sequence[str]) -> str:
+    """The text of predictions.csv: one row an image, the probability of each class in its own column."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["image", "target", "predicted", "confidence", "votes", *classes])
+    vote = evaluation.vote
+    for i, (name, target) in enumerate(zip(evaluation.names, evaluation.targets, strict=True)):
+        predicted = int(vote.predicted[i])
+        votes = {classes[k]: int(n) for k, n in enumerate(vote.votes[i]) if n}
+        probabilities = [f"{p:.6f}" for p in vote.probabilities[i]]
+        writer.writerow(
+            [
+                name,
+                classes[target],
+                classes[predicted],
+                probabilities[predicted],
+                json.dumps(votes),
+                *probabilities,
+            ]
+        )
+    return text.getvalue()
+
+
+def write_outputs(folder: Path, evaluation: Evaluation) -> None:
+    """Writes predictions.csv, rejected.csv and, last, metrics.json: where that exists, the evaluation is complete."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "predictions.csv", predictions_csv(evaluation, evaluation.metrics["classes"]))
+    write_rejected(folder / "rejected.csv", evaluation.rejected)
+    write_json(folder / "metrics.json", evaluation.metrics)
+
+
+def write_rejected(path: Path, rejected: Iterable[tuple[str, str]]) -> None:
+    """Writes the files that could not be used, and why."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("image", "reason"), *rejected])
+    write_text(path, text.getvalue())
+
+
+def run(config: dict[str, Any], workdir: Path) -> None:
+    """The job `evaluate`."""
+    if not config["checkpoint"]:
+        raise UserError("config.checkpoint is empty; give a trained network: --config.checkpoint=RUN_FOLDER")
+    attributor = Attributor.load(config["checkpoint"])
+    folder = labelled.open_labelled(Path(config["data"]["root"]), split="test", classes=attributor.classes)
+    evaluation = evaluate(
+        attributor,
+        folder,
+        views=config["views"],
+        rule=config["rule"],
+        perturbation=config["perturb"],
+        seed=config["seed"],
+        resize=config["data"]["resize"],
+        batch_size=config["batch_size"],
+    )
+    write_outputs(workdir, evaluation)
+    if len(evaluation.names) <= 30:
+        print(per_image_table(image_rows(evaluation)))
+    print(evaluation_summary(evaluation.metrics))
+    for name, note in list(evaluation.notes.items())[:5]:
+        print(f"{name}: {note}")
+    if len(evaluation.notes) > 5:
+        print(f"... and {len(evaluation.notes) - 5} more images were not at the network's size")
+    if evaluation.rejected:
+        print(f"{len(evaluation.rejected)} files could not be used: {workdir / 'rejected.csv'}")
+    print(f"predictions: {workdir / 'predictions.csv'}  metrics: {workdir / 'metrics.json'}")
+
+
+def image_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """One dict an image for the per-image table: image, target, predicted, votes."""
+    classes = evaluation.metrics["classes"]
+    return [
+        {
+            "image": name,
+            "target": classes[target],
+            "predicted": classes[predicted],
+            "votes": {classes[k]: int(n) for k, n in enumerate(counts) if n},
+        }
+        for name, target, predicted, counts in zip(
+            evaluation.names,
+            evaluation.targets,
+            evaluation.vote.predicted,
+            evaluation.vote.votes,
+            strict=True,
+        )
+    ]

@@ -1,0 +1,140 @@
+"""A trained generator (or the real photographs) -> one labelled image folder with a manifest."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, PyTree, UInt8
+
+from ganfp_jax import models
+from ganfp_jax.data import labelled, sources
+from ganfp_jax.data.decode import encode_png
+from ganfp_jax.errors import UserError
+from ganfp_jax.latents import draw_latents
+from ganfp_jax.run_folder import read_config
+from ganfp_jax.training import checkpoint
+from ganfp_jax.training.gan_step import make_sampler
+from ganfp_jax.training.logs import progress
+
+# The published file names; a source that is not listed here gives its files its own name.
+FILE_PREFIXES = {"CramerGAN": "CRAMER", "MMDGAN": "MMD"}
+
+
+def digest(tree: PyTree) -> str:
+    """SHA-256 over every array of a parameter tree, in key order: which weights made an image."""
+    total = hashlib.sha256()
+    for path, leaf in sorted(jax.tree.leaves_with_path(tree), key=lambda item: jax.tree_util.keystr(item[0])):
+        total.update(jax.tree_util.keystr(path).encode())
+        total.update(np.ascontiguousarray(leaf).tobytes())
+    return total.hexdigest()
+
+
+class Sampler:
+    """A trained generator, ready to draw images by seed.
+
+    Attributes:
+        source_name: the name of its class in labelled folders.
+        origin: what the manifest records about it.
+    """
+
+    def __init__(self, run_folder: Path) -> None:
+        """Loads the newest checkpoint of a generator's run folder.
+
+        Raises:
+            UserError: it is no run folder of a generator, or has no readable checkpoint.
+        """
+        config = read_config(run_folder)
+        if config.get("program") != "gan":
+            raise UserError(
+                f"{run_folder} holds no generator (its job is {config.get('job')!r}); give the run folder of a GAN"
+            )
+        step, state, metadata = checkpoint.load(run_folder)
+        generator = models.create(**config["generator"], resolution=config["resolution"])
+        # Where a running average was kept, it is the better generator, and the published one.
+        self._params = state["ema_params"] or state["generator"]["params"]
+        self._stats = state["generator"]["stats"]
+        self._sample: Callable[[PyTree, Mapping[str, PyTree], Array], Array] = jax.jit(make_sampler(generator, {}))
+        self._latents = config["latents"]
+        self.source_name: str = metadata["source_name"]
+        self.resolution: int = config["resolution"]
+        self.origin = {
+            "generator": str(run_folder),
+            "step": step,
+            "digest": digest([self._params, self._stats]),
+        }
+
+    def stream(self, seed: int, count: int, batch_size: int) -> Iterator[UInt8[np.ndarray, "n h w 3"]]:
+        """Batches of images, `count` in all; image i depends on the seed and on i alone."""
+        rng = np.random.RandomState(seed)
+        for start in range(0, count, batch_size):
+            z = draw_latents(rng, batch_size, **self._latents)  # a full batch always: one compilation
+            yield np.asarray(self._sample(self._params, self._stats, z))[: count - start]
+
+
+def write_generated(sampler: Sampler, root: Path, *, count: int, seed: int, batch_size: int) -> None:
+    """Writes `count` images of a generator as `<root>/<source>/<prefix>_%08d.png`; memory does not grow with the count."""
+    folder = root / sampler.source_name
+    folder.mkdir(parents=True, exist_ok=True)
+    prefix = FILE_PREFIXES.get(sampler.source_name, sampler.source_name)
+    with progress(count, sampler.source_name, "image") as bar:
+        for images in sampler.stream(seed, count, batch_size):
+            for image in images:
+                encode_png(folder / f"{prefix}_{bar.n:08d}.png", image)
+                bar.update()
+    origin = sampler.origin | {
+        "seed": seed,
+        "count": count,
+        "encoding": "plain",
+        "resolution": sampler.resolution,
+    }
+    _register(root, sampler.source_name, origin)
+
+
+def write_photographs(root: Path, *, source_name: str, count: int, resolution: int, photos: Mapping[str, Any]) -> None:
+    """Writes `count` crops of the embedded photographs as `<root>/<source_name>/<photograph>_%05d.png`."""
+    real = sources.photos(count=count, resolution=resolution, **photos)
+    folder = root / source_name
+    folder.mkdir(parents=True, exist_ok=True)
+    with progress(count, source_name, "image") as bar:
+        for name, image in zip(real.names, real.images, strict=True):
+            encode_png(folder / f"{name}.png", image)
+            bar.update()
+    origin = {
+        "source": "photos",
+        "photographs": sorted(set(real.origins)),
+        "count": count,
+        "resolution": resolution,
+        **photos,
+    }
+    _register(root, source_name, origin | {"encoding": "plain"})
+
+
+def _register(root: Path, source_name: str, origin: dict[str, Any]) -> None:
+    """Adds a source to the folder's manifest; sources already there keep their place in the class order."""
+    manifest = labelled.read_manifest(root) or {"classes": [], "sources": {}}
+    classes = [*manifest["classes"], *([] if source_name in manifest["classes"] else [source_name])]
+    labelled.write_manifest(root, classes, manifest["sources"] | {source_name: origin})
+
+
+def run(config: dict[str, Any], workdir: Path) -> None:
+    """The job `generate`."""
+    root = Path(config["root"] or workdir / "images")
+    if config["count"] < 1:
+        raise UserError(f"config.count is {config['count']}; give the number of images to make")
+    if config["generator"] == "photos":
+        write_photographs(
+            root,
+            source_name="real",
+            count=config["count"],
+            resolution=config["resolution"],
+            photos=config["photos"],
+        )
+    elif config["generator"]:
+        sampler = Sampler(Path(config["generator"]))
+        write_generated(sampler, root, count=config["count"], seed=config["seed"], batch_size=config["batch_size"])
+    else:
+        raise UserError('config.generator is empty; give a run folder (--config.generator=runs/progan) or "photos"')
+    print(f"{config['count']} images in {root}")

@@ -1,0 +1,111 @@
+"""The command: `python -m ganfp_jax.main --config=configs/NAME.py[:variant] [--workdir=DIR] [--config.key=value ...]`.
+
+Flags, run folder, dispatch. What a job does stands in its own module; the config's `job` names it.
+"""
+
+import errno
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from ganfp_jax.errors import UserError
+from ganfp_jax.run_folder import open_run
+
+JOBS = {
+    "train": "ganfp_jax.training.loop",
+    "generate": "ganfp_jax.generation",
+    "evaluate": "ganfp_jax.evaluation",
+    "quickstart": "ganfp_jax.quickstart",
+}
+
+FLAGS = flags.FLAGS
+config_flags.DEFINE_config_file(
+    "config", None, "Config file, with :variant if wanted: configs/progan.py:tiny", lock_config=True
+)
+flags.DEFINE_string(
+    "workdir", None, "Run folder; the same one resumes. Default: runs/NAME[-variant] of the config file."
+)
+flags.DEFINE_bool("debug", False, "Show the traceback of an error.")
+
+
+def default_workdir(config_path: str) -> Path:
+    """`configs/progan.py:tiny` -> `runs/progan-tiny`."""
+    path, _, variant = config_path.partition(":")
+    return Path("runs") / (Path(path).stem + (f"-{variant}" if variant else ""))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def explain(error: BaseException, workdir: Path | None) -> str:
+    """One line for any error: what, where, what to do."""
+    for cause in _causes(error):
+        if isinstance(cause, UserError):
+            return str(cause)
+        # TensorStore, under orbax, reports a full disk in the text of a ValueError.
+        if (isinstance(cause, OSError) and cause.errno == errno.ENOSPC) or "No space left on device" in str(cause):
+            return f"no space left on the device of {workdir}; free some and run the same command again, it resumes"
+    first_line = (str(error).strip() or "no message").splitlines()[0]
+    return f"{type(error).__name__}: {first_line} (not foreseen; the same command with --debug shows where)"
+
+
+def _parse(argv: Sequence[str]) -> None:
+    try:
+        FLAGS(argv)
+    except UserError:
+        raise
+    except Exception as error:  # the config file's own errors reach us through the flag's parser, in many types
+        for cause in _causes(error):
+            if isinstance(cause, UserError):
+                raise cause from error
+        first_line = str(error).strip().strip("'\"").splitlines()[0]
+        raise UserError(f"bad command line: {first_line}") from error
+    if FLAGS.config is None:
+        raise UserError(
+            "no config: give --config=configs/NAME.py[:variant], for example --config=configs/quickstart.py:tiny"
+        )
+
+
+def run(argv: Sequence[str]) -> None:
+    """Runs the job that the command line asks for; errors are raised."""
+    _parse(argv)
+    config = FLAGS.config.to_dict()
+    workdir = (
+        Path(FLAGS.workdir) if FLAGS.workdir else default_workdir(config_flags.get_config_filename(FLAGS["config"]))
+    )
+    # Compiled programs are kept for the user's next run; JAX's own variables overrule it.
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "ganfp_jax" / "compiled"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+    with open_run(workdir, config):
+        importlib.import_module(JOBS[config["job"]]).run(config, workdir)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns the exit status: 0 done, 1 unforeseen, 2 bad use, 130 stopped by the user."""
+    argv = list(sys.argv if argv is None else argv)
+    try:
+        run(argv)
+    except KeyboardInterrupt as stop:
+        print(f"stopped{f': {stop}' if str(stop) else ''}", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if "--debug" in argv:
+            traceback.print_exc()
+        workdir = Path(FLAGS.workdir) if FLAGS.is_parsed() and FLAGS.workdir else None
+        print(f"error: {explain(error, workdir)}", file=sys.stderr)
+        return 2 if any(isinstance(cause, UserError) for cause in _causes(error)) else 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

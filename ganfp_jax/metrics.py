@@ -1,0 +1,161 @@
+"""How good the answers are, with the uncertainty of a finite test set: the numbers of `metrics.json`."""
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from jaxtyping import Integer
+
+from ganfp_jax.voting import Vote
+
+
+def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval for a proportion (Wilson 1927), without continuity correction.
+
+    Args:
+        correct: successes, 0..total.
+        total: trials; 0 gives (0, 1), since nothing is known.
+        confidence: coverage, between 0 and 1.
+
+    Returns:
+        (low, high) within [0, 1].
+
+    Raises:
+        ValueError: counts that are impossible, or a confidence outside (0, 1).
+    """
+    if not 0 <= correct <= total:
+        raise ValueError(f"{correct} correct of {total} is impossible")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
+    if total == 0:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share, shrink = correct / total, 1 + z * z / total
+    centre = (share + z * z / (2 * total)) / shrink
+    half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / shrink
+    # at 0 and total the bounds are exactly 0 and 1; rounding would miss them
+    low = 0.0 if correct == 0 else max(0.0, centre - half)
+    high = 1.0 if correct == total else min(1.0, centre + half)
+    return low, high
+
+
+def mcnemar_p(wrong_to_right: int, right_to_wrong: int) -> float:
+    """McNemar's exact test: could a fair coin have split the changed answers like this?
+
+    Args:
+        wrong_to_right: images that only the second method answers correctly.
+        right_to_wrong: images that only the first method answers correctly.
+
+    Returns:
+        The two-sided p-value of the binomial test at 1/2; 1.0 where nothing changed.
+
+    Raises:
+        ValueError: a negative count.
+    """
+    if min(wrong_to_right, right_to_wrong) < 0:
+        raise ValueError(f"counts must not be negative: {wrong_to_right} and {right_to_wrong}")
+    changed = wrong_to_right + right_to_wrong
+    ways = tail = 1  # to pick none of the changed images; then 1, 2, ... of them
+    for i in range(min(wrong_to_right, right_to_wrong)):
+        ways = ways * (changed - i) // (i + 1)
+        tail += ways
+    return min(1.0, 2 * tail / 2**changed)  # whole numbers of any size, rounded once
+
+
+def proportion(correct: int, total: int) -> dict[str, Any]:
+    """A count as `{"accuracy", "correct", "total", "ci95"}`; accuracy is None where `total` is 0."""
+    return {
+        "accuracy": correct / total if total else None,
+        "correct": correct,
+        "total": total,
+        "ci95": list(wilson_interval(correct, total)),
+    }
+
+
+def accuracy_block(
+    targets: Integer[np.ndarray, "n"], predicted: Integer[np.ndarray, "n"], classes: Sequence[str]
+) -> dict[str, Any]:
+    """Accuracy overall and per class, and the confusion matrix, as plain JSON-able data.
+
+    Args:
+        targets: true class indices, `(N,)`.
+        predicted: predicted class indices, `(N,)`.
+        classes: the K class names, in index order.
+
+    Returns:
+        `accuracy`, `correct`, `total`, `ci95` [low, high], `per_class` {name: the same four}, `confusion` (K
+        rows of K counts; row target, column predicted) and `classes`. Per-class accuracy is recall: the share
+        of the images of that class that were recognised; None for a class without images.
+
+    Raises:
+        ValueError: a class index outside 0..K-1, or a class named twice.
+    """
+    num_classes = len(classes)
+    if len(set(classes)) < num_classes:
+        raise ValueError(f"class names must differ: {', '.join(classes)}")
+    for name, indices in (("targets", targets), ("predicted", predicted)):
+        if indices.size and not (indices.min() >= 0 and indices.max() < num_classes):
+            raise ValueError(f"{name} has class indices outside 0..{num_classes - 1}")
+    confusion = np.zeros((num_classes, num_classes), np.int64)
+    np.add.at(confusion, (targets, predicted), 1)
+    hits, totals = np.diagonal(confusion), confusion.sum(axis=1)
+    return {
+        **proportion(int(hits.sum()), int(totals.sum())),
+        "per_class": {name: proportion(int(hits[k]), int(totals[k])) for k, name in enumerate(classes)},
+        "confusion": confusion.tolist(),
+        "classes": list(classes),
+    }
+
+
+def evaluation_metrics(
+    vote: Vote,
+    targets: Integer[np.ndarray, "n"],
+    classes: Sequence[str],
+    views: tuple[str, ...],
+    rule: str,
+    images_per_second: float,
+) -> dict[str, Any]:
+    """The content of `metrics.json`: what the vote reaches, and what one view alone would have.
+
+    Args:
+        vote: of N images, as `vote_in_batches` returns it.
+        targets: true class indices, `(N,)`.
+        classes: the K class names, in index order.
+        views: the views of the vote, in its order.
+        rule: the rule of the vote.
+        images_per_second: measured speed, images (not views) a second.
+
+    Returns:
+        `accuracy_block` of the vote, with `views`, `rule`, `single_view` (the block of the identity view alone,
+        or of the first view where identity has no vote; its name is in `single_view["view"]`), `vote_changes`
+        (`wrong_to_right`, `right_to_wrong`, `mcnemar_p`: the vote against that single view) and
+        `images_per_second`.
+
+    Raises:
+        ValueError: `views` or `targets` do not belong to this vote.
+    """
+    view_predictions, predicted = np.asarray(vote.view_predictions), np.asarray(vote.predicted)
+    if view_predictions.shape != (len(views), len(targets)):
+        raise ValueError(
+            f"{len(views)} views and {len(targets)} targets, but the vote is of "
+            f"{view_predictions.shape[0]} views and {view_predictions.shape[1]} images"
+        )
+    chosen = views.index("identity") if "identity" in views else 0
+    single = view_predictions[chosen]
+    voted_right, single_right = predicted == targets, single == targets
+    wrong_to_right = int(np.sum(voted_right & ~single_right))
+    right_to_wrong = int(np.sum(single_right & ~voted_right))
+    return {
+        **accuracy_block(targets, predicted, classes),
+        "views": list(views),
+        "rule": rule,
+        "single_view": {"view": views[chosen], **accuracy_block(targets, single, classes)},
+        "vote_changes": {
+            "wrong_to_right": wrong_to_right,
+            "right_to_wrong": right_to_wrong,
+            "mcnemar_p": mcnemar_p(wrong_to_right, right_to_wrong),
+        },
+        "images_per_second": float(images_per_second),
+    }

@@ -1,0 +1,69 @@
+"""The networks, by name: `create("progan_generator", resolution=128)`."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Key, UInt32
+
+from ganfp_jax.errors import UserError
+from ganfp_jax.models import progan, sngan, visnet
+
+MODELS: dict[str, type[nn.Module]] = {
+    "progan_generator": progan.Generator,
+    "progan_discriminator": progan.Discriminator,
+    "sngan_generator": sngan.Generator,
+    "sngan_discriminator": sngan.Discriminator,
+    "visnet_classifier": visnet.Classifier,
+}
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+SMALLEST = {"progan": 4, "sngan": 16, "visnet": 4}
+
+
+def create(name: str, **settings: Any) -> nn.Module:
+    """Build the network `name` with the settings of a config section; published values are the defaults.
+
+    Args:
+        name: a key of `MODELS`.
+        **settings: attributes of that network; `dtype` by name, "float32" or "bfloat16".
+
+    Raises:
+        UserError: unknown name or setting, a missing one, or a value that makes no network.
+    """
+    if name not in MODELS:
+        raise UserError(f"model {name!r} is unknown; choose one of {', '.join(MODELS)}")
+    fields = {f.name: f for f in dataclasses.fields(MODELS[name]) if f.name not in ("parent", "name")}
+    for key in settings:
+        if key not in fields:
+            raise UserError(f"model {name} takes no {key!r}; it takes {', '.join(fields)}")
+    for key, field in fields.items():
+        if key not in settings and field.default is dataclasses.MISSING:
+            raise UserError(f"model {name} needs {key!r}; add it to the model's settings")
+    _check(name, settings)
+    if "dtype" in settings:
+        settings["dtype"] = DTYPES[settings["dtype"]]
+    return MODELS[name](**settings)
+
+
+def initialize(network: nn.Module, key: Key[Array, ""] | UInt32[Array, "2"]) -> dict[str, Any]:
+    """Return a network's first variables, drawn as published: {"params": ...} and its other collections.
+
+    The draws of all layers are one program that runs once, so XLA compiles it without optimising: on a CPU that takes a
+    tenth of the time, and the numbers are the same up to rounding.
+    """
+    side = network.resolution
+    shape = (1, network.latent_size) if hasattr(network, "latent_size") else (1, side, side, 3)
+    compiled = jax.jit(network.init).lower(key, jnp.zeros(shape)).compile({"xla_backend_optimization_level": 0})
+    return compiled(key, jnp.zeros(shape))
+
+
+def _check(name: str, settings: dict[str, Any]) -> None:
+    resolution, smallest = settings["resolution"], SMALLEST[name.split("_")[0]]
+    if not isinstance(resolution, int) or resolution < smallest or resolution & (resolution - 1):
+        raise UserError(f"model {name}: resolution {resolution} is not a power of two of at least {smallest}")
+    if settings.get("dtype", "float32") not in DTYPES:
+        raise UserError(f"model {name}: dtype {settings['dtype']!r} is unknown; choose one of {', '.join(DTYPES)}")
+    if settings.get("mode", "postpool") not in ("postpool", "predownscale"):
+        raise UserError(f"model {name}: mode {settings['mode']!r} is unknown; choose postpool or predownscale")

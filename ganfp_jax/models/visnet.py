@@ -1,0 +1,133 @@
+"""The attribution network: which source made this image? (Yu, Davis, Fritz 2019, arXiv 1811.08180.)
+
+Its last layer is a dot product: an image's fingerprint (`Classifier.features`) with each source's fingerprint
+(`model_fingerprints`), plus a bias.
+"""
+
+import math
+from typing import Any, Literal
+
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from ganfp_jax.models.layers import (
+    EqualizedConv,
+    EqualizedDense,
+    box_downsample,
+    gaussian_downsample,
+    leaky_relu,
+)
+
+
+class Classifier(nn.Module):
+    """Images in [-1, 1] to logits, one per source; 3x3 convolutions with reflected borders.
+
+    Attributes:
+        resolution: side of the images, a power of two >= 4.
+        num_classes: number of sources K.
+        fmap_base: overall number of feature maps; stage s has min(fmap_base / 2**(s fmap_decay), fmap_max).
+        fmap_decay: how fast their number falls with the size.
+        fmap_max: upper bound of their number.
+        mode: "postpool" has convolutions at sides above `switching_res` and averages the maps below;
+            "predownscale" blurs and halves the image above it and has convolutions from there on.
+        switching_res: the side at which `mode` switches; 4 and "postpool" is the full network.
+        latent_res: -1 for the dense head at 4x4, else the side at which a fully convolutional head ends.
+        num_features: length of a fingerprint; None for the published max(feature maps of stage 0, K).
+        dtype: dtype of the arithmetic; parameters, features and logits are float32.
+    """
+
+    resolution: int
+    num_classes: int
+    fmap_base: int = 1024
+    fmap_decay: float = 1.0
+    fmap_max: int = 512
+    mode: Literal["postpool", "predownscale"] = "postpool"
+    switching_res: int = 4
+    latent_res: int = -1
+    num_features: int | None = None
+    dtype: Any = jnp.float32
+
+    def __call__(self, images: Float[Array, "n h w c"]) -> Float[Array, "n ... k"]:
+        """Return logits (N, K), or (N, r, r, K) with `latent_res` r."""
+        return self._features_and_logits(images)[1]
+
+    def features(self, images: Float[Array, "n h w c"]) -> Float[Array, "n ... f"]:
+        """Return image fingerprints (N, F), or (N, r, r, F) with `latent_res` r: what the last layer multiplies."""
+        return self._features_and_logits(images)[0]
+
+    @nn.compact
+    def _features_and_logits(
+        self, images: Float[Array, "n h w c"]
+    ) -> tuple[Float[Array, "n ... f"], Float[Array, "n ... k"]]:
+        if images.shape[1:3] != (self.resolution, self.resolution):
+            raise ValueError(f"images are {images.shape[1:3]}, the classifier is for side {self.resolution}")
+        last = 4 if self.latent_res == -1 else self.latent_res
+        x, side = images.astype(self.dtype), self.resolution
+        while side > last:
+            if (side > self.switching_res) == (self.mode == "postpool"):
+                x = _Level(self._fmaps(side), self._fmaps(side // 2), self.dtype, name=f"{side}x{side}")(x)
+            elif self.mode == "postpool":
+                x = box_downsample(x)
+            else:
+                x = gaussian_downsample(x)
+            side //= 2
+        stage_features = self._fmaps(side // 2 if self.latent_res == -1 else side)
+        head = _Head(
+            self._fmaps(side),
+            self.num_features or max(stage_features, self.num_classes),
+            self.num_classes,
+            self.latent_res == -1,
+            self.dtype,
+            name=f"{side}x{side}",
+        )
+        return head(x)
+
+    def _fmaps(self, side: int) -> int:
+        stage = math.log2(side) - 1
+        return min(int(self.fmap_base / 2.0 ** (stage * self.fmap_decay)), self.fmap_max)
+
+
+class _Level(nn.Module):
+    features: int
+    out_features: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n H W o"]:
+        x = leaky_relu(EqualizedConv(self.features, padding="reflect", dtype=self.dtype, name="Conv0")(x))
+        x = leaky_relu(EqualizedConv(self.out_features, padding="reflect", dtype=self.dtype, name="Conv1")(x))
+        return box_downsample(x)
+
+
+class _Head(nn.Module):
+    features: int
+    num_features: int
+    num_classes: int
+    dense: bool
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w i"]) -> tuple[Float[Array, "n ... f"], Float[Array, "n ... k"]]:
+        x = leaky_relu(EqualizedConv(self.features, padding="reflect", dtype=self.dtype, name="Conv0")(x))
+        if self.dense:
+            x = x.reshape(len(x), -1)  # (N, 16 C)
+            features = EqualizedDense((self.num_features,), dtype=self.dtype, name="Dense1")(x)
+            last: nn.Module = EqualizedDense((self.num_classes,), 1.0, dtype=self.dtype, name="Dense2")
+        else:
+            features = EqualizedConv(self.num_features, 1, dtype=self.dtype, name="Conv1")(x)
+            last = EqualizedConv(self.num_classes, 1, 1.0, dtype=self.dtype, name="Conv2")
+        features = leaky_relu(features)
+        return features.astype(jnp.float32), last(features).astype(jnp.float32)
+
+
+def model_fingerprints(params: dict[str, Any]) -> Float[Array, "f k"] | Float[np.ndarray, "f k"]:
+    """Return every source's fingerprint, a column each: logits = image fingerprints @ these + bias.
+
+    Args:
+        params: the parameters of a `Classifier`; the stored weights are scaled as its last layer scales them.
+    """
+    last = next(scope[name] for scope in params.values() for name in ("Dense2", "Conv2") if name in scope)
+    weight = last["weight"].reshape(-1, last["weight"].shape[-1])  # (F, K), from (F, K) or (1, 1, F, K)
+    return weight / math.sqrt(len(weight))

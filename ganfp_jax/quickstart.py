@@ -1,0 +1,312 @@
+"""The whole study, small, in one process: train generators, generate, train the attribution network, vote, report.
+
+Every stage leaves its result in the run folder and is skipped where that is complete, so a study that was stopped
+goes on where it was.
+"""
+
+import contextlib
+import dataclasses
+import json
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from ganfp_jax.attributor import Attributor
+from ganfp_jax.baselines import linear
+from ganfp_jax.data import labelled, perturb
+from ganfp_jax.data.decode import encode_png
+from ganfp_jax.evaluation import Evaluation, evaluate, image_rows, write_outputs
+from ganfp_jax.generation import Sampler, write_generated, write_photographs
+from ganfp_jax.grid import image_grid
+from ganfp_jax.metrics import accuracy_block, proportion
+from ganfp_jax.report.page import write_report
+from ganfp_jax.report.table import per_image_table, study_table
+from ganfp_jax.run_folder import open_run, write_json
+from ganfp_jax.training import loop
+
+CONDITIONS = {"none": "clean"}  # other perturbations are called by their own name
+PACKAGES = (
+    "ganfp_jax",
+    "jax",
+    "flax",
+    "optax",
+    "orbax-checkpoint",
+    "grain",
+    "numpy",
+    "pillow",
+    "scikit-learn",
+)
+
+
+@dataclasses.dataclass
+class Study:
+    """One quickstart: its config, where it writes, and how long each stage took (kept across restarts)."""
+
+    config: dict[str, Any]
+    workdir: Path
+
+    @property
+    def images(self) -> Path:
+        """The labelled image set, with train/ and test/."""
+        return self.workdir / "images"
+
+    @property
+    def photos(self) -> dict[str, Any]:
+        """How crops are taken from the photographs."""
+        return self.config["photos"]
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Says that a stage begins and adds the time it takes to `stages.json`."""
+        print(f"== {name}", flush=True)
+        clock = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = self.stages()
+            spent[name] = spent.get(name, 0.0) + time.perf_counter() - clock
+            write_json(self.workdir / "stages.json", spent)
+
+    def stages(self) -> dict[str, float]:
+        """Seconds spent in each stage so far, over all runs of this study."""
+        path = self.workdir / "stages.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+
+def run(config: dict[str, Any], workdir: Path) -> None:
+    """The job `quickstart`."""
+    study = Study(config, workdir)
+    for name in config["generators"]:
+        with study.stage(f"train {config[name]['source_name']}"):
+            train_generator(study, name)
+    with study.stage("make the image set"):
+        make_images(study)
+    with study.stage("fit the baselines"):
+        baselines = fit_baselines(study)
+    for network in config["networks"]:
+        with study.stage(f"train VisNet ({network})"):
+            train_network(study, network)
+    with study.stage("evaluate"):
+        evaluations = [evaluation for network in config["networks"] for evaluation in evaluate_network(study, network)]
+    write_results(study, evaluations, baselines)
+
+
+def train_generator(study: Study, name: str) -> None:
+    """Trains one generator on the training photographs, in its own run folder."""
+    config = study.config[name]
+    photos = study.photos | {
+        "split": "train",
+        "count": study.config["gan_images"],
+        "seed": study.config["seed"],
+    }
+    config = config | {
+        "data": config["data"] | {"photos": photos},
+        "seed": config["seed"] + study.config["seed"],
+    }
+    with open_run(study.workdir / name, config):
+        loop.run(config, study.workdir / name)
+
+
+def make_images(study: Study) -> None:
+    """Writes train/ and test/: crops of the photographs, and as many images of every generator."""
+    config = study.config
+    for split, count, seed in (("train", config["train_count"], 1), ("test", max(config["test_counts"]), 2)):
+        root = study.images / split
+        done = (labelled.read_manifest(root) or {"sources": {}})["sources"]
+        seed += 10 * config["seed"]  # seeds of the two splits never meet
+        if "real" not in done:
+            photos = study.photos | {"split": split, "seed": seed}
+            write_photographs(root, source_name="real", count=count, resolution=config["resolution"], photos=photos)
+        for name in config["generators"]:
+            if config[name]["source_name"] not in done:
+                write_generated(Sampler(study.workdir / name), root, count=count, seed=seed, batch_size=64)
+
+
+def train_network(study: Study, network: str) -> None:
+    """Trains the attribution network with one augmentation, in its own run folder."""
+    config = study.config["attribution"]
+    config = config | {
+        "augment": network,
+        "data": config["data"] | {"root": str(study.images)},
+        "seed": config["seed"] + study.config["seed"],
+    }
+    workdir = study.workdir / f"visnet-{network}"
+    with open_run(workdir, config):
+        loop.run(config, workdir)
+
+
+def first_of_each(folder: labelled.LabelledFolder, count: int) -> np.ndarray:
+    """Indices of the first `count` images of every source, in the order in which they were made."""
+    made = np.array([int(Path(name).stem.rpartition("_")[2]) for name in folder.names])
+    order = np.lexsort((made, folder.labels))
+    return np.concatenate([order[folder.labels[order] == k][:count] for k in range(len(folder.classes))])
+
+
+def photograph(name: str) -> str:
+    """The photograph that a real image is a crop of: `real/chelsea_00012.png` -> `chelsea`."""
+    return Path(name).stem.rpartition("_")[0]
+
+
+def per_photograph(evaluation: Evaluation) -> dict[str, Any]:
+    """Accuracy on the real images, for each photograph on its own."""
+    real = evaluation.metrics["classes"].index("real")
+    right: dict[str, list[bool]] = {}
+    for name, target, predicted in zip(evaluation.names, evaluation.targets, evaluation.vote.predicted, strict=True):
+        if target == real:
+            right.setdefault(photograph(name), []).append(bool(predicted == target))
+    return {name: proportion(sum(hits), len(hits)) for name, hits in sorted(right.items())}
+
+
+def evaluate_network(study: Study, network: str) -> Iterator[dict[str, Any]]:
+    """Evaluates one network for each test size, condition and view set; what is done already is read back."""
+    config = study.config
+    folder = labelled.open_labelled(study.images, split="test")
+    attributor: Attributor | None = None
+    for count in config["test_counts"]:
+        for perturbation in config["conditions"]:
+            for views in config["view_sets"]:
+                condition = CONDITIONS.get(perturbation, perturbation)
+                target = study.workdir / "evaluation" / f"{network}-{condition}-{views}-{count}"
+                row = {"network": network, "condition": condition, "count": count, "views_name": views}
+                if not (target / "study.json").exists():
+                    attributor = attributor or Attributor.load(study.workdir / f"visnet-{network}")
+                    evaluation = evaluate(
+                        attributor,
+                        folder,
+                        views=views,
+                        rule=config["rule"],
+                        perturbation=perturbation,
+                        indices=first_of_each(folder, count),
+                    )
+                    write_outputs(target, evaluation)
+                    row |= {"metrics": evaluation.metrics, "per_photograph": per_photograph(evaluation)}
+                    row |= {
+                        "wrong": wrong_images(evaluation),
+                        "rows": image_rows(evaluation) if count <= 10 else [],
+                    }
+                    write_json(target / "study.json", row)
+                yield json.loads((target / "study.json").read_text())
+
+
+def wrong_images(evaluation: Evaluation, most: int = 24) -> list[dict[str, Any]]:
+    """Images that the single view or the vote got wrong, the voted ones first."""
+    classes, vote = evaluation.metrics["classes"], evaluation.vote
+    single = vote.view_predictions[evaluation.metrics["views"].index("identity")]
+    voted_wrong, single_wrong = vote.predicted != evaluation.targets, single != evaluation.targets
+    shown = np.argsort(-2.0 * voted_wrong - single_wrong, kind="stable")[
+        : min(most, int((voted_wrong | single_wrong).sum()))
+    ]
+    return [
+        {
+            "name": evaluation.names[i],
+            "target": classes[evaluation.targets[i]],
+            "single": classes[single[i]],
+            "voted": classes[vote.predicted[i]],
+            "votes": {classes[k]: int(n) for k, n in enumerate(vote.votes[i]) if n},
+            "confidence": float(vote.probabilities[i].max()),
+        }
+        for i in shown
+    ]
+
+
+def fit_baselines(study: Study) -> list[dict[str, Any]]:
+    """What two linear models reach on the same images."""
+    path = study.workdir / "baselines.json"
+    if path.exists():
+        return json.loads(path.read_text())
+    config, rows = study.config, []
+    train = labelled.open_labelled(study.images, split="train")
+    test = labelled.open_labelled(study.images, split="test", classes=train.classes)
+    train_images = labelled.decode_all(train, config["resolution"]).images
+    for name in config["baselines"]:
+        fitted = linear.fit(name, train_images, train.labels)
+        for count in config["test_counts"]:
+            indices = first_of_each(test, count)
+            images = labelled.decode_all(test, config["resolution"], indices=indices).images
+            for perturbation in config["conditions"]:
+                predicted, _ = linear.predict(fitted, perturb.perturb(images, perturbation))
+                metrics = accuracy_block(test.labels[indices], predicted, test.classes)
+                condition = CONDITIONS.get(perturbation, perturbation)
+                rows.append({"name": name, "condition": condition, "count": count, "metrics": metrics})
+    write_json(path, rows)
+    return rows
+
+
+def sample_grids(study: Study) -> dict[str, dict[str, str]]:
+    """A picture of some test images of every source."""
+    test = labelled.open_labelled(study.images, split="test")
+    pictures = {}
+    for label, source in enumerate(test.classes):
+        indices = first_of_each(test, 48)
+        images = labelled.decode_all(
+            test, study.config["resolution"], indices=indices[test.labels[indices] == label]
+        ).images
+        path = study.workdir / "samples" / f"{source}.png"
+        path.parent.mkdir(exist_ok=True)
+        encode_png(path, image_grid(images, columns=12, scale=2))
+        what = "crops of test photographs" if source == "real" else f"generated by {source}"
+        pictures[source] = {"picture": str(path), "caption": f"{source}: {len(images)} test images, {what}"}
+    return pictures
+
+
+def write_results(study: Study, evaluations: Sequence[dict[str, Any]], baselines: list[dict[str, Any]]) -> None:
+    """Writes results.json and the report, and prints the tables."""
+    config = study.config
+    train, test = (labelled.open_labelled(study.images, split=split) for split in ("train", "test"))
+    main = {
+        "network": config["networks"][-1],
+        "condition": "clean",
+        "views": config["view_sets"][-1],
+        "rule": config["rule"],
+        "count": max(config["test_counts"]),
+    }
+    headline = next(
+        row
+        for row in evaluations
+        if (row["network"], row["condition"], row["views_name"], row["count"])
+        == (main["network"], main["condition"], main["views"], main["count"])
+    )
+
+    def count_images(folder: labelled.LabelledFolder) -> dict[str, int]:
+        return {name: int((folder.labels == k).sum()) for k, name in enumerate(folder.classes)}
+
+    def photographs(folder: labelled.LabelledFolder) -> list[str]:
+        real = folder.classes.index("real")
+        return sorted({photograph(n) for n, k in zip(folder.names, folder.labels, strict=True) if k == real})
+
+    results = {
+        "title": "Which generator made this image?",
+        "command": config["command"],
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "config": config,
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        "devices": ", ".join(sorted({device.device_kind for device in jax.devices()})),
+        "classes": list(test.classes),
+        "counts": {"train": count_images(train), "test": count_images(test)},
+        "photographs": {"train": photographs(train), "test": photographs(test)},
+        "main": main,
+        "evaluations": evaluations,
+        "baselines": baselines,
+        "samples": sample_grids(study),
+        "wrong": [row | {"picture": str(study.images / "test" / row["name"])} for row in headline["wrong"]],
+        "stages": [{"name": name, "seconds": seconds} for name, seconds in study.stages().items()],
+    }
+    write_json(study.workdir / "results.json", results)
+    report = study.workdir / "report" / "index.html"
+    write_report(results, report)
+    for row in evaluations:
+        if row["rows"] and (row["network"], row["condition"], row["views_name"]) == (
+            main["network"],
+            main["condition"],
+            main["views"],
+        ):
+            print(per_image_table(row["rows"]))
+    print(study_table(results))
+    print(f"report: {report}")

@@ -1,0 +1,55 @@
+"""Images side by side in one picture, as PNG bytes or as a data URI."""
+
+import base64
+import io
+
+import numpy as np
+from jaxtyping import UInt8
+
+BACKGROUND = 112  # a neutral grey that neither a light nor a dark page makes glare
+
+
+def image_grid(
+    images: UInt8[np.ndarray, "n h w 3"], columns: int, *, scale: int = 1, gap: int = 1
+) -> UInt8[np.ndarray, "rows cols 3"]:
+    """One picture of all images, row by row, enlarged without smoothing.
+
+    Args:
+      images: at least one image; the order is left to right, then top to bottom.
+      columns: images in a row, at most; fewer images than that make a narrower picture.
+      scale: whole factor by which every pixel is repeated.
+      gap: grey pixels between neighbours, counted after the enlargement; none at the outer border.
+
+    Returns:
+      The picture. Cells of the last row that no image fills are grey.
+
+    Raises:
+      ValueError: no image, or a size that is not positive.
+    """
+    if len(images) == 0:
+        raise ValueError("image_grid needs at least one image")
+    if columns < 1 or scale < 1 or gap < 0:
+        raise ValueError(f"image_grid: bad sizes columns={columns}, scale={scale}, gap={gap}")
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    cells = images.repeat(scale, axis=1).repeat(scale, axis=2)
+    height, width = cells.shape[1:3]
+    picture = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), BACKGROUND, np.uint8)
+    for index, cell in enumerate(cells):
+        top, left = index // columns * (height + gap), index % columns * (width + gap)
+        picture[top : top + height, left : left + width] = cell
+    return picture
+
+
+def png_bytes(picture: UInt8[np.ndarray, "h w 3"]) -> bytes:
+    """The picture as a PNG file's bytes (lossless)."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def data_uri(png: bytes) -> str:
+    """A PNG file's bytes as a `data:` address, so that a page can hold the picture itself."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

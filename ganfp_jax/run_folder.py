@@ -1,0 +1,88 @@
+"""The run folder: where a job writes, which config it belongs to, and who is writing to it."""
+
+import contextlib
+import fcntl
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ganfp_jax.errors import UserError
+
+CONFIG = "config.json"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes `text` so that a reader sees the old file or the whole new one, never a part."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes `value` as indented JSON, atomically."""
+    write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def read_config(workdir: Path) -> dict[str, Any]:
+    """The config that a run folder was made with.
+
+    Raises:
+        UserError: there is no such run folder, or its config.json is damaged.
+    """
+    path = workdir / CONFIG
+    if not path.is_file():
+        raise UserError(f"{workdir} is not a run folder: it has no {CONFIG}; give the --workdir of a training run")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}); restore it or train again in another --workdir") from error
+
+
+def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    before, after = _flatten(old), _flatten(new)
+    keys = sorted(k for k in before.keys() | after.keys() if before.get(k, "absent") != after.get(k, "absent"))
+    return [f"{key} ({before.get(key, 'absent')!r} there, {after.get(key, 'absent')!r} now)" for key in keys]
+
+
+@contextlib.contextmanager
+def open_run(workdir: Path, config: Mapping[str, Any]) -> Iterator[Path]:
+    """Claims `workdir` for one job with `config`; the same config resumes, another one is refused.
+
+    Raises:
+        UserError: the folder holds a run of another config (the differing keys are named), another process is
+          writing to it, or it cannot be made.
+    """
+    config = json.loads(json.dumps(config))  # as it will be read back: tuples are lists there
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        lock = (workdir / ".lock").open("w")
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise UserError(f"cannot write to --workdir {workdir} ({error.strerror}); choose another folder") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"another process is running in {workdir}; wait for it or choose another --workdir"
+            ) from None
+        if (workdir / CONFIG).exists():
+            differences = _differences(read_config(workdir), config)
+            if differences:
+                shown = ", ".join(differences[:4]) + (f" and {len(differences) - 4} more" if differences[4:] else "")
+                raise UserError(
+                    f"{workdir} holds a run with another config: {shown}; choose another --workdir, or delete it"
+                )
+        else:
+            write_json(workdir / CONFIG, config)
+        yield workdir

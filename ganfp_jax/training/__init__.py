@@ -1,0 +1,1 @@
+"""Training: one state, one step a family, one loop for all."""

@@ -1,0 +1,47 @@
+"""One training step of the attribution network as a pure function of (state, batch, key)."""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import optax
+from jaxtyping import Array, PyTree
+
+from ganfp_jax.objectives import classification
+from ganfp_jax.training.state import AttributionState, NetworkState
+from ganfp_jax.views import random_view
+
+Metrics = dict[str, Array]
+
+
+def make_attribution_step(
+    network: nn.Module, optimizer: optax.GradientTransformation, augment: str
+) -> Callable[[AttributionState, dict[str, Array], jax.Array], tuple[AttributionState, Metrics]]:
+    """Softmax cross-entropy on random views of the batch.
+
+    Args:
+        network: images (N, R, R, 3) in [-1, 1] -> logits (N, K).
+        augment: "none", "mirror" (published) or "d4" (all eight flips and quarter turns).
+
+    Returns:
+        step(state, batch, key) -> (state, metrics). `batch` has uint8 `image` (N, R, R, 3) and int32 `label` (N,).
+    """
+
+    def step(state: AttributionState, batch: dict[str, Array], key: jax.Array) -> tuple[AttributionState, Metrics]:
+        images = random_view(batch["image"], key, augment) / 127.5 - 1
+
+        def loss_fn(params: PyTree) -> tuple[Array, Array]:
+            logits = network.apply({"params": params}, images)
+            return classification.cross_entropy(logits, batch["label"]).mean(), logits
+
+        (loss, logits), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.network.params)
+        updates, opt_state = optimizer.update(grads, state.network.opt_state, state.network.params)
+        params = optax.apply_updates(state.network.params, updates)
+        metrics = {
+            "loss": loss,
+            "accuracy": classification.accuracy(logits, batch["label"]),
+            "grad_norm": optax.global_norm(grads),
+        }
+        return AttributionState(state.step + 1, NetworkState(params, state.network.stats, opt_state)), metrics
+
+    return step

@@ -1,0 +1,88 @@
+"""Checkpoints: `<workdir>/checkpoints/<step>/`, written by orbax (which is imported here only)."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from jax.sharding import SingleDeviceSharding
+from jaxtyping import PyTree
+
+from ganfp_jax.errors import UserError
+
+FOLDER = "checkpoints"
+
+
+def _quiet() -> None:
+    # absl's logger tells of every save and restore; a progress bar is the better place.
+    logging.getLogger("absl").setLevel(logging.ERROR)
+
+
+class Checkpoints:
+    """The checkpoints of one run folder. Saves run in the background; a killed save leaves no half checkpoint."""
+
+    def __init__(self, workdir: Path, keep: int) -> None:
+        _quiet()
+        options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True)
+        self.folder = workdir.resolve() / FOLDER
+        self._manager = ocp.CheckpointManager(self.folder, options=options)
+
+    def latest_step(self) -> int | None:
+        """The newest complete checkpoint's step, None where there is none."""
+        return self._manager.latest_step()
+
+    def save(self, step: int, state: PyTree, metadata: dict[str, Any]) -> None:
+        """Starts saving `state` and the JSON-able `metadata` under `step`; a step already there is left as it is."""
+        if step in self._manager.all_steps():
+            return
+        args = ocp.args.Composite(state=ocp.args.StandardSave(state), metadata=ocp.args.JsonSave(metadata))
+        self._manager.save(step, args=args, force=True)
+
+    def restore(self, step: int, like: PyTree) -> PyTree:
+        """The state of `step`, shaped and sharded like the abstract tree `like`.
+
+        Raises:
+            UserError: it cannot be read, or does not fit `like`.
+        """
+        try:
+            args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
+            return self._manager.restore(step, args=args)["state"]
+        except Exception as error:
+            others = [s for s in self._manager.all_steps() if s != step]
+            remedy = f"go on from step {max(others)}" if others else "start again"
+            raise _unreadable(self.folder / str(step), error, f"delete that folder to {remedy}") from error
+
+    def close(self) -> None:
+        """Waits for saves under way."""
+        self._manager.wait_until_finished()
+        self._manager.close()
+
+
+def _unreadable(path: Path, error: Exception, remedy: str) -> UserError:
+    reason = (str(error).strip() or "no message").splitlines()[0][:200]
+    return UserError(f"checkpoint {path} cannot be read ({type(error).__name__}: {reason}); {remedy}")
+
+
+def load(workdir: Path) -> tuple[int, PyTree, dict[str, Any]]:
+    """The newest checkpoint of a run folder as (step, tree of arrays on one device, metadata), whatever it was trained on.
+
+    Raises:
+        UserError: no checkpoint, or one that cannot be read.
+    """
+    _quiet()
+    folder = workdir.resolve() / FOLDER
+    steps = sorted(int(path.name) for path in folder.glob("*") if path.name.isdigit()) if folder.is_dir() else []
+    if not steps:
+        raise UserError(f"{workdir} has no checkpoint yet; let its training run first")
+    sharding = SingleDeviceSharding(jax.local_devices()[0])
+    try:
+        with ocp.CheckpointManager(folder) as manager:
+            saved = manager.item_metadata(steps[-1])["state"]
+            like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), saved)
+            args = ocp.args.Composite(state=ocp.args.StandardRestore(like), metadata=ocp.args.JsonRestore())
+            item = manager.restore(steps[-1], args=args)
+            return steps[-1], item["state"], item["metadata"]
+    except Exception as error:
+        remedy = f"delete that folder to use step {steps[-2]}" if steps[1:] else "train again"
+        raise _unreadable(folder / str(steps[-1]), error, remedy) from error

@@ -1,0 +1,139 @@
+"""The one training loop, for every family."""
+
+import contextlib
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import jax
+import numpy as np
+
+from ganfp_jax.data.batches import read_ahead
+from ganfp_jax.errors import UserError
+from ganfp_jax.training.checkpoint import Checkpoints
+from ganfp_jax.training.logs import Logs, progress
+from ganfp_jax.training.programs import PROGRAMS, Program
+from ganfp_jax.training.sharding import check_batch_size, make_mesh, make_put, replicated
+
+
+
+class StopRequest:
+    """Turns the first Ctrl-C (or SIGTERM) into a request that the loop honours between two steps."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __enter__(self) -> "StopRequest":
+        self._old = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:  # asked twice: stop at once
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+def run(config: dict[str, Any], workdir: Path) -> None:
+    """The job `train`."""
+    train(PROGRAMS[config["program"]](config, workdir), config, workdir)
+
+
+def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
+    """Trains from the newest checkpoint of `workdir` (or from the start) to the program's end.
+
+    Keys and batches depend on the step alone, so a resumed run is bit for bit the run that was never stopped.
+
+    Raises:
+        UserError: a batch that does not split over the devices, an unreadable checkpoint, a loss that is not finite.
+        KeyboardInterrupt: the user stopped it; the state is saved.
+    """
+    mesh = make_mesh()
+    for phase in program.phases:
+        check_batch_size(phase.batch_size, mesh)
+    # The weights are drawn by XLA's own generator: threefry would take three times as long to compile for them.
+    init_key = jax.random.key(config["seed"], impl="rbg")
+    init = jax.jit(program.init, out_shardings=replicated(mesh))
+    checkpoints = Checkpoints(workdir, keep=config["keep_checkpoints"])
+    start = checkpoints.latest_step() or 0
+    if start >= program.num_steps:
+        checkpoints.close()
+        return
+    if start:
+        like = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=replicated(mesh)),
+            jax.eval_shape(program.init, init_key),
+        )
+        state = checkpoints.restore(start, like)
+    else:
+        state = init(init_key)
+    put, step_root, good = make_put(mesh), jax.random.key(config["seed"]), start
+
+    with (
+        contextlib.closing(checkpoints),
+        Logs(workdir, start) as logs,
+        StopRequest() as stop,
+        progress(program.num_steps, workdir.name, "step", start) as bar,
+    ):
+        logged, clock = start, time.perf_counter()
+        for phase in program.phases:
+            if phase.last <= start or stop.asked:
+                continue
+            train_step = jax.jit(phase.step, donate_argnums=0, out_shardings=replicated(mesh))
+            first = max(start, phase.first)
+            # `done` counts the steps that are behind us once this one has run.
+            for done, batch in enumerate(read_ahead(phase.batches, first, phase.last, put), start=first + 1):
+                if phase.reset and done - 1 in phase.reset_at:
+                    state = phase.reset(state)
+                state, metrics = train_step(state, batch, jax.random.fold_in(step_root, done - 1))
+                bar.update()
+                last = stop.asked or done == program.num_steps
+                save = last or done % config["checkpoint_every"] == 0
+                evaluate = program.evaluate and (last or done % config["eval_every"] == 0)
+                if save or evaluate or done % config["log_every"] == 0:
+                    values = _finite(
+                        {f"train/{name}": float(value) for name, value in metrics.items()},
+                        done,
+                        good,
+                        workdir,
+                    )
+                    bar.set_postfix(
+                        {
+                            name.removeprefix("train/"): f"{values[name]:.3g}"
+                            for name in sorted(values)
+                            if "loss" in name
+                        }
+                    )
+                    seconds = time.perf_counter() - clock
+                    values["images_per_second"] = (done - logged) * phase.batch_size / seconds
+                    if evaluate and program.evaluate:
+                        values |= {f"eval/{name}": value for name, value in program.evaluate(state).items()}
+                    logs.scalars(done, values)
+                    logged, clock = done, time.perf_counter()
+                if phase.sample and (last or done % config["sample_every"] == 0):
+                    logs.samples(done, np.asarray(phase.sample(state)))
+                if save:
+                    checkpoints.save(done, state, program.metadata)
+                    good = done
+                if stop.asked:
+                    break
+    if good < program.num_steps:
+        raise KeyboardInterrupt(
+            f"saved at step {good} of {program.num_steps} in {workdir}; the same command goes on from there"
+        )
+
+
+def _finite(values: dict[str, float], step: int, good: int, workdir: Path) -> dict[str, float]:
+    """`values` unchanged, if every one is finite."""
+    bad = [name for name, value in values.items() if not np.isfinite(value)]
+    if bad:
+        saved = f"the last good checkpoint is step {good}" if good else "no checkpoint was saved before it"
+        raise UserError(
+            f"{', '.join(bad)} not finite at step {step} of {workdir}; {saved}; lower optimizer.learning_rate or change the seed"
+        )
+    return values

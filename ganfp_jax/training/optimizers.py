@@ -1,0 +1,55 @@
+"""Adam with the learning-rate rules of the published trainings."""
+
+from typing import Any
+
+import optax
+
+from ganfp_jax.errors import UserError
+
+
+def constant(learning_rate: float, num_steps: int) -> optax.Schedule:
+    """The same rate throughout (ProGAN within a resolution, CramerGAN, MMDGAN, the published classifier)."""
+    del num_steps
+    return optax.constant_schedule(learning_rate)
+
+
+def linear_decay(learning_rate: float, num_steps: int, decay_from: float = 0.8) -> optax.Schedule:
+    """Constant, then linearly to 0 over the last 1 - `decay_from` of the steps (SNGAN: from 120,000 to 150,000)."""
+    start = int(decay_from * num_steps)
+    return optax.linear_schedule(learning_rate, 0.0, num_steps - start, transition_begin=start)
+
+
+def cosine(learning_rate: float, num_steps: int, warmup: float = 0.05) -> optax.Schedule:
+    """Linear warm-up over the first `warmup` of the steps, then half a cosine to 0."""
+    return optax.warmup_cosine_decay_schedule(0.0, learning_rate, max(int(warmup * num_steps), 1), max(num_steps, 2))
+
+
+SCHEDULES = {"constant": constant, "linear_decay": linear_decay, "cosine": cosine}
+
+
+def make_adam(
+    *,
+    learning_rate: float,
+    num_steps: int,
+    schedule: str = "constant",
+    schedule_args: dict[str, Any] | None = None,
+    beta1: float,
+    beta2: float,
+    epsilon: float = 1e-8,
+    updates_per_step: int = 1,
+) -> optax.GradientTransformation:
+    """Adam whose rate follows a named schedule over training steps.
+
+    The published trainings place epsilon as TensorFlow 1 and Chainer do (`m / (sqrt(v) + eps)` before bias
+    correction); optax places it after. With epsilon = 1e-8 the updates differ by less than float32 resolves.
+
+    Args:
+        updates_per_step: how often this optimiser is called in one training step (the critic's share of 5:1 training).
+
+    Raises:
+        UserError: unknown schedule.
+    """
+    if schedule not in SCHEDULES:
+        raise UserError(f"unknown learning-rate schedule {schedule!r}; choose from {', '.join(SCHEDULES)}")
+    rate = SCHEDULES[schedule](learning_rate, num_steps, **(schedule_args or {}))
+    return optax.adam(lambda count: rate(count // updates_per_step), b1=beta1, b2=beta2, eps=epsilon)

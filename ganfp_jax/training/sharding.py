@@ -1,0 +1,43 @@
+"""Devices: one mesh axis, `data`. The state is replicated, the batch is split."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from ganfp_jax.errors import UserError
+
+
+def make_mesh() -> Mesh:
+    """All devices of all processes along the axis `data`."""
+    return jax.make_mesh((jax.device_count(),), ("data",), axis_types=(AxisType.Auto,))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """The same array on every device."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def split_first_axis(mesh: Mesh) -> NamedSharding:
+    """The first axis (the batch) cut into one part a device."""
+    return NamedSharding(mesh, PartitionSpec("data"))
+
+
+def check_batch_size(batch_size: int, mesh: Mesh) -> None:
+    """Raises UserError where a batch cannot be split evenly."""
+    if batch_size % mesh.size:
+        raise UserError(
+            f"batch size {batch_size} does not split over {mesh.size} devices; choose a multiple of {mesh.size}"
+        )
+
+
+def make_put(mesh: Mesh) -> Callable[[Any], Any]:
+    """A function that takes this process's part of a batch to its devices."""
+    sharding = split_first_axis(mesh)
+
+    def put(batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
+        return {name: jax.make_array_from_process_local_data(sharding, array) for name, array in batch.items()}
+
+    return put

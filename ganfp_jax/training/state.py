@@ -1,0 +1,53 @@
+"""What a resumed run needs, and nothing else: no key, no config, no function."""
+
+from collections.abc import Mapping
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jaxtyping import Array, Int, PyTree
+
+
+class NetworkState(struct.PyTreeNode):
+    """One network and its optimiser.
+
+    `stats` holds every collection that is kept but not trained: `batch_stats`, `spectral_stats` or nothing.
+    """
+
+    params: PyTree
+    stats: Mapping[str, PyTree]
+    opt_state: PyTree
+
+
+class GanState(struct.PyTreeNode):
+    """A generator and its critic; `ema_params` is the running average of the generator's ({} where none is kept)."""
+
+    step: Int[Array, ""]
+    generator: NetworkState
+    critic: NetworkState
+    ema_params: PyTree
+
+
+class AttributionState(struct.PyTreeNode):
+    """The attribution network."""
+
+    step: Int[Array, ""]
+    network: NetworkState
+
+
+def init_network(
+    module: nn.Module, optimizer: optax.GradientTransformation, key: jax.Array, example: jax.Array
+) -> NetworkState:
+    """Fresh parameters of `module` for inputs shaped like `example`, with `optimizer`'s state."""
+    stats = dict(module.init(key, example))
+    params = stats.pop("params")
+    return NetworkState(params, stats, optimizer.init(params))
+
+
+def init_gan(generator: NetworkState, critic: NetworkState, keep_ema: bool) -> GanState:
+    """A GAN at step 0."""
+    # A copy: a donated state must not hold one buffer twice.
+    ema_params = jax.tree.map(jnp.copy, generator.params) if keep_ema else {}
+    return GanState(jnp.int32(0), generator, critic, ema_params)

@@ -1,0 +1,221 @@
+"""Views of an image: the eight turns and flips of the square, and interpolating turns.
+
+The eight exact views are the dihedral group D4. Each is an optional transpose, then an optional reversal of
+the rows, then an optional reversal of the columns, so all of them move pixels and none changes a value. Any
+other whole number of degrees (`rot15`, `rot345`, `rot-15`) is a bilinear turn about the centre of the image,
+whose border is continued by reflection. `rotD` turns counter-clockwise by D degrees, as `numpy.rot90` does.
+
+Turned views only help a classifier that was trained on turned images (`random_view`): the augmentation of the
+training and the views of the vote are one decision.
+"""
+
+import functools
+import math
+import re
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+
+from ganfp_jax.errors import UserError
+
+# view -> (transpose, reverse the rows, reverse the columns), applied from left to right
+_D4 = {
+    "identity": (False, False, False),
+    "rot90": (True, True, False),
+    "rot180": (False, True, True),
+    "rot270": (True, False, True),
+    "mirror": (False, False, True),
+    "vertical_flip": (False, True, False),
+    "transpose": (True, False, False),
+    "anti_transpose": (True, True, True),
+}
+_QUARTER_TURNS = {0: "identity", 90: "rot90", 180: "rot180", 270: "rot270"}
+
+EXACT_VIEWS: tuple[str, ...] = tuple(_D4)
+VIEW_SETS: dict[str, tuple[str, ...]] = {
+    "identity": ("identity",),
+    "mirror": ("identity", "mirror"),
+    "seed": ("identity", "rot90", "rot270", "vertical_flip"),
+    "d4": EXACT_VIEWS,
+}
+AUGMENTATIONS: tuple[str, ...] = ("none", "mirror", "d4")
+
+
+def resolve_views(views: str | Sequence[str]) -> tuple[str, ...]:
+    """The views that a user asked for, by their canonical names, in the order given.
+
+    Args:
+        views: the name of a set (`VIEW_SETS`), or one view, or several separated by commas, or a sequence of
+            view names. A lone string is looked up among the sets first, so `"mirror"` is (identity, mirror)
+            and `["mirror"]` is the mirrored view alone.
+
+    Returns:
+        View names without repetition; whole turns are reduced to 0..359 degrees (`rot-15` becomes `rot345`,
+        `rot450` becomes `rot90`).
+
+    Raises:
+        UserError: no view, an unknown view, or the same view twice.
+    """
+    if isinstance(views, str):
+        if views.strip() in VIEW_SETS:
+            return VIEW_SETS[views.strip()]
+        names = [name.strip() for name in views.split(",")]
+    else:
+        names = [str(name) for name in views]
+    if not names or names == [""]:
+        raise UserError(f"no views given: choose {_choices()}")
+    resolved: list[str] = []
+    for name in names:
+        view = _canonical(name)
+        if view in resolved:
+            also = "" if view == name else f" ({name!r} is {view!r})"
+            raise UserError(f"the view {view!r} is given twice{also}: leave one out, each view has one vote")
+        resolved.append(view)
+    return tuple(resolved)
+
+
+def inverse_view(view: str) -> str:
+    """Name of the view that undoes `view` (exactly for `EXACT_VIEWS`, up to interpolation for the others)."""
+    view = _canonical(view)
+    if view.startswith("rot"):
+        return _canonical(f"rot{-_degrees(view)}")
+    return view  # every reflection is its own inverse
+
+
+def apply_view(images: Shaped[Array | np.ndarray, "n h w c"], view: str) -> Shaped[Array, "n h w c"]:
+    """Every image, seen as `view`.
+
+    Args:
+        images: `(N, H, W, C)`, any dtype and range.
+        view: one of `EXACT_VIEWS`, or `rotD` for any whole number of degrees D. Static under `jax.jit`.
+
+    Returns:
+        Images of the same shape. Exact views keep dtype and values; interpolating turns return unrounded
+        floats (see `rotate`).
+
+    Raises:
+        UserError: unknown view.
+        ValueError: a view that exchanges rows and columns, on images that are not square.
+    """
+    view = _canonical(view)
+    if view not in _D4:
+        return rotate(images, _degrees(view))
+    transpose, reverse_rows, reverse_columns = _D4[view]
+    images = jnp.asarray(images)
+    if transpose:
+        _require_square(images.shape, f"the view {view!r}")
+        images = images.swapaxes(1, 2)
+    if reverse_rows:
+        images = images[:, ::-1]
+    if reverse_columns:
+        images = images[:, :, ::-1]
+    return images
+
+
+def rotate(images: Shaped[Array | np.ndarray, "n h w c"], degrees: int) -> Float[Array, "n h w c"]:
+    """Turn images counter-clockwise about their centre, keeping their size: bilinear, reflected border.
+
+    The border pixel itself is not repeated (`d c b | a b c d | c b a`). On square images, multiples of 90
+    degrees give exactly the pixels of the exact views.
+
+    Args:
+        images: `(N, H, W, C)`. Integers are turned into float32, floating types are kept.
+        degrees: whole number of degrees, any sign. Static under `jax.jit`.
+
+    Returns:
+        Floats of the same shape, within the range of the input; never rounded back to integers.
+    """
+    images = jnp.asarray(images)
+    n, height, width, channels = images.shape
+    dtype = images.dtype if jnp.issubdtype(images.dtype, jnp.floating) else jnp.dtype(jnp.float32)
+    pixels = images.reshape(n, height * width, channels)
+    turned = jnp.zeros(pixels.shape, jnp.float32)
+    for index, weight in _bilinear_corners(height, width, degrees % 360):
+        corner = pixels.at[:, index].get(mode="promise_in_bounds")
+        turned += corner.astype(jnp.float32) * weight[:, None]
+    return turned.reshape(images.shape).astype(dtype)
+
+
+def random_view(images: Shaped[Array, "n h w c"], key: PRNGKeyArray, augment: str = "d4") -> Shaped[Array, "n h w c"]:
+    """A random exact view of every image, drawn independently and uniformly: training augmentation.
+
+    Args:
+        images: `(N, H, W, C)`, any dtype; values are moved, never changed.
+        key: random key, used up here.
+        augment: `"none"`, `"mirror"` (identity or mirror) or `"d4"` (each of the eight views with probability
+            1/8: three fair coins decide on transpose, vertical flip and mirror). Static under `jax.jit`.
+
+    Raises:
+        UserError: unknown `augment`.
+        ValueError: `"d4"` on images that are not square.
+    """
+    if augment not in AUGMENTATIONS:
+        raise UserError(f"unknown augmentation {augment!r}: choose one of {', '.join(AUGMENTATIONS)}")
+    if augment == "none":
+        return images
+    coins = jax.random.bernoulli(key, shape=(3, len(images), 1, 1, 1))
+    if augment == "d4":
+        _require_square(images.shape, "the augmentation 'd4'")
+        images = jnp.where(coins[0], images.swapaxes(1, 2), images)
+        images = jnp.where(coins[1], images[:, ::-1], images)
+    return jnp.where(coins[2], images[:, :, ::-1], images)
+
+
+def _canonical(view: str) -> str:
+    """The one name of a view; `UserError` if there is no such view."""
+    if view in _D4:
+        return view
+    if not re.fullmatch(r"rot[+-]?[0-9]{1,6}", view):
+        hint = f"{view!r} is a set of views, give it alone; " if view in VIEW_SETS else ""
+        raise UserError(f"unknown view {view!r}: {hint}choose {_choices()}")
+    degrees = int(view.removeprefix("rot")) % 360
+    return _QUARTER_TURNS.get(degrees, f"rot{degrees}")
+
+
+def _degrees(view: str) -> int:
+    """Degrees of a canonical `rotD`."""
+    return int(view.removeprefix("rot"))
+
+
+def _choices() -> str:
+    return f"a set ({', '.join(VIEW_SETS)}) or views among {', '.join(EXACT_VIEWS)} or rotD for D whole degrees (rot15)"
+
+
+def _require_square(shape: tuple[int, ...], what: str) -> None:
+    if shape[1] != shape[2]:
+        height, width = shape[1:3]
+        raise ValueError(f"{what} exchanges rows and columns: it needs square images, not {height}x{width}")
+
+
+@functools.lru_cache(maxsize=64)
+def _bilinear_corners(height: int, width: int, degrees: int) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    """The four neighbours of every source point: flat pixel indices and weights, int32 and float32 `(H*W,)`.
+
+    Made in NumPy, in double precision, while the caller is traced; the compiled function holds them as
+    constants.
+    """
+    sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
+    y = np.arange(height)[:, None] - (height - 1) / 2
+    x = np.arange(width)[None, :] - (width - 1) / 2
+    # rounded, so that quarter turns hit the pixels exactly instead of missing them by 1e-15
+    source_y = np.round(cosine * y + sine * x + (height - 1) / 2, 9).ravel()
+    source_x = np.round(cosine * x - sine * y + (width - 1) / 2, 9).ravel()
+    top, left = np.floor(source_y).astype(int), np.floor(source_x).astype(int)
+    down, right = source_y - top, source_x - left
+    corners = []
+    for row, row_weight in ((top, 1 - down), (top + 1, down)):
+        for column, column_weight in ((left, 1 - right), (left + 1, right)):
+            index = _reflect(row, height) * width + _reflect(column, width)
+            corners.append((index.astype(np.int32), (row_weight * column_weight).astype(np.float32)))
+    return tuple(corners)
+
+
+def _reflect(index: np.ndarray, size: int) -> np.ndarray:
+    """Indices into a line of `size` pixels that goes on forever, mirrored at its end pixels."""
+    if size == 1:
+        return np.zeros_like(index)
+    index = np.abs(index) % (2 * (size - 1))
+    return np.minimum(index, 2 * (size - 1) - index)

@@ -1,0 +1,234 @@
+"""Voting: one classifier looks at several views of an image, and the views decide together.
+
+`make_vote` compiles the whole of it (views, classifier, rule) into one call; `vote_in_batches` runs that call
+over any number of images with a single compilation.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Float, Int32, UInt8
+
+from ganfp_jax.errors import UserError
+from ganfp_jax.views import apply_view, resolve_views
+
+RULES: tuple[str, ...] = ("majority", "mean_logit", "mean_probability")
+
+AnyArray = Array | np.ndarray
+LogitsFn = Callable[[Any, Array], Array]
+
+
+class Vote(NamedTuple):
+    """What V views said about N images of K classes (JAX arrays, or NumPy from `vote_in_batches`)."""
+
+    predicted: Int32[AnyArray, "n"]  # the class that the rule chose
+    probabilities: Float[AnyArray, "n k"]  # rows sum to 1
+    votes: Int32[AnyArray, "n k"]  # how many views chose each class; rows sum to V
+    view_predictions: Int32[AnyArray, "v n"]  # the class that each view chose
+    view_logits: Float[AnyArray, "v n k"]
+
+
+_IMAGE_AXIS = Vote(predicted=0, probabilities=0, votes=0, view_predictions=1, view_logits=1)  # type: ignore[arg-type]
+
+
+def count_votes(view_logits: Float[AnyArray, "v n k"], rule: str) -> Vote:
+    """Combine the logits of several views of the same images. Pure; the order of the views does not matter.
+
+    Args:
+        view_logits: `(V, N, K)`, any floating type (the arithmetic is float32).
+        rule: `"majority"`: the class with most views; a tie goes to the higher mean probability, then to the
+            lower class index. `"mean_logit"`: the highest mean logit. `"mean_probability"`: the highest mean
+            probability. Static under `jax.jit`.
+
+    Returns:
+        A `Vote`. Its `probabilities` are the softmax of the mean logits for `"mean_logit"`, and the mean over
+        views of the softmaxes for the other two rules.
+
+    Raises:
+        UserError: unknown rule.
+    """
+    _check_rule(rule)
+    logits = jnp.asarray(view_logits, jnp.float32)
+    num_classes = logits.shape[-1]
+    view_predictions = jnp.argmax(logits, axis=-1).astype(jnp.int32)
+    votes = jax.nn.one_hot(view_predictions, num_classes, dtype=jnp.int32).sum(axis=0)  # (N, K)
+    if rule == "mean_logit":
+        score = _mean_over_views(logits)
+        probabilities = jax.nn.softmax(score)
+    else:
+        score = probabilities = _mean_over_views(jax.nn.softmax(logits))
+    if rule == "majority":
+        leads = votes == votes.max(axis=-1, keepdims=True)
+        score = jnp.where(leads, probabilities, -1.0)  # below every probability
+    predicted = jnp.argmax(score, axis=-1).astype(jnp.int32)  # the first, so the lower index of equals
+    return Vote(predicted, probabilities, votes, view_predictions, logits)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Voter:
+    """A compiled vote, made by `make_vote`: `voter(variables, images) -> Vote`.
+
+    Each batch shape is compiled once.
+    """
+
+    views: tuple[str, ...]
+    rule: str
+    mesh: Mesh | None
+    compiled: Callable[[Any, Any], Vote]  # the jitted (variables, images) -> Vote
+
+    def __call__(self, variables: Any, images: UInt8[AnyArray, "n h w c"]) -> Vote:
+        """Vote on `images`, 0..255. With a mesh, N must be a multiple of `num_shards` (ValueError).
+
+        The result is on the device, with a mesh on all its devices, and may still be being computed.
+        """
+        if len(images) % self.num_shards:
+            raise ValueError(
+                f"{len(images)} images cannot be shared evenly by {self.num_shards} devices: "
+                "pad them, or use vote_in_batches"
+            )
+        if self.mesh is not None:
+            images = jax.device_put(images, NamedSharding(self.mesh, PartitionSpec("data")))
+        return self.compiled(self.place(variables), images)
+
+    def place(self, variables: Any) -> Any:
+        """The classifier's variables on every device that votes; costs nothing where they already are."""
+        if self.mesh is None:
+            return jax.device_put(variables)
+        return jax.device_put(variables, NamedSharding(self.mesh, PartitionSpec()))
+
+    @property
+    def num_shards(self) -> int:
+        """Number of parts into which a batch of images is cut."""
+        return 1 if self.mesh is None else self.mesh.shape["data"]
+
+
+def make_vote(
+    logits_fn: LogitsFn,
+    views: str | Sequence[str],
+    rule: str = "majority",
+    *,
+    mesh: Mesh | None = None,
+    unroll: bool | None = None,
+) -> Voter:
+    """Make the one compiled call that turns uint8 images into votes.
+
+    Args:
+        logits_fn: `(variables, images float32 (N, H, W, C) in [-1, 1]) -> logits (N, K)`. The logits of an
+            image must not depend on the other images of the batch (no batch statistics).
+        views: as for `ganfp_jax.views.resolve_views`.
+        rule: one of `RULES`.
+        mesh: spread images over its axis `"data"` and copy the variables to each device.
+        unroll: run the classifier once per view (True), or once on all views as one large batch (False). By
+            default True on CPU, where the smaller working set is faster, and False on accelerators.
+
+    Returns:
+        A `Voter`. Views are made on the device, from images that cross to it once, as uint8.
+
+    Raises:
+        UserError: unknown view or rule.
+        ValueError: the mesh has no axis `"data"`; at the first call, logits that are not `(N, K)`.
+    """
+    names = resolve_views(views)
+    _check_rule(rule)
+    if mesh is not None and "data" not in mesh.axis_names:
+        raise ValueError(f"images are spread over a mesh axis 'data', but the axes are {mesh.axis_names}")
+    if unroll is None:
+        platform = jax.default_backend() if mesh is None else mesh.devices.flat[0].platform
+        unroll = platform == "cpu"
+
+    def classify(variables: Any, images: Array) -> Array:
+        logits = logits_fn(variables, images)
+        if logits.ndim != 2:
+            raise ValueError(f"a vote needs logits (N, K), not the shape {logits.shape} of this classifier")
+        return logits
+
+    def vote(variables: Any, images: Array) -> Vote:
+        seen = [apply_view(images.astype(jnp.float32) / 127.5 - 1.0, view) for view in names]
+        if unroll:
+            logits = jnp.stack([classify(variables, view) for view in seen])  # (V, N, K)
+        else:
+            # the views of an image side by side, so that a batch cut among devices stays where it is
+            batch = jnp.stack(seen, axis=1).reshape(-1, *images.shape[1:])  # (N V, H, W, C)
+            logits = classify(variables, batch)  # (N V, K)
+            logits = logits.reshape(len(images), len(names), logits.shape[-1]).swapaxes(0, 1)
+        return count_votes(logits, rule)
+
+    if mesh is None:
+        return Voter(names, rule, None, jax.jit(vote))
+    everywhere, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("data"))
+    compiled = jax.jit(vote, in_shardings=(everywhere, split), out_shardings=everywhere)
+    return Voter(names, rule, mesh, compiled)
+
+
+def vote_in_batches(voter: Voter, variables: Any, images: UInt8[np.ndarray, "n h w c"], batch_size: int) -> Vote:
+    """Vote on any number of images, none included, with one compilation for one `batch_size`.
+
+    Args:
+        voter: made by `make_vote`.
+        variables: of the classifier, on the host or on devices.
+        images: uint8, 0..255, on the host.
+        batch_size: images a call, rounded up to a multiple of `voter.num_shards`. The last batch is filled up
+            with copies of its last image, whose votes are dropped.
+
+    Returns:
+        A `Vote` of NumPy arrays for all N images, in their order.
+
+    Raises:
+        UserError: the classifier gives NaN.
+        ValueError: `batch_size` under 1.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+    batch_size = -(-batch_size // voter.num_shards) * voter.num_shards
+    variables = voter.place(variables)
+    if len(images) == 0:
+        spec = jax.ShapeDtypeStruct((batch_size, *images.shape[1:]), np.uint8)
+        shapes = jax.eval_shape(voter.compiled, variables, spec)
+        return jax.tree.map(
+            lambda axis, shape: np.zeros(shape.shape, shape.dtype).take(range(0), axis), _IMAGE_AXIS, shapes
+        )
+    parts: list[Vote] = []
+    for start in range(0, len(images), batch_size):
+        batch = images[start : start + batch_size]
+        batch = np.pad(batch, ((0, batch_size - len(batch)), (0, 0), (0, 0), (0, 0)), mode="edge")
+        parts.append(voter(variables, batch))
+        if len(parts) > 1:  # wait for the batch before, while the device works on this one
+            parts[-2] = jax.device_get(parts[-2])
+    parts[-1] = jax.device_get(parts[-1])
+    vote = jax.tree.map(lambda axis, x: x.take(range(len(images)), axis), _IMAGE_AXIS, join_votes(parts))
+    _refuse_nan(vote)
+    return vote
+
+
+def join_votes(votes: Sequence[Vote]) -> Vote:
+    """One `Vote` of NumPy arrays on all images of several, in their order.
+
+    Raises:
+        ValueError: no votes at all, or votes of different views or classes.
+    """
+    return jax.tree.map(lambda axis, *parts: np.concatenate(parts, axis), _IMAGE_AXIS, *votes)
+
+
+def _mean_over_views(values: Float[Array, "v n k"]) -> Float[Array, "n k"]:
+    """Mean over the first axis; sorted first, because a float sum depends on the order of its terms."""
+    return jnp.sort(values, axis=0).mean(axis=0)
+
+
+def _check_rule(rule: str) -> None:
+    if rule not in RULES:
+        raise UserError(f"unknown vote rule {rule!r}: choose one of {', '.join(RULES)}")
+
+
+def _refuse_nan(vote: Vote) -> None:
+    """A network that diverged would otherwise answer with class 0 and look like a poor classifier."""
+    bad = np.flatnonzero(np.isnan(vote.probabilities).any(axis=-1))
+    if bad.size:
+        raise UserError(
+            f"the classifier gives NaN for {bad.size} of {len(vote.predicted)} images (first: index {bad[0]}): "
+            "its training has diverged, use an earlier checkpoint"
+        )

@@ -1,0 +1,170 @@
+"""Labelled image folders: the order of the classes is never guessed, mistakes are said, bad files stop nothing."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganfp_jax.data.decode import encode_png
+from ganfp_jax.data.labelled import MANIFEST, decode_all, open_labelled, read_manifest, write_manifest
+from ganfp_jax.errors import UserError
+
+
+def make(root, counts, size=8):
+    for label, (name, count) in enumerate(counts.items()):
+        (root / name).mkdir(parents=True)
+        for index in range(count):
+            encode_png(root / name / f"{index:02d}.png", np.full((size, size, 3), 50 * label + index, np.uint8))
+    return root
+
+
+def fails(message, *args, **kwargs):
+    with pytest.raises(UserError, match=message) as error:
+        open_labelled(*args, **kwargs)
+    assert "\n" not in str(error.value)
+
+
+def test_without_a_manifest_the_names_are_sorted(tmp_path):
+    make(tmp_path, {"real": 2, "ProGAN": 1, "SNGAN": 3})
+    folder = open_labelled(str(tmp_path))
+    assert folder.classes == ("ProGAN", "SNGAN", "real")
+    assert folder.labels.tolist() == [0, 1, 1, 1, 2, 2] and folder.labels.dtype == np.int32
+    assert folder.names[0] == "ProGAN/00.png" and folder.names[-1] == "real/01.png"
+    assert [path.relative_to(tmp_path).as_posix() for path in folder.paths] == list(folder.names)
+    assert len(folder) == 6 and folder.root == tmp_path
+
+
+def test_the_manifest_fixes_the_order(tmp_path):
+    make(tmp_path, {"real": 1, "ProGAN": 1, "SNGAN": 1})
+    sources = {"SNGAN": {"seed": 3, "count": 1, "checkpoint": "ab12", "encoding": "rint(127.5x + 127.5)"}, "real": {}}
+    write_manifest(tmp_path, ["real", "SNGAN", "ProGAN"], sources)
+    assert open_labelled(tmp_path).classes == ("real", "SNGAN", "ProGAN")
+    assert open_labelled(tmp_path).labels.tolist() == [0, 1, 2]
+    assert read_manifest(tmp_path) == {"classes": ["real", "SNGAN", "ProGAN"], "sources": sources}
+
+
+def test_given_classes_come_first(tmp_path):
+    make(tmp_path, {"real": 1, "SNGAN": 2})
+    (tmp_path / MANIFEST).write_text("broken, and not needed")
+    folder = open_labelled(tmp_path, classes=["SNGAN", "absent", "real"])
+    assert folder.classes == ("SNGAN", "absent", "real")
+    assert folder.labels.tolist() == [0, 0, 2]
+    fails("source folder real is none of the classes SNGAN, ProGAN", tmp_path, classes=["SNGAN", "ProGAN"])
+
+
+def test_one_class_needs_given_classes(tmp_path):
+    make(tmp_path, {"real": 2})
+    fails("one source folder only, real", tmp_path)
+    assert open_labelled(tmp_path, classes=["ProGAN", "real"]).labels.tolist() == [1, 1]
+
+
+def test_splits(tmp_path):
+    make(tmp_path / "train", {"a": 3, "b": 3})
+    make(tmp_path / "test", {"a": 1, "b": 1})
+    assert len(open_labelled(tmp_path, "train")) == 6
+    assert len(open_labelled(tmp_path, "test")) == 2
+    assert len(open_labelled(tmp_path / "test")) == 2
+    assert open_labelled(tmp_path, "test").names == ("a/00.png", "b/00.png")
+    write_manifest(tmp_path, ["b", "a"], {})
+    assert open_labelled(tmp_path, "test").classes == ("b", "a")
+    write_manifest(tmp_path / "test", ["a", "b"], {})  # the nearer one
+    assert open_labelled(tmp_path, "test").classes == ("a", "b")
+    fails("has train and test but no source folders of its own", tmp_path)
+    fails("unknown split 'validation'", tmp_path, "validation")
+
+
+def test_a_root_without_splits_is_taken_whole(tmp_path):
+    make(tmp_path, {"a": 1, "b": 1})
+    assert open_labelled(tmp_path, "test").classes == ("a", "b")
+
+
+def test_a_missing_split_is_not_replaced_by_the_other(tmp_path):
+    make(tmp_path / "train", {"a": 1, "b": 1})
+    fails("has train but no test", tmp_path, "test")
+
+
+def test_what_is_left_out(tmp_path):
+    make(tmp_path, {"a": 1, "b": 1, ".cache": 1})
+    (tmp_path / "a" / ".01.png").write_bytes(b"x")
+    (tmp_path / "a" / "notes.txt").write_text("x")
+    (tmp_path / "readme.md").write_text("x")
+    (tmp_path / "b" / "01.JPEG").write_bytes(b"x")  # listed: it is refused when decoded, not overlooked
+    assert open_labelled(tmp_path).names == ("a/00.png", "b/00.png", "b/01.JPEG")
+
+
+def test_missing_and_empty_folders(tmp_path):
+    fails("is not a folder", tmp_path / "nowhere")
+    fails("has no source folders", tmp_path)
+    make(tmp_path, {"a": 1, "b": 0})
+    fails("b has no image file: looked for .bmp", tmp_path)
+    fails("b has no image file", tmp_path, classes=["a", "b"])
+
+
+def test_manifest_and_folders_must_agree(tmp_path):
+    make(tmp_path, {"a": 1, "b": 1})
+    write_manifest(tmp_path, ["a", "b", "c"], {})
+    fails("names the source c, but there is no folder", tmp_path)
+    write_manifest(tmp_path, ["a"], {})
+    fails("b is not among the classes of .*manifest.json", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "{", "[]", "{}", '{"classes": []}', '{"classes": "ab"}', '{"classes": [1]}', '{"classes": ["a", "a"]}',
+        '{"classes": ["../a"]}', '{"classes": [".."]}', '{"classes": [""]}', '{"classes": ["a"], "sources": []}',
+        '{"classes": ["a"], "sources": {"a": 1}}', '{"classes": ["a"], "sources": {"b": {}}}', "\xff",
+    ],
+)  # fmt: skip
+def test_broken_manifests(text, tmp_path):
+    make(tmp_path, {"a": 1, "b": 1})
+    (tmp_path / MANIFEST).write_text(text, "latin-1")
+    fails("manifest.json is broken: .* delete it", tmp_path)
+
+
+def test_manifests_are_written_whole_and_checked(tmp_path):
+    assert read_manifest(tmp_path) is None
+    write_manifest(tmp_path, ("b", "ä"), {"ä": {"seed": 1}})
+    assert json.loads((tmp_path / MANIFEST).read_text("utf-8")) == {
+        "classes": ["b", "ä"],
+        "sources": {"ä": {"seed": 1}},
+    }
+    before = (tmp_path / MANIFEST).read_bytes()
+    for classes, sources in [(["a", "a"], {}), ([], {}), (["a"], {"b": {}}), (["a/b"], {})]:
+        with pytest.raises(ValueError, match="not a manifest"):
+            write_manifest(tmp_path, classes, sources)
+    with pytest.raises(TypeError):
+        write_manifest(tmp_path, ["a"], {"a": {"value": object()}})
+    assert (tmp_path / MANIFEST).read_bytes() == before
+    assert list(tmp_path.iterdir()) == [tmp_path / MANIFEST]
+    (tmp_path / MANIFEST).write_text('{"classes": ["a"]}')
+    assert read_manifest(tmp_path) == {"classes": ["a"], "sources": {}}
+
+
+def test_decode_all(tmp_path):
+    make(tmp_path, {"a": 3, "b": 3})
+    (tmp_path / "a" / "01.png").write_bytes(b"broken")
+    Image.new("RGB", (12, 10), (7, 7, 7)).save(tmp_path / "b" / "00.png")
+    Image.new("RGB", (4, 4)).save(tmp_path / "b" / "02.png")
+    folder = open_labelled(tmp_path)
+    decoded = decode_all(folder, 8)
+    assert decoded.kept.tolist() == [0, 2, 3, 4]
+    assert decoded.images[:, 0, 0, 0].tolist() == [0, 2, 7, 51]
+    assert folder.labels[decoded.kept].tolist() == [0, 0, 1, 1]
+    assert decoded.rejected == (("a/01.png", "not an image"), ("b/02.png", "is 4x4, smaller than 8x8"))
+    assert decoded.notes == {"b/00.png": "cropped from 12x10"}
+
+
+def test_decode_all_of_some(tmp_path):
+    make(tmp_path, {"a": 3, "b": 3})
+    (tmp_path / "b" / "02.png").write_bytes(b"broken")
+    folder = open_labelled(tmp_path)
+    for indices in ([4, 5, 0], np.array([4, 5, 0])):
+        decoded = decode_all(folder, 8, "refuse", indices=indices)
+        assert decoded.kept.tolist() == [4, 0]
+        assert decoded.images[:, 0, 0, 0].tolist() == [51, 0]
+        assert decoded.rejected == (("b/02.png", "not an image"),)
+    assert decode_all(folder, 8, indices=[]).images.shape == (0, 8, 8, 3)
+    with pytest.raises(UserError, match="choose one of"):
+        decode_all(folder, 8, "stretch")

@@ -1,0 +1,84 @@
+"""Perturbations act on each image by itself, reproducibly, with the strength that their name says."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ganfp_jax.data.perturb import PERTURBATIONS, check_perturbation, perturb
+from ganfp_jax.errors import UserError
+
+NAMES = ["none", "jpeg75", "jpeg1", "jpeg100", "noise15", "noise0.5", "blur0.7", "blur3"]
+
+
+def textures(count=4, size=32, seed=0):
+    rng = np.random.RandomState(seed)
+    smooth = rng.randint(60, 200, (count, size // 4, size // 4, 3))
+    return np.clip(smooth.repeat(4, 1).repeat(4, 2) + rng.randint(-8, 8, (count, size, size, 3)), 0, 255).astype(
+        np.uint8
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_image_depends_on_itself_the_seed_and_its_place(name):
+    images = textures()
+    before = images.copy()
+    result = perturb(images, name, seed=5)
+    assert result.shape == images.shape and result.dtype == np.uint8
+    assert not np.shares_memory(result, images)
+    np.testing.assert_array_equal(images, before)
+    np.testing.assert_array_equal(perturb(images, name, seed=5), result)
+    np.testing.assert_array_equal(perturb(images[:2], name, seed=5), result[:2])
+    others = images.copy()
+    others[0] = 0
+    np.testing.assert_array_equal(perturb(others, name, seed=5)[1:], result[1:])
+    assert perturb(images[:0], name).shape == (0, 32, 32, 3)
+
+
+def test_strength():
+    images = np.full((3, 64, 64, 3), 128, np.uint8)
+    error = perturb(images, "noise15", seed=1).astype(float) - 128
+    assert abs(error.std() - 15) < 0.3 and abs(error.mean()) < 0.3
+    assert not (perturb(images, "noise15", seed=1) == perturb(images, "noise15", seed=2)).all()
+    assert not (error[0] == error[1]).all()
+
+    def change(name):
+        return np.abs(perturb(textures(), name).astype(float) - textures()).mean()
+
+    assert change("none") == 0
+    assert 0 < change("jpeg95") < change("jpeg75") < change("jpeg10")
+    assert 0 < change("blur0.4") < change("blur0.7") < change("blur2")
+
+
+def test_blur_is_the_gaussian_and_keeps_constants():
+    impulse = np.zeros((1, 33, 33, 3), np.uint8)
+    impulse[0, 16, 16] = 255
+    blurred = perturb(impulse, "blur1")[0, :, :, 0].astype(float)
+    offsets = np.arange(-16, 17)
+    kernel = np.exp(-(offsets**2) / 2)
+    kernel = np.outer(kernel, kernel) / kernel.sum() ** 2
+    assert np.abs(blurred - 255 * kernel).max() <= 0.51
+    assert (perturb(np.full((1, 16, 16, 3), 77, np.uint8), "blur0.7") == 77).all()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "jpeg", "jpeg0", "jpeg101", "jpeg7.5", "noise", "noise0", "noise-3", "blur0", "blurnan", "blur1e3", "zoom2"],
+)
+def test_unknown_names_list_the_choices(name):
+    for call in (check_perturbation, lambda name: perturb(textures(1), name)):
+        with pytest.raises(UserError, match=r"choose none, jpegQ .* noiseS .* blurS") as error:
+            call(name)
+        assert repr(name) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_known_names_pass_the_check():
+    for name in NAMES:
+        check_perturbation(name)
+    assert set(PERTURBATIONS) == {"jpeg", "noise", "blur"}
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_any_seed(seed):
+    assert perturb(textures(1, 8), "noise3", seed=seed).shape == (1, 8, 8, 3)
