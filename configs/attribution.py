@@ -57,6 +57,7 @@ def _published() -> ConfigDict:
             "eval_every": 5000,
             "checkpoint_every": 5000,
             "keep_checkpoints": 2,
+            "compile_effort": "full",
         }
     )
 
@@ -66,8 +67,7 @@ def _photos() -> ConfigDict:
     config.seed = 0
     config.resolution = 32
     config.model.fmap_base = 256
-    with config.ignore_type():
-        config.model.num_features = 512
+    config.model.num_features = 512
     config.optimizer.learning_rate = 3e-3
     config.optimizer.schedule = "cosine"
     config.optimizer.schedule_args = {"warmup": 0.05}
@@ -86,12 +86,12 @@ def _tiny() -> ConfigDict:
     config = _photos()
     config.resolution = 16
     config.model.fmap_base = 32
-    with config.ignore_type():
-        config.model.num_features = 16
+    config.model.num_features = 16
     config.data.root = "runs/quickstart-tiny/images"
     config.batch_size = 16
     config.num_steps = 16
     config.eval_images = 32
     config.log_every = 4
     config.eval_every = config.checkpoint_every = 8
+    config.compile_effort = "low"
     return config

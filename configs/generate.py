@@ -1,6 +1,6 @@
 """Generate images: a trained generator (or the embedded photographs) -> one source of a labelled image folder.
 
-    python -m ganfp_jax.main --config=configs/generate.py --config.generator=runs/progan --config.count=1000 --config.seed=1
+    python -m ganfp_jax.main --config=configs/generate.py --config.generator=runs/progan --config.seed=1
     python -m ganfp_jax.main --config=configs/generate.py:real --config.count=1000      # crops of the photographs
 
 Image i of a seed is always the same image, and ProGAN's latents are those of NumPy's RandomState(seed). Files are

@@ -73,6 +73,7 @@ def _published() -> ConfigDict:
             "sample_every": 1000,
             "checkpoint_every": 5000,
             "keep_checkpoints": 2,
+            "compile_effort": "full",
         }
     )
 
@@ -127,4 +128,5 @@ def _tiny() -> ConfigDict:
     config.num_samples = 16
     config.log_every = 4
     config.sample_every = config.checkpoint_every = 8
+    config.compile_effort = "low"
     return config

@@ -56,6 +56,7 @@ def _published() -> ConfigDict:
             "sample_every": 750,
             "checkpoint_every": 5000,
             "keep_checkpoints": 2,
+            "compile_effort": "full",
         }
     )
 
@@ -97,4 +98,5 @@ def _tiny() -> ConfigDict:
     config.num_samples = 16
     config.log_every = 4
     config.sample_every = config.checkpoint_every = 8
+    config.compile_effort = "low"
     return config

@@ -3,11 +3,11 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import flax.linen as nn
 import numpy as np
-from jaxtyping import PyTree, UInt8
+from jaxtyping import Array, PyTree, UInt8
 
 from ganfp_jax import models
 from ganfp_jax.data.decode import Refused, decode_image
@@ -49,6 +49,9 @@ class Attributor:
         self._mesh = make_mesh()
         self._voters: dict[tuple[tuple[str, ...], str], Voter] = {}
 
+    def _logits(self, variables: PyTree, images: Array) -> Any:
+        return self._network.apply(variables, images)
+
     @classmethod
     def load(cls, path: str | Path) -> "Attributor":
         """Loads the newest checkpoint of an attribution run folder.
@@ -85,7 +88,7 @@ class Attributor:
             raise UserError(f"unknown vote rule {rule!r}; choose from {', '.join(RULES)}")
         names = resolve_views(views)
         if (names, rule) not in self._voters:
-            self._voters[names, rule] = make_vote(self._network.apply, names, rule, mesh=self._mesh)
+            self._voters[names, rule] = make_vote(self._logits, names, rule, mesh=self._mesh)
         return vote_in_batches(self._voters[names, rule], self._variables, images, batch_size)
 
     def attribute(

@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from ganfp_jax import atomic
 from ganfp_jax.attributor import Attributor
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.errors import UserError
 from ganfp_jax.metrics import evaluation_metrics
-from ganfp_jax.report.table import evaluation_summary, per_image_table
-from ganfp_jax.run_folder import write_json, write_text
+from ganfp_jax.report import wording
+from ganfp_jax.report.table import ImageRow, per_image_table, text_table
+from ganfp_jax.run_folder import write_json
 from ganfp_jax.training.logs import progress
 from ganfp_jax.views import resolve_views
 from ganfp_jax.voting import Vote, join_votes
@@ -63,7 +65,11 @@ def evaluate(
         UserError: unknown view, rule or perturbation; no image could be read.
     """
     indices = np.arange(len(folder.names)) if indices is None else indices
-    names, targets, votes, notes, rejected = [], [], [], {}, []
+    names: list[str] = []
+    targets: list[int] = []
+    votes: list[Vote] = []
+    notes: dict[str, str] = {}
+    rejected: list[tuple[str, str]] = []
     seconds = 0.0
     with progress(len(indices), "evaluate", "image") as bar:
         for chunk in np.array_split(indices, max(1, -(-len(indices) // CHUNK))):
@@ -71,7 +77,7 @@ def evaluate(
             notes |= decoded.notes
             rejected += decoded.rejected
             if len(decoded.kept):
-                images = perturb.perturb(decoded.images, perturbation, seed=seed)
+                images = perturb.perturb(decoded.images, perturbation, seed, numbers=decoded.kept)
                 if not votes:  # compile before the clock runs
                     attributor.vote(images[:1], views, rule, batch_size)
                 clock = time.perf_counter()
@@ -89,12 +95,12 @@ def evaluate(
     return Evaluation(names, np.array(targets), vote, metrics, notes, rejected)
 
 
-def predictions_csv(evaluation: Evaluation, classes: Sequence[str]) -> str:
+def predictions_csv(evaluation: Evaluation) -> str:
     """The text of predictions.csv: one row an image, the probability of each class in its own column."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "target", "predicted", "confidence", "votes", *classes])
-    vote = evaluation.vote
+    writer.writerow(["image", "target", "predicted", "confidence", "votes", *evaluation.metrics["classes"]])
+    classes, vote = evaluation.metrics["classes"], evaluation.vote
     for i, (name, target) in enumerate(zip(evaluation.names, evaluation.targets, strict=True)):
         predicted = int(vote.predicted[i])
         votes = {classes[k]: int(n) for k, n in enumerate(vote.votes[i]) if n}
@@ -115,7 +121,7 @@ def predictions_csv(evaluation: Evaluation, classes: Sequence[str]) -> str:
 def write_outputs(folder: Path, evaluation: Evaluation) -> None:
     """Writes predictions.csv, rejected.csv and, last, metrics.json: where that exists, the evaluation is complete."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "predictions.csv", predictions_csv(evaluation, evaluation.metrics["classes"]))
+    atomic.write_bytes(folder / "predictions.csv", predictions_csv(evaluation).encode())
     write_rejected(folder / "rejected.csv", evaluation.rejected)
     write_json(folder / "metrics.json", evaluation.metrics)
 
@@ -124,7 +130,7 @@ def write_rejected(path: Path, rejected: Iterable[tuple[str, str]]) -> None:
     """Writes the files that could not be used, and why."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([("image", "reason"), *rejected])
-    write_text(path, text.getvalue())
+    atomic.write_bytes(path, text.getvalue().encode())
 
 
 def run(config: dict[str, Any], workdir: Path) -> None:
@@ -146,7 +152,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     write_outputs(workdir, evaluation)
     if len(evaluation.names) <= 30:
         print(per_image_table(image_rows(evaluation)))
-    print(evaluation_summary(evaluation.metrics))
+    print(summary(evaluation.metrics))
     for name, note in list(evaluation.notes.items())[:5]:
         print(f"{name}: {note}")
     if len(evaluation.notes) > 5:
@@ -156,21 +162,38 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     print(f"predictions: {workdir / 'predictions.csv'}  metrics: {workdir / 'metrics.json'}")
 
 
-def image_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """One dict an image for the per-image table: image, target, predicted, votes."""
-    classes = evaluation.metrics["classes"]
+def image_rows(evaluation: Evaluation) -> list[ImageRow]:
+    """One row an image for the per-image table."""
+    classes, vote = evaluation.metrics["classes"], evaluation.vote
     return [
-        {
-            "image": name,
-            "target": classes[target],
-            "predicted": classes[predicted],
-            "votes": {classes[k]: int(n) for k, n in enumerate(counts) if n},
-        }
+        ImageRow(name, classes[target], classes[predicted], {classes[k]: int(n) for k, n in enumerate(counts) if n})
         for name, target, predicted, counts in zip(
-            evaluation.names,
-            evaluation.targets,
-            evaluation.vote.predicted,
-            evaluation.vote.votes,
-            strict=True,
+            evaluation.names, evaluation.targets, vote.predicted, vote.votes, strict=True
         )
     ]
+
+
+def summary(metrics: dict[str, Any]) -> str:
+    """The vote, the single view and what the vote changed, and the confusion matrix, for the console."""
+
+    def result(what: str, block: dict[str, Any]) -> tuple[str, str, str, str]:
+        right = f"{block['correct']} of {block['total']}"
+        return what, wording.percent(block["accuracy"]), wording.interval(block["ci95"]), right
+
+    changes, classes = metrics["vote_changes"], metrics["classes"]
+    rows = [
+        result(f"one view ({metrics['single_view']['view']})", metrics["single_view"]),
+        result(f"{metrics['rule']} of {len(metrics['views'])} views", metrics),
+    ]
+    return "\n\n".join(
+        [
+            text_table(["", "accuracy", "95 %", "right"], rows, align="<>>>"),
+            f"The vote repaired {changes['wrong_to_right']} and broke {changes['right_to_wrong']} "
+            f"(McNemar p {wording.p_value(changes['mcnemar_p'])}); {metrics['images_per_second']:.0f} images/s.",
+            text_table(
+                ["target \\ best class", *classes],
+                [(name, *counts) for name, counts in zip(classes, metrics["confusion"], strict=True)],
+                align="<" + ">" * len(classes),
+            ),
+        ]
+    )

@@ -56,7 +56,7 @@ class Sampler:
         # Where a running average was kept, it is the better generator, and the published one.
         self._params = state["ema_params"] or state["generator"]["params"]
         self._stats = state["generator"]["stats"]
-        self._sample: Callable[[PyTree, Mapping[str, PyTree], Array], Array] = jax.jit(make_sampler(generator, {}))
+        self._sample: Callable[[PyTree, Mapping[str, PyTree], np.ndarray], Array] = jax.jit(make_sampler(generator, {}))
         self._latents = config["latents"]
         self.source_name: str = metadata["source_name"]
         self.resolution: int = config["resolution"]
@@ -75,7 +75,7 @@ class Sampler:
 
 
 def write_generated(sampler: Sampler, root: Path, *, count: int, seed: int, batch_size: int) -> None:
-    """Writes `count` images of a generator as `<root>/<source>/<prefix>_%08d.png`; memory does not grow with the count."""
+    """Writes `count` images as `<root>/<source>/<prefix>_%08d.png`; memory does not grow with the count."""
     folder = root / sampler.source_name
     folder.mkdir(parents=True, exist_ok=True)
     prefix = FILE_PREFIXES.get(sampler.source_name, sampler.source_name)

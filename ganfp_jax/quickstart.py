@@ -27,7 +27,7 @@ from ganfp_jax.generation import Sampler, write_generated, write_photographs
 from ganfp_jax.grid import image_grid
 from ganfp_jax.metrics import accuracy_block, proportion
 from ganfp_jax.report.page import write_report
-from ganfp_jax.report.table import per_image_table, study_table
+from ganfp_jax.report.table import ImageRow, per_image_table, summary_table
 from ganfp_jax.run_folder import open_run, write_json
 from ganfp_jax.training import loop
 
@@ -189,7 +189,7 @@ def evaluate_network(study: Study, network: str) -> Iterator[dict[str, Any]]:
                     row |= {"metrics": evaluation.metrics, "per_photograph": per_photograph(evaluation)}
                     row |= {
                         "wrong": wrong_images(evaluation),
-                        "rows": image_rows(evaluation) if count <= 10 else [],
+                        "rows": [r._asdict() for r in image_rows(evaluation)] if count <= 10 else [],
                     }
                     write_json(target / "study.json", row)
                 yield json.loads((target / "study.json").read_text())
@@ -307,6 +307,6 @@ def write_results(study: Study, evaluations: Sequence[dict[str, Any]], baselines
             main["condition"],
             main["views"],
         ):
-            print(per_image_table(row["rows"]))
-    print(study_table(results))
+            print(per_image_table(ImageRow(**image) for image in row["rows"]))
+    print(summary_table(results))
     print(f"report: {report}")

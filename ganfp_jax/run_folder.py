@@ -7,21 +7,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ganfp_jax import atomic
 from ganfp_jax.errors import UserError
 
 CONFIG = "config.json"
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes `text` so that a reader sees the old file or the whole new one, never a part."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
-
-
 def write_json(path: Path, value: Any) -> None:
     """Writes `value` as indented JSON, atomically."""
-    write_text(path, json.dumps(value, indent=1) + "\n")
+    atomic.write_bytes(path, (json.dumps(value, indent=1) + "\n").encode())
 
 
 def read_config(workdir: Path) -> dict[str, Any]:

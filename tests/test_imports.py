@@ -96,7 +96,9 @@ def test_libraries_with_one_home(library, home):
 def test_main_answers_before_jax_is_imported():
     heavy = {"jax", "flax", "orbax", "sklearn", "matplotlib", "grain", "numpy"}
     for module in ("main", "run_folder", "errors", "variants", ""):
-        top_level = [n for n in ast.parse(MODULES[module].read_text()).body if isinstance(n, ast.Import | ast.ImportFrom)]
+        top_level = [
+            n for n in ast.parse(MODULES[module].read_text()).body if isinstance(n, ast.Import | ast.ImportFrom)
+        ]
         names = {alias.name for n in top_level if isinstance(n, ast.Import) for alias in n.names}
         names |= {n.module for n in top_level if isinstance(n, ast.ImportFrom) and n.module}
         assert not heavy & {name.split(".")[0] for name in names}

@@ -161,7 +161,10 @@ def test_nan_stops_with_the_last_good_step(tmp_path):
     assert status == 0, err
     # A rate that throws the weights far away gives a loss that is not finite within a few steps.
     (workdir / "config.json").write_text(
-        (workdir / "config.json").read_text().replace('"learning_rate": 0.001', '"learning_rate": 1e+38').replace('"num_steps": 8', '"num_steps": 40')
+        (workdir / "config.json")
+        .read_text()
+        .replace('"learning_rate": 0.001', '"learning_rate": 1e+38')
+        .replace('"num_steps": 8', '"num_steps": 40')
     )
     status, _, err = run_main(
         workdir, "configs/sngan.py:tiny", "--config.optimizer.learning_rate=1e38", "--config.num_steps=40"

@@ -147,7 +147,7 @@ def _logistic_regression(
     from scipy.optimize import minimize
 
     count, size = features.shape
-    ridge = np.float32(1 / (INVERSE_PENALTY * count))
+    ridge = 1 / (INVERSE_PENALTY * count)
     rescale = _rescaling(features, ridge, num_classes)
     everyone = np.arange(count)
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
-from ganfp_jax.data import atomic
+from ganfp_jax import atomic
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 """Endings, in lower case, by which an image is known in a folder. `decode_image` itself goes by the content."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, Int32, UInt8
 
-from ganfp_jax.data import atomic
+from ganfp_jax import atomic
 from ganfp_jax.data.decode import IMAGE_SUFFIXES
 from ganfp_jax.data.preprocess import decode_and_fit
 from ganfp_jax.errors import UserError

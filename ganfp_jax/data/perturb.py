@@ -5,19 +5,23 @@ import re
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 from PIL import Image
 
 from ganfp_jax.errors import UserError
 
 
-def perturb(images: UInt8[np.ndarray, "n h w 3"], name: str, seed: int = 0) -> UInt8[np.ndarray, "n h w 3"]:
-    """Perturb images, 0 to 255, each by itself: image i of the result depends on image i, `seed` and i only.
+def perturb(
+    images: UInt8[np.ndarray, "n h w 3"], name: str, seed: int = 0, numbers: Int[np.ndarray, "n"] | None = None
+) -> UInt8[np.ndarray, "n h w 3"]:
+    """Perturb images, 0 to 255, each by itself: what happens to one depends on it, `seed` and its number only.
 
     Args:
         images: the images; they are not changed.
         name: "none", or one of `PERTURBATIONS` with its strength: "jpeg75" (quality), "noise15" (standard deviation on
             the scale 0 to 255), "blur0.7" (standard deviation in pixels).
+        numbers: each image's number, such as its place in the folder that it was read from; by default its place in
+            `images`.
         seed: 0 to 2**32 - 1; the same images and seed get the same noise, scaled, at every strength.
 
     Raises:
@@ -26,7 +30,8 @@ def perturb(images: UInt8[np.ndarray, "n h w 3"], name: str, seed: int = 0) -> U
     if name == "none":
         return images.copy()
     family, strength = _parse(name)
-    return PERTURBATIONS[family](images, strength, seed)
+    numbers = np.arange(len(images)) if numbers is None else numbers
+    return PERTURBATIONS[family](images, strength, seed, numbers)
 
 
 def check_perturbation(name: str) -> None:
@@ -35,7 +40,9 @@ def check_perturbation(name: str) -> None:
         _parse(name)
 
 
-def jpeg(images: UInt8[np.ndarray, "n h w 3"], quality: float, seed: int = 0) -> UInt8[np.ndarray, "n h w 3"]:
+def jpeg(
+    images: UInt8[np.ndarray, "n h w 3"], quality: float, seed: int, numbers: Int[np.ndarray, "n"]
+) -> UInt8[np.ndarray, "n h w 3"]:
     """Compress and decompress with colours at half resolution (4:2:0), as cameras and web sites do."""
     result = np.empty_like(images)
     for index, image in enumerate(images):
@@ -45,16 +52,20 @@ def jpeg(images: UInt8[np.ndarray, "n h w 3"], quality: float, seed: int = 0) ->
     return result
 
 
-def noise(images: UInt8[np.ndarray, "n h w 3"], std: float, seed: int = 0) -> UInt8[np.ndarray, "n h w 3"]:
+def noise(
+    images: UInt8[np.ndarray, "n h w 3"], std: float, seed: int, numbers: Int[np.ndarray, "n"]
+) -> UInt8[np.ndarray, "n h w 3"]:
     """Add independent Gaussian noise to every value, round and clip."""
     result = np.empty_like(images)
-    for index, image in enumerate(images):
-        rng = np.random.RandomState([seed, index])  # its streams are the same in every version of NumPy
+    for index, (image, number) in enumerate(zip(images, numbers, strict=True)):
+        rng = np.random.RandomState([seed, number])  # its streams are the same in every version of NumPy
         result[index] = _to_uint8(image + std * rng.standard_normal(image.shape))
     return result
 
 
-def blur(images: UInt8[np.ndarray, "n h w 3"], sigma: float, seed: int = 0) -> UInt8[np.ndarray, "n h w 3"]:
+def blur(
+    images: UInt8[np.ndarray, "n h w 3"], sigma: float, seed: int, numbers: Int[np.ndarray, "n"]
+) -> UInt8[np.ndarray, "n h w 3"]:
     """Blur with a Gaussian cut off at four standard deviations, with the borders reflected."""
     from scipy import ndimage
 
@@ -62,12 +73,12 @@ def blur(images: UInt8[np.ndarray, "n h w 3"], sigma: float, seed: int = 0) -> U
     return _to_uint8(blurred)
 
 
-PERTURBATIONS: dict[str, Callable[[np.ndarray, float, int], np.ndarray]] = {
+PERTURBATIONS: dict[str, Callable[[np.ndarray, float, int, np.ndarray], np.ndarray]] = {
     "jpeg": jpeg,
     "noise": noise,
     "blur": blur,
 }
-"""The perturbations by the first part of their name: (images, strength, seed) -> images."""
+"""The perturbations by the first part of their name: (images, strength, seed, numbers) -> images."""
 
 
 def _parse(name: str) -> tuple[str, float]:

@@ -70,7 +70,7 @@ MIN_REDUCTION = 1.7
 
 _MAX_DRAWS = 1000  # flat crops in a row before a photograph is given up
 
-_DISTRIBUTIONS = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
+_INSTALLED_AS = {"skimage": "scikit-image", "sklearn": "scikit-learn", "matplotlib": "matplotlib"}
 
 
 def photos(
@@ -85,8 +85,8 @@ def photos(
 ) -> ImageSet:
     """Random square crops of the photographs in `PHOTOS`, needing no download.
 
-    Each photograph is reduced once, by Pillow's Lanczos filter, so that the traces of its own making (JPEG grid,
-    demosaicing) are gone and every crop has the same scale. Crops lie at random whole-pixel offsets, with replacement;
+    Each photograph is reduced once, by Pillow's Lanczos filter, so that the grid of a JPEG file can no longer be
+    measured and every crop has the same scale. Crops lie at random whole-pixel offsets, with replacement;
     flat ones (sky, backdrop), which show nothing but noise, are drawn again. Scenes take turns, so any prefix is
     balanced, and the crops of a photograph are a stream of their own: a shorter set is the beginning of a longer one.
 
@@ -208,7 +208,7 @@ def _photo_path(name: str) -> Path:
     # Found without importing the package, which would take seconds.
     spec = find_spec(photo.package)
     if spec is None or not spec.submodule_search_locations:
-        package = _DISTRIBUTIONS.get(photo.package, photo.package)
+        package = _INSTALLED_AS[photo.package]
         raise UserError(f"photograph {name} comes with {package}, which is not installed: pip install {package}")
     return Path(spec.submodule_search_locations[0], photo.path)
 
@@ -218,7 +218,7 @@ def _reduced(name: str, reduction: float, resolution: int) -> np.ndarray:
     try:
         image = Image.fromarray(decode_image(path))
     except Refused as reason:
-        raise UserError(f"photograph {path}: {reason}; install {PHOTOS[name].package} again") from None
+        raise UserError(f"photograph {path}: {reason}; install {_INSTALLED_AS[PHOTOS[name].package]} again") from None
     width, height = int(image.width / reduction), int(image.height / reduction)
     if min(width, height) < resolution:
         raise UserError(

@@ -14,12 +14,13 @@ from flax.traverse_util import unflatten_dict
 
 from ganfp_jax.errors import UserError
 
-Variables = dict[str, Any]
+Published = Mapping[str, np.ndarray | np.generic]  # by name, as a checkpoint stores them
+Variables = dict[str, Any]  # by collection, then nested by module
 Turn = Callable[[np.ndarray], np.ndarray]
 Rules = dict[str, tuple[str, Turn]]  # published name -> (path of the Flax variable with its collection, turn)
 
 
-def progan_generator(variables: Mapping[str, np.ndarray]) -> Variables:
+def progan_generator(variables: Published) -> Variables:
     """Return {"params"} of `models.progan.Generator`; `lod` is left out."""
     rules = _scope("4x4/Dense", _columns_channels_last) | _scope("4x4/Conv")
     for level, side in enumerate(_halvings(_sides(variables, "ProGAN generator")[0])):
@@ -29,7 +30,7 @@ def progan_generator(variables: Mapping[str, np.ndarray]) -> Variables:
     return _apply(rules, variables, "ProGAN generator", ignored=["lod"])
 
 
-def progan_discriminator(variables: Mapping[str, np.ndarray]) -> Variables:
+def progan_discriminator(variables: Published) -> Variables:
     """Return {"params"} of `models.progan.Discriminator`; `lod` is left out."""
     rules = _scope("4x4/Conv") | _scope("4x4/Dense0", _rows_channels_last) | _scope("4x4/Dense1")
     for level, side in enumerate(_halvings(_sides(variables, "ProGAN discriminator")[0])):
@@ -39,7 +40,7 @@ def progan_discriminator(variables: Mapping[str, np.ndarray]) -> Variables:
     return _apply(rules, variables, "ProGAN discriminator", ignored=["lod"])
 
 
-def visnet_classifier(variables: Mapping[str, np.ndarray]) -> Variables:
+def visnet_classifier(variables: Published) -> Variables:
     """Return {"params"} of `models.visnet.Classifier`, in any of its modes; `lod` is left out."""
     *levels, last = _sides(variables, "attribution classifier")
     rules: Rules = {}
@@ -54,7 +55,7 @@ def visnet_classifier(variables: Mapping[str, np.ndarray]) -> Variables:
     return _apply(rules, variables, "attribution classifier", ignored=["lod"])
 
 
-def sngan_generator(variables: Mapping[str, np.ndarray]) -> Variables:
+def sngan_generator(variables: Published) -> Variables:
     """Return {"params", "batch_stats"} of `models.sngan.Generator`; Chainer's counters `N` are left out."""
     blocks = _blocks(variables, "SNGAN generator")
     last = blocks[-1] + 1  # at 128x128 the blocks are followed by batch norm b7 and convolution l7
@@ -78,7 +79,7 @@ def sngan_generator(variables: Mapping[str, np.ndarray]) -> Variables:
     return _apply(rules, variables, "SNGAN generator", ignored=[f"{norm}/N" for norm in norms])
 
 
-def sngan_discriminator(variables: Mapping[str, np.ndarray]) -> Variables:
+def sngan_discriminator(variables: Published) -> Variables:
     """Return {"params", "spectral_stats"} of `models.sngan.Discriminator`."""
     blocks = _blocks(variables, "SNGAN discriminator")
     last = f"l{blocks[-1] + 1}"
@@ -131,7 +132,7 @@ def _link(link: str, turn: Turn, turn_bias: Turn = _same) -> Rules:
     return {f"{link}/W": (f"params/{link}/weight", turn), f"{link}/b": (f"params/{link}/bias", turn_bias)}
 
 
-def _numbers(pattern: str, variables: Mapping[str, np.ndarray], network: str) -> list[int]:
+def _numbers(pattern: str, variables: Published, network: str) -> list[int]:
     """Return the different numbers that `pattern` finds at the start of the names, in ascending order."""
     numbers = sorted({int(match[1]) for match in (re.match(pattern, name) for name in variables) if match})
     if not numbers:
@@ -139,7 +140,7 @@ def _numbers(pattern: str, variables: Mapping[str, np.ndarray], network: str) ->
     return numbers
 
 
-def _sides(variables: Mapping[str, np.ndarray], network: str) -> list[int]:
+def _sides(variables: Published, network: str) -> list[int]:
     """Return the sides that have layers, named like "8x8/Conv0", from large to small."""
     return _numbers(r"(\d+)x\1/", variables, network)[::-1]
 
@@ -149,13 +150,13 @@ def _halvings(side: int) -> list[int]:
     return [side, *_halvings(side // 2)] if side > 4 else [side]
 
 
-def _blocks(variables: Mapping[str, np.ndarray], network: str) -> list[int]:
+def _blocks(variables: Published, network: str) -> list[int]:
     """Return the residual blocks' numbers, without gaps."""
     numbers = _numbers(r"block(\d+)/", variables, network)
     return list(range(numbers[0], numbers[-1] + 1))
 
 
-def _apply(rules: Rules, variables: Mapping[str, np.ndarray], network: str, ignored: Collection[str] = ()) -> Variables:
+def _apply(rules: Rules, variables: Published, network: str, ignored: Collection[str] = ()) -> Variables:
     missing = sorted(rules.keys() - variables.keys())
     surplus = sorted(variables.keys() - rules.keys() - set(ignored))
     if missing or surplus:

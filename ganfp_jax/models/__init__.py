@@ -55,7 +55,8 @@ def initialize(network: nn.Module, key: Key[Array, ""] | UInt32[Array, "2"]) -> 
     """
     side = network.resolution
     shape = (1, network.latent_size) if hasattr(network, "latent_size") else (1, side, side, 3)
-    compiled = jax.jit(network.init).lower(key, jnp.zeros(shape)).compile({"xla_backend_optimization_level": 0})
+    options: dict[str, str | bool] = {"xla_backend_optimization_level": "0"}
+    compiled = jax.jit(network.init).lower(key, jnp.zeros(shape)).compile(options)
     return compiled(key, jnp.zeros(shape))
 
 

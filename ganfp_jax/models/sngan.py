@@ -55,7 +55,7 @@ class Generator(nn.Module):
         Raises:
             ValueError: there are several classes and no labels.
         """
-        if labels is None and self.num_classes > 1:
+        if labels is None and self.num_classes > 1 and not self.is_initializing():
             raise ValueError(f"a generator with {self.num_classes} classes needs labels")
         if labels is None:
             labels = jnp.zeros(len(latents), jnp.int32)

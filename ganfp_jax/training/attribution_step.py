@@ -1,6 +1,7 @@
 """One training step of the attribution network as a pure function of (state, batch, key)."""
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -31,7 +32,7 @@ def make_attribution_step(
         images = random_view(batch["image"], key, augment) / 127.5 - 1
 
         def loss_fn(params: PyTree) -> tuple[Array, Array]:
-            logits = network.apply({"params": params}, images)
+            logits: Any = network.apply({"params": params}, images)
             return classification.cross_entropy(logits, batch["label"]).mean(), logits
 
         (loss, logits), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.network.params)

@@ -65,7 +65,7 @@ def _unreadable(path: Path, error: Exception, remedy: str) -> UserError:
 
 
 def load(workdir: Path) -> tuple[int, PyTree, dict[str, Any]]:
-    """The newest checkpoint of a run folder as (step, tree of arrays on one device, metadata), whatever it was trained on.
+    """The newest checkpoint of a run folder: (step, tree of arrays on one device, metadata), wherever it was trained.
 
     Raises:
         UserError: no checkpoint, or one that cannot be read.

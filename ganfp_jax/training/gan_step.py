@@ -158,7 +158,7 @@ def make_sampler(
     """sample(params, stats, latents (N, D)) -> uint8 images: 127.5 x + 127.5, rounded half to even, clipped."""
 
     def sample(params: PyTree, stats: Mapping[str, PyTree], latents: Array) -> UInt8[Array, "n h w 3"]:
-        images = generator.apply({"params": params, **stats}, latents, **args)
+        images: Any = generator.apply({"params": params, **stats}, latents, **args)
         return jnp.clip(jnp.rint(127.5 * images + 127.5), 0, 255).astype(jnp.uint8)
 
     return sample

@@ -12,9 +12,9 @@ from jaxtyping import UInt8
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
+from ganfp_jax import atomic
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.grid import image_grid
-from ganfp_jax.run_folder import write_text
 
 
 def progress(total: int, what: str, unit: str, done: int = 0) -> tqdm:
@@ -31,7 +31,7 @@ class Logs:
         path = workdir / "metrics.jsonl"
         if path.exists():
             kept = [line for line in path.read_text().splitlines() if _step_of(line) <= first_step]
-            write_text(path, "".join(line + "\n" for line in kept))
+            atomic.write_bytes(path, "".join(line + "\n" for line in kept).encode())
         self._file = path.open("a", buffering=1)
         self._events = SummaryWriter(
             str(workdir), purge_step=first_step + 1 if first_step else None, write_to_disk=True

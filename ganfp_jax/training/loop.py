@@ -17,6 +17,8 @@ from ganfp_jax.training.logs import Logs, progress
 from ganfp_jax.training.programs import PROGRAMS, Program
 from ganfp_jax.training.sharding import check_batch_size, make_mesh, make_put, replicated
 
+# Streams of random keys, all derived from the config's seed.
+INIT, STEP = 0, 1
 
 
 class StopRequest:
@@ -56,9 +58,9 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
     mesh = make_mesh()
     for phase in program.phases:
         check_batch_size(phase.batch_size, mesh)
-    # The weights are drawn by XLA's own generator: threefry would take three times as long to compile for them.
-    init_key = jax.random.key(config["seed"], impl="rbg")
-    init = jax.jit(program.init, out_shardings=replicated(mesh))
+    key = jax.random.key(config["seed"])
+    # Run once: XLA's compiler would spend more time on improving it than it takes.
+    init = jax.jit(program.init, out_shardings=replicated(mesh), compiler_options=_compiler_options("low"))
     checkpoints = Checkpoints(workdir, keep=config["keep_checkpoints"])
     start = checkpoints.latest_step() or 0
     if start >= program.num_steps:
@@ -67,12 +69,12 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
     if start:
         like = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=replicated(mesh)),
-            jax.eval_shape(program.init, init_key),
+            jax.eval_shape(program.init, key),
         )
         state = checkpoints.restore(start, like)
     else:
-        state = init(init_key)
-    put, step_root, good = make_put(mesh), jax.random.key(config["seed"]), start
+        state = init(jax.random.fold_in(key, INIT))
+    put, step_root, good = make_put(mesh), jax.random.fold_in(key, STEP), start
 
     with (
         contextlib.closing(checkpoints),
@@ -84,7 +86,12 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
         for phase in program.phases:
             if phase.last <= start or stop.asked:
                 continue
-            train_step = jax.jit(phase.step, donate_argnums=0, out_shardings=replicated(mesh))
+            train_step = jax.jit(
+                phase.step,
+                donate_argnums=0,
+                out_shardings=replicated(mesh),
+                compiler_options=_compiler_options(config["compile_effort"]),
+            )
             first = max(start, phase.first)
             # `done` counts the steps that are behind us once this one has run.
             for done, batch in enumerate(read_ahead(phase.batches, first, phase.last, put), start=first + 1):
@@ -128,12 +135,20 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
         )
 
 
+def _compiler_options(effort: str) -> dict[str, Any] | None:
+    """XLA's options for "full" or "low" effort: on CPU low compiles in half the time and runs at half the speed."""
+    if effort not in ("full", "low"):
+        raise UserError(f"unknown compile_effort {effort!r}; choose full or low")
+    return {"xla_backend_optimization_level": 0} if effort == "low" and jax.default_backend() == "cpu" else None
+
+
 def _finite(values: dict[str, float], step: int, good: int, workdir: Path) -> dict[str, float]:
     """`values` unchanged, if every one is finite."""
     bad = [name for name, value in values.items() if not np.isfinite(value)]
     if bad:
         saved = f"the last good checkpoint is step {good}" if good else "no checkpoint was saved before it"
         raise UserError(
-            f"{', '.join(bad)} not finite at step {step} of {workdir}; {saved}; lower optimizer.learning_rate or change the seed"
+            f"{', '.join(bad)} not finite at step {step} of {workdir}; {saved}; "
+            "lower optimizer.learning_rate or change the seed, in another --workdir"
         )
     return values

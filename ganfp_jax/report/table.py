@@ -1,0 +1,111 @@
+"""Plain-text tables for the console: aligned in any monospace font."""
+
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ganfp_jax.report import wording
+
+
+class ImageRow(NamedTuple):
+    """The verdict on one image: its target is "" where none is known; votes are counted by class name."""
+
+    image: str
+    target: str
+    predicted: str
+    votes: Mapping[str, int]
+
+
+def text_table(headers: Sequence[str], rows: Iterable[Sequence[object]], align: str = "") -> str:
+    """An aligned table without a closing line break.
+
+    Args:
+      headers: one per column.
+      rows: cells, written with `str`; control characters are escaped so that a file name cannot break the table.
+      align: one letter a column, "<" or ">"; missing letters are "<".
+
+    Raises:
+      ValueError: a row that is not as long as the headers.
+    """
+    table = [[_one_line(str(cell)) for cell in row] for row in (headers, *rows)]
+    widths = [max(map(_width, column)) for column in zip(*table, strict=True)]
+    align = align.ljust(len(widths), "<")
+    table.insert(1, ["-" * width for width in widths])
+    return "\n".join("  ".join(_pad(*cell) for cell in zip(row, widths, align, strict=True)).rstrip() for row in table)
+
+
+def per_image_table(rows: Iterable[ImageRow]) -> str:
+    """One line an image: its target, the class with most votes, all class counts, and a mark where that is wrong."""
+    rows = list(rows)
+    cells = [
+        (row.image, row.target or "-", row.predicted, wording.votes(row.votes), "wrong" * _is_wrong(row))
+        for row in rows
+    ]
+    lines = [text_table(["image", "target", "best class", "class counts", ""], cells)]
+    known = [row for row in rows if row.target]
+    if known:
+        right = sum(not _is_wrong(row) for row in known)
+        lines.append(f"\n{right} of {len(known)} right ({wording.percent(right / len(known))})")
+    return "\n".join(lines)
+
+
+def summary_table(results: Mapping[str, Any]) -> str:
+    """Every evaluation and every baseline of `report.page.write_report`'s results, one line each.
+
+    Networks come first within a condition, as they were given; then the baselines on the same images.
+    """
+    rows = []
+    for condition, count in conditions(results):
+        for entry in results["evaluations"]:
+            if (entry["condition"], entry["count"]) == (condition, count):
+                metrics = entry["metrics"]
+                changes = metrics["vote_changes"]
+                rows.append((
+                    condition,
+                    f"network {entry['network']}",
+                    f"{entry['views_name']}, {wording.rule_label(metrics['rule'])}",
+                    metrics["total"],
+                    wording.percent(metrics["single_view"]["accuracy"]),
+                    wording.percent(metrics["accuracy"]),
+                    wording.interval(metrics["ci95"]),
+                    f"+{changes['wrong_to_right']} -{changes['right_to_wrong']}",
+                ))  # fmt: skip
+        for entry in results["baselines"]:
+            if (entry["condition"], entry["count"]) == (condition, count):
+                metrics = entry["metrics"]
+                rows.append((
+                    condition,
+                    wording.baseline_label(entry["name"]),
+                    "-",
+                    metrics["total"],
+                    "-",
+                    wording.percent(metrics["accuracy"]),
+                    wording.interval(metrics["ci95"]),
+                    "",
+                ))  # fmt: skip
+    headers = ["images", "method", "views, rule", "n", "one view", "accuracy", "95%", "repaired, broken"]
+    return text_table(headers, rows, align="<<<>>>>>")
+
+
+def conditions(results: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """The (condition, test images a source) pairs of evaluations and baselines, each once, in order."""
+    entries = [*results["evaluations"], *results["baselines"]]
+    return list(dict.fromkeys((entry["condition"], entry["count"]) for entry in entries))
+
+
+def _is_wrong(row: ImageRow) -> bool:
+    return bool(row.target) and row.predicted != row.target
+
+
+def _one_line(text: str) -> str:
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def _width(text: str) -> int:
+    """Columns on a terminal: East Asian wide characters take two, combining marks none."""
+    return sum(0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
+
+
+def _pad(text: str, width: int, align: str) -> str:
+    space = " " * (width - _width(text))
+    return space + text if align == ">" else text + space

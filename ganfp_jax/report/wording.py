@@ -1,0 +1,66 @@
+"""How numbers and names are written, the same on the console and on the page."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+_BASELINES = {
+    "logistic_pixels": "logistic regression on pixels",
+    "logistic_log_dct": "logistic regression on log-DCT",
+}
+_PERTURBATION = re.compile(r"(jpeg|noise|blur)(\d+(?:\.\d+)?)")
+_PERTURBATION_LABEL = {"jpeg": "JPEG quality {}", "noise": "noise σ {}", "blur": "blur σ {}"}
+
+
+def percent(share: float | int) -> str:
+    """0.9612 -> "96.1%". Only a share of exactly 1 or 0 is written 100.0% or 0.0%."""
+    if share < 1 and f"{share:.1%}" == "100.0%":
+        return "99.9%"
+    if share > 0 and f"{share:.1%}" == "0.0%":
+        return "0.1%"
+    return f"{share:.1%}"
+
+
+def interval(bounds: Sequence[float | int]) -> str:
+    """(0.95, 0.97) -> "95.0–97.0"; the unit is the percent of the number it stands beside."""
+    low, high = bounds
+    return f"{100 * low:.1f}–{100 * high:.1f}"
+
+
+def p_value(p: float | int) -> str:
+    """0.0321 -> "0.032", 1e-9 -> "< 0.001"; at most 1."""
+    return "< 0.001" if p < 0.001 else f"{min(p, 1.0):.3f}"
+
+
+def duration(seconds: float | int) -> str:
+    """8.25 -> "8.2 s", 208 -> "3 min 28 s", 7265 -> "2 h 1 min"."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def votes(counts: Mapping[str, int]) -> str:
+    """{"real": 1, "SNGAN": 3} -> "SNGAN 3, real 1": most votes first, no class without one."""
+    cast = sorted(((name, count) for name, count in counts.items() if count), key=lambda item: -item[1])
+    return ", ".join(f"{name} {count}" for name, count in cast)
+
+
+def listed(names: Sequence[str]) -> str:
+    """["a", "b", "c"] -> "a, b and c"."""
+    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
+
+
+def baseline_label(name: str) -> str:
+    """The name of a baseline in words."""
+    return _BASELINES.get(name, name.replace("_", " "))
+
+
+def condition_label(condition: str) -> str:
+    """ "jpeg75" -> "JPEG quality 75", "blur0.7" -> "blur σ 0.7"; other names stay as they are."""
+    match = _PERTURBATION.fullmatch(condition)
+    return _PERTURBATION_LABEL[match[1]].format(match[2]) if match else condition
+
+
+def rule_label(rule: str) -> str:
+    """ "mean_logit" -> "mean logit"."""
+    return rule.replace("_", " ")

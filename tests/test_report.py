@@ -1,0 +1,429 @@
+import copy
+import json
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from ganfp_jax.errors import UserError
+from ganfp_jax.grid import image_grid, png_bytes
+from ganfp_jax.report import wording
+from ganfp_jax.report.page import render, write_report
+from ganfp_jax.report.table import ImageRow, per_image_table, summary_table, text_table
+
+SECTIONS = (
+    "headline", "method", "evaluations", "baselines", "breakdown", "confusion", "samples", "wrong", "stages",
+    "reproduce",
+)  # fmt: skip
+VIEWS = ["identity", "rot90", "rot180", "rot270"]
+
+
+def share(correct: int, total: int) -> dict:
+    accuracy = correct / total
+    ci95 = [max(accuracy - 0.02, 0), min(accuracy + 0.02, 1)]
+    return {"accuracy": accuracy, "correct": correct, "total": total, "ci95": ci95}
+
+
+def block(classes: list[str], right: int, each: int) -> dict:
+    """Metrics of a method that is right on `right` of `each` images and calls all others the next class."""
+    confusion = right * np.eye(len(classes), dtype=int) + (each - right) * np.roll(
+        np.eye(len(classes), dtype=int), 1, 1
+    )
+    return {
+        **share(right * len(classes), each * len(classes)),
+        "per_class": {name: share(right, each) for name in classes},
+        "confusion": confusion.tolist(),
+        "classes": classes,
+    }
+
+
+def evaluation(classes, *, network="d4", condition="clean", views=VIEWS, right=90, single=80, changes=(12, 2, 0.013)):
+    voted = len(views) > 1
+    return {
+        "network": network,
+        "condition": condition,
+        "count": 100,
+        "views_name": "turns" if voted else "identity",
+        "metrics": {
+            **block(classes, right, 100),
+            "views": list(views),
+            "rule": "majority",
+            "single_view": {**block(classes, single if voted else right, 100), "view": "identity"},
+            "vote_changes": dict(zip(("wrong_to_right", "right_to_wrong", "mcnemar_p"), changes, strict=True)),
+            "images_per_second": 1234.5,
+        },
+        "per_photograph": {"chelsea": share(45, 50), "flower": share(45, 50)},
+    }
+
+
+def baseline(classes, right, name="logistic_log_dct", condition="clean"):
+    return {"name": name, "condition": condition, "count": 100, "metrics": block(classes, right, 100)}
+
+
+@pytest.fixture
+def minimal() -> dict:
+    """The least that the page can be made of."""
+    classes = ["real", "ProGAN"]
+    return {
+        "title": "Which generator made this image?",
+        "command": "python -m ganfp_jax.main --config=configs/quickstart.py",
+        "created": "2026-01-01T00:00:00+00:00",
+        "config": {},
+        "versions": {},
+        "devices": "cpu",
+        "classes": classes,
+        "counts": {"train": {}, "test": {}},
+        "photographs": {"train": [], "test": []},
+        "main": {"network": "d4", "condition": "clean", "views": "turns", "rule": "majority", "count": 100},
+        "evaluations": [evaluation(classes)],
+        "baselines": [],
+        "samples": {},
+        "wrong": [],
+        "stages": [],
+    }
+
+
+@pytest.fixture
+def full(minimal, tmp_path) -> dict:
+    """Something for every section."""
+    classes = ["real", "ProGAN", "SNGAN"]
+    images = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
+    picture, grid = tmp_path / "one.png", tmp_path / "grid.png"
+    picture.write_bytes(png_bytes(images[0]))
+    grid.write_bytes(png_bytes(image_grid(images, columns=3)))
+    wrong = {
+        "picture": str(picture), "name": "real/chelsea_00001.png", "target": "real", "single": "real",
+        "voted": "SNGAN", "votes": {"real": 1, "SNGAN": 3}, "confidence": 0.71,
+    }  # fmt: skip
+    return minimal | {
+        "config": {"seed": 0, "data": {"resolution": 32}},
+        "versions": {"jax": "0.10.2"},
+        "classes": classes,
+        "counts": {"train": dict.fromkeys(classes, 1500), "test": dict.fromkeys(classes, 100)},
+        "photographs": {"train": ["astronaut", "china"], "test": ["chelsea", "flower"]},
+        "evaluations": [
+            evaluation(classes),
+            evaluation(classes, network="mirror", right=60, single=95, changes=(3, 108, 1e-20)),
+            evaluation(classes, condition="jpeg75", right=50, single=49, changes=(30, 27, 0.79)),
+            evaluation(classes, views=VIEWS[:1], right=80, changes=(0, 0, 1.0)),
+        ],
+        "baselines": [baseline(classes, 98), baseline(classes, 97, "logistic_pixels"),
+                      baseline(classes, 66, condition="jpeg75")],
+        "samples": {name: {"picture": str(grid), "caption": f"Six images of {name}."} for name in classes},
+        "wrong": [wrong, wrong | {"name": "real/flower_00002.png", "voted": "real", "single": "ProGAN",
+                                  "votes": {"real": 3, "ProGAN": 1}}],
+        "stages": [{"name": "train ProGAN", "seconds": 71.0}, {"name": "evaluate", "seconds": 12.5}],
+        "method": "Crops are reduced to half size first.",
+        "steps": {"ProGAN": 850},
+    }  # fmt: skip
+
+
+class Page(HTMLParser):
+    """What the tests ask about a page: its tags, its text, and whether every element is closed."""
+
+    VOID = frozenset({"meta", "link", "img", "br"})
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict]] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.feed(html)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.words.append(data)
+
+    def all(self, tag: str) -> list[dict]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+@pytest.mark.parametrize("results", ["minimal", "full"])
+def test_every_section_is_there_and_well_formed(results, request):
+    page = Page(render(request.getfixturevalue(results)))
+    assert page.open == []
+    assert [attrs["id"] for tag, attrs in page.tags if tag in {"header", "section"}] == list(SECTIONS)
+    ids = {attrs["id"] for _, attrs in page.tags if "id" in attrs}
+    assert all(link["href"].removeprefix("#") in ids for link in page.all("a"))
+    assert "None" not in page.text
+
+
+def test_page_needs_no_network_and_no_script(full):
+    html = render(full)
+    page = Page(html)
+    assert "http:" not in html
+    assert "https:" not in html
+    assert "@import" not in html
+    assert "url(" not in html
+    assert page.all("script") == []
+    assert not any(key.startswith("on") for _, attrs in page.tags for key in attrs)
+    assert all(attrs["src"].startswith("data:image/png;base64,") for attrs in page.all("img"))
+    assert [attrs["href"] for attrs in page.all("link")] == ["data:,"]
+    assert len(page.all("img")) == 5
+    assert "default-src 'none'" in html
+
+
+def test_page_follows_the_reader(full):
+    html = render(full)
+    assert '<meta name="viewport"' in html
+    for rule in ("prefers-color-scheme: dark", "max-width: 44rem", "@media print"):
+        assert rule in html
+    assert all(attrs["alt"] for attrs in Page(html).all("img"))
+
+
+def test_headline_stands_beside_single_view_baseline_and_guessing(full):
+    text = Page(render(full)).text
+    assert "90.0% right with the vote d4 network, 4 views, majority; 95% interval 88.0–92.0" in text
+    assert "80.0% right with one view same network, identity; 95% interval 78.0–82.0" in text
+    assert "98.0% right with the best baseline logistic regression on log-DCT; 95% interval 96.0–100.0" in text
+    assert "300 clean test images of 3 sources (real, ProGAN and SNGAN)" in text
+    assert "Guessing gives 33.3%" in text
+
+
+@pytest.mark.parametrize(
+    ("right", "said"),
+    [
+        (
+            98,
+            "is better on the same test images (98.0%). These sources can be told apart without a deep network",
+        ),
+        (89, "does as well, within the intervals, on the same test images (89.0%)"),
+        (70, "reaches 70.0% on the same test images: 20.0 points less than the network"),
+    ],
+)
+def test_what_is_said_of_the_baseline_depends_on_it(minimal, right, said):
+    minimal["baselines"] = [baseline(minimal["classes"], right), baseline(minimal["classes"], 60, "logistic_pixels")]
+    assert said in Page(render(minimal)).text
+
+
+def test_baselines_on_other_images_are_no_yardstick(minimal):
+    minimal["baselines"] = [baseline(minimal["classes"], 99, condition="jpeg75")]
+    text = Page(render(minimal)).text
+    assert "No baseline was run on these images" in text
+    assert "right with the best baseline" not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ((12, 2, 0.013), "Voting over 4 views helps this network: 80.0% with one view, 90.0% with the vote; "
+                         "12 repaired, 2 broken (exact McNemar test, p = 0.013)"),
+        ((2, 112, 1e-30), "Voting over 4 views hurts this network"),
+        ((9, 5, 0.42), "Voting over 4 views makes no difference beyond chance for this network"),
+        ((0, 0, 1.0), "made no right answer wrong and no wrong one right"),
+    ],
+)  # fmt: skip
+def test_what_is_said_of_the_vote_depends_on_it(minimal, changes, said):
+    minimal["evaluations"] = [evaluation(minimal["classes"], changes=changes)]
+    assert said in Page(render(minimal)).text
+
+
+def test_findings_name_the_other_network_and_the_other_condition(full):
+    text = Page(render(full)).text
+    assert "Voting over 4 views hurts the mirror network: 95.0% with one view, 60.0% with the vote" in text
+    assert "Under JPEG quality 75 the same network and vote reach 50.0% (49.0% with one view); the best" in text
+
+
+def test_without_a_vote_there_is_no_talk_of_one(minimal):
+    minimal["main"]["views"] = "identity"
+    minimal["evaluations"] = [evaluation(minimal["classes"], views=VIEWS[:1], right=80, changes=(0, 0, 1.0))]
+    text = Page(render(minimal)).text
+    assert "80.0% right with one view" in text
+    assert "right with the vote" not in text
+    assert "Voting over" not in text
+
+
+def test_what_was_done(full):
+    text = Page(render(full)).text
+    assert "crops of 2 photographs (astronaut and china); real test images are crops of 2 other photographs" in text
+    assert "saw 1,500 images of each source to learn from and were tested on 100 images of each source" in text
+    assert "Crops are reduced to half size first. Training steps: ProGAN 850. All of it took 1 min 24 s on cpu." in text
+    full["photographs"]["test"].append("china")
+    full["counts"]["test"]["real"] = 50
+    text = Page(render(full)).text
+    assert "crops of 3 photographs (chelsea, flower and china)" in text
+    assert "tested on 50 of real, 100 of ProGAN and 100 of SNGAN" in text
+
+
+def test_confusion_matrices_hold_every_count(full):
+    page = Page(render(full))
+    titles = [attrs["title"] for attrs in page.all("td") if "were called" in attrs.get("title", "")]
+    matrices = 3 + 3 + 2  # vote, one view and best baseline at once; three other evaluations, two other baselines
+    assert len(titles) == matrices * 9
+    assert titles[:3] == [
+        "90 of 100 real images were called real (90.0%)",
+        "10 of 100 real images were called ProGAN (10.0%)",
+        "0 of 100 real images were called SNGAN (0.0%)",
+    ]
+
+
+@pytest.mark.parametrize("number", [2, 11, 30])
+def test_any_number_of_classes(minimal, number):
+    classes = [f"ProGAN_seed_v{index}" for index in range(number)]
+    minimal |= {"classes": classes, "evaluations": [evaluation(classes)], "baselines": [baseline(classes, 50)]}
+    page = Page(render(minimal))
+    assert sum("were called" in attrs.get("title", "") for attrs in page.all("td")) == 3 * number**2
+
+
+def test_wrong_and_repaired_images(full):
+    page = Page(render(full))
+    assert "called 30 of 300 test images wrong with the vote; 1 of them are shown, then some that the vote" in page.text
+    assert "real called SNGAN SNGAN 3, real 1 confidence 71.0%; right with one view real/chelsea_00001.png" in page.text
+    assert "real repaired real 3, ProGAN 1 confidence 71.0%; one view says ProGAN" in page.text
+
+
+def test_no_image_was_wrong(minimal):
+    minimal["evaluations"] = [evaluation(minimal["classes"], right=100)]
+    assert "all 200 test images were called right" in Page(render(minimal)).text
+
+
+def test_everything_is_escaped(full):
+    attack = "<script>alert('x')</script>&\"'"
+    full["title"] = full["command"] = full["devices"] = full["method"] = attack
+    full["config"] = {attack: [attack]}
+    full["versions"] = {attack: attack}
+    full["samples"]["real"]["caption"] = attack
+    full["wrong"][0] |= {"name": attack, "target": attack, "voted": attack, "single": attack, "votes": {attack: 4}}
+    full["stages"][0]["name"] = attack
+    full["photographs"]["train"] = [attack]
+    page = Page(render(full))
+    assert page.all("script") == []
+    assert page.open == []
+    assert not any(key.startswith("on") for _, attrs in page.tags for key in attrs)
+    assert page.text.count(attack) >= 10
+
+
+def test_results_may_come_from_json(full):
+    assert render(json.loads(json.dumps(full))) == render(full)
+
+
+def test_results_are_left_as_they_were(full):
+    before = copy.deepcopy(full)
+    render(full)
+    assert full == before
+
+
+def test_writing(full, tmp_path):
+    path = tmp_path / "report" / "index.html"
+    assert write_report(full, path) == path
+    write_report(full, str(path))
+    assert path.read_text(encoding="utf-8") == render(full)
+    assert [file.name for file in path.parent.iterdir()] == ["index.html"]
+
+
+def test_missing_keys(minimal):
+    del minimal["classes"], minimal["stages"]
+    with pytest.raises(ValueError, match="results without classes, stages"):
+        render(minimal)
+
+
+def test_no_evaluation_is_the_main_one(minimal):
+    minimal["main"]["views"] = "d4"
+    with pytest.raises(ValueError, match="no evaluation is the main one"):
+        render(minimal)
+
+
+def test_pictures_that_cannot_be_shown(minimal, tmp_path):
+    (tmp_path / "photo.png").write_bytes(b"\xff\xd8\xff")
+    for name, said in (("photo.png", "not a PNG file"), ("absent.png", "cannot read the picture")):
+        minimal["samples"] = {"real": {"picture": str(tmp_path / name), "caption": ""}}
+        with pytest.raises(UserError, match=said):
+            render(minimal)
+
+
+# tables for the console
+
+
+def test_text_table_is_aligned():
+    table = text_table(["name", "n"], [["a", 1], ["long name", 1000]], align="<>")
+    assert table.splitlines() == ["name          n", "---------  ----", "a             1", "long name  1000"]
+
+
+def test_text_table_counts_columns_not_characters():
+    lines = text_table(["image", "n"], [["写真", 1], ["e\u0301", 2], ["line\nbreak", 3]]).splitlines()
+    assert lines[2:] == ["写真         1", "e\u0301            2", "line\\nbreak  3"]
+
+
+def test_text_table_without_rows():
+    assert text_table(["image", "n"], []).splitlines() == ["image  n", "-----  -"]
+
+
+def test_text_table_refuses_a_short_row():
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        text_table(["image", "n"], [["a"]])
+
+
+def test_per_image_table():
+    rows = [
+        ImageRow("SNGAN/1.png", "SNGAN", "SNGAN", {"real": 1, "SNGAN": 3}),
+        ImageRow("real/1.png", "real", "SNGAN", {"SNGAN": 4, "real": 0}),
+        ImageRow("holiday.png", "", "real", {"real": 4}),
+    ]
+    assert per_image_table(iter(rows)).splitlines() == [
+        "image        target  best class  class counts",
+        "-----------  ------  ----------  ---------------  -----",
+        "SNGAN/1.png  SNGAN   SNGAN       SNGAN 3, real 1",
+        "real/1.png   real    SNGAN       SNGAN 4          wrong",
+        "holiday.png  -       real        real 4",
+        "",
+        "1 of 2 right (50.0%)",
+    ]
+
+
+def test_per_image_table_without_targets():
+    assert "right" not in per_image_table([ImageRow("a.png", "", "real", {"real": 4})])
+
+
+def test_summary_table(full):
+    lines = summary_table(full).splitlines()
+    assert lines[0].split("  ")[0] == "images"
+    assert [line.split()[0] for line in lines[2:]] == ["clean"] * 5 + ["jpeg75"] * 2
+    assert lines[2].split() == ["clean", "network", "d4", "turns,", "majority", "300", "80.0%", "90.0%", "88.0–92.0",
+                                "+12", "-2"]  # fmt: skip
+    assert "logistic regression on log-DCT" in lines[5]
+
+
+# wording
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1, "100.0%"), (0, "0.0%"), (0.9996, "99.9%"), (0.0001, "0.1%"), (0.9612, "96.1%"), (1 / 3, "33.3%")],
+)
+def test_only_all_is_100_percent(value, text):
+    assert wording.percent(value) == text
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "text"),
+    [
+        (wording.p_value, 1e-9, "< 0.001"),
+        (wording.p_value, 0.0321, "0.032"),
+        (wording.p_value, 1 + 1e-9, "1.000"),
+        (wording.duration, 8.24, "8.2 s"),
+        (wording.duration, 59.96, "1 min 0 s"),
+        (wording.duration, 207.6, "3 min 28 s"),
+        (wording.duration, 7265, "2 h 1 min"),
+        (wording.interval, [0.95, 0.971], "95.0–97.1"),
+        (wording.votes, {"real": 1, "SNGAN": 3, "ProGAN": 0}, "SNGAN 3, real 1"),
+        (wording.listed, [], ""),
+        (wording.listed, ["a"], "a"),
+        (wording.listed, ["a", "b", "c"], "a, b and c"),
+        (wording.baseline_label, "knn_pixels", "knn pixels"),
+        (wording.condition_label, "noise15", "noise σ 15"),
+        (wording.condition_label, "blur0.7", "blur σ 0.7"),
+        (wording.condition_label, "clean", "clean"),
+        (wording.rule_label, "mean_logit", "mean logit"),
+    ],
+)
+def test_wording(function, value, text):
+    assert function(value) == text
