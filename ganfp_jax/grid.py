@@ -1,7 +1,6 @@
-"""Images side by side in one picture, as PNG bytes or as a data URI."""
+"""Images side by side in one picture, and pictures inside a page."""
 
 import base64
-import io
 
 import numpy as np
 from jaxtyping import UInt8
@@ -15,16 +14,16 @@ def image_grid(
     """One picture of all images, row by row, enlarged without smoothing.
 
     Args:
-      images: at least one image; the order is left to right, then top to bottom.
-      columns: images in a row, at most; fewer images than that make a narrower picture.
-      scale: whole factor by which every pixel is repeated.
-      gap: grey pixels between neighbours, counted after the enlargement; none at the outer border.
+        images: at least one image; the order is left to right, then top to bottom.
+        columns: images in a row, at most; fewer images than that make a narrower picture.
+        scale: whole factor by which every pixel is repeated.
+        gap: grey pixels between neighbours, counted after the enlargement; none at the outer border.
 
     Returns:
-      The picture. Cells of the last row that no image fills are grey.
+        The picture. Cells of the last row that no image fills are grey.
 
     Raises:
-      ValueError: no image, or a size that is not positive.
+        ValueError: no image, or a size that is not positive.
     """
     if len(images) == 0:
         raise ValueError("image_grid needs at least one image")
@@ -39,15 +38,6 @@ def image_grid(
         top, left = index // columns * (height + gap), index % columns * (width + gap)
         picture[top : top + height, left : left + width] = cell
     return picture
-
-
-def png_bytes(picture: UInt8[np.ndarray, "h w 3"]) -> bytes:
-    """The picture as a PNG file's bytes (lossless)."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, format="PNG", optimize=True)
-    return buffer.getvalue()
 
 
 def data_uri(png: bytes) -> str:

@@ -55,25 +55,36 @@ def explain(error: BaseException, workdir: Path | None) -> str:
         # TensorStore, under orbax, reports a full disk in the text of a ValueError.
         if (isinstance(cause, OSError) and cause.errno == errno.ENOSPC) or "No space left on device" in str(cause):
             return f"no space left on the device of {workdir}; free some and run the same command again, it resumes"
-    first_line = (str(error).strip() or "no message").splitlines()[0]
-    return f"{type(error).__name__}: {first_line} (not foreseen; the same command with --debug shows where)"
+    return f"{type(error).__name__}: {_message(error)} (not foreseen; the same command with --debug shows where)"
 
 
-def _parse(argv: Sequence[str]) -> None:
+def _message(error: BaseException) -> str:
+    """An error's own words on one line; ml_collections wraps them in quotes and escapes."""
+    text = str(error).strip("\"'").replace("\\n", " ").replace("\\'", "'").replace("\n", " ")
+    return text.strip().rstrip(".") or type(error).__name__
+
+
+def _parse(argv: Sequence[str]) -> Path:
+    """Reads the flags and loads the config; returns the default --workdir."""
+    paths = [argument.partition("=")[2] for argument in argv if argument.startswith(("--config=", "-config="))]
+    if not paths:
+        raise UserError(
+            "no config: give --config=configs/NAME.py[:variant], for example --config=configs/quickstart.py:tiny"
+        )
+    if not Path(paths[-1].partition(":")[0]).is_file():
+        known = ", ".join(sorted(str(path) for path in Path("configs").glob("*.py")))
+        raise UserError(f"no config file {paths[-1].partition(':')[0]}; choose from {known or 'the folder configs/'}")
     try:
-        FLAGS(argv)
-    except UserError:
-        raise
+        rest = FLAGS(argv)[1:]
+        _ = FLAGS.config
     except Exception as error:  # the config file's own errors reach us through the flag's parser, in many types
         for cause in _causes(error):
             if isinstance(cause, UserError):
                 raise cause from error
-        first_line = str(error).strip().strip("'\"").splitlines()[0]
-        raise UserError(f"bad command line: {first_line}") from error
-    if FLAGS.config is None:
-        raise UserError(
-            "no config: give --config=configs/NAME.py[:variant], for example --config=configs/quickstart.py:tiny"
-        )
+        raise UserError(f"bad command line: {_message(error)}") from error
+    if rest:
+        raise UserError(f"bad command line: {rest[0]!r} is no flag; write --config.key=value")
+    return default_workdir(paths[-1])
 
 
 def run(argv: Sequence[str]) -> None:
@@ -93,6 +104,11 @@ def run(argv: Sequence[str]) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit status: 0 done, 1 unforeseen, 2 bad use, 130 stopped by the user."""
     argv = list(sys.argv if argv is None else argv)
+    if any(argument in ("--help", "-h", "-help") for argument in argv):
+        print(
+            f"{__doc__}\n{FLAGS.module_help(sys.modules[__name__])}\n\nEvery config file explains itself: see configs/."
+        )
+        return 0
     try:
         run(argv)
     except KeyboardInterrupt as stop:

@@ -29,7 +29,7 @@ from ganfp_jax.metrics import accuracy_block, proportion
 from ganfp_jax.report.page import write_report
 from ganfp_jax.report.table import ImageRow, per_image_table, summary_table
 from ganfp_jax.run_folder import open_run, write_json
-from ganfp_jax.training import loop
+from ganfp_jax.training import checkpoint, loop
 
 CONDITIONS = {"none": "clean"}  # other perturbations are called by their own name
 PACKAGES = (
@@ -196,23 +196,24 @@ def evaluate_network(study: Study, network: str) -> Iterator[dict[str, Any]]:
 
 
 def wrong_images(evaluation: Evaluation, most: int = 24) -> list[dict[str, Any]]:
-    """Images that the single view or the vote got wrong, the voted ones first."""
-    classes, vote = evaluation.metrics["classes"], evaluation.vote
-    single = vote.view_predictions[evaluation.metrics["views"].index("identity")]
-    voted_wrong, single_wrong = vote.predicted != evaluation.targets, single != evaluation.targets
-    shown = np.argsort(-2.0 * voted_wrong - single_wrong, kind="stable")[
-        : min(most, int((voted_wrong | single_wrong).sum()))
-    ]
+    """Images that the vote or the single view got wrong: the voted ones first, the sources in turn."""
+    classes, vote, targets = evaluation.metrics["classes"], evaluation.vote, evaluation.targets
+    single = vote.view_predictions[evaluation.metrics["views"].index(evaluation.metrics["single_view"]["view"])]
+    shown: list[int] = []
+    for wrong in (vote.predicted != targets, (vote.predicted == targets) & (single != targets)):
+        indices = np.flatnonzero(wrong)
+        turn = [int((targets[indices[:i]] == targets[index]).sum()) for i, index in enumerate(indices)]
+        shown += [int(i) for i in indices[np.argsort(turn, kind="stable")]]
     return [
         {
             "name": evaluation.names[i],
-            "target": classes[evaluation.targets[i]],
+            "target": classes[targets[i]],
             "single": classes[single[i]],
             "voted": classes[vote.predicted[i]],
             "votes": {classes[k]: int(n) for k, n in enumerate(vote.votes[i]) if n},
             "confidence": float(vote.probabilities[i].max()),
         }
-        for i in shown
+        for i in shown[:most]
     ]
 
 
@@ -224,41 +225,47 @@ def fit_baselines(study: Study) -> list[dict[str, Any]]:
     config, rows = study.config, []
     train = labelled.open_labelled(study.images, split="train")
     test = labelled.open_labelled(study.images, split="test", classes=train.classes)
-    train_images = labelled.decode_all(train, config["resolution"]).images
+    known = labelled.decode_all(train, config["resolution"])
     for name in config["baselines"]:
-        fitted = linear.fit(name, train_images, train.labels)
+        fitted = linear.fit(name, known.images, train.labels[known.kept], train.classes)
         for count in config["test_counts"]:
-            indices = first_of_each(test, count)
-            images = labelled.decode_all(test, config["resolution"], indices=indices).images
+            unknown = labelled.decode_all(test, config["resolution"], indices=first_of_each(test, count))
+            targets = test.labels[unknown.kept]
             for perturbation in config["conditions"]:
-                predicted, _ = linear.predict(fitted, perturb.perturb(images, perturbation))
-                metrics = accuracy_block(test.labels[indices], predicted, test.classes)
+                predicted, _ = linear.predict(fitted, perturb.perturb(unknown.images, perturbation))
+                metrics = accuracy_block(targets, predicted, test.classes)
                 condition = CONDITIONS.get(perturbation, perturbation)
                 rows.append({"name": name, "condition": condition, "count": count, "metrics": metrics})
     write_json(path, rows)
     return rows
 
 
-def sample_grids(study: Study) -> dict[str, dict[str, str]]:
+def training_steps(study: Study) -> dict[str, int]:
+    """Steps that every network was trained for, by source name or network."""
+    folders = {study.config[name]["source_name"]: name for name in study.config["generators"]}
+    folders |= {f"VisNet ({network})": f"visnet-{network}" for network in study.config["networks"]}
+    return {what: checkpoint.saved_steps(study.workdir / folder)[-1] for what, folder in folders.items()}
+
+
+def sample_grids(study: Study, steps: dict[str, int]) -> dict[str, dict[str, str]]:
     """A picture of some test images of every source."""
     test = labelled.open_labelled(study.images, split="test")
     pictures = {}
     for label, source in enumerate(test.classes):
         indices = first_of_each(test, 48)
-        images = labelled.decode_all(
-            test, study.config["resolution"], indices=indices[test.labels[indices] == label]
-        ).images
+        indices = indices[test.labels[indices] == label]
+        images = labelled.decode_all(test, study.config["resolution"], indices=indices).images
         path = study.workdir / "samples" / f"{source}.png"
         path.parent.mkdir(exist_ok=True)
         encode_png(path, image_grid(images, columns=12, scale=2))
-        what = "crops of test photographs" if source == "real" else f"generated by {source}"
-        pictures[source] = {"picture": str(path), "caption": f"{source}: {len(images)} test images, {what}"}
+        made = f"after {steps[source]:,} training steps" if source in steps else "crops of the test photographs"
+        pictures[source] = {"picture": str(path), "caption": f"the first {len(images)} test images, {made}"}
     return pictures
 
 
 def write_results(study: Study, evaluations: Sequence[dict[str, Any]], baselines: list[dict[str, Any]]) -> None:
     """Writes results.json and the report, and prints the tables."""
-    config = study.config
+    config, steps = study.config, training_steps(study)
     train, test = (labelled.open_labelled(study.images, split=split) for split in ("train", "test"))
     main = {
         "network": config["networks"][-1],
@@ -284,7 +291,7 @@ def write_results(study: Study, evaluations: Sequence[dict[str, Any]], baselines
     results = {
         "title": "Which generator made this image?",
         "command": config["command"],
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "config": config,
         "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
         "devices": ", ".join(sorted({device.device_kind for device in jax.devices()})),
@@ -294,8 +301,14 @@ def write_results(study: Study, evaluations: Sequence[dict[str, Any]], baselines
         "main": main,
         "evaluations": evaluations,
         "baselines": baselines,
-        "samples": sample_grids(study),
+        "samples": sample_grids(study, steps),
         "wrong": [row | {"picture": str(study.images / "test" / row["name"])} for row in headline["wrong"]],
+        "steps": steps,
+        "method": (
+            f"Crops of {config['resolution']}x{config['resolution']} pixels were taken from the photographs after "
+            f"reducing them by {config['photos']['reduction']:g}; flat ones were refused. The generators saw crops of "
+            "the training photographs only; their test images come from other seeds than their training images."
+        ),
         "stages": [{"name": name, "seconds": seconds} for name, seconds in study.stages().items()],
     }
     write_json(study.workdir / "results.json", results)

@@ -46,3 +46,10 @@ def assert_same_variables(network, variables: dict, *inputs) -> None:
     """The imported variables have exactly the names and shapes of the network's own."""
     own = jax.eval_shape(network.init, jax.random.key(0), *inputs)
     assert jax.tree.map(jnp.shape, variables) == jax.tree.map(jnp.shape, own)
+
+
+def initialize(network, key):
+    """Return a network's first variables, for the example input that fits it."""
+    side = network.resolution
+    shape = (1, network.latent_size) if hasattr(network, "latent_size") else (1, side, side, 3)
+    return jit(network.init)(key, jnp.zeros(shape))

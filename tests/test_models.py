@@ -2,10 +2,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from golden_files import jit
+from golden_files import initialize, jit
 
 from ganfp_jax.errors import UserError
-from ganfp_jax.models import MODELS, create, initialize
+from ganfp_jax.models import MODELS, create
 from ganfp_jax.models.layers import box_downsample, minibatch_stddev, spectral_normalize, upsample
 from ganfp_jax.models.visnet import model_fingerprints
 

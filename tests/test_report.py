@@ -5,8 +5,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from ganfp_jax.data.decode import encode_png
 from ganfp_jax.errors import UserError
-from ganfp_jax.grid import image_grid, png_bytes
+from ganfp_jax.grid import image_grid
 from ganfp_jax.report import wording
 from ganfp_jax.report.page import render, write_report
 from ganfp_jax.report.table import ImageRow, per_image_table, summary_table, text_table
@@ -89,8 +90,8 @@ def full(minimal, tmp_path) -> dict:
     classes = ["real", "ProGAN", "SNGAN"]
     images = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
     picture, grid = tmp_path / "one.png", tmp_path / "grid.png"
-    picture.write_bytes(png_bytes(images[0]))
-    grid.write_bytes(png_bytes(image_grid(images, columns=3)))
+    encode_png(picture, images[0])
+    encode_png(grid, image_grid(images, columns=3))
     wrong = {
         "picture": str(picture), "name": "real/chelsea_00001.png", "target": "real", "single": "real",
         "voted": "SNGAN", "votes": {"real": 1, "SNGAN": 3}, "confidence": 0.71,
@@ -205,6 +206,13 @@ def test_what_is_said_of_the_baseline_depends_on_it(minimal, right, said):
     assert said in Page(render(minimal)).text
 
 
+def test_network_that_learnt_nothing(minimal):
+    said = "Within its interval the network is no better than guessing."
+    assert said not in Page(render(minimal)).text
+    minimal["evaluations"] = [evaluation(minimal["classes"], right=51)]
+    assert said in Page(render(minimal)).text
+
+
 def test_baselines_on_other_images_are_no_yardstick(minimal):
     minimal["baselines"] = [baseline(minimal["classes"], 99, condition="jpeg75")]
     text = Page(render(minimal)).text
@@ -272,6 +280,15 @@ def test_any_number_of_classes(minimal, number):
     minimal |= {"classes": classes, "evaluations": [evaluation(classes)], "baselines": [baseline(classes, 50)]}
     page = Page(render(minimal))
     assert sum("were called" in attrs.get("title", "") for attrs in page.all("td")) == 3 * number**2
+
+
+def test_class_without_a_test_image(minimal):
+    nothing = {"accuracy": None, "correct": 0, "total": 0, "ci95": [0.0, 1.0]}
+    metrics = minimal["evaluations"][0]["metrics"]
+    for part in (metrics, metrics["single_view"]):
+        part["per_class"]["ProGAN"] = nothing
+        part["confusion"][1] = [0, 0]
+    assert "ProGAN 0 – – 0.0–100.0" in Page(render(minimal)).text
 
 
 def test_wrong_and_repaired_images(full):
@@ -397,7 +414,7 @@ def test_summary_table(full):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(1, "100.0%"), (0, "0.0%"), (0.9996, "99.9%"), (0.0001, "0.1%"), (0.9612, "96.1%"), (1 / 3, "33.3%")],
+    [(1, "100.0%"), (0, "0.0%"), (0.9996, "99.9%"), (0.0001, "0.1%"), (0.9612, "96.1%"), (1 / 3, "33.3%"), (None, "–")],
 )
 def test_only_all_is_100_percent(value, text):
     assert wording.percent(value) == text

@@ -8,7 +8,7 @@ The model is the textbook one (multinomial, L2 penalty, standardised features; t
 `LogisticRegression(C=INVERSE_PENALTY)`, which a test holds), fitted by L-BFGS over all images from zero weights, so
 there is no random number in it. Neighbouring pixels are so alike that plain L-BFGS needs some 350 passes; measuring the
 weights along the strongest directions of a sample of the images in units of their curvature leaves some 30, and the
-arithmetic stays in float32: 4,500 images of 32x32 take one to two seconds. It stops by its own criterion (largest
+arithmetic stays in float32: 4,500 images of 32x32 take one second. It stops by its own criterion (largest
 gradient entry below `TOLERANCE`); `MAX_ITERATIONS` is out of reach, and `Fitted.converged` says so.
 """
 
@@ -52,13 +52,13 @@ class Fitted:
     """A trained baseline: plain arrays, so that predicting is one matrix product.
 
     Attributes:
-      name: key of `LINEAR_BASELINES`.
-      mean: of each training feature.
-      scale: standard deviation of each training feature; 1 where it never varies.
-      weights: of the standardised features.
-      bias: of each class.
-      iterations: what L-BFGS took.
-      converged: whether it stopped by its own criterion.
+        name: key of `LINEAR_BASELINES`.
+        mean: of each training feature.
+        scale: standard deviation of each training feature; 1 where it never varies.
+        weights: of the standardised features.
+        bias: of each class.
+        iterations: what L-BFGS took.
+        converged: whether it stopped by its own criterion.
     """
 
     name: str
@@ -79,13 +79,13 @@ def fit(
     """Trains one baseline.
 
     Args:
-      name: a key of `LINEAR_BASELINES`.
-      images: training images.
-      labels: class index of each, 0 to K - 1.
-      classes: the K class names; without them K is the largest label + 1.
+        name: a key of `LINEAR_BASELINES`.
+        images: training images.
+        labels: class index of each, 0 to K - 1.
+        classes: the K class names; without them K is the largest label + 1.
 
     Raises:
-      UserError: unknown name, fewer than two classes, a label beyond them, or a class without a training image.
+        UserError: unknown name, fewer than two classes, a label beyond them, or a class without a training image.
     """
     features_of = _features_of(name)
     if classes is None:
@@ -113,7 +113,7 @@ def predict(
     """The most probable class of each image (int32) and the probability of every class; no image is fine.
 
     Raises:
-      UserError: images of another size than those it was trained on.
+        UserError: images of another size than those it was trained on.
     """
     features = _features_of(fitted.name)(images)
     if features.shape[1] != len(fitted.mean):
@@ -145,10 +145,10 @@ def _logistic_regression(
 ) -> tuple[np.ndarray, np.ndarray, int, bool]:
     """Weights (F, K), bias (K,), iterations and whether L-BFGS met its criterion, for standardised float32 features."""
     from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
 
     count, size = features.shape
     ridge = 1 / (INVERSE_PENALTY * count)
-    rescale = _rescaling(features, ridge, num_classes)
     everyone = np.arange(count)
 
     def unpack(flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -168,13 +168,16 @@ def _logistic_regression(
         gradient = np.concatenate([weights_gradient, residual.sum(axis=0, keepdims=True)])
         return float(losses.mean(dtype=np.float64) + penalty), gradient.ravel().astype(np.float64)
 
-    result = minimize(
-        loss_and_gradient,
-        np.zeros((size + 1) * num_classes),
-        jac=True,
-        method="L-BFGS-B",
-        options={"gtol": TOLERANCE, "ftol": 1e-9, "maxiter": MAX_ITERATIONS},
-    )
+    # Matrices this thin gain nothing from a second BLAS thread, which on a busy machine costs ten times the time.
+    with threadpool_limits(1, user_api="blas"):
+        rescale = _rescaling(features, ridge, num_classes)
+        result = minimize(
+            loss_and_gradient,
+            np.zeros((size + 1) * num_classes),
+            jac=True,
+            method="L-BFGS-B",
+            options={"gtol": TOLERANCE, "ftol": 1e-9, "maxiter": MAX_ITERATIONS},
+        )
     return *unpack(result.x), int(result.nit), bool(result.success)
 
 

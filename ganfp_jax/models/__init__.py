@@ -3,10 +3,8 @@
 import dataclasses
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Key, UInt32
 
 from ganfp_jax.errors import UserError
 from ganfp_jax.models import progan, sngan, visnet
@@ -45,19 +43,6 @@ def create(name: str, **settings: Any) -> nn.Module:
     if "dtype" in settings:
         settings["dtype"] = DTYPES[settings["dtype"]]
     return MODELS[name](**settings)
-
-
-def initialize(network: nn.Module, key: Key[Array, ""] | UInt32[Array, "2"]) -> dict[str, Any]:
-    """Return a network's first variables, drawn as published: {"params": ...} and its other collections.
-
-    The draws of all layers are one program that runs once, so XLA compiles it without optimising: on a CPU that takes a
-    tenth of the time, and the numbers are the same up to rounding.
-    """
-    side = network.resolution
-    shape = (1, network.latent_size) if hasattr(network, "latent_size") else (1, side, side, 3)
-    options: dict[str, str | bool] = {"xla_backend_optimization_level": "0"}
-    compiled = jax.jit(network.init).lower(key, jnp.zeros(shape)).compile(options)
-    return compiled(key, jnp.zeros(shape))
 
 
 def _check(name: str, settings: dict[str, Any]) -> None:

@@ -41,28 +41,28 @@ def write_report(results: Mapping[str, Any], path: str | os.PathLike[str]) -> Pa
     """Writes the page and returns where; a page that is there already is replaced in one move.
 
     Args:
-      results: JSON-able data. Every key must be there; lists and dicts may be empty, `evaluations` may not.
-        title, command, created, devices: text.
-        config, versions: dicts, shown as they are.
-        classes: names in the order of every confusion matrix.
-        counts: {"train": {class: images}, "test": {class: images}}.
-        photographs: {"train": [name], "test": [name]}.
-        main: {"network", "condition", "views", "rule", "count"}: the evaluation of the headline.
-        evaluations: [{"network", "condition", "count" (test images a source), "views_name", "metrics" (the dict of a
-          metrics.json), "per_photograph": {name: {"accuracy", "correct", "total", "ci95"}}}].
-        baselines: [{"name", "condition", "count", "metrics": {"accuracy", "correct", "total", "ci95", "per_class",
-          "confusion", "classes"}}].
-        samples: {source: {"picture": path of a PNG, "caption"}}.
-        wrong: [{"picture": path of a PNG, "name", "target", "single", "voted", "votes": {class: count},
-          "confidence"}]: images that the vote, the single view or both got wrong.
-        stages: [{"name", "seconds"}].
-        method (may be missing): sentences for the paragraph on what was done, such as resolution and reduction.
-        steps (may be missing): {network: training steps}.
-      path: of the HTML file; its folder is made.
+        results: JSON-able data. Every key must be there; lists and dicts may be empty, `evaluations` may not.
+          title, command, created, devices: text.
+          config, versions: dicts, shown as they are.
+          classes: names in the order of every confusion matrix.
+          counts: {"train": {class: images}, "test": {class: images}}.
+          photographs: {"train": [name], "test": [name]}.
+          main: {"network", "condition", "views", "rule", "count"}: the evaluation of the headline.
+          evaluations: [{"network", "condition", "count" (test images a source), "views_name", "metrics" (the dict of a
+            metrics.json), "per_photograph": {name: {"accuracy", "correct", "total", "ci95"}}}].
+          baselines: [{"name", "condition", "count", "metrics": {"accuracy", "correct", "total", "ci95", "per_class",
+            "confusion", "classes"}}].
+          samples: {source: {"picture": path of a PNG, "caption"}}.
+          wrong: [{"picture": path of a PNG, "name", "target", "single", "voted", "votes": {class: count},
+            "confidence"}]: images that the vote, the single view or both got wrong.
+          stages: [{"name", "seconds"}].
+          method (may be missing): sentences for the paragraph on what was done, such as resolution and reduction.
+          steps (may be missing): {network: training steps}.
+        path: of the HTML file; its folder is made.
 
     Raises:
-      ValueError: keys missing, or no evaluation is the one that `main` names.
-      UserError: a picture cannot be read.
+        ValueError: keys missing, or no evaluation is the one that `main` names.
+        UserError: a picture cannot be read.
     """
     path = Path(path)
     page = render(results)
@@ -188,8 +188,10 @@ def _count(items: Sequence[object], noun: str) -> str:
 
 
 def _findings(results: Mapping[str, Any], main: Mapping[str, Any], best: Mapping[str, Any] | None) -> Iterable[str]:
-    """What the numbers say, in sentences; the first is about the baseline, whatever it says."""
+    """What the numbers say, in sentences; what takes away from the main number comes first."""
     metrics = main["metrics"]
+    if metrics["ci95"][0] <= 1 / len(results["classes"]):
+        yield "Within its interval the network is no better than guessing."
     yield _baseline_finding(metrics, best)
     if len(metrics["views"]) > 1:
         yield _vote_finding("this network", metrics)

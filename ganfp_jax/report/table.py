@@ -20,12 +20,12 @@ def text_table(headers: Sequence[str], rows: Iterable[Sequence[object]], align: 
     """An aligned table without a closing line break.
 
     Args:
-      headers: one per column.
-      rows: cells, written with `str`; control characters are escaped so that a file name cannot break the table.
-      align: one letter a column, "<" or ">"; missing letters are "<".
+        headers: one per column.
+        rows: cells, written with `str`; control characters are escaped so that a file name cannot break the table.
+        align: one letter a column, "<" or ">"; missing letters are "<".
 
     Raises:
-      ValueError: a row that is not as long as the headers.
+        ValueError: a row that is not as long as the headers.
     """
     table = [[_one_line(str(cell)) for cell in row] for row in (headers, *rows)]
     widths = [max(map(_width, column)) for column in zip(*table, strict=True)]

@@ -11,8 +11,10 @@ _PERTURBATION = re.compile(r"(jpeg|noise|blur)(\d+(?:\.\d+)?)")
 _PERTURBATION_LABEL = {"jpeg": "JPEG quality {}", "noise": "noise σ {}", "blur": "blur σ {}"}
 
 
-def percent(share: float | int) -> str:
-    """0.9612 -> "96.1%". Only a share of exactly 1 or 0 is written 100.0% or 0.0%."""
+def percent(share: float | int | None) -> str:
+    """0.9612 -> "96.1%". Only a share of exactly 1 or 0 is written 100.0% or 0.0%; that of no image is "–"."""
+    if share is None:
+        return "–"
     if share < 1 and f"{share:.1%}" == "100.0%":
         return "99.9%"
     if share > 0 and f"{share:.1%}" == "0.0%":

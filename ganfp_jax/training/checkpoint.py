@@ -59,6 +59,11 @@ class Checkpoints:
         self._manager.close()
 
 
+def saved_steps(workdir: Path) -> list[int]:
+    """The steps of a run folder's complete checkpoints, oldest first."""
+    return sorted(int(path.name) for path in (workdir / FOLDER).glob("*") if path.name.isdigit())
+
+
 def _unreadable(path: Path, error: Exception, remedy: str) -> UserError:
     reason = (str(error).strip() or "no message").splitlines()[0][:200]
     return UserError(f"checkpoint {path} cannot be read ({type(error).__name__}: {reason}); {remedy}")
@@ -71,8 +76,7 @@ def load(workdir: Path) -> tuple[int, PyTree, dict[str, Any]]:
         UserError: no checkpoint, or one that cannot be read.
     """
     _quiet()
-    folder = workdir.resolve() / FOLDER
-    steps = sorted(int(path.name) for path in folder.glob("*") if path.name.isdigit()) if folder.is_dir() else []
+    folder, steps = workdir.resolve() / FOLDER, saved_steps(workdir)
     if not steps:
         raise UserError(f"{workdir} has no checkpoint yet; let its training run first")
     sharding = SingleDeviceSharding(jax.local_devices()[0])

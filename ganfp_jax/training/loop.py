@@ -109,13 +109,8 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
                         good,
                         workdir,
                     )
-                    bar.set_postfix(
-                        {
-                            name.removeprefix("train/"): f"{values[name]:.3g}"
-                            for name in sorted(values)
-                            if "loss" in name
-                        }
-                    )
+                    losses = {name.removeprefix("train/"): f"{values[name]:.3g}" for name in values if "loss" in name}
+                    bar.set_postfix(losses, refresh=False)
                     seconds = time.perf_counter() - clock
                     values["images_per_second"] = (done - logged) * phase.batch_size / seconds
                     if evaluate and program.evaluate:

@@ -72,7 +72,7 @@ def gan_program(config: dict[str, Any], workdir: Path) -> Program:
     real = sources.load(data["source"], resolution=resolution, **data[data["source"]]).images
     step_args = config["step"]
     # The grid's latents are the first ones of generation with seed 0, so the two can be compared.
-    sample_latents = draw_latents(np.random.RandomState(0), config["num_samples"], **config["latents"])
+    sample_latents = jnp.asarray(draw_latents(np.random.RandomState(0), config["num_samples"], **config["latents"]))
 
     if "growing" in config:
         growing_args = dict(config["growing"])
@@ -90,14 +90,14 @@ def gan_program(config: dict[str, Any], workdir: Path) -> Program:
         if "growing" in config:
             fade = growing.make_fade(stage, repeats)
             call = lambda step: {"level": stage.level, "fade": fade(step)}  # noqa: E731
-            sample_args: dict[str, Any] = {"level": stage.level}
         else:
             call = lambda step: {"train": True}  # noqa: E731
-            sample_args = {}
-        sampler = jax.jit(gan_step.make_sampler(generator, sample_args))
 
+        @jax.jit
         def sample(state: PyTree) -> UInt8[Array, "n h w 3"]:
-            return sampler(state.ema_params or state.generator.params, state.generator.stats, sample_latents)
+            args = call(state.step) if "growing" in config else {}
+            draw = gan_step.make_sampler(generator, args)
+            return draw(state.ema_params or state.generator.params, state.generator.stats, sample_latents)
 
         def reset(state: PyTree) -> PyTree:
             def fresh(network: NetworkState) -> NetworkState:

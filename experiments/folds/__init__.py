@@ -1,0 +1,1 @@
+"""The quickstart on every fold of the photographs: how far its numbers move with the photographs."""

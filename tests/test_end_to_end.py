@@ -1,0 +1,193 @@
+"""The main job, tiny: `configs/quickstart.py:tiny` in a subprocess, its outputs, and what is built on them."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganfp_jax import Attributor
+from ganfp_jax.metrics import wilson_interval
+
+ROOT = Path(__file__).parent.parent
+SOURCES = ["real", "ProGAN", "SNGAN"]
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "ganfp_jax.main", *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def read_json(path):
+    return json.loads(path.read_text())
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("study")
+    out = run("--config=configs/quickstart.py:tiny", f"--workdir={workdir}")
+    return workdir, out
+
+
+def test_the_study_says_what_it_found_and_where(study):
+    workdir, out = study
+    assert f"report: {workdir / 'report' / 'index.html'}" in out
+    assert "logistic regression on log-DCT" in out
+    page = (workdir / "report" / "index.html").read_text()
+    for word in ("ProGAN", "SNGAN", "JPEG", "95", "data:image/png"):
+        assert word in page
+
+
+def test_image_set(study):
+    workdir, _ = study
+    for split, count in (("train", 48), ("test", 24)):
+        root = workdir / "images" / split
+        manifest = json.loads((root / "manifest.json").read_text())
+        assert manifest["classes"] == SOURCES
+        for source in SOURCES:
+            files = sorted((root / source).iterdir())
+            assert len(files) == count
+            assert all(Image.open(file).size == (16, 16) for file in files)
+        assert (root / "ProGAN" / "ProGAN_00000000.png").exists()
+        assert manifest["sources"]["SNGAN"] | {"count": count, "encoding": "plain"} == manifest["sources"]["SNGAN"]
+        assert len(manifest["sources"]["SNGAN"]["digest"]) == 64
+    train, test = (read_json(workdir / "images" / split / "manifest.json")["sources"] for split in ("train", "test"))
+    assert not set(train["real"]["photographs"]) & set(test["real"]["photographs"])
+    assert train["ProGAN"]["seed"] != test["ProGAN"]["seed"]
+
+
+def test_outputs_follow_the_contract(study):
+    workdir, _ = study
+    folder = workdir / "evaluation" / "d4-clean-d4-24"
+    rows = list(csv.DictReader((folder / "predictions.csv").open()))
+    assert list(rows[0]) == ["image", "target", "predicted", "confidence", "votes", *SOURCES]
+    assert len(rows) == 72
+    for row in rows:
+        assert row["image"].split("/")[0] == row["target"]
+        assert sum(json.loads(row["votes"]).values()) == 8
+        assert sum(float(row[name]) for name in SOURCES) == pytest.approx(1, abs=1e-5)
+        assert row["confidence"] == row[row["predicted"]]
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["classes"] == SOURCES
+    right = sum(row["predicted"] == row["target"] for row in rows)
+    assert (metrics["correct"], metrics["total"]) == (right, 72)
+    assert metrics["ci95"] == pytest.approx(wilson_interval(right, 72))
+    assert np.trace(metrics["confusion"]) == right
+    assert np.array(metrics["confusion"]).sum(1).tolist() == [24, 24, 24]
+    changes = metrics["vote_changes"]
+    gained = changes["wrong_to_right"] - changes["right_to_wrong"]
+    assert metrics["correct"] - metrics["single_view"]["correct"] == gained
+    assert len(metrics["views"]) == 8
+    assert metrics["rule"] == "majority"
+    assert (folder / "rejected.csv").read_text() == "image,reason\n"
+
+
+def test_a_finished_study_repeats_nothing(study):
+    workdir, out = study
+    before = {path: path.stat().st_mtime_ns for path in (workdir / "images").rglob("*.png")}
+    steps = {path: path.stat().st_mtime_ns for path in workdir.glob("*/checkpoints/*")}
+    again = run("--config=configs/quickstart.py:tiny", f"--workdir={workdir}")
+    assert before == {path: path.stat().st_mtime_ns for path in (workdir / "images").rglob("*.png")}
+    assert steps == {path: path.stat().st_mtime_ns for path in workdir.glob("*/checkpoints/*")}
+
+    def table(text):
+        return [line for line in text.splitlines() if not line.startswith("==")]
+
+    assert table(again) == table(out)
+
+
+def test_evaluate_agrees_with_the_study(study, tmp_path):
+    workdir, _ = study
+    out = run(
+        "--config=configs/evaluate.py:tiny",
+        f"--workdir={tmp_path}",
+        f"--config.checkpoint={workdir / 'visnet-d4'}",
+        f"--config.data.root={workdir / 'images'}",
+    )
+    theirs = read_json(workdir / "evaluation" / "d4-clean-d4-24" / "metrics.json")
+    ours = read_json(tmp_path / "metrics.json")
+    for block in (theirs, ours):
+        block.pop("images_per_second")
+    assert ours == theirs
+    assert "McNemar" in out
+
+
+def test_generation_is_a_function_of_the_seed(study, tmp_path):
+    workdir, _ = study
+    for count in (5, 70):  # more than a batch
+        run(
+            "--config=configs/generate.py",
+            f"--workdir={tmp_path / str(count)}",
+            f"--config.generator={workdir / 'progan'}",
+            f"--config.count={count}",
+            "--config.seed=7",
+        )
+    few, many = (sorted((tmp_path / n / "images" / "ProGAN").iterdir()) for n in ("5", "70"))
+    assert [path.name for path in few] == [f"ProGAN_{i:08d}.png" for i in range(5)]
+    assert len(many) == 70
+    for a, b in zip(few, many, strict=False):
+        assert a.read_bytes() == b.read_bytes()
+
+
+def test_a_bad_file_is_listed_and_stops_nothing(study, tmp_path):
+    workdir, _ = study
+    for source in SOURCES:
+        (tmp_path / "data" / source).mkdir(parents=True)
+        for file in sorted((workdir / "images" / "test" / source).iterdir())[:4]:
+            (tmp_path / "data" / source / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "data" / "real" / "broken.png").write_bytes(b"not a picture")
+    Image.new("RGB", (40, 24), (9, 90, 200)).save(tmp_path / "data" / "real" / "large.png")
+    out = run(
+        "--config=configs/evaluate.py:tiny",
+        f"--workdir={tmp_path / 'run'}",
+        f"--config.checkpoint={workdir / 'visnet-d4'}",
+        f"--config.data.root={tmp_path / 'data'}",
+    )
+    assert (tmp_path / "run" / "rejected.csv").read_text() == "image,reason\nreal/broken.png,not an image\n"
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["total"] == 13
+    assert "real/large.png: cropped from 40x24" in out
+    assert "class counts" in out  # the per-image table, since there are few
+
+
+def test_the_python_api_takes_paths_pictures_and_arrays(study):
+    workdir, _ = study
+    attributor = Attributor.load(workdir / "visnet-d4")
+    assert attributor.classes == tuple(SOURCES)
+    paths = sorted((workdir / "images" / "test" / "SNGAN").iterdir())[:3]
+    by_path = attributor.attribute(paths)
+    pictures = [Image.open(path) for path in paths]
+    assert attributor.attribute(pictures) == by_path
+    assert attributor.attribute(np.stack([np.asarray(picture) for picture in pictures])) == by_path
+    for verdict in by_path:
+        assert verdict.predicted in SOURCES
+        assert verdict.confidence == verdict.probabilities[verdict.predicted]
+        assert sum(verdict.votes.values()) == 8
+
+
+def test_a_stopped_study_goes_on(study, tmp_path):
+    """A copy without its last stages makes the same results again from what is left."""
+    import shutil
+
+    workdir, out = study
+    copy = tmp_path / "copy"
+    shutil.copytree(workdir, copy)
+    shutil.rmtree(copy / "evaluation")
+    shutil.rmtree(copy / "images" / "test" / "SNGAN")
+    manifest = json.loads((copy / "images" / "test" / "manifest.json").read_text())
+    manifest["classes"].remove("SNGAN")
+    del manifest["sources"]["SNGAN"]
+    (copy / "images" / "test" / "manifest.json").write_text(json.dumps(manifest))
+    shutil.move(workdir, tmp_path / "aside")
+    shutil.move(copy, workdir)  # paths inside the folder are part of its configs
+    try:
+        again = run("--config=configs/quickstart.py:tiny", f"--workdir={workdir}")
+    finally:
+        shutil.rmtree(workdir)
+        shutil.move(tmp_path / "aside", workdir)
+    assert [line for line in again.splitlines() if "%" in line] == [line for line in out.splitlines() if "%" in line]
