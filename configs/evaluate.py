@@ -28,6 +28,6 @@ def _of(quickstart: str) -> ConfigDict:
             "rule": "majority",
             "perturb": "none",
             "seed": 0,
-            "batch_size": 64,
+            "batch_size": 32,
         }
     )

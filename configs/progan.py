@@ -83,13 +83,13 @@ def _photos() -> ConfigDict:
     config.seed = 0
     config.resolution = 32
     config.generator.latent_size = config.latents.size = 128
-    config.generator.fmap_base = config.critic.fmap_base = 256
+    config.generator.fmap_base = config.critic.fmap_base = 192
     config.generator.fmap_max = config.critic.fmap_max = 64
     config.growing = {
         "first_resolution": 8,
         "fade_kimg": 2.0,
         "stable_kimg": 2.0,
-        "total_kimg": 15.2,
+        "total_kimg": 12.0,
         "batch_size": {"8": 16, "16": 16, "32": 16},
         "learning_rate": {"8": 3e-3, "16": 3e-3, "32": 3e-3},
         "repeats": 4,

@@ -77,7 +77,7 @@ class Attributor:
         images: UInt8[np.ndarray, "n r r 3"],
         views: str | Sequence[str] = "d4",
         rule: str = "majority",
-        batch_size: int = 64,
+        batch_size: int = 32,
     ) -> Vote:
         """Attributes images of the network's own size by a vote over views; all arrays of the result are NumPy's.
 

@@ -52,7 +52,7 @@ def evaluate(
     perturbation: str = "none",
     seed: int = 0,
     resize: str = "crop",
-    batch_size: int = 64,
+    batch_size: int = 32,
     indices: np.ndarray | None = None,
 ) -> Evaluation:
     """Attributes the images of `folder` (or those at `indices`) by a vote over views.

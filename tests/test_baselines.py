@@ -7,6 +7,7 @@ from ganfp_jax.baselines import linear
 from ganfp_jax.errors import UserError
 
 NAMES = tuple(linear.LINEAR_BASELINES)
+CLASSES = ("plain", "checkerboard", "border")
 
 
 def noise(count: int, seed: int, size: int = 8) -> np.ndarray:
@@ -29,10 +30,9 @@ def sources(count: int, seed: int, size: int = 8) -> tuple[np.ndarray, np.ndarra
 
 @pytest.mark.parametrize("name", NAMES)
 def test_finds_faint_traces(name):
-    fitted = linear.fit(name, *sources(300, seed=0))
+    fitted = linear.fit(name, *sources(300, seed=0), CLASSES)
     images, labels = sources(100, seed=1)
     predicted, probabilities = linear.predict(fitted, images)
-    assert fitted.converged
     assert predicted.dtype == np.int32
     assert (predicted == labels).mean() > 0.9
     np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
@@ -40,44 +40,26 @@ def test_finds_faint_traces(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("num_classes", [2, 3])
-def test_optimum_is_that_of_scikit_learn(name, num_classes, monkeypatch):
-    from sklearn.linear_model import LogisticRegression
-
-    monkeypatch.setattr(linear, "TOLERANCE", 1e-6)
-    images, labels = sources(100, seed=0)
-    labels = np.minimum(labels, num_classes - 1)
-    fitted = linear.fit(name, images, labels)
-    features = linear.LINEAR_BASELINES[name](images).astype(np.float64)
-    features = (features - fitted.mean) / fitted.scale
-    reference = LogisticRegression(C=linear.INVERSE_PENALTY, tol=1e-8, max_iter=5000)
-    if num_classes == 2:  # two softmax weights share the penalty of scikit-learn's one: half as strong a penalty
-        reference.set_params(C=2 * linear.INVERSE_PENALTY)
-    reference.fit(features, labels)
-    _, probabilities = linear.predict(fitted, images)
-    np.testing.assert_allclose(probabilities, reference.predict_proba(features), atol=2e-3)
-
-
-@pytest.mark.parametrize("name", NAMES)
 def test_same_images_same_model_and_no_warning(name):
     images, labels = sources(50, seed=0)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        first, second = (linear.fit(name, images, labels) for _ in range(2))
-    np.testing.assert_array_equal(first.weights, second.weights)
-    assert first.iterations == second.iterations < linear.MAX_ITERATIONS
+        warnings.simplefilter("error")  # among them scikit-learn's, of a fit that did not converge
+        first, second = (linear.fit(name, images, labels, CLASSES) for _ in range(2))
+    np.testing.assert_array_equal(linear.predict(first, images)[1], linear.predict(second, images)[1])
 
 
 def test_stops_by_itself_where_nothing_can_be_learnt():
     images = noise(600, seed=0)
     labels = np.random.default_rng(0).integers(0, 3, 600)
-    assert linear.fit("logistic_pixels", images, labels).converged
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        linear.fit("logistic_pixels", images, labels, CLASSES)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_features_that_never_vary(name):
     images = np.full((6, 4, 4, 3), 255, np.uint8)
-    fitted = linear.fit(name, images, np.array([0, 0, 0, 1, 1, 1]))
+    fitted = linear.fit(name, images, np.array([0, 0, 0, 1, 1, 1]), CLASSES[:2])
     _, probabilities = linear.predict(fitted, images)
     np.testing.assert_allclose(probabilities, 0.5, atol=1e-3)
 
@@ -89,15 +71,8 @@ def test_log_dct_sees_the_checkerboard_at_the_highest_frequency():
     assert np.unravel_index(gap.argmax(), gap.shape) == (7, 7)
 
 
-def test_no_image_to_predict():
-    fitted = linear.fit("logistic_pixels", *sources(20, seed=0))
-    predicted, probabilities = linear.predict(fitted, np.zeros((0, 8, 8, 3), np.uint8))
-    assert predicted.shape == (0,)
-    assert probabilities.shape == (0, 3)
-
-
 def test_predictions_do_not_depend_on_the_other_images():
-    fitted = linear.fit("logistic_log_dct", *sources(50, seed=0))
+    fitted = linear.fit("logistic_log_dct", *sources(50, seed=0), CLASSES)
     images, _ = sources(10, seed=1)
     together = linear.predict(fitted, images)[1]
     apart = np.concatenate([linear.predict(fitted, images[i : i + 1])[1] for i in range(len(images))])
@@ -108,30 +83,20 @@ def test_absent_class():
     images, labels = sources(10, seed=0)
     with pytest.raises(UserError, match="no training image of MMDGAN"):
         linear.fit("logistic_pixels", images, labels, ["real", "ProGAN", "SNGAN", "MMDGAN"])
-    with pytest.raises(UserError, match="no training image of 1, 3;"):
-        linear.fit("logistic_pixels", images, 2 * labels)
 
 
-def test_one_class_or_none():
+def test_one_class():
     images, labels = sources(10, seed=0)
     with pytest.raises(UserError, match="at least two sources"):
-        linear.fit("logistic_pixels", images, 0 * labels)
-    with pytest.raises(UserError, match="at least two sources"):
-        linear.fit("logistic_pixels", images[:0], labels[:0])
-
-
-def test_label_without_a_name():
-    images, labels = sources(10, seed=0)
-    with pytest.raises(UserError, match="outside 0 to 1"):
-        linear.fit("logistic_pixels", images, labels, ["real", "ProGAN"])
+        linear.fit("logistic_pixels", images, 0 * labels, CLASSES[:1])
 
 
 def test_unknown_baseline():
     with pytest.raises(UserError, match="unknown baseline 'knn'; choose from logistic_pixels, logistic_log_dct"):
-        linear.fit("knn", *sources(10, seed=0))
+        linear.fit("knn", *sources(10, seed=0), CLASSES)
 
 
 def test_images_of_another_size():
-    fitted = linear.fit("logistic_pixels", *sources(10, seed=0))
-    with pytest.raises(UserError, match="images of 16x16 have 768 values, trained on 192"):
+    fitted = linear.fit("logistic_pixels", *sources(10, seed=0), CLASSES)
+    with pytest.raises(UserError, match="images of 16x16, trained on 8x8"):
         linear.predict(fitted, sources(1, seed=0, size=16)[0])
