@@ -5,7 +5,7 @@ import dataclasses
 import io
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -122,15 +122,8 @@ def write_outputs(folder: Path, evaluation: Evaluation) -> None:
     """Writes predictions.csv, rejected.csv and, last, metrics.json: where that exists, the evaluation is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     atomic.write_bytes(folder / "predictions.csv", predictions_csv(evaluation).encode())
-    write_rejected(folder / "rejected.csv", evaluation.rejected)
+    labelled.write_rejected(folder / "rejected.csv", evaluation.rejected)
     write_json(folder / "metrics.json", evaluation.metrics)
-
-
-def write_rejected(path: Path, rejected: Iterable[tuple[str, str]]) -> None:
-    """Writes the files that could not be used, and why."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([("image", "reason"), *rejected])
-    atomic.write_bytes(path, text.getvalue().encode())
 
 
 def run(config: dict[str, Any], workdir: Path) -> None:

@@ -250,7 +250,7 @@ def training_steps(study: Study) -> dict[str, int]:
 def sample_grids(study: Study, steps: dict[str, int]) -> dict[str, dict[str, str]]:
     """A picture of some test images of every source."""
     test = labelled.open_labelled(study.images, split="test")
-    pictures = {}
+    pictures, rows = {}, []
     for label, source in enumerate(test.classes):
         indices = first_of_each(test, 48)
         indices = indices[test.labels[indices] == label]
@@ -258,8 +258,10 @@ def sample_grids(study: Study, steps: dict[str, int]) -> dict[str, dict[str, str
         path = study.workdir / "samples" / f"{source}.png"
         path.parent.mkdir(exist_ok=True)
         encode_png(path, image_grid(images, columns=12, scale=2))
+        rows.append(images[:12])
         made = f"after {steps[source]:,} training steps" if source in steps else "crops of the test photographs"
         pictures[source] = {"picture": str(path), "caption": f"the first {len(images)} test images, {made}"}
+    encode_png(path.with_name("sources.png"), image_grid(np.concatenate(rows), columns=12, scale=2))
     return pictures
 
 

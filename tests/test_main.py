@@ -146,3 +146,8 @@ def test_disk_full_is_said_in_words():
 
 def test_unforeseen_errors_take_one_line():
     assert explain(RuntimeError("first\nsecond"), None).startswith("RuntimeError: first (not foreseen")
+
+
+def test_published_variants_ask_for_their_images(tmp_path):
+    result = run("--config=configs/progan.py:celeba", f"--workdir={tmp_path / 'run'}")
+    assert_one_line(result, "folder of real images is not set", "--config.data.folder.root=DIR")

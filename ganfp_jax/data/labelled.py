@@ -1,5 +1,7 @@
 """Labelled image folders: `<root>/<source name>/<file>`, with a manifest that fixes the order of the classes."""
 
+import csv
+import io
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -166,6 +168,13 @@ def decode_all(
         rejected=tuple((name(position), reason) for position, reason in fitted.refused.items()),
         notes={name(position): note for position, note in fitted.notes.items()},
     )
+
+
+def write_rejected(path: Path, rejected: Iterable[tuple[str, str]]) -> None:
+    """Write the files that could not be used, and why, as the CSV `image,reason`."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("image", "reason"), *rejected])
+    atomic.write_bytes(path, text.getvalue().encode())
 
 
 def _base(root: Path, split: str | None) -> Path:

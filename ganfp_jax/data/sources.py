@@ -148,9 +148,11 @@ def folder(
         reading stopped, are in `rejected`.
 
     Raises:
-        UserError: `root` is not a folder, has no image file or none that can be used; unknown `resize`; bad `count`.
+        UserError: `root` is empty or not a folder, or has no image file that can be used; unknown `resize`; bad `count`.
     """
     check_resize(resize)
+    if not os.fspath(root):
+        raise UserError("the folder of real images is not set: give one, such as --config.data.folder.root=DIR")
     root = Path(root)
     if not root.is_dir():
         raise UserError(f"{root} is not a folder: set root to a folder of images")

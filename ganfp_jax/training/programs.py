@@ -62,14 +62,16 @@ class Program:
 
 def gan_program(config: dict[str, Any], workdir: Path) -> Program:
     """A generator against a critic, on real images without labels (see configs/progan.py, configs/sngan.py)."""
-    del workdir
     resolution = config["resolution"]
     generator = models.create(**config["generator"], resolution=resolution)
     critic = models.create(**config["critic"], resolution=resolution)
     if config["objective"]["name"] not in OBJECTIVES:
         raise UserError(f"unknown objective {config['objective']['name']!r}; choose from {', '.join(OBJECTIVES)}")
     data = config["data"]
-    real = sources.load(data["source"], resolution=resolution, **data[data["source"]]).images
+    if data["source"] not in data:
+        raise UserError(f"config.data.source is {data['source']!r}; choose from {', '.join(data.keys() - {'source'})}")
+    real = sources.load(data["source"], resolution=resolution, **data[data["source"]])
+    _tell_rejected(real.rejected, workdir)
     step_args = config["step"]
     # The grid's latents are the first ones of generation with seed 0, so the two can be compared.
     sample_latents = jnp.asarray(draw_latents(np.random.RandomState(0), config["num_samples"], **config["latents"]))
@@ -120,7 +122,7 @@ def gan_program(config: dict[str, Any], workdir: Path) -> Program:
         )
         batch_size = stage.batch_size * step_args["critic_steps"]
         dataset = batches.make_batches(
-            {"image": preprocess.box_downscale(real, 2**stage.level)},
+            {"image": preprocess.box_downscale(real.images, 2**stage.level)},
             batch_size=batch_size,
             seed=config["seed"],
             process_index=jax.process_index(),
@@ -147,7 +149,6 @@ def gan_program(config: dict[str, Any], workdir: Path) -> Program:
 
 def attribution_program(config: dict[str, Any], workdir: Path) -> Program:
     """The attribution network on a labelled folder (see configs/attribution.py)."""
-    del workdir
     data = config["data"]
     if not data["root"]:
         raise UserError(
@@ -158,6 +159,10 @@ def attribution_program(config: dict[str, Any], workdir: Path) -> Program:
     network = models.create(**config["model"], resolution=resolution, num_classes=len(folder.classes))
     optimizer = make_adam(**config["optimizer"], num_steps=config["num_steps"])
     train = labelled.decode_all(folder, resolution, resize=data["resize"])
+    _tell_rejected(train.rejected, workdir)
+    if missing := [name for k, name in enumerate(folder.classes) if k not in folder.labels[train.kept]]:
+        name, reason = train.rejected[0]
+        raise UserError(f"{folder.root / missing[0]} has no usable image, such as {name}: {reason}; see data.resize")
     dataset = batches.make_batches(
         {"image": train.images, "label": folder.labels[train.kept]},
         batch_size=config["batch_size"],
@@ -174,6 +179,13 @@ def attribution_program(config: dict[str, Any], workdir: Path) -> Program:
     phase = Phase(0, config["num_steps"], step, config["batch_size"], dataset)
     metadata = {"classes": list(folder.classes), "resolution": resolution}
     return Program(init, [phase], metadata, _make_evaluate(config, network, folder.classes))
+
+
+def _tell_rejected(rejected: Sequence[tuple[str, str]], workdir: Path) -> None:
+    """Says how many files could not be used, and lists them in the run folder."""
+    if rejected:
+        labelled.write_rejected(workdir / "rejected.csv", rejected)
+        print(f"{len(rejected)} files could not be used: {workdir / 'rejected.csv'}")
 
 
 def _make_evaluate(
