@@ -13,7 +13,7 @@ quickstart: $(VENV)/.base
 	$(VENV)/bin/python -m ganfp_jax.main --config=configs/quickstart.py$(VARIANT)
 
 test: $(VENV)/.test
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --numprocesses=auto --maxprocesses=4
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .

@@ -75,7 +75,7 @@ def proportion(correct: int, total: int) -> dict[str, Any]:
 
 
 def accuracy_block(
-    targets: Integer[np.ndarray, "n"], predicted: Integer[np.ndarray, "n"], classes: Sequence[str]
+    targets: Integer[np.ndarray, " n"], predicted: Integer[np.ndarray, " n"], classes: Sequence[str]
 ) -> dict[str, Any]:
     """Accuracy overall and per class, and the confusion matrix, as plain JSON-able data.
 
@@ -111,7 +111,7 @@ def accuracy_block(
 
 def evaluation_metrics(
     vote: Vote,
-    targets: Integer[np.ndarray, "n"],
+    targets: Integer[np.ndarray, " n"],
     classes: Sequence[str],
     views: tuple[str, ...],
     rule: str,

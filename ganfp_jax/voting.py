@@ -26,7 +26,7 @@ LogitsFn = Callable[[Any, Array], Array]
 class Vote(NamedTuple):
     """What V views said about N images of K classes (JAX arrays, or NumPy from `vote_in_batches`)."""
 
-    predicted: Int32[AnyArray, "n"]  # the class that the rule chose
+    predicted: Int32[AnyArray, " n"]  # the class that the rule chose
     probabilities: Float[AnyArray, "n k"]  # rows sum to 1
     votes: Int32[AnyArray, "n k"]  # how many views chose each class; rows sum to V
     view_predictions: Int32[AnyArray, "v n"]  # the class that each view chose

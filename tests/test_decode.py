@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageOps
 
-from ganfp_jax import atomic, decode
+from ganfp_jax import atomic
+from ganfp_jax.data import decode
 from ganfp_jax.data.decode import Refused, decode_image, encode_png
 
 

@@ -145,7 +145,7 @@ def test_disk_full_is_said_in_words():
 
 
 def test_unforeseen_errors_take_one_line():
-    assert explain(RuntimeError("first\nsecond"), None).startswith("RuntimeError: first (not foreseen")
+    assert explain(RuntimeError("first\nsecond"), None).startswith("RuntimeError: first second (not foreseen")
 
 
 def test_published_variants_ask_for_their_images(tmp_path):

@@ -12,7 +12,7 @@ from ganfp_jax.errors import UserError
 
 
 def perturb(
-    images: UInt8[np.ndarray, "n h w 3"], name: str, seed: int = 0, numbers: Int[np.ndarray, "n"] | None = None
+    images: UInt8[np.ndarray, "n h w 3"], name: str, seed: int = 0, numbers: Int[np.ndarray, " n"] | None = None
 ) -> UInt8[np.ndarray, "n h w 3"]:
     """Perturb images, 0 to 255, each by itself: what happens to one depends on it, `seed` and its number only.
 
@@ -41,7 +41,7 @@ def check_perturbation(name: str) -> None:
 
 
 def jpeg(
-    images: UInt8[np.ndarray, "n h w 3"], quality: float, seed: int, numbers: Int[np.ndarray, "n"]
+    images: UInt8[np.ndarray, "n h w 3"], quality: float, seed: int, numbers: Int[np.ndarray, " n"]
 ) -> UInt8[np.ndarray, "n h w 3"]:
     """Compress and decompress with colours at half resolution (4:2:0), as cameras and web sites do."""
     result = np.empty_like(images)
@@ -53,7 +53,7 @@ def jpeg(
 
 
 def noise(
-    images: UInt8[np.ndarray, "n h w 3"], std: float, seed: int, numbers: Int[np.ndarray, "n"]
+    images: UInt8[np.ndarray, "n h w 3"], std: float, seed: int, numbers: Int[np.ndarray, " n"]
 ) -> UInt8[np.ndarray, "n h w 3"]:
     """Add independent Gaussian noise to every value, round and clip."""
     result = np.empty_like(images)
@@ -64,7 +64,7 @@ def noise(
 
 
 def blur(
-    images: UInt8[np.ndarray, "n h w 3"], sigma: float, seed: int, numbers: Int[np.ndarray, "n"]
+    images: UInt8[np.ndarray, "n h w 3"], sigma: float, seed: int, numbers: Int[np.ndarray, " n"]
 ) -> UInt8[np.ndarray, "n h w 3"]:
     """Blur with a Gaussian cut off at four standard deviations, with the borders reflected."""
     from scipy import ndimage

@@ -148,7 +148,7 @@ def folder(
         reading stopped, are in `rejected`.
 
     Raises:
-        UserError: `root` is empty or not a folder, or has no image file that can be used; unknown `resize`; bad `count`.
+        UserError: `root` is empty, not a folder or without a usable image; unknown `resize`; bad `count`.
     """
     check_resize(resize)
     if not os.fspath(root):

@@ -177,8 +177,8 @@ class GlorotConv(nn.Module):
 
 
 def spectral_normalize(
-    matrix: Float[Array, "i o"], u: Float[Array, "o"]
-) -> tuple[Float[Array, "i o"], Float[Array, "o"]]:
+    matrix: Float[Array, "i o"], u: Float[Array, " o"]
+) -> tuple[Float[Array, "i o"], Float[Array, " o"]]:
     """Divide a weight matrix by its largest singular value, estimated by one power iteration (Miyato et al. 2018).
 
     Args:
@@ -195,7 +195,7 @@ def spectral_normalize(
     return matrix / (v @ matrix @ u), u
 
 
-def _unit(x: Float[Array, "n"]) -> Float[Array, "n"]:
+def _unit(x: Float[Array, " n"]) -> Float[Array, " n"]:
     return x / (jnp.linalg.norm(x) + 1e-12)
 
 
@@ -252,7 +252,7 @@ class SpectralEmbed(_Spectral):
     features: int
 
     @nn.compact
-    def __call__(self, labels: Int[Array, "n"], train: bool) -> Float[Array, "n c"]:
+    def __call__(self, labels: Int[Array, " n"], train: bool) -> Float[Array, "n c"]:
         """Look the classes' vectors up; `train` as in `SpectralConv`."""
         weight = self.param("weight", glorot(), (self.num_classes, self.features))
         return self.normalize(weight.T, train).T[labels]  # the published u has one value per class
@@ -277,7 +277,7 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "n h w c"], labels: Int[Array, "n"] | None, train: bool
+        self, x: Float[Array, "n h w c"], labels: Int[Array, " n"] | None, train: bool
     ) -> Float[Array, "n h w c"]:
         """Normalise over batch, height and width, then scale and shift (by class, if there are classes)."""
         channels = x.shape[-1]

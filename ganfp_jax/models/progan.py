@@ -134,7 +134,7 @@ class Discriminator(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, images: Float[Array, "n h w c"], level: int = 0, fade: ScalarLike = 0.0) -> Float[Array, "n"]:
+    def __call__(self, images: Float[Array, "n h w c"], level: int = 0, fade: ScalarLike = 0.0) -> Float[Array, " n"]:
         """Score images of side `resolution >> level` (static); `fade` may be traced and is ignored at 4x4."""
         top = int(math.log2(self.resolution)) - 2  # the level of 4x4
         blends = _blends(level, top, fade)
@@ -180,7 +180,7 @@ class _LastAnalysis(nn.Module):
     dtype: Any
 
     @nn.compact
-    def __call__(self, x: Float[Array, "n 4 4 c"]) -> Float[Array, "n"]:
+    def __call__(self, x: Float[Array, "n 4 4 c"]) -> Float[Array, " n"]:
         x = leaky_relu(EqualizedConv(self.features, dtype=self.dtype, name="Conv")(x))
         x = x.reshape(len(x), -1)  # (N, 16 C)
         x = leaky_relu(EqualizedDense((self.dense_features,), dtype=self.dtype, name="Dense0")(x))

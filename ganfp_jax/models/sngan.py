@@ -48,7 +48,7 @@ class Generator(nn.Module):
 
     @nn.compact
     def __call__(
-        self, latents: Float[Array, "n d"], labels: Int[Array, "n"] | None = None, train: bool = False
+        self, latents: Float[Array, "n d"], labels: Int[Array, " n"] | None = None, train: bool = False
     ) -> Float[Array, "n h w 3"]:
         """Return images; `train` normalises by the batch and updates the running statistics where they are mutable.
 
@@ -88,7 +88,7 @@ class _UpBlock(nn.Module):
     dtype: Any
 
     @nn.compact
-    def __call__(self, x: Float[Array, "n h w i"], labels: Int[Array, "n"], train: bool) -> Float[Array, "n H W o"]:
+    def __call__(self, x: Float[Array, "n h w i"], labels: Int[Array, " n"], train: bool) -> Float[Array, "n H W o"]:
         y = jax.nn.relu(BatchNorm(self.num_classes, self.dtype, name="b1")(x, labels, train))
         y = GlorotConv(self.features, scale=ROOT2, dtype=self.dtype, name="c1")(upsample(y))
         y = jax.nn.relu(BatchNorm(self.num_classes, self.dtype, name="b2")(y, labels, train))
@@ -123,8 +123,8 @@ class Discriminator(nn.Module):
 
     @nn.compact
     def __call__(
-        self, images: Float[Array, "n h w 3"], labels: Int[Array, "n"] | None = None, train: bool = False
-    ) -> Float[Array, "n"]:
+        self, images: Float[Array, "n h w 3"], labels: Int[Array, " n"] | None = None, train: bool = False
+    ) -> Float[Array, " n"]:
         """Score images; with labels, add the projection on the class vectors.
 
         Raises:

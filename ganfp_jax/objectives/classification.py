@@ -5,17 +5,17 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 
-def cross_entropy(logits: Float[Array, "n k"], labels: Int[Array, "n"]) -> Float[Array, "n"]:
+def cross_entropy(logits: Float[Array, "n k"], labels: Int[Array, " n"]) -> Float[Array, " n"]:
     """Return -log softmax(logits)[label] per sample, in nats."""
     log_probabilities = jax.nn.log_softmax(logits)
     return -jnp.take_along_axis(log_probabilities, labels[:, None], axis=1)[:, 0]
 
 
-def correct(logits: Float[Array, "n k"], labels: Int[Array, "n"]) -> Bool[Array, "n"]:
+def correct(logits: Float[Array, "n k"], labels: Int[Array, " n"]) -> Bool[Array, " n"]:
     """Return whether the largest logit (the first of equals) is the label's, per sample."""
     return jnp.argmax(logits, axis=1) == labels
 
 
-def accuracy(logits: Float[Array, "n k"], labels: Int[Array, "n"]) -> Float[Array, ""]:
+def accuracy(logits: Float[Array, "n k"], labels: Int[Array, " n"]) -> Float[Array, ""]:
     """Return the share of samples whose largest logit is the label's."""
     return jnp.mean(correct(logits, labels), dtype=jnp.float32)

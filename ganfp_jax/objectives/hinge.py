@@ -9,11 +9,11 @@ from jaxtyping import Array, Float
 GRADIENT_PENALTY = False
 
 
-def critic_loss(real_scores: Float[Array, "n"], fake_scores: Float[Array, "n"]) -> Float[Array, "n"]:
+def critic_loss(real_scores: Float[Array, " n"], fake_scores: Float[Array, " n"]) -> Float[Array, " n"]:
     """Return max(0, 1 - D(real)) + max(0, 1 + D(fake))."""
     return jax.nn.relu(1.0 - real_scores) + jax.nn.relu(1.0 + fake_scores)
 
 
-def generator_loss(fake_scores: Float[Array, "n"]) -> Float[Array, "n"]:
+def generator_loss(fake_scores: Float[Array, " n"]) -> Float[Array, " n"]:
     """Return -D(fake)."""
     return -fake_scores

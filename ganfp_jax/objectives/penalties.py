@@ -14,7 +14,7 @@ def interpolate(
     return real + (fake - real) * mix
 
 
-def gradient_norm(critic: Callable[[Array], Array], images: Float[Array, "n h w c"]) -> Float[Array, "n"]:
+def gradient_norm(critic: Callable[[Array], Array], images: Float[Array, "n h w c"]) -> Float[Array, " n"]:
     """Return the length of each sample's gradient d sum(critic(images)) / d images, over height, width and channels.
 
     As published there is no epsilon under the root, so the derivative of a norm that is exactly 0 is NaN.

@@ -41,7 +41,7 @@ def make_attribution_step(
         metrics = {
             "loss": loss,
             "accuracy": classification.accuracy(logits, batch["label"]),
-            "grad_norm": optax.global_norm(grads),
+            "grad_norm": optax.tree.norm(grads),
         }
         return AttributionState(state.step + 1, NetworkState(params, state.network.stats, opt_state)), metrics
 

@@ -15,8 +15,8 @@ FOLDER = "checkpoints"
 
 
 def _quiet() -> None:
-    # absl's logger tells of every save and restore; a progress bar is the better place.
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    # absl's logger tells of every save and restore, and of an error before it is raised; we say it in one line.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
 
 
 class Checkpoints:

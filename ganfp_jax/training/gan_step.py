@@ -103,7 +103,7 @@ def make_gan_step(
             return losses.mean(), (stats, metrics)
 
         (loss, (stats, metrics)), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.critic.params)
-        metrics |= {"critic_loss": loss, "critic_grad_norm": optax.global_norm(grads)}
+        metrics |= {"critic_loss": loss, "critic_grad_norm": optax.tree.norm(grads)}
         state = state.replace(
             generator=state.generator.replace(stats=generator_stats),
             critic=apply_update(state.critic, critic_optimizer, grads, stats),
@@ -123,7 +123,7 @@ def make_gan_step(
             generator=apply_update(state.generator, generator_optimizer, grads, stats),
             critic=state.critic.replace(stats=critic_stats),
         )
-        return state, {"generator_loss": loss, "generator_grad_norm": optax.global_norm(grads)}
+        return state, {"generator_loss": loss, "generator_grad_norm": optax.tree.norm(grads)}
 
     def step(state: GanState, batch: dict[str, Array], key: jax.Array) -> tuple[GanState, Metrics]:
         dither_key, view_key, generator_key, *critic_keys = jax.random.split(key, 3 + critic_steps)

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Array, PyTree, UInt8
 
 from ganfp_jax import models
-from ganfp_jax.data import batches, labelled, preprocess, sources
+from ganfp_jax.data import labelled, preprocess, sources
+from ganfp_jax.data.batches import BatchByStep, make_batches
 from ganfp_jax.errors import UserError
 from ganfp_jax.latents import draw_latents, make_latents
 from ganfp_jax.objectives import OBJECTIVES
@@ -20,12 +21,6 @@ from ganfp_jax.training.optimizers import make_adam
 from ganfp_jax.training.state import AttributionState, NetworkState, init_gan, init_network
 
 Step = Callable[[PyTree, dict[str, Array], jax.Array], tuple[PyTree, dict[str, Array]]]
-
-
-class Batches(Protocol):
-    """A batch for every step, by index."""
-
-    def __getitem__(self, step: int, /) -> dict[str, np.ndarray]: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +34,7 @@ class Phase:
     last: int
     step: Step
     batch_size: int
-    batches: Batches
+    batches: BatchByStep
     reset_at: Sequence[int] = ()
     reset: Callable[[PyTree], PyTree] | None = None
     sample: Callable[[PyTree], UInt8[Array, "n h w 3"]] | None = None
@@ -121,7 +116,7 @@ def gan_program(config: dict[str, Any], workdir: Path) -> Program:
             **step_args,
         )
         batch_size = stage.batch_size * step_args["critic_steps"]
-        dataset = batches.make_batches(
+        dataset = make_batches(
             {"image": preprocess.box_downscale(real.images, 2**stage.level)},
             batch_size=batch_size,
             seed=config["seed"],
@@ -163,7 +158,7 @@ def attribution_program(config: dict[str, Any], workdir: Path) -> Program:
     if missing := [name for k, name in enumerate(folder.classes) if k not in folder.labels[train.kept]]:
         name, reason = train.rejected[0]
         raise UserError(f"{folder.root / missing[0]} has no usable image, such as {name}: {reason}; see data.resize")
-    dataset = batches.make_batches(
+    dataset = make_batches(
         {"image": train.images, "label": folder.labels[train.kept]},
         batch_size=config["batch_size"],
         seed=config["seed"],

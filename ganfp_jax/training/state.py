@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
-from jaxtyping import Array, Int, PyTree
+from jaxtyping import PyTree
 
 
 class NetworkState(struct.PyTreeNode):
@@ -24,7 +24,7 @@ class NetworkState(struct.PyTreeNode):
 class GanState(struct.PyTreeNode):
     """A generator and its critic; `ema_params` is the running average of the generator's ({} where none is kept)."""
 
-    step: Int[Array, ""]
+    step: PyTree  # an int32 scalar
     generator: NetworkState
     critic: NetworkState
     ema_params: PyTree
@@ -33,7 +33,7 @@ class GanState(struct.PyTreeNode):
 class AttributionState(struct.PyTreeNode):
     """The attribution network."""
 
-    step: Int[Array, ""]
+    step: PyTree  # an int32 scalar
     network: NetworkState
 
 
