@@ -59,24 +59,24 @@ def assert_same_run(a, b):
 
 
 RUNS = {
-    "progan": ("configs/progan.py:tiny", "--config.growing.total_kimg=3.2", "--config.growing.fade_kimg=2.4"),
-    "sngan": ("configs/sngan.py:tiny", "--config.num_steps=200"),
-    "attribution": ("configs/attribution.py:tiny", "--config.num_steps=200"),
+    "progan": ("configs/progan.py:tiny", "--config.growing.total_kimg=1.92", "--config.growing.fade_kimg=1.6"),
+    "sngan": ("configs/sngan.py:tiny", "--config.num_steps=120"),
+    "attribution": ("configs/attribution.py:tiny", "--config.num_steps=120"),
 }
 
 
 @pytest.mark.parametrize("family", RUNS)
 def test_a_killed_run_resumes_bit_for_bit(family, tmp_path, labelled_root):
     config, *overrides = RUNS[family]
-    overrides += ["--config.checkpoint_every=25", "--config.log_every=5"]
-    overrides += [f"--config.data.root={labelled_root}"] if family == "attribution" else ["--config.sample_every=100"]
+    overrides += ["--config.checkpoint_every=40", "--config.log_every=5"]
+    overrides += [f"--config.data.root={labelled_root}"] if family == "attribution" else ["--config.sample_every=60"]
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     status, _, err = run_main(undisturbed, config, *overrides)
     assert status == 0, err
 
     process = run_main(killed, config, *overrides, wait=False)
-    # For ProGAN, step 60 lies inside the fade-in of its second resolution.
-    wait_until(lambda: logged_step(killed) >= 60 and len(saved_steps(killed)) > 0, process)
+    # For ProGAN, step 50 lies inside the fade-in of its second resolution.
+    wait_until(lambda: logged_step(killed) >= 50 and len(saved_steps(killed)) > 0, process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL

@@ -58,7 +58,9 @@ def main() -> None:
     variant = f":{args.variant}" if args.variant else ""
     rows = []
     for fold in range(len(FOLDS)):
-        workdir = Path("runs") / f"folds{'-' + args.variant if args.variant else ''}" / str(fold)
+        # Fold 0 is the quickstart itself, which is not run again where it is done.
+        name = "quickstart" + (f"-{args.variant}" if args.variant else "") + (f"-fold{fold}" if fold else "")
+        workdir = Path("runs") / name
         command = [sys.executable, "-m", "ganfp_jax.main", f"--config=configs/quickstart.py{variant}"]
         subprocess.run([*command, f"--workdir={workdir}", f"--config.photos.fold={fold}"], check=True)
         rows += rows_of(json.loads((workdir / "results.json").read_text()), fold)
