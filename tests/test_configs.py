@@ -13,8 +13,8 @@ from ganfp_jax.errors import UserError
 from ganfp_jax.main import JOBS, default_workdir
 from ganfp_jax.objectives import OBJECTIVES
 from ganfp_jax.training import growing
+from ganfp_jax.training.loop import PROGRAMS
 from ganfp_jax.training.optimizers import make_adam
-from ganfp_jax.training.programs import PROGRAMS
 
 FILES = sorted(Path(__file__).parent.parent.glob("configs/*.py"))
 NAMES = [path.stem for path in FILES]

@@ -12,12 +12,12 @@ LAYERS = {
     "": 5,  # ganfp_jax itself, which only points at the public API
     "main": 5,
     "quickstart": 4,
+    "study": 4,
     "evaluation": 3,
     "generation": 3,
     "attributor": 3,
     "report": 3,
     "training.loop": 3,
-    "training.programs": 3,
     "training": 2,
     "baselines": 2,
     "interop": 2,

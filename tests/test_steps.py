@@ -11,7 +11,7 @@ from golden_files import jit
 from jax.sharding import AxisType, Mesh
 
 from configs import attribution, progan, sngan
-from ganfp_jax.training import programs
+from ganfp_jax.training.loop import PROGRAMS
 from ganfp_jax.training.sharding import make_put, replicated
 
 ROOT = Path(__file__).parent.parent
@@ -25,13 +25,13 @@ def program_of(family, labelled_root):
     config = {"progan": progan, "sngan": sngan, "attribution": attribution}[family].get_config("tiny").to_dict()
     if family == "attribution":
         config["data"]["root"] = str(labelled_root)
-    return programs.PROGRAMS[config["program"]](config, Path())
+    return PROGRAMS[config["program"]](config, Path())
 
 
 def one_step(program, phase, mesh):
     init = jit(program.init, out_shardings=replicated(mesh))
     step = jit(phase.step, out_shardings=replicated(mesh))
-    state, metrics = step(init(jax.random.key(0)), make_put(mesh)(phase.batches[3]), jax.random.key(1))
+    state, metrics = step(init(jax.random.key(0)), make_put(mesh)(phase.batches()[3]), jax.random.key(1))
     return jax.device_get(state), jax.device_get(metrics)
 
 
@@ -55,9 +55,9 @@ def test_the_critic_counts_its_own_updates():
     """Several critic steps a generator step, each on images of its own."""
     config = sngan.get_config("tiny").to_dict()
     config["step"]["critic_steps"] = 3
-    program = programs.PROGRAMS["gan"](config, Path())
+    program = PROGRAMS["gan"](config, Path())
     state = jit(program.init)(jax.random.key(0))
-    batch = program.phases[0].batches[0]
+    batch = program.phases[0].batches()[0]
     assert batch["image"].shape == (3 * config["batch_size"], 16, 16, 3)
     after, _ = jit(program.phases[0].step)(state, batch, jax.random.key(1))
     counts = {
@@ -70,14 +70,14 @@ def test_the_critic_counts_its_own_updates():
 
 
 def test_the_running_average_lags_by_one_step():
-    program = programs.PROGRAMS["gan"](progan.get_config("tiny").to_dict(), Path())
+    program = PROGRAMS["gan"](progan.get_config("tiny").to_dict(), Path())
     phase = program.phases[-1]
     state = jit(program.init)(jax.random.key(0))
     step = jit(phase.step)
-    one, _ = step(state, phase.batches[0], jax.random.key(1))
+    one, _ = step(state, phase.batches()[0], jax.random.key(1))
     close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
     jax.tree.map(close, one.ema_params, state.ema_params)  # the average of equal weights
-    two, _ = step(one, phase.batches[1], jax.random.key(2))
+    two, _ = step(one, phase.batches()[1], jax.random.key(2))
     expected = jax.tree.map(lambda old, new: old + (1 - 0.99) * (new - old), one.ema_params, one.generator.params)
     jax.tree.map(close, two.ema_params, expected)
     far = jax.tree.map(lambda a, b: np.abs(a - b).max(), two.ema_params, two.generator.params)

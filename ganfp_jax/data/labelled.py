@@ -177,6 +177,13 @@ def write_rejected(path: Path, rejected: Iterable[tuple[str, str]]) -> None:
     atomic.write_bytes(path, text.getvalue().encode())
 
 
+def tell_rejected(rejected: Sequence[tuple[str, str]], workdir: Path) -> None:
+    """Say how many files could not be used, if any, and list them in the run folder."""
+    if rejected:
+        write_rejected(workdir / "rejected.csv", rejected)
+        print(f"{len(rejected)} files could not be used: {workdir / 'rejected.csv'}")
+
+
 def _base(root: Path, split: str | None) -> Path:
     if split not in (None, *SPLITS):
         raise UserError(f"unknown split {split!r} of {root}: choose one of {', '.join(SPLITS)}")

@@ -12,10 +12,15 @@ import numpy as np
 
 from ganfp_jax.data.batches import read_ahead
 from ganfp_jax.errors import UserError
+from ganfp_jax.training.attribution_program import attribution_program
 from ganfp_jax.training.checkpoint import Checkpoints
+from ganfp_jax.training.gan_program import gan_program
 from ganfp_jax.training.logs import Logs, progress
-from ganfp_jax.training.programs import PROGRAMS, Program
+from ganfp_jax.training.program import Program
 from ganfp_jax.training.sharding import check_batch_size, make_mesh, make_put, replicated
+
+# A config's `program` -> (config, workdir) -> what the loop runs.
+PROGRAMS = {"gan": gan_program, "attribution": attribution_program}
 
 # Streams of random keys, all derived from the config's seed.
 INIT, STEP = 0, 1
@@ -94,7 +99,7 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
             )
             first = max(start, phase.first)
             # `done` counts the steps that are behind us once this one has run.
-            for done, batch in enumerate(read_ahead(phase.batches, first, phase.last, put), start=first + 1):
+            for done, batch in enumerate(read_ahead(phase.batches(), first, phase.last, put), start=first + 1):
                 if phase.reset and done - 1 in phase.reset_at:
                     state = phase.reset(state)
                 state, metrics = train_step(state, batch, jax.random.fold_in(step_root, done - 1))

@@ -1,0 +1,192 @@
+"""What a study is made of and what is told of it: its folder, its clock, its pictures, its results and its report."""
+
+import contextlib
+import dataclasses
+import json
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Int
+
+from ganfp_jax.data import labelled
+from ganfp_jax.data.decode import encode_png
+from ganfp_jax.evaluation import Evaluation
+from ganfp_jax.grid import image_grid
+from ganfp_jax.metrics import proportion
+from ganfp_jax.report.page import write_report
+from ganfp_jax.report.table import ImageRow, per_image_table, summary_table
+from ganfp_jax.run_folder import write_json
+from ganfp_jax.training import checkpoint
+
+PACKAGES = ("ganfp_jax", "jax", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "pillow", "scikit-learn")
+
+
+@dataclasses.dataclass
+class Study:
+    """One quickstart: its config, where it writes, and how long each stage took (kept across restarts)."""
+
+    config: dict[str, Any]
+    workdir: Path
+
+    @property
+    def images(self) -> Path:
+        """The labelled image set, with train/ and test/."""
+        return self.workdir / "images"
+
+    @property
+    def photos(self) -> dict[str, Any]:
+        """How crops are taken from the photographs."""
+        return self.config["photos"]
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Says that a stage begins and adds the time it takes to `stages.json`."""
+        print(f"== {name}", flush=True)
+        clock = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = self.stages()
+            spent[name] = spent.get(name, 0.0) + time.perf_counter() - clock
+            write_json(self.workdir / "stages.json", spent)
+
+    def stages(self) -> dict[str, float]:
+        """Seconds spent in each stage so far, over all runs of this study."""
+        path = self.workdir / "stages.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+
+def first_of_each(folder: labelled.LabelledFolder, count: int) -> Int[np.ndarray, " n"]:
+    """Indices of the first `count` images of every source, in the order in which they were made."""
+    made = np.array([int(Path(name).stem.rpartition("_")[2]) for name in folder.names])
+    order = np.lexsort((made, folder.labels))
+    return np.concatenate([order[folder.labels[order] == k][:count] for k in range(len(folder.classes))])
+
+
+def photograph(name: str) -> str:
+    """The photograph that a real image is a crop of: `real/chelsea_00012.png` -> `chelsea`."""
+    return Path(name).stem.rpartition("_")[0]
+
+
+def per_photograph(evaluation: Evaluation) -> dict[str, Any]:
+    """Accuracy on the real images, for each photograph on its own."""
+    real = evaluation.metrics["classes"].index("real")
+    right: dict[str, list[bool]] = {}
+    for name, target, predicted in zip(evaluation.names, evaluation.targets, evaluation.vote.predicted, strict=True):
+        if target == real:
+            right.setdefault(photograph(name), []).append(bool(predicted == target))
+    return {name: proportion(sum(hits), len(hits)) for name, hits in sorted(right.items())}
+
+
+def wrong_images(evaluation: Evaluation, most: int = 24) -> list[dict[str, Any]]:
+    """Images that the vote or the single view got wrong: the voted ones first, the sources in turn."""
+    classes, vote, targets = evaluation.metrics["classes"], evaluation.vote, evaluation.targets
+    single = vote.view_predictions[evaluation.metrics["views"].index(evaluation.metrics["single_view"]["view"])]
+    shown: list[int] = []
+    for wrong in (vote.predicted != targets, (vote.predicted == targets) & (single != targets)):
+        indices = np.flatnonzero(wrong)
+        turn = [int((targets[indices[:i]] == targets[index]).sum()) for i, index in enumerate(indices)]
+        shown += [int(i) for i in indices[np.argsort(turn, kind="stable")]]
+    return [
+        {
+            "name": evaluation.names[i],
+            "target": classes[targets[i]],
+            "single": classes[single[i]],
+            "voted": classes[vote.predicted[i]],
+            "votes": {classes[k]: int(n) for k, n in enumerate(vote.votes[i]) if n},
+            "confidence": float(vote.probabilities[i].max()),
+        }
+        for i in shown[:most]
+    ]
+
+
+def training_steps(study: Study) -> dict[str, int]:
+    """Steps that every network was trained for, by source name or network."""
+    folders = {study.config[name]["source_name"]: name for name in study.config["generators"]}
+    folders |= {f"VisNet ({network})": f"visnet-{network}" for network in study.config["networks"]}
+    return {what: checkpoint.saved_steps(study.workdir / folder)[-1] for what, folder in folders.items()}
+
+
+def sample_grids(study: Study, steps: dict[str, int]) -> dict[str, dict[str, str]]:
+    """A picture of some test images of every source."""
+    test = labelled.open_labelled(study.images, split="test")
+    pictures, rows = {}, []
+    for label, source in enumerate(test.classes):
+        indices = first_of_each(test, 48)
+        indices = indices[test.labels[indices] == label]
+        images = labelled.decode_all(test, study.config["resolution"], indices=indices).images
+        path = study.workdir / "samples" / f"{source}.png"
+        path.parent.mkdir(exist_ok=True)
+        encode_png(path, image_grid(images, columns=12, scale=2))
+        rows.append(images[:12])
+        made = f"after {steps[source]:,} training steps" if source in steps else "crops of the test photographs"
+        pictures[source] = {"picture": str(path), "caption": f"the first {len(images)} test images, {made}"}
+    encode_png(path.with_name("sources.png"), image_grid(np.concatenate(rows), columns=12, scale=2))
+    return pictures
+
+
+def write_results(study: Study, evaluations: Sequence[dict[str, Any]], baselines: list[dict[str, Any]]) -> None:
+    """Writes results.json and the report, and prints the tables."""
+    config, steps = study.config, training_steps(study)
+    train, test = (labelled.open_labelled(study.images, split=split) for split in ("train", "test"))
+    main = {
+        "network": config["networks"][-1],
+        "condition": "clean",
+        "views": config["view_sets"][-1],
+        "rule": config["rule"],
+        "count": max(config["test_counts"]),
+    }
+    (headline,) = (row for row in evaluations if _is_of(row, main) and row["count"] == main["count"])
+
+    results = {
+        "title": "Which generator made this image?",
+        "command": config["command"],
+        "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "config": config,
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        "devices": ", ".join(sorted({device.device_kind for device in jax.devices()})),
+        "classes": list(test.classes),
+        "counts": {"train": _image_counts(train), "test": _image_counts(test)},
+        "photographs": {"train": _photographs(train), "test": _photographs(test)},
+        "main": main,
+        "evaluations": evaluations,
+        "baselines": baselines,
+        "samples": sample_grids(study, steps),
+        "wrong": [row | {"picture": str(study.images / "test" / row["name"])} for row in headline["wrong"]],
+        "steps": steps,
+        "method": (
+            f"Crops of {config['resolution']}x{config['resolution']} pixels were taken from the photographs after "
+            f"reducing them by {config['photos']['reduction']:g}; flat ones were refused. The generators saw crops of "
+            "the training photographs only; their test images come from other seeds than their training images."
+        ),
+        "stages": [{"name": name, "seconds": seconds} for name, seconds in study.stages().items()],
+    }
+    write_json(study.workdir / "results.json", results)
+    report = study.workdir / "report" / "index.html"
+    write_report(results, report)
+    for row in evaluations:
+        if _is_of(row, main) and row["rows"]:
+            print(per_image_table(ImageRow(**image) for image in row["rows"]) + "\n")
+    print(summary_table(results))
+    print(f"report: {report}")
+
+
+def _is_of(row: dict[str, Any], main: dict[str, Any]) -> bool:
+    """Whether an evaluation is of the headline's network, condition and views."""
+    return (row["network"], row["condition"], row["views_name"]) == (main["network"], main["condition"], main["views"])
+
+
+def _image_counts(folder: labelled.LabelledFolder) -> dict[str, int]:
+    return {name: int((folder.labels == k).sum()) for k, name in enumerate(folder.classes)}
+
+
+def _photographs(folder: labelled.LabelledFolder) -> list[str]:
+    real = folder.classes.index("real")
+    return sorted({photograph(name) for name, k in zip(folder.names, folder.labels, strict=True) if k == real})

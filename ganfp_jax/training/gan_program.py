@@ -1,0 +1,152 @@
+"""From a GAN's config to its program: networks, stages, steps (see configs/progan.py and configs/sngan.py)."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PyTree, UInt8
+
+from ganfp_jax import models
+from ganfp_jax.data import preprocess, sources
+from ganfp_jax.data.batches import BatchByStep, make_batches
+from ganfp_jax.data.labelled import tell_rejected
+from ganfp_jax.errors import UserError
+from ganfp_jax.latents import draw_latents, make_latents
+from ganfp_jax.objectives import OBJECTIVES
+from ganfp_jax.training import growing
+from ganfp_jax.training.gan_step import make_gan_step, make_sampler
+from ganfp_jax.training.optimizers import make_adam
+from ganfp_jax.training.program import Phase, Program
+from ganfp_jax.training.state import GanState, NetworkState, init_gan, init_network
+
+
+def gan_program(config: dict[str, Any], workdir: Path) -> Program:
+    """A generator against a critic, on real images without labels.
+
+    Raises:
+        UserError: an unknown network, objective or source; images that cannot be read; a schedule that cannot be.
+    """
+    resolution = config["resolution"]
+    generator = models.create(**config["generator"], resolution=resolution)
+    critic = models.create(**config["critic"], resolution=resolution)
+    if config["objective"]["name"] not in OBJECTIVES:
+        raise UserError(f"unknown objective {config['objective']['name']!r}; choose from {', '.join(OBJECTIVES)}")
+    real = _real_images(config["data"], resolution, workdir)
+    return Program(
+        init=_make_init(config, generator, critic),
+        phases=[_make_phase(config, stage, generator, critic, real) for stage in _stages(config)],
+        metadata={"source_name": config["source_name"]},
+    )
+
+
+def _real_images(data: dict[str, Any], resolution: int, workdir: Path) -> UInt8[np.ndarray, "n h w 3"]:
+    if data["source"] not in data:
+        raise UserError(f"config.data.source is {data['source']!r}; choose from {', '.join(data.keys() - {'source'})}")
+    real = sources.load(data["source"], resolution=resolution, **data[data["source"]])
+    tell_rejected(real.rejected, workdir)
+    return real.images
+
+
+def _stages(config: dict[str, Any]) -> list[growing.Stage]:
+    if "growing" in config:
+        schedule = {key: value for key, value in config["growing"].items() if key != "repeats"}
+        return growing.plan_stages(resolution=config["resolution"], **schedule)
+    rate, steps = config["optimizer"]["learning_rate"], config["num_steps"]
+    return [growing.Stage(0, config["batch_size"], rate, first=0, fade_until=0, last=steps)]
+
+
+def _make_phase(
+    config: dict[str, Any],
+    stage: growing.Stage,
+    generator: nn.Module,
+    critic: nn.Module,
+    real: UInt8[np.ndarray, "n h w 3"],
+) -> Phase:
+    step_args = config["step"]
+    optimizer_args = config["optimizer"] | {"learning_rate": stage.learning_rate, "num_steps": stage.last}
+    call = _make_call(config, stage)
+
+    def batches() -> BatchByStep:
+        return make_batches(
+            {"image": preprocess.box_downscale(real, 2**stage.level)},
+            batch_size=stage.batch_size * step_args["critic_steps"],
+            seed=config["seed"],
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+
+    step = make_gan_step(
+        generator=generator,
+        critic=critic,
+        call=call,
+        objective=OBJECTIVES[config["objective"]["name"]],
+        objective_args=config["objective"]["args"],
+        penalty_args=config["objective"]["penalty"],
+        level=stage.level,
+        generator_optimizer=make_adam(**optimizer_args),
+        critic_optimizer=make_adam(**optimizer_args, updates_per_step=step_args["critic_steps"]),
+        latents=make_latents(**config["latents"]),
+        **step_args,
+    )
+    grows = "growing" in config
+    return Phase(
+        first=stage.first,
+        last=stage.last,
+        step=step,
+        batch_size=stage.batch_size,
+        batches=batches,
+        reset_at=(stage.first, stage.fade_until) if grows else (),
+        reset=_forget_moments,
+        sample=_make_sample(config, generator, call if grows else lambda step: {}),
+    )
+
+
+def _make_call(config: dict[str, Any], stage: growing.Stage) -> Callable[[Array], dict[str, Any]]:
+    """Step -> the keyword arguments with which both networks are called in training."""
+    if "growing" not in config:
+        return lambda step: {"train": True}
+    fade = growing.make_fade(stage, config["growing"]["repeats"])
+    return lambda step: {"level": stage.level, "fade": fade(step)}
+
+
+def _make_sample(
+    config: dict[str, Any], generator: nn.Module, call: Callable[[Array], dict[str, Any]]
+) -> Callable[[GanState], UInt8[Array, "n h w 3"]]:
+    # The grid's latents are the first ones of generation with seed 0, so the two can be compared.
+    latents = jnp.asarray(draw_latents(np.random.RandomState(0), config["num_samples"], **config["latents"]))
+
+    @jax.jit
+    def sample(state: GanState) -> UInt8[Array, "n h w 3"]:
+        draw = make_sampler(generator, call(state.step))
+        return draw(state.ema_params or state.generator.params, state.generator.stats, latents)
+
+    return sample
+
+
+def _forget_moments(state: GanState) -> GanState:
+    """Both optimisers as new: the published training does so whenever a fade-in begins or ends."""
+
+    def fresh(network: NetworkState) -> NetworkState:
+        return network.replace(opt_state=jax.tree.map(jnp.zeros_like, network.opt_state))
+
+    return state.replace(generator=fresh(state.generator), critic=fresh(state.critic))
+
+
+def _make_init(config: dict[str, Any], generator: nn.Module, critic: nn.Module) -> Callable[[jax.Array], PyTree]:
+    # Adam's state has the same shape whatever its rate.
+    optimizer = make_adam(**config["optimizer"] | {"learning_rate": 0.0, "num_steps": 1})
+    size, resolution = config["latents"]["size"], config["resolution"]
+
+    def init(key: jax.Array) -> PyTree:
+        generator_key, critic_key = jax.random.split(key)
+        return init_gan(
+            init_network(generator, optimizer, generator_key, jnp.zeros((1, size))),
+            init_network(critic, optimizer, critic_key, jnp.zeros((1, resolution, resolution, 3))),
+            keep_ema=config["step"]["ema_decay"] > 0,
+        )
+
+    return init

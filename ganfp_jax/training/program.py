@@ -1,0 +1,55 @@
+"""What the loop runs: how a state is born, and the phases of its training."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+from jaxtyping import Array, PyTree, UInt8
+
+from ganfp_jax.data.batches import BatchByStep
+
+Step = Callable[[PyTree, dict[str, Array], jax.Array], tuple[PyTree, dict[str, Array]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """Steps [first, last) that share one compiled step and one batch size.
+
+    Attributes:
+        step: (state, batch, key) -> (state, metrics), pure.
+        batches: makes the data set, when the phase begins.
+        reset_at: steps before which `reset` is applied to the state.
+        sample: draws the same few images from any state.
+    """
+
+    first: int
+    last: int
+    step: Step
+    batch_size: int
+    batches: Callable[[], BatchByStep]
+    reset_at: Sequence[int] = ()
+    reset: Callable[[PyTree], PyTree] | None = None
+    sample: Callable[[PyTree], UInt8[Array, "n h w 3"]] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A whole training.
+
+    Attributes:
+        init: key -> the state at step 0, pure.
+        phases: in order, without gaps.
+        metadata: JSON-able, saved with every checkpoint.
+        evaluate: state -> numbers to watch while it trains.
+    """
+
+    init: Callable[[jax.Array], PyTree]
+    phases: Sequence[Phase]
+    metadata: dict[str, Any]
+    evaluate: Callable[[PyTree], dict[str, float]] | None = None
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of the whole training."""
+        return self.phases[-1].last
