@@ -1,6 +1,7 @@
 """Checkpoints: `<workdir>/checkpoints/<step>/`, written by orbax (which is imported here only)."""
 
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from jaxtyping import PyTree
 from ganfp_jax.errors import UserError
 
 FOLDER = "checkpoints"
+MARGIN = 2**20  # bytes for metadata and blocks that are not full
 
 
 def _quiet() -> None:
@@ -33,9 +35,23 @@ class Checkpoints:
         return self._manager.latest_step()
 
     def save(self, step: int, state: PyTree, metadata: dict[str, Any]) -> None:
-        """Starts saving `state` and the JSON-able `metadata` under `step`; a step already there is left as it is."""
+        """Starts saving `state` and the JSON-able `metadata` under `step`; a step already there is left as it is.
+
+        Raises:
+            UserError: the device has no room for it.
+        """
         if step in self._manager.all_steps():
             return
+        # Asked before: a device that fills up in the middle makes orbax's threads fill the screen.
+        needed = MARGIN + int(1.2 * sum(leaf.nbytes for leaf in jax.tree.leaves(state)))
+        free = shutil.disk_usage(self.folder).free
+        if free < needed:
+            last = self._manager.latest_step()
+            raise UserError(
+                f"no space left for the checkpoint of step {step} in {self.folder} ({needed / 2**20:.1f} MiB needed, "
+                f"{free / 2**20:.1f} free); free some and run the same command again, it goes on from "
+                + ("the start" if last is None else f"step {last}")
+            )
         args = ocp.args.Composite(state=ocp.args.StandardSave(state), metadata=ocp.args.JsonSave(metadata))
         self._manager.save(step, args=args, force=True)
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -37,7 +37,7 @@ class Logs:
             str(workdir), purge_step=first_step + 1 if first_step else None, write_to_disk=True
         )
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Logs":
         return self
 
     def __exit__(
