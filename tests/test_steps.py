@@ -35,20 +35,27 @@ def one_step(program, phase, mesh):
     return jax.device_get(state), jax.device_get(metrics)
 
 
+close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("family", ["progan", "sngan", "attribution"])
 def test_two_devices_step_as_one(family, labelled_root):
     program = program_of(family, labelled_root)
     phase = program.phases[-1]
     one, metrics_one = one_step(program, phase, mesh_of(1))
     two, metrics_two = one_step(program, phase, mesh_of(2))
-    for path, a in jax.tree.leaves_with_path(one):
-        # Adam divides by the gradient's size, so where that is rounding noise the direction is too: compare what
-        # the update was made of, and the parameters where the gradient was real.
-        b = dict(jax.tree.leaves_with_path(two))[path]
-        if ".mu" in jax.tree_util.keystr(path) or ".nu" in jax.tree_util.keystr(path) or "stats" in str(path):
-            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5, err_msg=jax.tree_util.keystr(path))
+    for name in ("network",) if family == "attribution" else ("generator", "critic"):
+        a, b = getattr(one, name), getattr(two, name)
+        # What the update is made of: both moments of Adam, and the batch and spectral statistics.
+        jax.tree.map(
+            close, (a.opt_state[0].mu, a.opt_state[0].nu, a.stats), (b.opt_state[0].mu, b.opt_state[0].nu, b.stats)
+        )
+        # Adam divides the first gradient by its own size, so where that is rounding noise the update's sign is noise.
+        moved = jax.tree.map(lambda nu: nu > 1e-12, a.opt_state[0].nu)
+        jax.tree.map(lambda x, y, real: close(x[real], y[real]), a.params, b.params, moved)
+        assert all(real.mean() > 0.9 for real in jax.tree.leaves(moved) if real.any())
     for name in metrics_one:
-        np.testing.assert_allclose(metrics_one[name], metrics_two[name], rtol=1e-4, atol=1e-5, err_msg=name)
+        close(metrics_one[name], metrics_two[name])
 
 
 def test_the_critic_counts_its_own_updates():
@@ -75,7 +82,6 @@ def test_the_running_average_lags_by_one_step():
     state = jit(program.init)(jax.random.key(0))
     step = jit(phase.step)
     one, _ = step(state, phase.batches()[0], jax.random.key(1))
-    close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
     jax.tree.map(close, one.ema_params, state.ema_params)  # the average of equal weights
     two, _ = step(one, phase.batches()[1], jax.random.key(2))
     expected = jax.tree.map(lambda old, new: old + (1 - 0.99) * (new - old), one.ema_params, one.generator.params)
