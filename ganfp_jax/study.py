@@ -173,6 +173,7 @@ def write_results(study: Study, evaluations: Sequence[dict[str, Any]], baselines
     write_report(results, report)
     for row in evaluations:
         if _is_of(row, main) and row["rows"]:
+            print(f"VisNet trained with {main['network']}, {main['rule']} of the views {main['views']}:\n")
             print(per_image_table(ImageRow(**image) for image in row["rows"]) + "\n")
     print(summary_table(results))
     print(f"report: {report}")
