@@ -59,9 +59,9 @@ def assert_same_run(a, b):
 
 
 RUNS = {
-    "progan": ("configs/progan.py:tiny", "--config.growing.total_kimg=1.92", "--config.growing.fade_kimg=1.6"),
-    "sngan": ("configs/sngan.py:tiny", "--config.num_steps=120"),
-    "attribution": ("configs/attribution.py:tiny", "--config.num_steps=120"),
+    "progan": ("configs/progan.py:tiny", "--config.growing.total_kimg=3.2", "--config.growing.fade_kimg=1.6"),
+    "sngan": ("configs/sngan.py:tiny", "--config.num_steps=200"),
+    "attribution": ("configs/attribution.py:tiny", "--config.num_steps=200"),
 }
 
 
