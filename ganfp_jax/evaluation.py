@@ -64,7 +64,9 @@ def evaluate(
     Raises:
         UserError: unknown view, rule or perturbation; no image could be read.
     """
-    indices = np.arange(len(folder.names)) if indices is None else indices
+    view_names = resolve_views(views)
+    perturb.check_perturbation(perturbation)
+    indices = np.arange(len(folder)) if indices is None else indices
     names: list[str] = []
     targets: list[int] = []
     votes: list[Vote] = []
@@ -89,9 +91,7 @@ def evaluate(
     if not votes:
         raise UserError(f"no image of {folder.root} could be read: {rejected[0][0]}: {rejected[0][1]}")
     vote = join_votes(votes)
-    metrics = evaluation_metrics(
-        vote, np.array(targets), folder.classes, resolve_views(views), rule, len(names) / seconds
-    )
+    metrics = evaluation_metrics(vote, np.array(targets), folder.classes, view_names, rule, len(names) / seconds)
     return Evaluation(names, np.array(targets), vote, metrics, notes, rejected)
 
 

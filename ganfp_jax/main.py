@@ -5,6 +5,7 @@ Flags, run folder, dispatch. What a job does stands in its own module; the confi
 
 import errno
 import importlib
+import itertools
 import os
 import sys
 import traceback
@@ -65,8 +66,9 @@ def _message(error: BaseException) -> str:
 
 
 def _parse(argv: Sequence[str]) -> Path:
-    """Reads the flags and loads the config; returns the default --workdir."""
+    """Reads the flags and loads the config; returns the run folder."""
     paths = [argument.partition("=")[2] for argument in argv if argument.startswith(("--config=", "-config="))]
+    paths += [path for flag, path in itertools.pairwise(argv) if flag in ("--config", "-config")]
     if not paths:
         raise UserError(
             "no config: give --config=configs/NAME.py[:variant], for example --config=configs/quickstart.py:tiny"
@@ -84,16 +86,12 @@ def _parse(argv: Sequence[str]) -> Path:
         raise UserError(f"bad command line: {_message(error)}") from error
     if rest:
         raise UserError(f"bad command line: {rest[0]!r} is no flag; write --config.key=value")
-    return default_workdir(paths[-1])
+    return Path(FLAGS.workdir) if FLAGS.workdir else default_workdir(paths[-1])
 
 
-def run(argv: Sequence[str]) -> None:
-    """Runs the job that the command line asks for; errors are raised."""
-    _parse(argv)
+def run(workdir: Path) -> None:
+    """Runs the job that the parsed command line asks for in `workdir`; errors are raised."""
     config = FLAGS.config.to_dict()
-    workdir = (
-        Path(FLAGS.workdir) if FLAGS.workdir else default_workdir(config_flags.get_config_filename(FLAGS["config"]))
-    )
     # Compiled programs are kept for the user's next run; JAX's own variables overrule it.
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "ganfp_jax" / "compiled"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
@@ -109,15 +107,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{__doc__}\n{FLAGS.module_help(sys.modules[__name__])}\n\nEvery config file explains itself: see configs/."
         )
         return 0
+    workdir = None
     try:
-        run(argv)
+        workdir = _parse(argv)
+        run(workdir)
     except KeyboardInterrupt as stop:
         print(f"stopped{f': {stop}' if str(stop) else ''}", file=sys.stderr)
         return 130
     except Exception as error:
         if "--debug" in argv:
             traceback.print_exc()
-        workdir = Path(FLAGS.workdir) if FLAGS.is_parsed() and FLAGS.workdir else None
         print(f"error: {explain(error, workdir)}", file=sys.stderr)
         return 2 if any(isinstance(cause, UserError) for cause in _causes(error)) else 1
     return 0

@@ -63,6 +63,10 @@ def test_unknown_flag():
     assert_one_line(run("--config=configs/progan.py:tiny", "--wrkdir=x"), "wrkdir")
 
 
+def test_a_space_does_for_the_equals_sign():
+    assert_one_line(run("--config", "configs/progan.py:tinny"), "tinny", "photos, celeba, lsun, tiny")
+
+
 def test_no_config():
     assert_one_line(run(), "--config=configs/")
 
