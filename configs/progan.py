@@ -64,7 +64,7 @@ def _published() -> ConfigDict:
                 "critic_steps": 1,
                 "generator_first": False,
                 "ema_decay": 0.999,
-                "dither": False,
+                "pixels": "signed",
                 "augment": "none",
             },
             "data": {"source": "folder", "folder": {"root": "", "resize": "refuse"}},

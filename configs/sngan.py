@@ -47,7 +47,7 @@ def _published() -> ConfigDict:
                 "critic_steps": 5,
                 "generator_first": True,
                 "ema_decay": 0.0,
-                "dither": True,
+                "pixels": "dithered",
                 "augment": "none",
             },
             "data": {"source": "folder", "folder": {"root": "", "resize": "refuse"}},

@@ -9,11 +9,12 @@ import jax
 import numpy as np
 from jaxtyping import Array, PyTree, UInt8
 
-from ganfp_jax import models
+from ganfp_jax import models, pixels
 from ganfp_jax.data import labelled, sources
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.errors import UserError
 from ganfp_jax.latents import draw_latents
+from ganfp_jax.pixels import Encoding
 from ganfp_jax.run_folder import read_config
 from ganfp_jax.training import checkpoint
 from ganfp_jax.training.gan_step import make_sampler
@@ -37,15 +38,21 @@ class Sampler:
 
     Attributes:
         source_name: the name of its class in labelled folders.
+        batch_size: images drawn at once; fixed where the generator normalises by the batch it draws, else None.
         origin: what the manifest records about it.
     """
 
-    def __init__(self, run_folder: Path) -> None:
+    def __init__(self, run_folder: Path, encoding: Encoding = "plain") -> None:
         """Loads the newest checkpoint of a generator's run folder.
 
+        Args:
+            run_folder: of a GAN's training.
+            encoding: how images become stored values: "plain" or "published"; see `ganfp_jax.pixels`.
+
         Raises:
-            UserError: it is no run folder of a generator, or has no readable checkpoint.
+            UserError: an unknown encoding, or it is no run folder of a generator, or has no readable checkpoint.
         """
+        pixels.check(encoding=encoding)
         config = read_config(run_folder)
         if config.get("program") != "gan":
             raise UserError(
@@ -56,18 +63,28 @@ class Sampler:
         # Where a running average was kept, it is the better generator, and the published one.
         self._params = state["ema_params"] or state["generator"]["params"]
         self._stats = state["generator"]["stats"]
-        self._sample: Callable[[PyTree, Mapping[str, PyTree], np.ndarray], Array] = jax.jit(make_sampler(generator, {}))
+        self._sample: Callable[[PyTree, Mapping[str, PyTree], np.ndarray], Array] = jax.jit(
+            make_sampler(generator, {}, config["step"]["pixels"], encoding)
+        )
         self._latents = config["latents"]
         self.source_name: str = metadata["source_name"]
         self.resolution: int = config["resolution"]
+        by_batch = getattr(generator, "statistics", "running") == "batch"
+        self.batch_size: int | None = config["batch_size"] if by_batch else None
         self.origin = {
             "generator": str(run_folder),
             "step": step,
             "digest": digest([self._params, self._stats]),
+            "encoding": encoding,
         }
 
     def stream(self, seed: int, count: int, batch_size: int) -> Iterator[UInt8[np.ndarray, "n h w 3"]]:
-        """Batches of images, `count` in all; image i depends on the seed and on i alone."""
+        """Batches of images, `count` in all.
+
+        Image i depends on the seed and on i alone, except where `self.batch_size` is set: there it depends on the
+        latents of its batch, whose size is then that one, whatever is asked for.
+        """
+        batch_size = self.batch_size or batch_size
         rng = np.random.RandomState(seed)
         for start in range(0, count, batch_size):
             z = draw_latents(rng, batch_size, **self._latents)  # a full batch always: one compilation
@@ -87,7 +104,6 @@ def write_generated(sampler: Sampler, root: Path, *, count: int, seed: int, batc
     origin = sampler.origin | {
         "seed": seed,
         "count": count,
-        "encoding": "plain",
         "resolution": sampler.resolution,
     }
     _register(root, sampler.source_name, origin)
@@ -133,7 +149,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
             photos=config["photos"],
         )
     elif config["generator"]:
-        sampler = Sampler(Path(config["generator"]))
+        sampler = Sampler(Path(config["generator"]), config["encoding"])
         write_generated(sampler, root, count=config["count"], seed=config["seed"], batch_size=config["batch_size"])
     else:
         raise UserError('config.generator is empty; give a run folder (--config.generator=runs/progan) or "photos"')

@@ -34,7 +34,8 @@ def load(name: str) -> Golden:
 
 
 def channels_last(name: str, value: np.ndarray) -> np.ndarray:
-    return value.transpose(0, 2, 3, 1) if "nchw" in name or "images" in name else value
+    first = "nhwc" not in name and ("nchw" in name or "images" in name)
+    return value.transpose(0, 2, 3, 1) if first else value
 
 
 def norms(gradients: dict) -> dict[str, float]:

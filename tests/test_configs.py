@@ -76,7 +76,7 @@ def test_published_values():
     assert progan["objective"]["args"] == {"drift": 0.001}
     assert progan["objective"]["penalty"] == {"weight": 10.0, "target": 1.0}
     assert progan["step"] == {
-        "critic_steps": 1, "generator_first": False, "ema_decay": 0.999, "dither": False, "augment": "none",
+        "critic_steps": 1, "generator_first": False, "ema_decay": 0.999, "pixels": "signed", "augment": "none",
     }  # fmt: skip
     assert progan["growing"]["total_kimg"] == 12000
     assert (sngan["num_steps"], sngan["batch_size"], sngan["step"]["critic_steps"]) == (150_000, 32, 5)

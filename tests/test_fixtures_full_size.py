@@ -4,6 +4,7 @@ Variables are NumPy legacy draws in the checkpoints' order; so only a few number
 recordings are channels first.
 """
 
+import itertools
 from collections.abc import Callable
 
 import jax
@@ -15,6 +16,7 @@ from ganfp_jax.interop import layouts
 from ganfp_jax.models import create
 from ganfp_jax.models.layers import box_downsample
 from ganfp_jax.models.progan import enlarge
+from ganfp_jax.objectives import cramer, mmd, penalties
 
 Shapes = dict[str, tuple[int, ...]]
 FMAPS = {4: 512, 8: 512, 16: 512, 32: 512, 64: 256, 128: 128}  # ProGAN's feature maps by side
@@ -222,3 +224,125 @@ def test_sngan_discriminator():
     scores, stats = call(variables, images(seed=24, count=4))
     assert_close(scores, [0.95107365, 0.95102894, 0.95111275, 0.953187], 1e-5)
     assert_close(stats["spectral_stats"]["block1"]["c1"]["u"][:3], [0.09230614, 0.04915679, -0.0655023], 1e-6)
+
+
+def cramer_mmd_shapes(num_features: int) -> Shapes:
+    shapes: Shapes = {"generator/g_h0_lin/Matrix": (100, 16384), "generator/g_h0_lin/bias": (16384,)}
+    widths = [1024, 512, 256, 128, 64]
+    for k, (n_in, n_out) in enumerate(itertools.pairwise(widths), start=1):
+        block = f"generator/g_res{k}"
+        shapes[f"{block}.Shortcut/g_res{k}.Shortcut.Filters"] = (1, 1, n_in, n_out)
+        shapes[f"{block}.Shortcut/g_res{k}.Shortcut.Biases"] = (n_out,)
+        shapes |= {f"{block}.BN1.{name}": (n_in,) for name in ("offset", "scale")}
+        shapes[f"{block}.Conv1/g_res{k}.Conv1.Filters"] = (3, 3, n_in, n_out)
+        shapes |= {f"{block}.BN2.{name}": (n_out,) for name in ("offset", "scale")}
+        shapes[f"{block}.Conv2/g_res{k}.Conv2.Filters"] = (3, 3, n_out, n_out)
+        shapes[f"{block}.Conv2/g_res{k}.Conv2.Biases"] = (n_out,)
+    shapes |= {"generator/g_h4.offset": (64,), "generator/g_h4.scale": (64,)}
+    shapes |= {"generator/g_h5/w": (5, 5, 3, 64), "generator/g_h5/biases": (3,)}
+    for i, (n_in, n_out) in enumerate(itertools.pairwise([3, 64, 128, 256, 512, 1024])):
+        shapes[f"discriminator/d_h{i}_conv/w"] = (5, 5, n_in, n_out)
+        shapes[f"discriminator/d_h{i}_conv/biases"] = (n_out,)
+    shapes["discriminator/d_h6_lin/Matrix"] = (16384, num_features)
+    return shapes | {"discriminator/d_h6_lin/bias": (num_features,)}
+
+
+def draw_cramer_mmd(shapes: Shapes, seed: int) -> dict[str, np.ndarray]:
+    """Draw in the given order, each kind of variable around its usual value."""
+    rng = np.random.RandomState(seed)
+    variables = {}
+    for name, shape in shapes.items():
+        x = rng.standard_normal(shape).astype(np.float32)
+        if name.endswith(("bias", "biases", "Biases", "offset")):
+            x = x * np.float32(0.1)
+        elif name.endswith("scale"):
+            x = 1 + np.float32(0.1) * x
+        else:
+            x = x * np.float32(np.sqrt(2 / np.prod(shape[:-1])))
+        variables[name] = x
+    return variables
+
+
+CRAMER_MMD = {
+    # features, objective, weight of the gradient penalty and of the L2 penalty, recorded numbers
+    "mmd": (
+        mmd.make("mix_rq_1dot", "unbiased", "published"),
+        {"features": 16, "weight": 1.0, "layers": 1.0},
+        {
+            "fake": [0.1300248, -1.0607557, -0.3296947],
+            "real": [0.1746273, -0.9026958, 0.2412915],
+            "height": 0.854864,
+            "sample": 0.287729,
+            "layers": 4.105323,
+            "generator_loss": 1.553722,
+            "critic_loss": 3.406465,
+        },
+    ),
+    "cramer": (
+        cramer.make(),
+        {"features": 256, "weight": 10.0, "layers": 0.0},
+        {
+            "fake": [0.0424720, 0.2630528, 0.7827040],
+            "real": [0.2726927, -0.1550107, 0.6051731],
+            "height": 0.841641,
+            "sample": 0.502186,
+            "generator_loss": 7.488812,
+            "critic_loss": 7.783566,
+        },
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def resnet5_images() -> list[jax.Array]:
+    """Two batches of the generator that both families share."""
+    variables = draw_cramer_mmd(cramer_mmd_shapes(16), seed=11)
+    variables = layouts.resnet5_generator({k: v for k, v in variables.items() if k.startswith("generator/")})
+    assert num_params(variables) == 11_764_035
+    generator = create("resnet5_generator", resolution=128)
+    apply, variables = jax.jit(generator.apply), jax.device_put(variables)
+    latents = [np.random.RandomState(seed).uniform(-1, 1, (32, 100)) for seed in (12, 13)]
+    return [apply(variables, jnp.asarray(z, jnp.float32)) for z in latents]
+
+
+def test_resnet5_generator(resnet5_images):
+    assert_close(resnet5_images[0][0, 64, 64], [0.9776956, 0.2326372, 0.1179348])
+    assert_close(resnet5_images[0][31, 10, 100], [0.7924346, 0.7254702, 0.6774228])
+
+
+@pytest.mark.parametrize("family", CRAMER_MMD)
+def test_cramer_and_mmd_losses(family, resnet5_images):
+    objective, settings, recorded = CRAMER_MMD[family]
+    variables = draw_cramer_mmd(cramer_mmd_shapes(settings["features"]), seed=11)
+    variables = layouts.dcgan5_critic({k: v for k, v in variables.items() if k.startswith("discriminator/")})
+    assert num_params(variables) == {"mmd": 17_676_944, "cramer": 21_609_344}[family]
+    critic = create("dcgan5_critic", resolution=128, num_features=settings["features"])
+    real = jnp.asarray(np.random.RandomState(14).rand(32, 128, 128, 3), jnp.float32)
+    mix = jnp.asarray(np.random.RandomState(15).rand(32, 1, 1, 1), jnp.float32)
+
+    @jax.jit
+    def everything(variables, real, fakes):
+        looks = [critic.apply(variables, images, mutable=["layers"]) for images in (real, *fakes)]
+        answers = [features for features, _ in looks]
+        between = penalties.interpolate(real, fakes[0], mix)
+
+        def penalty(norm):
+            def witness(images):
+                return objective.witness(critic.apply(variables, images), *answers)
+
+            return penalties.gradient_penalty(penalties.gradient_norm(witness, between, norm, 1e-5), 1.0).mean()
+
+        return {
+            "fake": answers[1][0, :3],
+            "real": answers[0][0, :3],
+            "height": penalty("height"),
+            "sample": penalty("sample"),
+            "layers": penalties.layer_penalty(jax.tree.leaves([layers for _, layers in looks])),
+            "generator_loss": objective.generator_loss(*answers).mean(),
+            "critic_loss": objective.critic_loss(*answers).mean(),
+        }
+
+    ours = everything(jax.device_put(variables), real, resnet5_images[: objective.num_fakes])
+    ours["critic_loss"] += settings["weight"] * ours["height"] + settings["layers"] * ours["layers"]
+    for name, value in recorded.items():
+        np.testing.assert_allclose(ours[name], value, rtol=1e-4, atol=1e-4 if name in ("fake", "real") else 0)

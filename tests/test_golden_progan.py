@@ -52,7 +52,7 @@ def generator_loss(generator, critic, latents, fade):
 def critic_terms(critic, real, fake, mix, fade):
     scores = wgan_gp.critic_loss(CRITIC.apply(critic, real, 0, fade), CRITIC.apply(critic, fake, 0, fade))
     between = penalties.interpolate(real, fake, mix)
-    penalty = wgan_gp.gradient_penalty(penalties.gradient_norm(lambda x: CRITIC.apply(critic, x, 0, fade), between))
+    penalty = penalties.gradient_penalty(penalties.gradient_norm(lambda x: CRITIC.apply(critic, x, 0, fade), between))
     return scores, penalty
 
 

@@ -28,6 +28,7 @@ LAYERS = {
     "voting": 1,
     "views": 1,
     "latents": 1,
+    "pixels": 1,
     "grid": 0,
     "atomic": 0,
     "run_folder": 0,
@@ -35,7 +36,16 @@ LAYERS = {
     "errors": 0,
 }
 # Pure parts: functions of arrays, which know nothing of configs, files, flags or checkpoints.
-PURE = ("models", "objectives", "voting", "views", "training.gan_step", "training.attribution_step", "training.state")
+PURE = (
+    "models",
+    "objectives",
+    "voting",
+    "views",
+    "pixels",
+    "training.gan_step",
+    "training.attribution_step",
+    "training.state",
+)
 PURE_MAY_IMPORT = {"jax", "flax", "optax", "numpy", "jaxtyping", "ganfp_jax"}
 ONLY_IN = {"orbax": "training.checkpoint", "absl": "main", "grain": "data.batches", "tensorboardX": "training.logs"}
 

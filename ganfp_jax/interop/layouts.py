@@ -97,6 +97,44 @@ def sngan_discriminator(variables: Published) -> Variables:
     return _apply(rules, variables, "SNGAN discriminator")
 
 
+def resnet5_generator(variables: Published) -> Variables:
+    """Return {"params"} of `models.resnet5.Generator`, without the moving averages, which were never trained."""
+    blocks = _numbers(r"generator/g_res(\d+)\.", variables, "CramerGAN/MMDGAN generator")
+    key = "generator/g_res1.BN1.offset"
+    width = variables[key].size if key in variables else None
+    rules: Rules = {
+        "generator/g_h0_lin/Matrix": ("params/g_h0_lin/weight", lambda w: _columns_channels_last(w, width)),
+        "generator/g_h0_lin/bias": ("params/g_h0_lin/bias", lambda b: _columns_channels_last(b[None], width)[0]),
+        "generator/g_h5/w": ("params/g_h5/weight", _turn_transposed),
+        "generator/g_h5/biases": ("params/g_h5/bias", _same),
+    }
+    norms = {"g_h4": "g_h4"}
+    for block in blocks:
+        for conv in ("Shortcut", "Conv1", "Conv2"):
+            scope = f"generator/g_res{block}.{conv}/g_res{block}.{conv}"
+            rules[f"{scope}.Filters"] = (f"params/g_res{block}/{conv}/weight", _same)
+            if conv != "Conv1":
+                rules[f"{scope}.Biases"] = (f"params/g_res{block}/{conv}/bias", _same)
+        norms |= {f"g_res{block}.{norm}": f"g_res{block}/{norm}" for norm in ("BN1", "BN2")}
+    for theirs, ours in norms.items():
+        rules |= {f"generator/{theirs}.{name}": (f"params/{ours}/{name}", _same) for name in ("offset", "scale")}
+    unused = [f"generator/{norm}.moving_{name}" for norm in norms for name in ("mean", "variance")]
+    return _apply(rules, variables, "CramerGAN/MMDGAN generator", ignored=unused)
+
+
+def dcgan5_critic(variables: Published) -> Variables:
+    """Return {"params"} of `models.dcgan5.Critic`."""
+    convs = _numbers(r"discriminator/d_h(\d+)_conv/", variables, "CramerGAN/MMDGAN critic")
+    rules: Rules = {}
+    for conv in convs:
+        rules[f"discriminator/d_h{conv}_conv/w"] = (f"params/d_h{conv}_conv/weight", _same)
+        rules[f"discriminator/d_h{conv}_conv/biases"] = (f"params/d_h{conv}_conv/bias", _same)
+    last = f"d_h{convs[-1] + 2}_lin"
+    rules[f"discriminator/{last}/Matrix"] = (f"params/{last}/weight", _same)
+    rules[f"discriminator/{last}/bias"] = (f"params/{last}/bias", _same)
+    return _apply(rules, variables, "CramerGAN/MMDGAN critic")
+
+
 def _same(x: np.ndarray) -> np.ndarray:
     return x
 

@@ -7,17 +7,25 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from ganfp_jax.errors import UserError
-from ganfp_jax.models import progan, sngan, visnet
+from ganfp_jax.models import dcgan5, progan, resnet5, sngan, visnet
 
 MODELS: dict[str, type[nn.Module]] = {
     "progan_generator": progan.Generator,
     "progan_discriminator": progan.Discriminator,
     "sngan_generator": sngan.Generator,
     "sngan_discriminator": sngan.Discriminator,
+    "resnet5_generator": resnet5.Generator,
+    "dcgan5_critic": dcgan5.Critic,
     "visnet_classifier": visnet.Classifier,
 }
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-SMALLEST = {"progan": 4, "sngan": 16, "visnet": 4}
+SMALLEST = {"progan": 4, "sngan": 16, "resnet5": 16, "dcgan5": 16, "visnet": 4}
+CHOICES: dict[str, tuple[str, ...]] = {
+    "dtype": tuple(DTYPES),
+    "mode": ("postpool", "predownscale"),
+    "padding": ("zero", "reflect"),
+    "statistics": ("batch", "running"),
+}
 
 
 def create(name: str, **settings: Any) -> nn.Module:
@@ -49,7 +57,6 @@ def _check(name: str, settings: dict[str, Any]) -> None:
     resolution, smallest = settings["resolution"], SMALLEST[name.split("_")[0]]
     if not isinstance(resolution, int) or resolution < smallest or resolution & (resolution - 1):
         raise UserError(f"model {name}: resolution {resolution} is not a power of two of at least {smallest}")
-    if settings.get("dtype", "float32") not in DTYPES:
-        raise UserError(f"model {name}: dtype {settings['dtype']!r} is unknown; choose one of {', '.join(DTYPES)}")
-    if settings.get("mode", "postpool") not in ("postpool", "predownscale"):
-        raise UserError(f"model {name}: mode {settings['mode']!r} is unknown; choose postpool or predownscale")
+    for key, choices in CHOICES.items():
+        if key in settings and settings[key] not in choices:
+            raise UserError(f"model {name}: {key} {settings[key]!r} is unknown; choose one of {', '.join(choices)}")

@@ -10,6 +10,8 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Int, ScalarLike
 
 ROOT2 = math.sqrt(2.0)
+Padding = Literal["zero", "reflect"]
+Statistics = Literal["running", "batch"]
 
 
 def leaky_relu(x: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -106,7 +108,7 @@ class EqualizedConv(nn.Module):
     features: int
     kernel_size: int = 3
     gain: float = ROOT2
-    padding: Literal["zero", "reflect"] = "zero"
+    padding: Padding = "zero"
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -116,7 +118,7 @@ class EqualizedConv(nn.Module):
         weight = self.param("weight", nn.initializers.normal(1.0), (k, k, x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         x, weight = x.astype(self.dtype), weight * (self.gain / math.sqrt(fan_in))
-        if self.padding == "reflect":
+        if self.padding == "reflect" and k > 1:
             y = convolve(reflect_pad(x, k // 2), weight, "VALID")
         else:
             y = convolve(x, weight, "SAME")
@@ -152,28 +154,65 @@ def glorot(scale: float = 1.0) -> Callable:
     return nn.initializers.variance_scaling(scale**2, "fan_avg", "uniform")
 
 
-class GlorotConv(nn.Module):
-    """Zero-padded convolution with Glorot-uniform weights times `scale`, zero bias.
+class Conv(nn.Module):
+    """Convolution that keeps the size (or divides it by `stride`), with zero bias at first.
 
     Attributes:
         features: number of output channels.
         kernel_size: side of the square kernel.
-        scale: factor on the limit of the initial weights.
+        init: how the first weights are drawn.
+        stride: step of the kernel; the padding is TensorFlow's "SAME", so 5x5 kernels at stride 2 see one pixel of it
+            before even-sized images and two behind.
+        padding: "zero", or "reflect" at stride 1: no value is invented beyond the border, so that a generator cannot
+            tell from zeros where its image ends and paint a frame there.
+        use_bias: whether a bias is added.
         dtype: dtype of the arithmetic and of the result.
     """
 
     features: int
     kernel_size: int = 3
-    scale: float = 1.0
+    init: Callable = glorot()
+    stride: int = 1
+    padding: Padding = "zero"
+    use_bias: bool = True
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h w o"]:
+    def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n H W o"]:
         """Convolve and add the bias."""
         k = self.kernel_size
-        weight = self.param("weight", glorot(self.scale), (k, k, x.shape[-1], self.features))
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return convolve(x.astype(self.dtype), weight, "SAME") + bias.astype(self.dtype)
+        weight = self.param("weight", self.init, (k, k, x.shape[-1], self.features))
+        x = x.astype(self.dtype)
+        if self.padding == "reflect" and k > 1:
+            y = convolve(reflect_pad(x, k // 2), weight, "VALID", stride=self.stride)
+        else:
+            y = convolve(x, weight, "SAME", stride=self.stride)
+        if not self.use_bias:
+            return y
+        return y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
+
+
+class Dense(nn.Module):
+    """Dense layer, with zero bias at first.
+
+    Attributes:
+        shape: shape of one sample's output, such as (256,) or (4, 4, 1024); there is one bias per value.
+        init: how the first weights are drawn.
+        dtype: dtype of the arithmetic and of the result.
+    """
+
+    shape: Sequence[int]
+    init: Callable = glorot()
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n i"]) -> Float[Array, "n ..."]:
+        """Multiply, add the bias, reshape."""
+        size = math.prod(self.shape)
+        weight = self.param("weight", self.init, (x.shape[-1], size))
+        bias = self.param("bias", nn.initializers.zeros, (size,))
+        y = x.astype(self.dtype) @ weight.astype(self.dtype) + bias.astype(self.dtype)
+        return y.reshape(len(x), *self.shape)
 
 
 def spectral_normalize(
@@ -215,7 +254,8 @@ class _Spectral(nn.Module):
 
 
 class SpectralConv(_Spectral):
-    """Spectrally normalised, zero-padded convolution; attributes as `GlorotConv`."""
+    """Spectrally normalised, zero-padded convolution; attributes as `Conv`, the
+    initial weights Glorot-uniform times `scale`."""
 
     features: int
     kernel_size: int = 3
@@ -259,46 +299,58 @@ class SpectralEmbed(_Spectral):
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation by Chainer's rules, with one scale and offset per class if there are classes.
+    """Batch normalisation over batch, height and width, with one scale and offset per class if there are classes.
 
     Training uses the batch's mean and biased variance; the stored variance is the unbiased one. They live in
     the collection "batch_stats" as `mean` and `var` and are updated where it is mutable.
 
     Attributes:
         num_classes: 0 for plain batch normalisation, else scale and offset have the shape (num_classes, C).
+        statistics: "running" uses the stored statistics outside training; "batch" always uses the batch's and stores
+            none, so that every output depends on its neighbours in the batch.
+        decay: share of the old statistics that an update keeps (Chainer's default).
+        epsilon: added to the variance (Chainer's default).
         dtype: dtype of the result; statistics and arithmetic are float32.
     """
 
     num_classes: int = 0
+    statistics: Statistics = "running"
+    decay: float = 0.9
+    epsilon: float = 2e-5
     dtype: Any = jnp.float32
-
-    decay = 0.9
-    epsilon = 2e-5
 
     @nn.compact
     def __call__(
         self, x: Float[Array, "n h w c"], labels: Int[Array, " n"] | None, train: bool
     ) -> Float[Array, "n h w c"]:
-        """Normalise over batch, height and width, then scale and shift (by class, if there are classes)."""
+        """Normalise, then scale and shift (by class, if there are classes)."""
         channels = x.shape[-1]
         shape = (self.num_classes, channels) if self.num_classes else (channels,)
         scale = self.param("scale", nn.initializers.ones, shape)
         offset = self.param("offset", nn.initializers.zeros, shape)
+        if self.num_classes:
+            scale, offset = scale[labels][:, None, None, :], offset[labels][:, None, None, :]  # (N, 1, 1, C)
+        x = x.astype(jnp.float32)
+        if self.statistics == "running":
+            mean, var = self._running(x, train)
+        else:
+            mean, var = x.mean((0, 1, 2)), x.var((0, 1, 2))
+        y = (x - mean) * jax.lax.rsqrt(var + self.epsilon) * scale + offset
+        return y.astype(self.dtype)
+
+    def _running(self, x: Float[Array, "n h w c"], train: bool) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
+        """The mean and variance to normalise with; in training the batch's, which also go into the stored ones."""
+        channels = x.shape[-1]
         # Chainer starts the running variance of the class-conditional layer at 0 and of the plain one at 1.
         first_var = jnp.zeros if self.num_classes else jnp.ones
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,))
         running_var = self.variable("batch_stats", "var", first_var, (channels,))
-
-        x = x.astype(jnp.float32)
-        mean, var = running_mean.value, running_var.value
-        if train:
-            mean, var = x.mean((0, 1, 2)), x.var((0, 1, 2))
-            if not self.is_initializing() and self.is_mutable_collection("batch_stats"):
-                count = x.size // channels
-                unbiased = var * (count / max(count - 1, 1))
-                running_mean.value = self.decay * running_mean.value + (1 - self.decay) * mean
-                running_var.value = self.decay * running_var.value + (1 - self.decay) * unbiased
-        if self.num_classes:
-            scale, offset = scale[labels][:, None, None, :], offset[labels][:, None, None, :]  # (N, 1, 1, C)
-        y = (x - mean) * jax.lax.rsqrt(var + self.epsilon) * scale + offset
-        return y.astype(self.dtype)
+        if not train:
+            return running_mean.value, running_var.value
+        mean, var = x.mean((0, 1, 2)), x.var((0, 1, 2))
+        if not self.is_initializing() and self.is_mutable_collection("batch_stats"):
+            count = x.size // channels
+            unbiased = var * (count / max(count - 1, 1))
+            running_mean.value = self.decay * running_mean.value + (1 - self.decay) * mean
+            running_var.value = self.decay * running_var.value + (1 - self.decay) * unbiased
+        return mean, var

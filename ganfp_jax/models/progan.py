@@ -17,6 +17,7 @@ from ganfp_jax.models.layers import (
     ROOT2,
     EqualizedConv,
     EqualizedDense,
+    Padding,
     box_downsample,
     leaky_relu,
     lerp,
@@ -54,6 +55,7 @@ class Generator(nn.Module):
         fmap_decay: how fast their number falls with the size.
         fmap_max: upper bound of their number.
         num_channels: channels of the images.
+        padding: of every convolution, "zero" (published) or "reflect"; see `layers.Conv`.
         dtype: dtype of the arithmetic; parameters and images are float32.
     """
 
@@ -63,6 +65,7 @@ class Generator(nn.Module):
     fmap_decay: float = 1.0
     fmap_max: int = 512
     num_channels: int = 3
+    padding: Padding = "zero"
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -76,7 +79,7 @@ class Generator(nn.Module):
             side = self.resolution >> current
             features = num_features(side, self.fmap_base, self.fmap_decay, self.fmap_max)
             block = _FirstSynthesis if current == top else _Synthesis
-            x = maps[current] = block(features, self.dtype, name=f"{side}x{side}")(x)
+            x = maps[current] = block(features, self.padding, self.dtype, name=f"{side}x{side}")(x)
 
         heads = sorted(maps) if self.is_initializing() else [level, level + 1][: 1 + blends]
         rgb = {
@@ -89,6 +92,7 @@ class Generator(nn.Module):
 
 class _FirstSynthesis(nn.Module):
     features: int
+    padding: Padding
     dtype: Any
 
     @nn.compact
@@ -96,20 +100,21 @@ class _FirstSynthesis(nn.Module):
         shape = (4, 4, self.features)
         x = EqualizedDense(shape, ROOT2 / 4, dtype=self.dtype, name="Dense")(pixel_norm(latents))
         x = pixel_norm(leaky_relu(x))
-        x = EqualizedConv(self.features, dtype=self.dtype, name="Conv")(x)
+        x = EqualizedConv(self.features, padding=self.padding, dtype=self.dtype, name="Conv")(x)
         return pixel_norm(leaky_relu(x))
 
 
 class _Synthesis(nn.Module):
     features: int
+    padding: Padding
     dtype: Any
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n H W o"]:
         # The published up-convolution is fused; with its kernel turned (interop.layouts) this is the same map.
-        x = EqualizedConv(self.features, dtype=self.dtype, name="Conv0_up")(upsample(x))
+        x = EqualizedConv(self.features, padding=self.padding, dtype=self.dtype, name="Conv0_up")(upsample(x))
         x = pixel_norm(leaky_relu(x))
-        x = EqualizedConv(self.features, dtype=self.dtype, name="Conv1")(x)
+        x = EqualizedConv(self.features, padding=self.padding, dtype=self.dtype, name="Conv1")(x)
         return pixel_norm(leaky_relu(x))
 
 

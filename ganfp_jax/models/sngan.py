@@ -15,7 +15,9 @@ from jaxtyping import Array, Float, Int
 from ganfp_jax.models.layers import (
     ROOT2,
     BatchNorm,
-    GlorotConv,
+    Conv,
+    Dense,
+    Padding,
     SpectralConv,
     SpectralDense,
     SpectralEmbed,
@@ -35,6 +37,7 @@ class Generator(nn.Module):
         bottom_width: side of the smallest maps; `resolution / bottom_width` must be a power of two.
         num_classes: 0 for plain batch norm, else batch norm with scale and offset per class.
         max_multiplier: upper bound of feature maps / ch.
+        padding: of every convolution, "zero" (published) or "reflect"; see `layers.Conv`.
         dtype: dtype of the arithmetic; parameters, statistics and images are float32.
     """
 
@@ -44,6 +47,7 @@ class Generator(nn.Module):
     bottom_width: int = 4
     num_classes: int = 1
     max_multiplier: int = 16
+    padding: Padding = "zero"
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -61,40 +65,29 @@ class Generator(nn.Module):
             labels = jnp.zeros(len(latents), jnp.int32)
         blocks = int(math.log2(self.resolution // self.bottom_width))
         widths = [self.ch * min(self.max_multiplier, 2 ** (blocks - 1 - i)) for i in range(blocks)]
-        x = _FirstDense((self.bottom_width, self.bottom_width, widths[0]), self.dtype, name="l1")(latents)
+        x = Dense((self.bottom_width, self.bottom_width, widths[0]), dtype=self.dtype, name="l1")(latents)
         for i, width in enumerate(widths):
-            x = _UpBlock(width, self.num_classes, self.dtype, name=f"block{i + 2}")(x, labels, train)
+            x = _UpBlock(width, self.num_classes, self.padding, self.dtype, name=f"block{i + 2}")(x, labels, train)
         x = BatchNorm(dtype=self.dtype, name=f"b{blocks + 2}")(x, None, train)
-        x = GlorotConv(3, dtype=self.dtype, name=f"l{blocks + 2}")(jax.nn.relu(x))
+        x = Conv(3, padding=self.padding, dtype=self.dtype, name=f"l{blocks + 2}")(jax.nn.relu(x))
         return jnp.tanh(x.astype(jnp.float32))
-
-
-class _FirstDense(nn.Module):
-    shape: tuple[int, int, int]
-    dtype: Any
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "n d"]) -> Float[Array, "n h w c"]:
-        size = math.prod(self.shape)
-        weight = self.param("weight", glorot(), (x.shape[-1], size))
-        bias = self.param("bias", nn.initializers.zeros, (size,))
-        y = x.astype(self.dtype) @ weight.astype(self.dtype) + bias.astype(self.dtype)
-        return y.reshape(len(x), *self.shape)
 
 
 class _UpBlock(nn.Module):
     features: int
     num_classes: int
+    padding: Padding
     dtype: Any
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"], labels: Int[Array, " n"], train: bool) -> Float[Array, "n H W o"]:
-        y = jax.nn.relu(BatchNorm(self.num_classes, self.dtype, name="b1")(x, labels, train))
-        y = GlorotConv(self.features, scale=ROOT2, dtype=self.dtype, name="c1")(upsample(y))
-        y = jax.nn.relu(BatchNorm(self.num_classes, self.dtype, name="b2")(y, labels, train))
-        y = GlorotConv(self.features, scale=ROOT2, dtype=self.dtype, name="c2")(y)
+        conv = {"init": glorot(ROOT2), "padding": self.padding, "dtype": self.dtype}
+        y = jax.nn.relu(BatchNorm(self.num_classes, dtype=self.dtype, name="b1")(x, labels, train))
+        y = Conv(self.features, **conv, name="c1")(upsample(y))
+        y = jax.nn.relu(BatchNorm(self.num_classes, dtype=self.dtype, name="b2")(y, labels, train))
+        y = Conv(self.features, **conv, name="c2")(y)
         # A 1x1 convolution commutes with repeating pixels, and is four times cheaper before it.
-        return y + upsample(GlorotConv(self.features, 1, dtype=self.dtype, name="c_sc")(x))
+        return y + upsample(Conv(self.features, 1, dtype=self.dtype, name="c_sc")(x))
 
 
 class Discriminator(nn.Module):

@@ -1,12 +1,17 @@
-"""Losses: pure functions of arrays, per sample.
+"""Losses: pure functions of arrays.
 
-A GAN objective is a module with `critic_loss(real_scores, fake_scores, **settings)`,
-`generator_loss(fake_scores)` and the constant `GRADIENT_PENALTY`: whether the critic's loss also wants
-`gradient_penalty(norms, **settings)`.
+Every GAN objective is a module of plain functions and a function `make(**settings)` that binds the settings of a config
+into an `Objective`.
 """
 
-from types import ModuleType
+from collections.abc import Callable
 
-from ganfp_jax.objectives import hinge, wgan_gp
+from ganfp_jax.objectives import cramer, hinge, mmd, wgan_gp
+from ganfp_jax.objectives.objective import Objective
 
-OBJECTIVES: dict[str, ModuleType] = {"wgan_gp": wgan_gp, "hinge": hinge}
+OBJECTIVES: dict[str, Callable[..., Objective]] = {
+    "wgan_gp": wgan_gp.make,
+    "hinge": hinge.make,
+    "cramer": cramer.make,
+    "mmd": mmd.make,
+}

@@ -1,19 +1,29 @@
-"""The hinge objective, as SNGAN trains (Miyato et al. 2018, section 4).
-
-Everything is per sample; the loss to minimise is the mean over the batch.
-"""
+"""The hinge objective, as SNGAN trains (Miyato et al. 2018, section 4). Everything is per sample."""
 
 import jax
 from jaxtyping import Array, Float
 
-GRADIENT_PENALTY = False
+from ganfp_jax.objectives.objective import Objective
+
+Scores = Float[Array, " n"]
 
 
-def critic_loss(real_scores: Float[Array, " n"], fake_scores: Float[Array, " n"]) -> Float[Array, " n"]:
+def make() -> Objective:
+    """The objective; it has no settings."""
+    return Objective(critic_loss, generator_loss, witness)
+
+
+def critic_loss(real: Scores, fake: Scores) -> Scores:
     """Return max(0, 1 - D(real)) + max(0, 1 + D(fake))."""
-    return jax.nn.relu(1.0 - real_scores) + jax.nn.relu(1.0 + fake_scores)
+    return jax.nn.relu(1.0 - real) + jax.nn.relu(1.0 + fake)
 
 
-def generator_loss(fake_scores: Float[Array, " n"]) -> Float[Array, " n"]:
+def generator_loss(fake: Scores) -> Scores:
     """Return -D(fake)."""
-    return -fake_scores
+    return -fake
+
+
+def witness(mixed: Scores, real: Scores, fake: Scores) -> Scores:
+    """Return D(mixed)."""
+    del real, fake
+    return mixed

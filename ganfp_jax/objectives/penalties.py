@@ -1,10 +1,40 @@
-"""What gradient penalties are made of: points between real and fake images, and gradient norms there."""
+"""What is added to critics' losses: gradient penalties and the L2 penalty on the critic's layers."""
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+from ganfp_jax.errors import UserError
+
+Norm = Literal["sample", "height"]
+
+
+@dataclasses.dataclass(frozen=True)
+class CriticPenalty:
+    """What a critic's loss is burdened with.
+
+    Attributes:
+        weight, target: of the gradient penalty; weight 0 is none. See `gradient_penalty`.
+        norm, epsilon: of its gradients' lengths. See `gradient_norm`.
+        layers: weight of `layer_penalty`, taken of the real and of the generated batch.
+
+    Raises:
+        UserError: an unknown norm.
+    """
+
+    weight: float = 0.0
+    target: float = 1.0
+    norm: Norm = "sample"
+    epsilon: float = 0.0
+    layers: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.norm not in ("sample", "height"):
+            raise UserError(f"config.objective.penalty.norm {self.norm!r} is unknown; choose sample or height")
 
 
 def interpolate(
@@ -14,14 +44,32 @@ def interpolate(
     return real + (fake - real) * mix
 
 
-def gradient_norm(critic: Callable[[Array], Array], images: Float[Array, "n h w c"]) -> Float[Array, " n"]:
-    """Return the length of each sample's gradient d sum(critic(images)) / d images, over height, width and channels.
-
-    As published there is no epsilon under the root, so the derivative of a norm that is exactly 0 is NaN.
+def gradient_norm(
+    witness: Callable[[Array], Array], images: Float[Array, "n h w c"], norm: Norm = "sample", epsilon: float = 0.0
+) -> Float[Array, "n ..."]:
+    """Return lengths of each sample's gradient d sum(witness(images)) / d images.
 
     Args:
-        critic: images (N, H, W, C) -> scores (N,).
+        witness: images (N, H, W, C) -> (N,).
         images: where the gradients are taken.
+        norm: "sample": one length (N,) over height, width and channels, as WGAN-GP means it. "height": one length
+            (N, W, C) of every image column and channel, which the published CramerGAN and MMDGAN each hold at the
+            target.
+        epsilon: added under the root (CramerGAN, MMDGAN: 1e-5). At 0, as published for ProGAN, the derivative of a
+            length that is exactly 0 is NaN.
     """
-    gradients = jax.grad(lambda x: critic(x).sum())(images)
-    return jnp.sqrt(jnp.sum(gradients**2, axis=(1, 2, 3)))
+    gradients = jax.grad(lambda x: witness(x).sum())(images)
+    axes = (1, 2, 3) if norm == "sample" else 1
+    return jnp.sqrt(jnp.sum(gradients**2, axis=axes) + epsilon)
+
+
+def gradient_penalty(
+    norms: Float[Array, "*shape"], weight: float = 10.0, target: float = 1.0
+) -> Float[Array, "*shape"]:
+    """Return weight / target^2 (norm - target)^2 for every norm; their mean belongs to the loss."""
+    return (weight / target**2) * (norms - target) ** 2
+
+
+def layer_penalty(layers: Sequence[Float[Array, "n ..."]]) -> Float[Array, ""]:
+    """Return the sum over a critic's layers of their mean square, MMDGAN's penalty on the critic for one batch."""
+    return sum((jnp.mean(layer**2) for layer in layers), jnp.float32(0))

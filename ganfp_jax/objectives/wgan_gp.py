@@ -1,25 +1,33 @@
 """WGAN with gradient penalty and drift, as ProGAN trains (Gulrajani et al. 2017; Karras et al. 2018, appendix A.1).
 
-Everything is per sample; the loss to minimise is the mean over the batch.
+Everything is per sample; the gradient penalty is in `penalties`.
 """
+
+import functools
 
 from jaxtyping import Array, Float
 
-GRADIENT_PENALTY = True  # the critic's loss is incomplete without `gradient_penalty`
+from ganfp_jax.objectives.objective import Objective
+
+Scores = Float[Array, " n"]
 
 
-def critic_loss(
-    real_scores: Float[Array, " n"], fake_scores: Float[Array, " n"], drift: float = 0.001
-) -> Float[Array, " n"]:
+def make(drift: float = 0.001) -> Objective:
+    """The objective with its drift bound."""
+    return Objective(functools.partial(critic_loss, drift=drift), generator_loss, witness)
+
+
+def critic_loss(real: Scores, fake: Scores, drift: float = 0.001) -> Scores:
     """Return D(fake) - D(real) + drift D(real)^2, without the gradient penalty."""
-    return fake_scores - real_scores + drift * real_scores**2
+    return fake - real + drift * real**2
 
 
-def generator_loss(fake_scores: Float[Array, " n"]) -> Float[Array, " n"]:
+def generator_loss(fake: Scores) -> Scores:
     """Return -D(fake)."""
-    return -fake_scores
+    return -fake
 
 
-def gradient_penalty(norms: Float[Array, " n"], weight: float = 10.0, target: float = 1.0) -> Float[Array, " n"]:
-    """Return weight / target^2 (norm - target)^2, for the critic's gradient norms between real and fake images."""
-    return (weight / target**2) * (norms - target) ** 2
+def witness(mixed: Scores, real: Scores, fake: Scores) -> Scores:
+    """Return D(mixed)."""
+    del real, fake
+    return mixed

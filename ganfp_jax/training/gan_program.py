@@ -10,15 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree, UInt8
 
-from ganfp_jax import models
+from ganfp_jax import models, pixels
 from ganfp_jax.data import preprocess, sources
 from ganfp_jax.data.batches import BatchByStep, make_batches
 from ganfp_jax.data.labelled import tell_rejected
 from ganfp_jax.errors import UserError
 from ganfp_jax.latents import draw_latents, make_latents
 from ganfp_jax.objectives import OBJECTIVES
+from ganfp_jax.objectives.objective import Objective
+from ganfp_jax.objectives.penalties import CriticPenalty
 from ganfp_jax.training import growing
-from ganfp_jax.training.gan_step import make_gan_step, make_sampler
+from ganfp_jax.training.gan_step import make_gan_step, make_sampler, real_batches
 from ganfp_jax.training.optimizers import make_adam
 from ganfp_jax.training.program import Phase, Program
 from ganfp_jax.training.state import GanState, NetworkState, init_gan, init_network
@@ -33,14 +35,23 @@ def gan_program(config: dict[str, Any], workdir: Path) -> Program:
     resolution = config["resolution"]
     generator = models.create(**config["generator"], resolution=resolution)
     critic = models.create(**config["critic"], resolution=resolution)
-    if config["objective"]["name"] not in OBJECTIVES:
-        raise UserError(f"unknown objective {config['objective']['name']!r}; choose from {', '.join(OBJECTIVES)}")
+    objective = _objective(config["objective"])
+    pixels.check(pixels=config["step"]["pixels"])
     real = _real_images(config["data"], resolution, workdir)
     return Program(
         init=_make_init(config, generator, critic),
-        phases=[_make_phase(config, stage, generator, critic, real) for stage in _stages(config)],
+        phases=[_make_phase(config, stage, generator, critic, objective, real) for stage in _stages(config)],
         metadata={"source_name": config["source_name"]},
     )
+
+
+def _objective(settings: dict[str, Any]) -> Objective:
+    if settings["name"] not in OBJECTIVES:
+        raise UserError(f"unknown objective {settings['name']!r}; choose from {', '.join(OBJECTIVES)}")
+    try:
+        return OBJECTIVES[settings["name"]](**settings["args"])
+    except TypeError as error:
+        raise UserError(f"config.objective.args does not fit the objective {settings['name']}: {error}") from error
 
 
 def _real_images(data: dict[str, Any], resolution: int, workdir: Path) -> UInt8[np.ndarray, "n h w 3"]:
@@ -64,6 +75,7 @@ def _make_phase(
     stage: growing.Stage,
     generator: nn.Module,
     critic: nn.Module,
+    objective: Objective,
     real: UInt8[np.ndarray, "n h w 3"],
 ) -> Phase:
     step_args = config["step"]
@@ -73,7 +85,7 @@ def _make_phase(
     def batches() -> BatchByStep:
         return make_batches(
             {"image": preprocess.box_downscale(real, 2**stage.level)},
-            batch_size=stage.batch_size * step_args["critic_steps"],
+            batch_size=stage.batch_size * real_batches(objective, step_args["critic_steps"]),
             seed=config["seed"],
             process_index=jax.process_index(),
             process_count=jax.process_count(),
@@ -83,9 +95,8 @@ def _make_phase(
         generator=generator,
         critic=critic,
         call=call,
-        objective=OBJECTIVES[config["objective"]["name"]],
-        objective_args=config["objective"]["args"],
-        penalty_args=config["objective"]["penalty"],
+        objective=objective,
+        penalty=CriticPenalty(**config["objective"]["penalty"]),
         level=stage.level,
         generator_optimizer=make_adam(**optimizer_args),
         critic_optimizer=make_adam(**optimizer_args, updates_per_step=step_args["critic_steps"]),
@@ -121,7 +132,7 @@ def _make_sample(
 
     @jax.jit
     def sample(state: GanState) -> UInt8[Array, "n h w 3"]:
-        draw = make_sampler(generator, call(state.step))
+        draw = make_sampler(generator, call(state.step), config["step"]["pixels"])
         return draw(state.ema_params or state.generator.params, state.generator.stats, latents)
 
     return sample

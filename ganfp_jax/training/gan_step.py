@@ -4,8 +4,7 @@ A step is a generator update and `critic_steps` critic updates, in the family's 
 ProGAN updates its critic first, SNGAN its generator.
 """
 
-from collections.abc import Callable, Mapping
-from types import ModuleType
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -15,18 +14,13 @@ import optax
 from jaxtyping import Array, Float, PyTree, UInt8
 
 from ganfp_jax.objectives import penalties
+from ganfp_jax.objectives.objective import Objective
+from ganfp_jax.objectives.penalties import CriticPenalty
+from ganfp_jax.pixels import Encoding, Range, to_network, to_stored
 from ganfp_jax.training.state import GanState, NetworkState
 from ganfp_jax.views import random_view
 
 Metrics = dict[str, Array]
-
-
-def to_unit_range(images: UInt8[Array, "n h w c"], key: jax.Array, dither: bool) -> Float[Array, "n h w c"]:
-    """Stored values to [-1, 1]: x / 127.5 - 1, or with `dither` SNGAN's x / 128 - 1 + U[0, 1/128)."""
-    x = images.astype(jnp.float32)
-    if dither:
-        return x / 128 - 1 + jax.random.uniform(key, x.shape, maxval=1 / 128)
-    return x / 127.5 - 1
 
 
 def fade_real(images: Float[Array, "n h w c"], fade: Float[Array, ""]) -> Float[Array, "n h w c"]:
@@ -42,9 +36,8 @@ def make_gan_step(
     generator: nn.Module,
     critic: nn.Module,
     call: Callable[[Array], dict[str, Any]],
-    objective: ModuleType,
-    objective_args: Mapping[str, float],
-    penalty_args: Mapping[str, float],
+    objective: Objective,
+    penalty: CriticPenalty,
     level: int,
     generator_optimizer: optax.GradientTransformation,
     critic_optimizer: optax.GradientTransformation,
@@ -52,28 +45,41 @@ def make_gan_step(
     critic_steps: int,
     generator_first: bool,
     ema_decay: float,
-    dither: bool,
+    pixels: Range,
     augment: str,
 ) -> Callable[[GanState, dict[str, Array], jax.Array], tuple[GanState, Metrics]]:
     """The step of one stage of training.
 
     Args:
-        call: step -> the keyword arguments of both networks' calls (ProGAN's level and fade, SNGAN's train).
-        objective: a module of `ganfp_jax.objectives`.
-        penalty_args: weight and target of the gradient penalty, where the objective has one.
+        call: step -> the keyword arguments of both networks' calls (ProGAN's level and fade, the others' train).
+        penalty: what is added to the objective's loss of the critic.
         level: halvings of the full resolution at which the networks run. The published critic always reads full-size
           images; with `4**level` equal pixels in the place of one, their gradient is shorter by `2**level`.
         ema_decay: of the generator's running average; 0 keeps none.
+        pixels: range of the images the networks read and draw; see `ganfp_jax.pixels`.
         augment: random views of the real images: "none", "mirror" or "d4".
 
     Returns:
-        step(state, batch, key) -> (state, metrics). `batch["image"]` is uint8 (critic_steps * n, H, W, 3).
+        step(state, batch, key) -> (state, metrics). `batch["image"]` is uint8 (k n, H, W, 3) for n samples an update;
+        k is `real_batches(objective, critic_steps)`.
     """
 
-    def run(module: nn.Module, params: PyTree, stats: Mapping[str, PyTree], x: Array, args: dict) -> tuple[Array, Any]:
-        # The critic loop is unrolled: inside lax.scan a convolution is 30 times slower on the CPU back end.
+    def run(module: nn.Module, params: PyTree, stats: Mapping[str, PyTree], x: Array, args: dict) -> tuple[Array, dict]:
         y, updated = module.apply({"params": params, **stats}, x, **args, mutable=list(stats))
         return y, {**stats, **updated}
+
+    def run_all(
+        module: nn.Module, params: PyTree, stats: Mapping[str, PyTree], inputs: Sequence[Array], args: dict
+    ) -> tuple[list[Array], dict[str, PyTree]]:
+        """One batch after the other, since running statistics and singular vectors move with every call."""
+        outputs, stats = [], dict(stats)
+        for x in inputs:
+            y, stats = run(module, params, stats, x, args)
+            outputs.append(y)
+        return outputs, stats
+
+    def draw(key: jax.Array, n: int) -> list[Array]:
+        return [latents(latent_key, n) for latent_key in jax.random.split(key, objective.num_fakes)]
 
     def apply_update(
         network: NetworkState,
@@ -86,21 +92,30 @@ def make_gan_step(
 
     def critic_update(state: GanState, real: Array, key: jax.Array, args: dict) -> tuple[GanState, Metrics]:
         latent_key, mix_key = jax.random.split(key)
-        z = latents(latent_key, len(real))
-        fake, generator_stats = run(generator, state.generator.params, state.generator.stats, z, args)
+        z = draw(latent_key, len(real))
+        fakes, generator_stats = run_all(generator, state.generator.params, state.generator.stats, z, args)
 
         def loss_fn(params: PyTree) -> tuple[Array, tuple[Any, Metrics]]:
-            real_scores, stats = run(critic, params, state.critic.stats, real, args)
-            fake_scores, stats = run(critic, params, stats, fake, args)
-            losses = objective.critic_loss(real_scores, fake_scores, **objective_args)
-            metrics = {"real_score": real_scores.mean(), "fake_score": fake_scores.mean()}
-            if objective.GRADIENT_PENALTY:
-                mix = jax.random.uniform(mix_key, (len(real), 1, 1, 1))
-                mixed = penalties.interpolate(real, fake, mix)
-                norms = penalties.gradient_norm(lambda x: run(critic, params, stats, x, args)[0], mixed) / 2**level
-                losses = losses + objective.gradient_penalty(norms, **penalty_args)
+            # Without a penalty on them, the layers are not collected.
+            stats = {**state.critic.stats} | ({"layers": {}} if penalty.layers else {})
+            answers, stats = run_all(critic, params, stats, [real, *fakes], args)
+            layers = stats.pop("layers", {})
+            loss = objective.critic_loss(*answers).mean()
+            metrics = {f"{name}_answer": answer.mean() for name, answer in zip(("real", "fake"), answers, strict=False)}
+            if penalty.weight:
+                mixed = penalties.interpolate(real, fakes[0], jax.random.uniform(mix_key, (len(real), 1, 1, 1)))
+                norms = penalties.gradient_norm(
+                    lambda x: objective.witness(run(critic, params, stats, x, args)[0], *answers),
+                    mixed,
+                    penalty.norm,
+                    penalty.epsilon,
+                )
+                norms = norms / 2**level
+                loss += penalties.gradient_penalty(norms, penalty.weight, penalty.target).mean()
                 metrics["gradient_norm"] = norms.mean()
-            return losses.mean(), (stats, metrics)
+            if penalty.layers:
+                loss += penalty.layers * penalties.layer_penalty(jax.tree.leaves(layers))
+            return loss, (stats, metrics)
 
         (loss, (stats, metrics)), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.critic.params)
         metrics |= {"critic_loss": loss, "critic_grad_norm": optax.tree.norm(grads)}
@@ -110,13 +125,14 @@ def make_gan_step(
         )
         return state, metrics
 
-    def generator_update(state: GanState, n: int, key: jax.Array, args: dict) -> tuple[GanState, Metrics]:
-        z = latents(key, n)
+    def generator_update(state: GanState, real: Array, key: jax.Array, args: dict) -> tuple[GanState, Metrics]:
+        z = draw(key, len(real))
+        seen = [real] if objective.generator_sees_real else []
 
         def loss_fn(params: PyTree) -> tuple[Array, tuple[Any, Any]]:
-            fake, stats = run(generator, params, state.generator.stats, z, args)
-            scores, critic_stats = run(critic, state.critic.params, state.critic.stats, fake, args)
-            return objective.generator_loss(scores).mean(), (stats, critic_stats)
+            fakes, stats = run_all(generator, params, state.generator.stats, z, args)
+            answers, critic_stats = run_all(critic, state.critic.params, state.critic.stats, [*seen, *fakes], args)
+            return objective.generator_loss(*answers).mean(), (stats, critic_stats)
 
         (loss, (stats, critic_stats)), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.generator.params)
         state = state.replace(
@@ -128,16 +144,16 @@ def make_gan_step(
     def step(state: GanState, batch: dict[str, Array], key: jax.Array) -> tuple[GanState, Metrics]:
         dither_key, view_key, generator_key, *critic_keys = jax.random.split(key, 3 + critic_steps)
         args = call(state.step)
-        real = to_unit_range(random_view(batch["image"], view_key, augment), dither_key, dither)
+        real = to_network(random_view(batch["image"], view_key, augment), dither_key, pixels)
         if "fade" in args:
             real = fade_real(real, args["fade"])
-        # One batch for each critic update, cut so that every device keeps its own images.
-        batches = real.reshape(-1, critic_steps, *real.shape[1:]).swapaxes(0, 1)
-        n = batches.shape[1]
+        # One batch for each update that reads real images, cut so that every device keeps its own images.
+        batches = real.reshape(-1, real_batches(objective, critic_steps), *real.shape[1:]).swapaxes(0, 1)
         metrics: Metrics = {}
         if generator_first:
-            state, metrics = generator_update(state, n, generator_key, args)
-        for images, critic_key in zip(batches, critic_keys, strict=True):
+            state, metrics = generator_update(state, batches[-1], generator_key, args)
+        # Unrolled: inside lax.scan a convolution is 30 times slower on the CPU back end.
+        for images, critic_key in zip(batches[:critic_steps], critic_keys, strict=True):
             state, critic_metrics = critic_update(state, images, critic_key, args)
             metrics |= critic_metrics
         if ema_decay:
@@ -145,20 +161,25 @@ def make_gan_step(
             ema = optax.incremental_update(state.generator.params, state.ema_params, 1 - ema_decay)
             state = state.replace(ema_params=ema)
         if not generator_first:
-            state, generator_metrics = generator_update(state, n, generator_key, args)
+            state, generator_metrics = generator_update(state, batches[-1], generator_key, args)
             metrics |= generator_metrics
         return state.replace(step=state.step + 1), metrics
 
     return step
 
 
+def real_batches(objective: Objective, critic_steps: int) -> int:
+    """How many batches of real images one step reads: one a critic update, and one if the generator's loss wants it."""
+    return critic_steps + objective.generator_sees_real
+
+
 def make_sampler(
-    generator: nn.Module, args: dict[str, Any]
+    generator: nn.Module, args: dict[str, Any], pixels: Range, encoding: Encoding = "plain"
 ) -> Callable[[PyTree, Mapping, Array], UInt8[Array, "n h w 3"]]:
-    """sample(params, stats, latents (N, D)) -> uint8 images: 127.5 x + 127.5, rounded half to even, clipped."""
+    """sample(params, stats, latents (N, D)) -> uint8 images in one of the encodings of `ganfp_jax.pixels`."""
 
     def sample(params: PyTree, stats: Mapping[str, PyTree], latents: Array) -> UInt8[Array, "n h w 3"]:
         images: Any = generator.apply({"params": params, **stats}, latents, **args)
-        return jnp.clip(jnp.rint(127.5 * images + 127.5), 0, 255).astype(jnp.uint8)
+        return to_stored(images, pixels, encoding)
 
     return sample

@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import optax
+from jaxtyping import Array
 
 from ganfp_jax.errors import UserError
 
@@ -37,6 +40,7 @@ def make_adam(
     beta2: float,
     epsilon: float = 1e-8,
     updates_per_step: int = 1,
+    clip_norm: float = 0.0,
 ) -> optax.GradientTransformation:
     """Adam whose rate follows a named schedule over training steps.
 
@@ -44,6 +48,8 @@ def make_adam(
     correction); optax places it after. With epsilon = 1e-8 the updates differ by less than float32 resolves.
 
     Args:
+        clip_norm: upper bound of the length of each variable's gradient, variable by variable (CramerGAN, MMDGAN: 1);
+            0 is none.
         updates_per_step: how often this optimiser is called in one training step (the critic's share of 5:1 training).
 
     Raises:
@@ -52,4 +58,14 @@ def make_adam(
     if schedule not in SCHEDULES:
         raise UserError(f"unknown learning-rate schedule {schedule!r}; choose from {', '.join(SCHEDULES)}")
     rate = SCHEDULES[schedule](learning_rate, num_steps, **(schedule_args or {}))
-    return optax.adam(lambda count: rate(count // updates_per_step), b1=beta1, b2=beta2, eps=epsilon)
+    adam = optax.adam(lambda count: rate(count // updates_per_step), b1=beta1, b2=beta2, eps=epsilon)
+    return optax.chain(clip_each(clip_norm), adam) if clip_norm else adam
+
+
+def clip_each(norm: float) -> optax.GradientTransformation:
+    """Shorten the gradient of every variable on its own to a length of at most `norm`."""
+
+    def clip(gradient: Array) -> Array:
+        return gradient * jnp.minimum(1.0, norm / jnp.maximum(jnp.linalg.norm(gradient.ravel()), 1e-30))
+
+    return optax.stateless(lambda gradients, params: jax.tree.map(clip, gradients))

@@ -1,0 +1,65 @@
+"""The critic of CramerGAN and MMDGAN: DCGAN's strided convolutions and a feature vector (Binkowski et al. 2018).
+
+The published network is for 128x128 and has five convolutions; other sizes have as many as it takes to reach the
+bottom width. Parameters have the published variables' names.
+"""
+
+import math
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from ganfp_jax.models.layers import Conv, Dense, leaky_relu
+
+
+class Critic(nn.Module):
+    """Images in [0, 1] to one unbounded feature vector each. Collections: params; layers, where it is mutable.
+
+    No layer sees more than one sample: there is no normalisation, so a gradient penalty means what it says.
+
+    Attributes:
+        resolution: side of the images, a power of two >= 16.
+        num_features: length of a feature vector (published: 256 in CramerGAN, 16 in MMDGAN).
+        ch: feature maps after the first convolution; each halving of the side doubles them.
+        bottom_width: side of the smallest maps; `resolution / bottom_width` must be a power of two of at least 2.
+        max_multiplier: upper bound of feature maps / ch.
+        dtype: dtype of the convolutions; parameters and features are float32.
+    """
+
+    resolution: int
+    num_features: int
+    ch: int = 64
+    bottom_width: int = 4
+    max_multiplier: int = 16
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, images: Float[Array, "n h w 3"], train: bool = False) -> Float[Array, "n f"]:
+        """Return the features; every layer's output is put into the collection "layers", which an L2 penalty reads.
+
+        Raises:
+            ValueError: images of another size.
+        """
+        del train  # other critics keep statistics
+        if images.shape[1:3] != (self.resolution, self.resolution):
+            raise ValueError(f"images are {images.shape[1:3]}, the critic is for side {self.resolution}")
+        x = images
+        convs = int(math.log2(self.resolution // self.bottom_width))
+        for i in range(convs):
+            features = self.ch * min(self.max_multiplier, 2**i)
+            init = nn.initializers.truncated_normal(0.02)
+            conv = Conv(features, 5, init, stride=2, dtype=self.dtype, name=f"d_h{i}_conv")
+            x = leaky_relu(conv(x))
+            self._show(f"h{i}", x)
+        x = x.reshape(len(x), -1)  # (N, H W C)
+        # The published name, d_h6_lin, leaves one number out after five convolutions.
+        dense = Dense((self.num_features,), nn.initializers.normal(0.01), self.dtype, name=f"d_h{convs + 1}_lin")
+        x = dense(x).astype(jnp.float32)
+        self._show("hF", x)
+        return x
+
+    def _show(self, name: str, x: Array) -> None:
+        if not self.is_initializing():  # the first variables are those that training keeps
+            self.sow("layers", name, x)

@@ -1,0 +1,111 @@
+"""The residual generator that CramerGAN and MMDGAN share (Binkowski et al. 2018, arXiv 1801.01401).
+
+The published network is for 128x128 and has four residual blocks between a dense layer and a transposed convolution;
+other sizes repeat its rule with fewer or more blocks. Parameters have the published variables' names.
+"""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from ganfp_jax.models.layers import (
+    ROOT2,
+    BatchNorm,
+    Conv,
+    Dense,
+    Padding,
+    Statistics,
+    glorot,
+    reflect_pad,
+    upsample,
+)
+
+EPSILON = 1.001e-5  # of batch normalisation: TensorFlow raises the published 1e-5 to this
+
+
+class Generator(nn.Module):
+    """Latents to images in [0, 1]. Collections: params, and batch_stats with running statistics.
+
+    Attributes:
+        resolution: side of the images, a power of two >= 16.
+        latent_size: length of a latent, drawn from U(-1, 1).
+        ch: feature maps at half the full size; each halving of the side doubles them.
+        bottom_width: side of the smallest maps; `resolution / bottom_width` must be a power of two of at least 4.
+        max_multiplier: upper bound of feature maps / ch.
+        statistics: of batch normalisation. "batch", as published: also generated images are normalised by their own
+            batch, so an image depends on its neighbours. "running": outside training by averages of the training's
+            batches, so an image depends on its latent alone.
+        padding: of every convolution, "zero" (published) or "reflect"; see `layers.Conv`.
+        dtype: dtype of the arithmetic; parameters, statistics and images are float32.
+    """
+
+    resolution: int
+    latent_size: int = 100
+    ch: int = 64
+    bottom_width: int = 4
+    max_multiplier: int = 16
+    statistics: Statistics = "batch"
+    padding: Padding = "zero"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, latents: Float[Array, "n d"], train: bool = False) -> Float[Array, "n h w 3"]:
+        """Return images; `train` normalises by the batch and updates running statistics where they are mutable."""
+        blocks = int(math.log2(self.resolution // self.bottom_width)) - 1  # the last doubling is g_h5's
+        first, *widths = [self.ch * min(self.max_multiplier, 2 ** (blocks - i)) for i in range(blocks + 1)]
+        x = Dense(
+            (self.bottom_width, self.bottom_width, first), nn.initializers.normal(0.01), self.dtype, name="g_h0_lin"
+        )(latents)
+        for i, width in enumerate(widths, start=1):
+            x = _UpBlock(width, self.statistics, self.padding, self.dtype, name=f"g_res{i}")(x, train)
+        norm = BatchNorm(statistics=self.statistics, epsilon=EPSILON, dtype=self.dtype, name="g_h4")
+        x = jax.nn.relu(norm(x, None, train))
+        x = _TransposedConv(3, self.padding, self.dtype, name="g_h5")(x)
+        return jax.nn.sigmoid(x.astype(jnp.float32))
+
+
+class _UpBlock(nn.Module):
+    features: int
+    statistics: Statistics
+    padding: Padding
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w i"], train: bool) -> Float[Array, "n H W o"]:
+        norm: dict[str, Any] = {"statistics": self.statistics, "epsilon": EPSILON, "dtype": self.dtype}
+        conv: dict[str, Any] = {"init": glorot(ROOT2), "padding": self.padding, "dtype": self.dtype}
+        y = jax.nn.relu(BatchNorm(**norm, name="BN1")(x, None, train))
+        y = Conv(self.features, use_bias=False, **conv, name="Conv1")(upsample(y))  # BN2 would take a bias out again
+        y = jax.nn.relu(BatchNorm(**norm, name="BN2")(y, None, train))
+        y = Conv(self.features, **conv, name="Conv2")(y)
+        # A 1x1 convolution commutes with repeating pixels, and is four times cheaper before it.
+        return y + upsample(Conv(self.features, 1, dtype=self.dtype, name="Shortcut")(x))
+
+
+class _TransposedConv(nn.Module):
+    """5x5 transposed convolution of stride 2: zeros between the pixels, then a correlation."""
+
+    features: int
+    padding: Padding
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n H W o"]:
+        weight = self.param("weight", nn.initializers.normal(0.02), (5, 5, x.shape[-1], self.features))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        x, before, after = x.astype(self.dtype), 3, 2  # the published "SAME" alignment
+        if self.padding == "reflect":
+            x, before, after = reflect_pad(x, 1), before - 2, after - 2  # one pixel is two after the enlargement
+        y = jax.lax.conv_general_dilated(
+            x,
+            weight.astype(self.dtype),
+            window_strides=(1, 1),
+            padding=[(before, after)] * 2,
+            lhs_dilation=(2, 2),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+        return y + bias.astype(self.dtype)
