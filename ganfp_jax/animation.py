@@ -65,7 +65,7 @@ def _counted(frames: Frames, count: int) -> Iterator[np.ndarray]:
 
 
 def _write_apng(file: BinaryIO, frames: Iterator[np.ndarray], count: int, fps: int) -> None:
-    """PNG, third edition (W3C 2025), section 11.3.6: each frame is a control chunk and an image that replaces all."""
+    """Chunks acTL, fcTL and fdAT of PNG's third edition (W3C, 2025); every frame replaces the one before it whole."""
 
     def chunk(name: bytes, body: bytes) -> None:
         file.write(struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)))

@@ -1,3 +1,6 @@
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -33,6 +36,21 @@ def test_an_apng_keeps_equal_frames_apart_and_is_a_png_to_whom_knows_no_animatio
     with Image.open(tmp_path / "walk.png") as opened:
         assert (opened.format, opened.n_frames) == ("PNG", 4)
         np.testing.assert_array_equal(np.asarray(opened), frames[0])
+
+
+def test_the_chunks_of_an_apng_stand_in_order(tmp_path):
+    write_animation(tmp_path / "walk.png", iter(noise(3)), kind="apng", count=3, fps=10)
+    data = (tmp_path / "walk.png").read_bytes()
+    names, numbers, place = [], [], 8
+    while place < len(data):
+        (length,) = struct.unpack_from(">I", data, place)
+        name, body = data[place + 4 : place + 8], data[place + 8 : place + 8 + length]
+        assert struct.unpack_from(">I", data, place + 8 + length) == (zlib.crc32(name + body),)
+        names.append(name.decode())
+        numbers += struct.unpack_from(">I", body) if name in (b"fcTL", b"fdAT") else ()
+        place += length + 12
+    assert names == ["IHDR", "acTL", "fcTL", "IDAT", "fcTL", "fdAT", "fcTL", "fdAT", "IEND"]
+    assert numbers == [0, 1, 2, 3, 4]
 
 
 def test_an_apng_holds_one_frame_at_a_time(tmp_path):
