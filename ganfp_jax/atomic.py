@@ -1,8 +1,11 @@
 """Files that are either whole or absent."""
 
+import contextlib
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -15,11 +18,23 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     Raises:
         OSError: the folder is missing or cannot be written to.
     """
+    with writer(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def writer(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to write piece by piece that takes its place, as with `write_bytes`, when the block ends without error.
+
+    Raises:
+        OSError: the folder is missing or cannot be written to.
+    """
     path = Path(path)
     # Not tempfile: its files are readable by their owner only, whatever the umask says.
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
-        temporary.write_bytes(data)
+        with temporary.open("wb") as file:
+            yield file
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

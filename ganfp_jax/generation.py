@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, PyTree, UInt8
+from jaxtyping import Array, Float32, PyTree, UInt8
 
 from ganfp_jax import models, pixels
 from ganfp_jax.data import labelled, sources
@@ -39,6 +39,7 @@ class Sampler:
     Attributes:
         source_name: the name of its class in labelled folders.
         batch_size: images drawn at once; fixed where the generator normalises by the batch it draws, else None.
+        latents: what `draw_latents` needs beside a generator of random numbers and a count.
         origin: what the manifest records about it.
     """
 
@@ -66,7 +67,7 @@ class Sampler:
         self._sample: Callable[[PyTree, Mapping[str, PyTree], np.ndarray], Array] = jax.jit(
             make_sampler(generator, {}, config["step"]["pixels"], encoding)
         )
-        self._latents = config["latents"]
+        self.latents: dict[str, Any] = config["latents"]
         self.source_name: str = metadata["source_name"]
         self.resolution: int = config["resolution"]
         by_batch = getattr(generator, "statistics", "running") == "batch"
@@ -84,11 +85,22 @@ class Sampler:
         Image i depends on the seed and on i alone, except where `self.batch_size` is set: there it depends on the
         latents of its batch, whose size is then that one, whatever is asked for.
         """
-        batch_size = self.batch_size or batch_size
+        batch_size = self.batch_size or batch_size  # whole batches, whichever is drawn
         rng = np.random.RandomState(seed)
         for start in range(0, count, batch_size):
-            z = draw_latents(rng, batch_size, **self._latents)  # a full batch always: one compilation
-            yield np.asarray(self._sample(self._params, self._stats, z))[: count - start]
+            z = draw_latents(rng, batch_size, **self.latents)
+            yield self.draw(z, batch_size)[: count - start]
+
+    def draw(self, latents: Float32[np.ndarray, "n d"], batch_size: int) -> UInt8[np.ndarray, "n h w 3"]:
+        """Images of the latents, at least one, in batches; the last is filled up, so that one shape is compiled."""
+        batch_size = self.batch_size or batch_size
+        images = []
+        for start in range(0, len(latents), batch_size):
+            z = latents[start : start + batch_size]
+            filling = np.repeat(z[-1:], batch_size - len(z), axis=0)
+            batch = self._sample(self._params, self._stats, np.concatenate([z, filling]))
+            images.append(np.asarray(batch)[: len(z)])
+        return np.concatenate(images)
 
 
 def write_generated(sampler: Sampler, root: Path, *, count: int, seed: int, batch_size: int) -> None:

@@ -21,6 +21,7 @@ from ganfp_jax.run_folder import open_run
 JOBS = {
     "train": "ganfp_jax.training.loop",
     "generate": "ganfp_jax.generation",
+    "interpolate": "ganfp_jax.interpolation",
     "evaluate": "ganfp_jax.evaluation",
     "quickstart": "ganfp_jax.quickstart",
 }
