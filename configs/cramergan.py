@@ -11,9 +11,9 @@ steps with five critic steps each, 32 images a step, Adam (0.5, 0.9) at 1e-4 thr
 at length 1, gradient penalty 10. Two of their habits are keys: `objective.penalty.norm` ("height": the gradient is
 measured down each image column; "sample": over the whole image, as the papers mean it) and `generator.statistics`
 ("batch": also generated images are normalised by the 32 they are drawn with; "running": by averages of the training's
-batches). The published values are the defaults of `:celeba` and `:lsun`, the others of `:photos`. `plateau` adds the
-three-sample rule for the learning rate, which the published training names but never runs. `:tiny` takes seconds and
-gives noise.
+batches). The published values are the defaults of `:celeba` and `:lsun`, the others of `:photos`. `plateau.every=2000`
+with `plateau.inception=FILE` adds the three-sample rule for the learning rate, which the published command names but
+never runs. `:tiny` takes seconds and gives noise.
 """
 
 from ml_collections import ConfigDict
@@ -58,6 +58,17 @@ def _published() -> ConfigDict:
                 "schedule_args": {},
                 "clip_norm": 1.0,
             },
+            "plateau": {
+                "every": 0,
+                "inception": "",
+                "num_codes": 2048,
+                "memory": 10,
+                "p_value": 0.1,
+                "strikes": 3,
+                "factor": 0.5,
+                "floor": 1e-6,
+                "keep": 3,
+            },
             "batch_size": 32,
             "num_steps": 150_000,
             "step": {
@@ -70,6 +81,8 @@ def _published() -> ConfigDict:
             "data": {"source": "folder", "folder": {"root": "", "resize": "refuse"}},
             "num_samples": 64,
             "log_every": 100,
+            "eval_images": 1024,
+            "eval_every": 5000,
             "sample_every": 1000,
             "checkpoint_every": 5000,
             "keep_checkpoints": 2,
@@ -89,8 +102,8 @@ def _photos() -> ConfigDict:
     config.objective.penalty.norm = "sample"
     config.optimizer.learning_rate = 1e-3
     config.batch_size = 16
-    config.num_steps = 620
-    config.step.critic_steps = 1
+    config.num_steps = 320
+    config.step.critic_steps = 3
     config.step.augment = "mirror"
     config.data = {
         "source": "photos",
@@ -105,6 +118,8 @@ def _photos() -> ConfigDict:
         "folder": {"root": "", "resize": "crop"},
     }
     config.log_every = 25
+    config.eval_images = 256
+    config.eval_every = 200
     config.sample_every = 200
     config.checkpoint_every = 200
     return config
@@ -116,10 +131,12 @@ def _tiny() -> ConfigDict:
     config.generator.latent_size = config.latents.size = 16
     config.generator.ch = config.critic.ch = 4
     config.critic.num_features = 8
+    config.step.critic_steps = 1
     config.num_steps = 16
     config.data.photos.count = 64
     config.num_samples = 16
     config.log_every = 4
-    config.sample_every = config.checkpoint_every = 8
+    config.eval_images = 32
+    config.eval_every = config.sample_every = config.checkpoint_every = 8
     config.compile_effort = "low"
     return config

@@ -56,6 +56,17 @@ def _published() -> ConfigDict:
                 "schedule_args": {},
                 "clip_norm": 1.0,
             },
+            "plateau": {
+                "every": 0,
+                "inception": "",
+                "num_codes": 2048,
+                "memory": 10,
+                "p_value": 0.1,
+                "strikes": 3,
+                "factor": 0.5,
+                "floor": 1e-6,
+                "keep": 3,
+            },
             "batch_size": 32,
             "num_steps": 150_000,
             "step": {
@@ -68,6 +79,8 @@ def _published() -> ConfigDict:
             "data": {"source": "folder", "folder": {"root": "", "resize": "refuse"}},
             "num_samples": 64,
             "log_every": 100,
+            "eval_images": 1024,
+            "eval_every": 5000,
             "sample_every": 1000,
             "checkpoint_every": 5000,
             "keep_checkpoints": 2,
@@ -88,8 +101,8 @@ def _photos() -> ConfigDict:
     config.objective.penalty.norm = "sample"
     config.optimizer.learning_rate = 1e-3
     config.batch_size = 16
-    config.num_steps = 620
-    config.step.critic_steps = 1
+    config.num_steps = 400
+    config.step.critic_steps = 3
     config.step.augment = "mirror"
     config.data = {
         "source": "photos",
@@ -104,6 +117,8 @@ def _photos() -> ConfigDict:
         "folder": {"root": "", "resize": "crop"},
     }
     config.log_every = 25
+    config.eval_images = 256
+    config.eval_every = 200
     config.sample_every = 200
     config.checkpoint_every = 200
     return config
@@ -115,10 +130,12 @@ def _tiny() -> ConfigDict:
     config.generator.latent_size = config.latents.size = 16
     config.generator.ch = config.critic.ch = 4
     config.critic.num_features = 8
+    config.step.critic_steps = 1
     config.num_steps = 16
     config.data.photos.count = 64
     config.num_samples = 16
     config.log_every = 4
-    config.sample_every = config.checkpoint_every = 8
+    config.eval_images = 32
+    config.eval_every = config.sample_every = config.checkpoint_every = 8
     config.compile_effort = "low"
     return config

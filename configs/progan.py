@@ -34,6 +34,7 @@ def _published() -> ConfigDict:
                 "fmap_base": 8192,
                 "fmap_decay": 1.0,
                 "fmap_max": 512,
+                "padding": "zero",
                 "dtype": "float32",
             },
             "critic": {
@@ -70,6 +71,8 @@ def _published() -> ConfigDict:
             "data": {"source": "folder", "folder": {"root": "", "resize": "refuse"}},
             "num_samples": 64,
             "log_every": 100,
+            "eval_images": 1024,
+            "eval_every": 5000,
             "sample_every": 1000,
             "checkpoint_every": 5000,
             "keep_checkpoints": 2,
@@ -109,6 +112,8 @@ def _photos() -> ConfigDict:
         "folder": {"root": "", "resize": "crop"},
     }
     config.log_every = 25
+    config.eval_images = 256
+    config.eval_every = 200
     config.sample_every = 200
     config.checkpoint_every = 200
     return config
@@ -127,6 +132,7 @@ def _tiny() -> ConfigDict:
     config.data.photos.count = 64
     config.num_samples = 16
     config.log_every = 4
-    config.sample_every = config.checkpoint_every = 8
+    config.eval_images = 32
+    config.eval_every = config.sample_every = config.checkpoint_every = 8
     config.compile_effort = "low"
     return config

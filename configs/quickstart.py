@@ -4,15 +4,16 @@
     python -m ganfp_jax.main --config=configs/quickstart.py:course    # the course project's test: 15 and 150 images
     python -m ganfp_jax.main --config=configs/quickstart.py:tiny      # the same path in seconds, results mean nothing
 
-Trains ProGAN and SNGAN on 32x32 crops of five embedded scenes, makes 1,500 training and 600 test images a source
-(the real test images are crops of other photographs, `photos.fold` says which), trains VisNet with mirroring and with
-all eight flips and quarter turns, and evaluates both with votes over two view sets on clean and on JPEG-75 images,
-beside two linear baselines. Six to eight minutes on two CPU cores. Stopped and started again it goes on where it was.
+Trains ProGAN, SNGAN, CramerGAN and MMDGAN on 32x32 crops of five embedded scenes, makes 1,200 training and 400 test
+images a source (the real test images are crops of other photographs, `photos.fold` says which), trains VisNet with
+mirroring and with all eight flips and quarter turns, and evaluates both with votes over two view sets on clean and on
+JPEG-75 images, beside two linear baselines. Eight to ten minutes on two CPU cores. Stopped and started again it goes on
+where it was. `:course` has the course project's three sources: real, ProGAN and SNGAN.
 """
 
 from ml_collections import ConfigDict
 
-from configs import attribution, progan, sngan
+from configs import attribution, cramergan, mmdgan, progan, sngan
 from ganfp_jax.variants import choose
 
 
@@ -35,12 +36,14 @@ def _study(variant: str) -> ConfigDict:
             "seed": 0,
             "resolution": 32,
             "photos": {"fold": 0, "reduction": 2.0, "min_luma_std": 10.0},
-            "generators": ("progan", "sngan"),
+            "generators": ("progan", "sngan", "cramergan", "mmdgan"),
             "progan": progan.get_config(variant),
             "sngan": sngan.get_config(variant),
+            "cramergan": cramergan.get_config(variant),
+            "mmdgan": mmdgan.get_config(variant),
             "gan_images": 3000,
-            "train_count": 1500,
-            "test_counts": (600,),
+            "train_count": 1200,
+            "test_counts": (400,),
             "attribution": network,
             "networks": ("mirror", "d4"),
             "conditions": ("none", "jpeg75"),
@@ -54,6 +57,7 @@ def _study(variant: str) -> ConfigDict:
 def _course() -> ConfigDict:
     config = _study("photos")
     config.command += ":course"
+    config.generators = ("progan", "sngan")
     config.test_counts = (5, 50)
     return config
 

@@ -29,7 +29,7 @@ def _published() -> ConfigDict:
             "source_name": "SNGAN",
             "seed": 0,
             "resolution": 128,
-            "generator": {"name": "sngan_generator", "latent_size": 128, **network},
+            "generator": {"name": "sngan_generator", "latent_size": 128, "padding": "zero", **network},
             "critic": {"name": "sngan_discriminator", **network},
             "latents": {"size": 128, "distribution": "normal"},
             "objective": {"name": "hinge", "args": {}, "penalty": {}},
@@ -53,6 +53,8 @@ def _published() -> ConfigDict:
             "data": {"source": "folder", "folder": {"root": "", "resize": "refuse"}},
             "num_samples": 64,
             "log_every": 100,
+            "eval_images": 1024,
+            "eval_every": 5000,
             "sample_every": 750,
             "checkpoint_every": 5000,
             "keep_checkpoints": 2,
@@ -83,6 +85,8 @@ def _photos() -> ConfigDict:
         "folder": {"root": "", "resize": "crop"},
     }
     config.log_every = 25
+    config.eval_images = 256
+    config.eval_every = 200
     config.sample_every = 200
     config.checkpoint_every = 200
     return config
@@ -97,6 +101,7 @@ def _tiny() -> ConfigDict:
     config.data.photos.count = 64
     config.num_samples = 16
     config.log_every = 4
-    config.sample_every = config.checkpoint_every = 8
+    config.eval_images = 32
+    config.eval_every = config.sample_every = config.checkpoint_every = 8
     config.compile_effort = "low"
     return config

@@ -70,8 +70,7 @@ class Sampler:
         self.latents: dict[str, Any] = config["latents"]
         self.source_name: str = metadata["source_name"]
         self.resolution: int = config["resolution"]
-        by_batch = getattr(generator, "statistics", "running") == "batch"
-        self.batch_size: int | None = config["batch_size"] if by_batch else None
+        self.batch_size: int | None = config["batch_size"] if models.normalizes_by_batch(generator) else None
         self.origin = {
             "generator": str(run_folder),
             "step": step,

@@ -14,7 +14,7 @@ from ganfp_jax import Attributor
 from ganfp_jax.metrics import wilson_interval
 
 ROOT = Path(__file__).parent.parent
-SOURCES = ["real", "ProGAN", "SNGAN"]
+SOURCES = ["real", "ProGAN", "SNGAN", "CramerGAN", "MMDGAN"]
 
 
 def run(*arguments):
@@ -67,7 +67,7 @@ def test_outputs_follow_the_contract(study):
     folder = workdir / "evaluation" / "d4-clean-d4-24"
     rows = list(csv.DictReader((folder / "predictions.csv").open()))
     assert list(rows[0]) == ["image", "target", "predicted", "confidence", "votes", *SOURCES]
-    assert len(rows) == 72
+    assert len(rows) == 120
     for row in rows:
         assert row["image"].split("/")[0] == row["target"]
         assert sum(json.loads(row["votes"]).values()) == 8
@@ -76,10 +76,10 @@ def test_outputs_follow_the_contract(study):
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["classes"] == SOURCES
     right = sum(row["predicted"] == row["target"] for row in rows)
-    assert (metrics["correct"], metrics["total"]) == (right, 72)
-    assert metrics["ci95"] == pytest.approx(wilson_interval(right, 72))
+    assert (metrics["correct"], metrics["total"]) == (right, 120)
+    assert metrics["ci95"] == pytest.approx(wilson_interval(right, 120))
     assert np.trace(metrics["confusion"]) == right
-    assert np.array(metrics["confusion"]).sum(1).tolist() == [24, 24, 24]
+    assert np.array(metrics["confusion"]).sum(1).tolist() == [24] * 5
     changes = metrics["vote_changes"]
     gained = changes["wrong_to_right"] - changes["right_to_wrong"]
     assert metrics["correct"] - metrics["single_view"]["correct"] == gained

@@ -53,6 +53,11 @@ def create(name: str, **settings: Any) -> nn.Module:
     return MODELS[name](**settings)
 
 
+def normalizes_by_batch(generator: nn.Module) -> bool:
+    """Whether also a trained generator normalises by the batch that it draws, so that images depend on each other."""
+    return getattr(generator, "statistics", "running") == "batch"
+
+
 def _check(name: str, settings: dict[str, Any]) -> None:
     resolution, smallest = settings["resolution"], SMALLEST[name.split("_")[0]]
     if not isinstance(resolution, int) or resolution < smallest or resolution & (resolution - 1):

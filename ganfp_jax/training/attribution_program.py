@@ -54,9 +54,17 @@ def attribution_program(config: dict[str, Any], workdir: Path) -> Program:
     step = make_attribution_step(network, optimizer, config["augment"])
     return Program(
         init=init,
-        phases=[Phase(0, config["num_steps"], step, config["batch_size"], batches)],
+        phases=[
+            Phase(
+                first=0,
+                last=config["num_steps"],
+                step=step,
+                batch_size=config["batch_size"],
+                batches=batches,
+                evaluate=_make_evaluate(config, network, folder.classes),
+            )
+        ],
         metadata={"classes": list(folder.classes), "resolution": resolution},
-        evaluate=_make_evaluate(config, network, folder.classes),
     )
 
 

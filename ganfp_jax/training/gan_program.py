@@ -1,5 +1,6 @@
-"""From a GAN's config to its program: networks, stages, steps (see configs/progan.py and configs/sngan.py)."""
+"""From a GAN's config to its program: networks, stages, steps (see configs/progan.py and its neighbours)."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,29 @@ from ganfp_jax.data import preprocess, sources
 from ganfp_jax.data.batches import BatchByStep, make_batches
 from ganfp_jax.data.labelled import tell_rejected
 from ganfp_jax.errors import UserError
-from ganfp_jax.latents import draw_latents, make_latents
+from ganfp_jax.latents import make_latents
 from ganfp_jax.objectives import OBJECTIVES
 from ganfp_jax.objectives.objective import Objective
 from ganfp_jax.objectives.penalties import CriticPenalty
-from ganfp_jax.training import growing
-from ganfp_jax.training.gan_step import make_gan_step, make_sampler, real_batches
+from ganfp_jax.quality.inception import FEATURES
+from ganfp_jax.training import gan_watch, growing
+from ganfp_jax.training.gan_step import make_gan_step, real_batches
 from ganfp_jax.training.optimizers import make_adam
+from ganfp_jax.training.plateau import init_plateau
 from ganfp_jax.training.program import Phase, Program
 from ganfp_jax.training.state import GanState, NetworkState, init_gan, init_network
+
+
+@dataclasses.dataclass(frozen=True)
+class Gan:
+    """What all stages of one training share."""
+
+    config: dict[str, Any]
+    generator: nn.Module
+    critic: nn.Module
+    objective: Objective
+    penalty: CriticPenalty
+    real: UInt8[np.ndarray, "n h w 3"]
 
 
 def gan_program(config: dict[str, Any], workdir: Path) -> Program:
@@ -32,15 +47,18 @@ def gan_program(config: dict[str, Any], workdir: Path) -> Program:
     Raises:
         UserError: an unknown network, objective or source; images that cannot be read; a schedule that cannot be.
     """
-    resolution = config["resolution"]
-    generator = models.create(**config["generator"], resolution=resolution)
-    critic = models.create(**config["critic"], resolution=resolution)
-    objective = _objective(config["objective"])
     pixels.check(pixels=config["step"]["pixels"])
-    real = _real_images(config["data"], resolution, workdir)
+    gan = Gan(
+        config=config,
+        generator=models.create(**config["generator"], resolution=config["resolution"]),
+        critic=models.create(**config["critic"], resolution=config["resolution"]),
+        objective=_objective(config["objective"]),
+        penalty=CriticPenalty(**config["objective"]["penalty"]),
+        real=_real_images(config["data"], config["resolution"], workdir),
+    )
     return Program(
-        init=_make_init(config, generator, critic),
-        phases=[_make_phase(config, stage, generator, critic, objective, real) for stage in _stages(config)],
+        init=_make_init(gan),
+        phases=[_make_phase(gan, stage) for stage in _stages(config)],
         metadata={"source_name": config["source_name"]},
     )
 
@@ -70,33 +88,29 @@ def _stages(config: dict[str, Any]) -> list[growing.Stage]:
     return [growing.Stage(0, config["batch_size"], rate, first=0, fade_until=0, last=steps)]
 
 
-def _make_phase(
-    config: dict[str, Any],
-    stage: growing.Stage,
-    generator: nn.Module,
-    critic: nn.Module,
-    objective: Objective,
-    real: UInt8[np.ndarray, "n h w 3"],
-) -> Phase:
-    step_args = config["step"]
+def _make_phase(gan: Gan, stage: growing.Stage) -> Phase:
+    config, step_args = gan.config, gan.config["step"]
     optimizer_args = config["optimizer"] | {"learning_rate": stage.learning_rate, "num_steps": stage.last}
     call = _make_call(config, stage)
 
+    def real() -> UInt8[np.ndarray, "n h w 3"]:
+        return preprocess.box_downscale(gan.real, 2**stage.level)
+
     def batches() -> BatchByStep:
         return make_batches(
-            {"image": preprocess.box_downscale(real, 2**stage.level)},
-            batch_size=stage.batch_size * real_batches(objective, step_args["critic_steps"]),
+            {"image": real()},
+            batch_size=stage.batch_size * real_batches(gan.objective, step_args["critic_steps"]),
             seed=config["seed"],
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )
 
     step = make_gan_step(
-        generator=generator,
-        critic=critic,
+        generator=gan.generator,
+        critic=gan.critic,
         call=call,
-        objective=objective,
-        penalty=CriticPenalty(**config["objective"]["penalty"]),
+        objective=gan.objective,
+        penalty=gan.penalty,
         level=stage.level,
         generator_optimizer=make_adam(**optimizer_args),
         critic_optimizer=make_adam(**optimizer_args, updates_per_step=step_args["critic_steps"]),
@@ -104,6 +118,7 @@ def _make_phase(
         **step_args,
     )
     grows = "growing" in config
+    draw = gan_watch.make_draw(gan.generator, config, call if grows else lambda step: {})
     return Phase(
         first=stage.first,
         last=stage.last,
@@ -112,8 +127,15 @@ def _make_phase(
         batches=batches,
         reset_at=(stage.first, stage.fade_until) if grows else (),
         reset=_forget_moments,
-        sample=_make_sample(config, generator, call if grows else lambda step: {}),
+        sample=lambda state: draw(state, config["num_samples"], 0),
+        evaluate=gan_watch.make_evaluate(draw, real, config["eval_images"], config["resolution"] >> stage.level),
+        adapt=gan_watch.make_adapt(draw, gan.real, config) if _has_plateau(config) else None,
+        adapt_every=config["plateau"]["every"] if _has_plateau(config) else 0,
     )
+
+
+def _has_plateau(config: dict[str, Any]) -> bool:
+    return "plateau" in config and config["plateau"]["every"] > 0
 
 
 def _make_call(config: dict[str, Any], stage: growing.Stage) -> Callable[[Array], dict[str, Any]]:
@@ -122,20 +144,6 @@ def _make_call(config: dict[str, Any], stage: growing.Stage) -> Callable[[Array]
         return lambda step: {"train": True}
     fade = growing.make_fade(stage, config["growing"]["repeats"])
     return lambda step: {"level": stage.level, "fade": fade(step)}
-
-
-def _make_sample(
-    config: dict[str, Any], generator: nn.Module, call: Callable[[Array], dict[str, Any]]
-) -> Callable[[GanState], UInt8[Array, "n h w 3"]]:
-    # The grid's latents are the first ones of generation with seed 0, so the two can be compared.
-    latents = jnp.asarray(draw_latents(np.random.RandomState(0), config["num_samples"], **config["latents"]))
-
-    @jax.jit
-    def sample(state: GanState) -> UInt8[Array, "n h w 3"]:
-        draw = make_sampler(generator, call(state.step), config["step"]["pixels"])
-        return draw(state.ema_params or state.generator.params, state.generator.stats, latents)
-
-    return sample
 
 
 def _forget_moments(state: GanState) -> GanState:
@@ -147,17 +155,23 @@ def _forget_moments(state: GanState) -> GanState:
     return state.replace(generator=fresh(state.generator), critic=fresh(state.critic))
 
 
-def _make_init(config: dict[str, Any], generator: nn.Module, critic: nn.Module) -> Callable[[jax.Array], PyTree]:
+def _make_init(gan: Gan) -> Callable[[jax.Array], PyTree]:
+    config = gan.config
     # Adam's state has the same shape whatever its rate.
     optimizer = make_adam(**config["optimizer"] | {"learning_rate": 0.0, "num_steps": 1})
     size, resolution = config["latents"]["size"], config["resolution"]
 
     def init(key: jax.Array) -> PyTree:
         generator_key, critic_key = jax.random.split(key)
+        plateau: PyTree = {}
+        if _has_plateau(config):
+            sizes = {key: config["plateau"][key] for key in ("memory", "num_codes")}
+            plateau = jax.tree.map(jnp.asarray, init_plateau(FEATURES, **sizes))
         return init_gan(
-            init_network(generator, optimizer, generator_key, jnp.zeros((1, size))),
-            init_network(critic, optimizer, critic_key, jnp.zeros((1, resolution, resolution, 3))),
+            init_network(gan.generator, optimizer, generator_key, jnp.zeros((1, size))),
+            init_network(gan.critic, optimizer, critic_key, jnp.zeros((1, resolution, resolution, 3))),
             keep_ema=config["step"]["ema_decay"] > 0,
+            plateau=plateau,
         )
 
     return init

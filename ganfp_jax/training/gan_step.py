@@ -86,8 +86,11 @@ def make_gan_step(
         optimizer: optax.GradientTransformation,
         grads: PyTree,
         stats: Mapping[str, PyTree],
+        plateau: PyTree,
     ) -> NetworkState:
         updates, opt_state = optimizer.update(grads, network.opt_state, network.params)
+        if plateau:  # Adam's updates are proportional to its rate
+            updates = jax.tree.map(lambda update: plateau.scale * update, updates)
         return NetworkState(optax.apply_updates(network.params, updates), stats, opt_state)
 
     def critic_update(state: GanState, real: Array, key: jax.Array, args: dict) -> tuple[GanState, Metrics]:
@@ -121,7 +124,7 @@ def make_gan_step(
         metrics |= {"critic_loss": loss, "critic_grad_norm": optax.tree.norm(grads)}
         state = state.replace(
             generator=state.generator.replace(stats=generator_stats),
-            critic=apply_update(state.critic, critic_optimizer, grads, stats),
+            critic=apply_update(state.critic, critic_optimizer, grads, stats, state.plateau),
         )
         return state, metrics
 
@@ -136,7 +139,7 @@ def make_gan_step(
 
         (loss, (stats, critic_stats)), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.generator.params)
         state = state.replace(
-            generator=apply_update(state.generator, generator_optimizer, grads, stats),
+            generator=apply_update(state.generator, generator_optimizer, grads, stats, state.plateau),
             critic=state.critic.replace(stats=critic_stats),
         )
         return state, {"generator_loss": loss, "generator_grad_norm": optax.tree.norm(grads)}

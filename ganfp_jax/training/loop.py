@@ -105,8 +105,10 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
                 state, metrics = train_step(state, batch, jax.random.fold_in(step_root, done - 1))
                 bar.update()
                 last = stop.asked or done == program.num_steps
+                if phase.adapt and done % phase.adapt_every == 0:
+                    state = jax.device_put(phase.adapt(state), replicated(mesh))
                 save = last or done % config["checkpoint_every"] == 0
-                evaluate = program.evaluate and (last or done % config["eval_every"] == 0)
+                evaluate = phase.evaluate and (last or done % config["eval_every"] == 0)
                 if save or evaluate or done % config["log_every"] == 0:
                     values = _finite(
                         {f"train/{name}": float(value) for name, value in metrics.items()},
@@ -118,8 +120,8 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
                     bar.set_postfix(losses, refresh=False)
                     seconds = time.perf_counter() - clock
                     values["images_per_second"] = (done - logged) * phase.batch_size / seconds
-                    if evaluate and program.evaluate:
-                        values |= {f"eval/{name}": value for name, value in program.evaluate(state).items()}
+                    if evaluate and phase.evaluate:
+                        values |= {f"eval/{name}": value for name, value in phase.evaluate(state).items()}
                     logs.scalars(done, values)
                     logged, clock = done, time.perf_counter()
                 if phase.sample and (last or done % config["sample_every"] == 0):

@@ -21,6 +21,8 @@ class Phase:
         batches: makes the data set, when the phase begins.
         reset_at: steps before which `reset` is applied to the state.
         sample: draws the same few images from any state.
+        evaluate: state -> numbers to watch while it trains.
+        adapt: state -> state on the host, every `adapt_every` steps: a rule that looks at what the network makes.
     """
 
     first: int
@@ -31,6 +33,9 @@ class Phase:
     reset_at: Sequence[int] = ()
     reset: Callable[[PyTree], PyTree] | None = None
     sample: Callable[[PyTree], UInt8[Array, "n h w 3"]] | None = None
+    evaluate: Callable[[PyTree], dict[str, float]] | None = None
+    adapt: Callable[[PyTree], PyTree] | None = None
+    adapt_every: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,13 +46,11 @@ class Program:
         init: key -> the state at step 0, pure.
         phases: in order, without gaps.
         metadata: JSON-able, saved with every checkpoint.
-        evaluate: state -> numbers to watch while it trains.
     """
 
     init: Callable[[jax.Array], PyTree]
     phases: Sequence[Phase]
     metadata: dict[str, Any]
-    evaluate: Callable[[PyTree], dict[str, float]] | None = None
 
     @property
     def num_steps(self) -> int:

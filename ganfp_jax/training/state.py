@@ -22,12 +22,17 @@ class NetworkState(struct.PyTreeNode):
 
 
 class GanState(struct.PyTreeNode):
-    """A generator and its critic; `ema_params` is the running average of the generator's ({} where none is kept)."""
+    """A generator and its critic.
+
+    `ema_params` is the running average of the generator's parameters, `plateau` what a learning-rate rule remembers
+    (`training.plateau.PlateauState`); {} where there is none.
+    """
 
     step: PyTree  # an int32 scalar
     generator: NetworkState
     critic: NetworkState
     ema_params: PyTree
+    plateau: PyTree
 
 
 class AttributionState(struct.PyTreeNode):
@@ -46,8 +51,8 @@ def init_network(
     return NetworkState(params, stats, optimizer.init(params))
 
 
-def init_gan(generator: NetworkState, critic: NetworkState, keep_ema: bool) -> GanState:
+def init_gan(generator: NetworkState, critic: NetworkState, *, keep_ema: bool, plateau: PyTree) -> GanState:
     """A GAN at step 0."""
     # A copy: a donated state must not hold one buffer twice.
     ema_params = jax.tree.map(jnp.copy, generator.params) if keep_ema else {}
-    return GanState(jnp.int32(0), generator, critic, ema_params)
+    return GanState(jnp.int32(0), generator, critic, ema_params, plateau)

@@ -1,0 +1,1 @@
+"""What each generator's training costs, and how its losses run."""

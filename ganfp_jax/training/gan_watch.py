@@ -1,0 +1,102 @@
+"""What is drawn from a GAN while it trains, and what that is used for: grids, quality, the learning-rate rule."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import numpy as np
+from jaxtyping import Array, Int, PyTree, UInt8
+
+from ganfp_jax.errors import UserError
+from ganfp_jax.latents import draw_latents
+from ganfp_jax.models import normalizes_by_batch
+from ganfp_jax.quality.inception import make_features
+from ganfp_jax.quality.monitor import make_monitor
+from ganfp_jax.training.gan_step import make_sampler
+from ganfp_jax.training.plateau import make_plateau_rule
+from ganfp_jax.training.state import GanState
+
+Images = UInt8[np.ndarray, "n h w 3"]
+Draw = Callable[[GanState, int, int], Images]
+SMALLEST = 16  # side below which the quality metrics have no pyramid
+
+
+def make_draw(generator: nn.Module, config: dict[str, Any], call: Callable[[Array], dict[str, Any]]) -> Draw:
+    """draw(state, count, seed) -> images: the first that generation with that seed will make.
+
+    Args:
+        generator: the network.
+        config: the training's.
+        call: step -> the keyword arguments of the network's call (ProGAN's level and fade).
+    """
+    batch_size = config["batch_size"] if normalizes_by_batch(generator) else config["num_samples"]
+
+    @jax.jit
+    def draw_batch(step: Int[Array, ""], params: PyTree, stats: PyTree, latents: Array) -> UInt8[Array, "n h w 3"]:
+        return make_sampler(generator, call(step), config["step"]["pixels"])(params, stats, latents)
+
+    def draw(state: GanState, count: int, seed: int) -> Images:
+        rng = np.random.RandomState(seed)
+        params, batches = state.ema_params or state.generator.params, []
+        for _ in range(0, count, batch_size):
+            latents = draw_latents(rng, batch_size, **config["latents"])
+            batches.append(np.asarray(draw_batch(state.step, params, state.generator.stats, latents)))
+        return np.concatenate(batches)[:count]
+
+    return draw
+
+
+def make_evaluate(
+    draw: Draw, real: Callable[[], Images], count: int, side: int
+) -> Callable[[GanState], dict[str, float]] | None:
+    """State -> sliced Wasserstein distances and MS-SSIM of `count` images; None where there is nothing to measure.
+
+    Args:
+        draw: see `make_draw`.
+        real: the real images at the generator's present size, at least `count` of them.
+        count: images on each side; 0 for no evaluation.
+        side: of the images at this stage.
+
+    Raises:
+        UserError: fewer real images than `count`.
+    """
+    if not count or side < SMALLEST:
+        return None
+
+    @functools.cache
+    def monitor() -> Callable[[Images], dict[str, float]]:
+        images = real()
+        if len(images) < count:
+            raise UserError(f"config.eval_images is {count}, but there are {len(images)} real images; lower it")
+        return make_monitor(images)
+
+    return lambda state: monitor()(draw(state, count, 0))
+
+
+def make_adapt(draw: Draw, real: Images, config: dict[str, Any]) -> Callable[[GanState], GanState]:
+    """MMDGAN's three-sample rule on Inception features of new images, see `training.plateau`.
+
+    Raises:
+        UserError: no file of Inception weights is named, or it cannot be read.
+    """
+    settings = {key: value for key, value in config["plateau"].items() if key not in ("every", "inception")}
+    if not config["plateau"]["inception"]:
+        raise UserError("config.plateau needs Inception weights: --config.plateau.inception=FILE (or every=0)")
+    features = make_features(Path(config["plateau"]["inception"]))
+
+    @functools.cache
+    def rule() -> Callable:
+        shown = np.random.RandomState(0).permutation(len(real))[: settings["num_codes"]]
+        return make_plateau_rule(
+            features(real[shown]), learning_rate=config["optimizer"]["learning_rate"], **settings
+        )
+
+    def adapt(state: GanState) -> GanState:
+        # Other latents each time: the test compares independent samples.
+        codes = features(draw(state, settings["num_codes"], int(state.step)))
+        return state.replace(plateau=rule()(jax.device_get(state.plateau), codes))
+
+    return adapt
