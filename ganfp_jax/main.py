@@ -22,6 +22,7 @@ JOBS = {
     "train": "ganfp_jax.training.loop",
     "generate": "ganfp_jax.generation",
     "evaluate": "ganfp_jax.evaluation",
+    "quality": "ganfp_jax.quality.job",
     "quickstart": "ganfp_jax.quickstart",
 }
 
