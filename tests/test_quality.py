@@ -86,6 +86,12 @@ def test_swd_of_a_set_from_itself_is_zero(photographs):
     assert set(swd.swd(photographs, photographs, protocol=SMALL).values()) == {0.0}
 
 
+def test_sorting_on_an_accelerator_gives_the_same(photographs, monkeypatch):
+    on_cpu = swd.swd(photographs[:48], photographs[48:], protocol=SMALL)
+    monkeypatch.setattr(swd.jax, "default_backend", lambda: "gpu")
+    assert swd.swd(photographs[:48], photographs[48:], protocol=SMALL) == pytest.approx(on_cpu, rel=1e-5)
+
+
 def test_swd_is_reproducible_and_symmetric(photographs):
     a, b = photographs[:48], photographs[48:]
     assert swd.swd(a, b, protocol=SMALL) == swd.swd(a, b, protocol=SMALL)

@@ -52,7 +52,7 @@ def make_plateau_rule(
     floor: float = 1e-6,
     keep: int = 3,
 ) -> Callable[[PlateauState, Float[np.ndarray, "n d"]], PlateauState]:
-    """update(state, new_codes) -> state, on the host; with the published sizes about COST s on two CPU cores.
+    """update(state, new_codes) -> state, on the host; with the published sizes about 2 s on two CPU cores.
 
     Until `memory` sets are remembered, new ones are only appended. From then on they are tested against the oldest:
     p <= `p_value` forgets it, appends the new set and clears the strikes; otherwise memory stays and a strike is
