@@ -123,8 +123,10 @@ def test_swd_sees_damage_at_its_level(photographs):
     assert swd.swd(photographs, blurred(photographs), protocol=SMALL)["swd_32"] > 0
 
 
-def test_flat_images_have_a_finite_distance(photographs):
-    assert all(np.isfinite(v) for v in swd.swd(photographs, np.zeros_like(photographs), protocol=SMALL).values())
+def test_flat_images_have_a_finite_distance_whatever_their_grey(photographs):
+    black, grey = (swd.swd(photographs, np.full_like(photographs, value), protocol=SMALL) for value in (0, 201))
+    assert black == grey
+    assert 0 < max(black.values()) < 2000
 
 
 def test_published_protocol_and_levels():

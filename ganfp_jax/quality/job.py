@@ -11,7 +11,7 @@ from ganfp_jax.data import sources
 from ganfp_jax.data.labelled import tell_rejected
 from ganfp_jax.errors import UserError
 from ganfp_jax.generation import Sampler
-from ganfp_jax.quality import distances, inception, monitor, swd
+from ganfp_jax.quality import distances, inception, monitor, ms_ssim, swd
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run_folder import write_json
 from ganfp_jax.training.logs import progress
@@ -83,7 +83,8 @@ def _measure(
 ) -> dict[str, float]:
     with progress(swd.num_chunks(real.shape[1]), f"swd of {name}", "chunk") as bar:
         measured = monitor.swd_names(swd.swd(real, images, seed=seed, tick=bar.update), len(images))
-    return measured | monitor.diversity(images, seed=seed)
+    with progress(-(-(len(images) // 2) // ms_ssim.BATCH), f"ms_ssim of {name}", "batch") as bar:
+        return measured | monitor.diversity(images, seed=seed, tick=bar.update)
 
 
 def _inception_metrics(

@@ -92,7 +92,7 @@ def ms_ssim(images: UInt8[np.ndarray, "n s s 3"], *, seed: int = 0, tick: Callab
     Args:
         images: 0 to 255.
         seed: of the pairs.
-        tick: called after each batch of pairs.
+        tick: called after each of ceil(pairs / BATCH) batches.
 
     Raises:
         UserError: fewer than two images, or sides that make no scales.

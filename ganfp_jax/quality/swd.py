@@ -160,10 +160,11 @@ def projections(images: UInt8[np.ndarray, "n h w 3"], *, protocol: Protocol = PU
             means.append(np.asarray(mean, np.float64))
             variances.append(np.asarray(var, np.float64))
         mean, var = np.concatenate(means), np.concatenate(variances)
-        # A collapsed generator's images may be flat: a distance like any other, not a division by zero.
-        std = np.maximum(np.sqrt((var + np.square(mean - mean.mean(0))).mean(0)), 1e-6)
+        std = np.sqrt((var + np.square(mean - mean.mean(0))).mean(0))
+        # A collapsed generator's images may be flat: then their descriptors are zero, not a division by zero.
+        scale = np.where(std > 1e-3, 1 / np.maximum(std, 1e-3), 0.0)
         # Normalising is part of the projection: a normalised copy of the descriptors would take as much memory again.
-        scaled = directions / np.tile(std, size * size)[:, None]
+        scaled = directions * np.tile(scale, size * size)[:, None]
         shift = np.tile(mean.mean(0), size * size) @ scaled
         for first in range(0, scaled.shape[1], CHUNK):
             some = np.asarray(scaled[:, first : first + CHUNK], np.float32)
