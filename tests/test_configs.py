@@ -86,6 +86,18 @@ def test_published_values():
     assert visnet["num_steps"] * visnet["batch_size"] == 100_000_000
 
 
+def test_quality_measures_against_the_training_images_of_progan():
+    quality, trained = get("quality", "default"), get("progan", "photos")["data"]
+    assert quality["data"]["source"] == trained["source"]
+    # The job asks for as many as it needs, so the count is not in the config.
+    assert quality["data"]["photos"] | {"count": 3000} == trained["photos"]
+    assert quality["data"]["folder"] == trained["folder"]
+    assert quality["count"] == 16384  # as published
+    for variant in ("default", "tiny"):
+        config = get("quality", variant)
+        assert config["kid"]["subset_size"] <= config["count"]
+
+
 def make_rate(config, step):
     from ganfp_jax.training.optimizers import SCHEDULES
 

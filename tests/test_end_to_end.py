@@ -155,6 +155,17 @@ def test_a_bad_file_is_listed_and_stops_nothing(study, tmp_path):
     assert "class counts" in out  # the per-image table, since there are few
 
 
+def test_quality_of_a_generator_of_the_study(study, tmp_path):
+    workdir, _ = study
+    arguments = ["--config=configs/quality.py:tiny", f"--config.generator={workdir / 'progan'}"]
+    out = run(*arguments, f"--workdir={tmp_path}")
+    quality = read_json(tmp_path / "quality.json")
+    manifest = read_json(workdir / "images" / "test" / "manifest.json")
+    assert quality["generator"]["digest"] == manifest["sources"]["ProGAN"]["digest"]
+    assert quality["generated"]["swd64_16"] > quality["real"]["swd64_16"] > 0
+    assert "swd64_16  " in out
+
+
 def test_the_python_api_takes_paths_pictures_and_arrays(study):
     workdir, _ = study
     attributor = Attributor.load(workdir / "visnet-d4")

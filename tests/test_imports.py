@@ -23,6 +23,8 @@ LAYERS = {
     "baselines": 2,
     "interop": 2,
     "metrics": 2,
+    "quality.job": 3,
+    "quality": 2,
     "data": 1,
     "models": 1,
     "objectives": 1,
@@ -39,14 +41,8 @@ LAYERS = {
 }
 # Pure parts: functions of arrays, which know nothing of configs, files, flags or checkpoints.
 PURE = (
-    "models",
-    "objectives",
-    "voting",
-    "views",
-    "pixels",
-    "training.gan_step",
-    "training.attribution_step",
-    "training.state",
+    *("models", "objectives", "voting", "views", "pixels", "quality.swd", "quality.ms_ssim", "quality.distances"),
+    *("training.gan_step", "training.attribution_step", "training.state"),
 )
 PURE_MAY_IMPORT = {"jax", "flax", "optax", "numpy", "jaxtyping", "ganfp_jax"}
 ONLY_IN = {"orbax": "training.checkpoint", "absl": "main", "grain": "data.batches", "tensorboardX": "training.logs"}

@@ -166,7 +166,7 @@ def _make_init(gan: Gan) -> Callable[[jax.Array], PyTree]:
         plateau: PyTree = {}
         if _has_plateau(config):
             sizes = {key: config["plateau"][key] for key in ("memory", "num_codes")}
-            plateau = jax.tree.map(jnp.asarray, init_plateau(FEATURES, **sizes))
+            plateau = init_plateau(FEATURES, **sizes)
         return init_gan(
             init_network(gan.generator, optimizer, generator_key, jnp.zeros((1, size))),
             init_network(gan.critic, optimizer, critic_key, jnp.zeros((1, resolution, resolution, 3))),

@@ -90,9 +90,7 @@ def make_adapt(draw: Draw, real: Images, config: dict[str, Any]) -> Callable[[Ga
     @functools.cache
     def rule() -> Callable:
         shown = np.random.RandomState(0).permutation(len(real))[: settings["num_codes"]]
-        return make_plateau_rule(
-            features(real[shown]), learning_rate=config["optimizer"]["learning_rate"], **settings
-        )
+        return make_plateau_rule(features(real[shown]), learning_rate=config["optimizer"]["learning_rate"], **settings)
 
     def adapt(state: GanState) -> GanState:
         # Other latents each time: the test compares independent samples.
