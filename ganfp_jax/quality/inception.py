@@ -23,8 +23,7 @@ from jaxtyping import Float32, UInt8
 from ganfp_jax.errors import UserError
 from ganfp_jax.models.inception import FEATURES, Inception
 
-# (images, tick) -> codes
-Features = Callable[[UInt8[np.ndarray, "n h w 3"], Callable[[int], object]], Float32[np.ndarray, "n 2048"]]
+Features = Callable[..., Float32[np.ndarray, "n 2048"]]  # (images, tick)
 
 # (collection, name) of a Flax variable -> end of its published name.
 _PUBLISHED = {

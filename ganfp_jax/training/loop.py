@@ -125,7 +125,7 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
                     logs.scalars(done, values)
                     logged, clock = done, time.perf_counter()
                 if phase.sample and (last or done % config["sample_every"] == 0):
-                    logs.samples(done, np.asarray(phase.sample(state)))
+                    logs.samples(done, phase.sample(state))
                 if save:
                     checkpoints.save(done, state, program.metadata)
                     good = done

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from jaxtyping import Array, PyTree, UInt8
 
 from ganfp_jax.data.batches import BatchByStep
@@ -32,7 +33,7 @@ class Phase:
     batches: Callable[[], BatchByStep]
     reset_at: Sequence[int] = ()
     reset: Callable[[PyTree], PyTree] | None = None
-    sample: Callable[[PyTree], UInt8[Array, "n h w 3"]] | None = None
+    sample: Callable[[PyTree], UInt8[np.ndarray, "n h w 3"]] | None = None
     evaluate: Callable[[PyTree], dict[str, float]] | None = None
     adapt: Callable[[PyTree], PyTree] | None = None
     adapt_every: int = 0
