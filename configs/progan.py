@@ -88,6 +88,7 @@ def _photos() -> ConfigDict:
     config.generator.latent_size = config.latents.size = 128
     config.generator.fmap_base = config.critic.fmap_base = 192
     config.generator.fmap_max = config.critic.fmap_max = 64
+    config.generator.padding = "reflect"
     config.growing = {
         "first_resolution": 8,
         "fade_kimg": 2.0,

@@ -67,6 +67,7 @@ def _photos() -> ConfigDict:
     config = _published()
     config.resolution = 32
     config.generator.ch = config.critic.ch = 16
+    config.generator.padding = "reflect"
     config.optimizer.learning_rate = 1e-3
     config.batch_size = 16
     config.num_steps = 600

@@ -116,10 +116,10 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
                         good,
                         workdir,
                     )
-                    losses = {name.removeprefix("train/"): f"{values[name]:.3g}" for name in values if "loss" in name}
-                    bar.set_postfix(losses, refresh=False)
-                    seconds = time.perf_counter() - clock
-                    values["images_per_second"] = (done - logged) * phase.batch_size / seconds
+                    rate = (done - logged) * phase.batch_size / (time.perf_counter() - clock)
+                    shown = {name.removeprefix("train/"): f"{values[name]:.3g}" for name in values if "loss" in name}
+                    bar.set_postfix({"images/s": f"{rate:.0f}"} | shown, refresh=False)
+                    values["images_per_second"] = rate
                     if evaluate and phase.evaluate:
                         values |= {f"eval/{name}": value for name, value in phase.evaluate(state).items()}
                     logs.scalars(done, values)
