@@ -93,11 +93,12 @@ def _photos() -> ConfigDict:
         "first_resolution": 8,
         "fade_kimg": 2.0,
         "stable_kimg": 2.0,
-        "total_kimg": 12.0,
+        "total_kimg": 10.0,
         "batch_size": {"8": 16, "16": 16, "32": 16},
         "learning_rate": {"8": 3e-3, "16": 3e-3, "32": 3e-3},
         "repeats": 4,
     }
+    config.step.critic_steps = 2
     config.step.ema_decay = 0.99
     config.step.augment = "mirror"
     config.data = {
@@ -126,6 +127,7 @@ def _tiny() -> ConfigDict:
     config.generator.latent_size = config.latents.size = 16
     config.generator.fmap_base = config.critic.fmap_base = 32
     config.generator.fmap_max = config.critic.fmap_max = 8
+    config.step.critic_steps = 1
     config.growing.fade_kimg = config.growing.stable_kimg = 0.064
     config.growing.total_kimg = 0.256
     config.growing.batch_size = {"8": 16, "16": 16}
