@@ -54,7 +54,7 @@ def test_quality_while_training():
     assert values == last.evaluate(state)  # the same places every time
     draws = []
     evaluate = gan_watch.make_evaluate(lambda *args: draws.append(args), lambda: np.zeros((4, 16, 16, 3)), 8, 16)
-    with pytest.raises(UserError, match="config.eval_images is 8, but there are 4 real images"):
+    with pytest.raises(UserError, match="eval_images is 8, but there are 4 real images"):
         evaluate(state)
     assert gan_watch.make_evaluate(lambda *args: None, lambda: None, 0, config["resolution"]) is None
 
