@@ -90,7 +90,8 @@ def test_the_rule_cuts_the_learning_rate(monkeypatch):
 
     def moved(scale):
         fresh = state.replace(plateau=state.plateau.replace(scale=np.float32(scale)))
-        after, _ = step_fn(fresh, phase.batches()[0], jax.random.key(1))
+        after, metrics = step_fn(fresh, phase.batches()[0], jax.random.key(1))
+        assert metrics["learning_rate_scale"] == scale
         return jax.tree.map(lambda a, b: np.asarray(a) - np.asarray(b), after.generator.params, state.generator.params)
 
     step_fn = jit(phase.step)

@@ -166,6 +166,8 @@ def make_gan_step(
         if not generator_first:
             state, generator_metrics = generator_update(state, batches[-1], generator_key, args)
             metrics |= generator_metrics
+        if state.plateau:
+            metrics["learning_rate_scale"] = state.plateau.scale
         return state.replace(step=state.step + 1), metrics
 
     return step
