@@ -66,9 +66,7 @@ def test_every_variable_of_cramer_and_mmd_is_turned_once():
     ours = layouts.dcgan5_critic(golden)["params"]
     assert ours.keys() == {f"d_h{i}_conv" for i in range(5)} | {"d_h6_lin"}
     np.testing.assert_array_equal(ours["d_h3_conv"]["weight"], golden["discriminator/d_h3_conv/w"])
-    np.testing.assert_array_equal(
-        ours["d_h6_lin"]["weight"], golden["discriminator/d_h6_lin/Matrix"]
-    )
+    np.testing.assert_array_equal(ours["d_h6_lin"]["weight"], golden["discriminator/d_h6_lin/Matrix"])
 
 
 def test_moving_averages_may_be_left_out():
