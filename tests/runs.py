@@ -1,6 +1,7 @@
 """Running the command line in another process, and reading what it left in its run folder."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -11,9 +12,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
-def run_main(workdir, config, *overrides, wait=True):
+def run_main(workdir, config, *overrides, wait=True, cache=None):
+    """Runs a job, or starts it without waiting; `cache`: a folder that keeps what was compiled for the next process."""
     command = [sys.executable, "-m", "ganfp_jax.main", f"--config={config}", f"--workdir={workdir}", *overrides]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    env = dict(os.environ)
+    if cache:
+        env |= {"JAX_COMPILATION_CACHE_DIR": str(cache), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if not wait:
         return process
     out, err = process.communicate(timeout=280)
