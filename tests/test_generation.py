@@ -30,7 +30,10 @@ def run_folder(workdir, config):
     workdir.mkdir()
     write_json(workdir / "config.json", config)
     checkpoints = Checkpoints(workdir, keep=1)
-    checkpoints.save(0, state, program.metadata)
+    # As plain dictionaries: orbax also fills the state's classes with what their checked types refuse.
+    generator = {"params": state.generator.params, "stats": state.generator.stats}
+    plain = {"step": state.step, "generator": generator, "ema_params": state.ema_params}
+    checkpoints.save(0, plain, program.metadata)
     checkpoints.close()
     return workdir
 
@@ -98,14 +101,11 @@ def test_the_digest_is_that_of_the_weights_not_of_the_encoding(by_batch):
     assert plain | {"encoding": "published"} == published
 
 
-def test_an_unknown_encoding_is_said_in_one_line(by_batch, tmp_path):
-    config = config_file.get_config().to_dict() | {"generator": str(by_batch), "root": str(tmp_path / "images")}
+def test_an_unknown_encoding_is_said_in_one_line(by_batch):
     with pytest.raises(UserError) as error:
         # The run-time types of the tests would refuse the word before the check does.
         getattr(Sampler.__init__, "__wrapped__", Sampler.__init__)(object.__new__(Sampler), by_batch, "png")
     assert str(error.value) == "config.encoding 'png' is unknown; choose one of plain, published"
-    assert not (tmp_path / "images").exists()
-    del config
 
 
 def test_ten_thousand_images_are_drawn_a_batch_at_a_time(one_by_one, tmp_path, monkeypatch):
