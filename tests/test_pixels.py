@@ -98,7 +98,8 @@ def test_the_stretch_rounds_half_up():
 
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
 def test_a_constant_image_is_not_divided_by_zero(level):
-    assert stored([level] * 4, "unit", "published") == [0] * 4
+    with jax.debug_nans(True):  # which a cast to bytes would hide
+        assert stored([level] * 4, "unit", "published") == [0] * 4
 
 
 @pytest.mark.parametrize(
