@@ -8,19 +8,20 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from ganfp_jax import models
+from ganfp_jax import models, pixels
 from ganfp_jax.errors import UserError
+from ganfp_jax.generation import FILE_PREFIXES
 from ganfp_jax.main import JOBS, default_workdir
 from ganfp_jax.objectives import OBJECTIVES
+from ganfp_jax.objectives.penalties import CriticPenalty
 from ganfp_jax.training import growing
 from ganfp_jax.training.loop import PROGRAMS
 from ganfp_jax.training.optimizers import make_adam
 
 FILES = sorted(Path(__file__).parent.parent.glob("configs/*.py"))
 NAMES = [path.stem for path in FILES]
-TRAINED = [
-    (name, variant) for name in ("progan", "sngan", "attribution") for variant in ("photos", "celeba", "lsun", "tiny")
-]
+GANS = ("progan", "sngan", "cramergan", "mmdgan")
+TRAINED = [(name, variant) for name in (*GANS, "attribution") for variant in ("photos", "celeba", "lsun", "tiny")]
 
 
 def get(name, variant):
@@ -58,8 +59,11 @@ def test_networks_and_optimisers_take_their_sections(name, variant):
     critic = models.create(**config["critic"], resolution=resolution)
     latents = jnp.zeros((4, config["latents"]["size"]))
     assert jax.eval_shape(generator.init_with_output, key, latents)[0].shape == images.shape
-    assert jax.eval_shape(critic.init_with_output, key, images)[0].shape == (4,)
-    assert config["objective"]["name"] in OBJECTIVES
+    answers = (4, config["critic"]["num_features"]) if "num_features" in config["critic"] else (4,)
+    assert jax.eval_shape(critic.init_with_output, key, images)[0].shape == answers
+    OBJECTIVES[config["objective"]["name"]](**config["objective"]["args"])
+    CriticPenalty(**config["objective"]["penalty"])
+    pixels.check(pixels=config["step"]["pixels"])
     assert config["data"]["source"] in config["data"]
     if "growing" in config:
         schedule = {k: v for k, v in config["growing"].items() if k != "repeats"}
@@ -96,6 +100,78 @@ def test_quality_measures_against_the_training_images_of_progan():
     for variant in ("default", "tiny"):
         config = get("quality", variant)
         assert config["kid"]["subset_size"] <= config["count"]
+
+
+@pytest.mark.parametrize("variant", ["celeba", "lsun"])
+@pytest.mark.parametrize("name", ["cramergan", "mmdgan"])
+def test_published_values_of_cramer_and_mmd(name, variant):
+    """Every flag of the published command and every default that it leaves in force."""
+    config = get(name, variant)
+    weight, layers, num_features = (10.0, 0.0, 256) if name == "cramergan" else (1.0, 1.0, 16)
+    network = {"ch": 64, "bottom_width": 4, "max_multiplier": 16, "dtype": "float32"}
+    generator, critic = config["generator"], config["critic"]
+    assert generator == generator | network | {"name": "resnet5_generator", "latent_size": 100, "statistics": "batch"}
+    assert critic == network | {"name": "dcgan5_critic", "num_features": num_features}
+    assert config["latents"] == {"size": 100, "distribution": "uniform"}
+    assert config["resolution"] == 128
+    assert config["objective"] == {
+        "name": name.removesuffix("gan"),
+        "args": {} if name == "cramergan" else {
+            "kernel": "mix_rq_1dot", "estimate": "unbiased", "diagonal": "published",
+        },
+        "penalty": {"weight": weight, "target": 1.0, "norm": "height", "epsilon": 1e-5, "layers": layers},
+    }  # fmt: skip
+    optimizer = config["optimizer"]
+    assert (optimizer["learning_rate"], optimizer["beta1"], optimizer["beta2"]) == (1e-4, 0.5, 0.9)
+    assert (optimizer["epsilon"], optimizer["clip_norm"]) == (1e-8, 1.0)
+    assert [make_rate(config, step) for step in (0, 75_000, 149_999)] == pytest.approx([1e-4] * 3)
+    assert (config["batch_size"], config["num_steps"], config["seed"]) == (32, 150_000, 0)
+    assert config["step"] == {
+        "critic_steps": 5, "generator_first": False, "ema_decay": 0.0, "pixels": "unit", "augment": "none",
+    }  # fmt: skip
+    assert config["data"]["source"] == "folder"
+    assert config["data"]["folder"]["resize"] == "refuse"
+    assert config["source_name"] == {"cramergan": "CramerGAN", "mmdgan": "MMDGAN"}[name]
+
+
+@pytest.mark.parametrize("variant", ["photos", "tiny"])
+@pytest.mark.parametrize("name", ["cramergan", "mmdgan"])
+def test_the_small_variants_correct_the_published_habits(name, variant):
+    config = get(name, variant)
+    assert config["objective"]["penalty"]["norm"] == "sample"
+    assert config["objective"]["args"].get("diagonal", "exact") == "exact"
+    assert config["generator"]["statistics"] == "running"
+    # What makes the family what it is stays.
+    published = get(name, "celeba")
+    for section, key in (("objective", "name"), ("latents", "distribution"), ("step", "pixels")):
+        assert config[section][key] == published[section][key]
+    ours, theirs = config["objective"]["penalty"], published["objective"]["penalty"]
+    assert ours | {"norm": "height"} == theirs
+
+
+def test_published_values_of_sngan():
+    config = get("sngan", "celeba")
+    network = {"ch": 64, "bottom_width": 4, "num_classes": 1, "max_multiplier": 16, "dtype": "float32"}
+    assert config["generator"] == config["generator"] | network | {"name": "sngan_generator", "latent_size": 128}
+    assert config["critic"] == network | {"name": "sngan_discriminator"}
+    assert config["latents"] == {"size": 128, "distribution": "normal"}
+    assert config["objective"] == {"name": "hinge", "args": {}, "penalty": {}}
+    assert not CriticPenalty(**config["objective"]["penalty"]).weight
+    assert (config["optimizer"]["beta1"], config["optimizer"]["beta2"]) == (0.0, 0.9)
+    assert config["step"] == {
+        "critic_steps": 5, "generator_first": True, "ema_decay": 0.0, "pixels": "dithered", "augment": "none",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GANS)
+def test_celeba_and_lsun_are_one_training(name):
+    assert get(name, "celeba") == get(name, "lsun")
+
+
+def test_published_files_are_named_and_nothing_is_stretched_unasked():
+    assert FILE_PREFIXES == {"CramerGAN": "CRAMER", "MMDGAN": "MMD"}
+    for variant in ("default", "real", "tiny"):
+        assert get("generate", variant)["encoding"] == "plain"
 
 
 def make_rate(config, step):

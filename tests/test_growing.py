@@ -1,9 +1,13 @@
+import math
+from pathlib import Path
+
 import jax.numpy as jnp
 import pytest
 
 from configs import progan
 from ganfp_jax.errors import UserError
 from ganfp_jax.training.growing import make_fade, plan_stages
+from ganfp_jax.training.loop import PROGRAMS
 
 
 def published(**changes):
@@ -22,6 +26,41 @@ def test_published_schedule():
     assert kimg == pytest.approx([600, 1200, 1200, 1200, 1200, 6600], rel=1e-3)
     assert stages[-1].last == pytest.approx(277_700, rel=1e-3)  # critic steps in all
     assert [a.last for a in stages[:-1]] == [b.first for b in stages[1:]]
+
+
+# Thousands of images, and the lod there: the published table's rows, each entered at its start, middle and end.
+LODS = [(0, 5), (300, 5), (600, 5), (900, 4.5), (1200, 4), (1500, 4), (1800, 4), (2100, 3.5), (2400, 3), (2700, 3),
+        (3000, 3), (3300, 2.5), (3600, 2), (3900, 2), (4200, 2), (4500, 1.5), (4800, 1), (5100, 1), (5400, 1),
+        (5700, 0.5), (6000, 0), (9000, 0), (12000, 0)]  # fmt: skip
+MINIBATCHES = {5: (512, 1e-3), 4: (256, 1e-3), 3: (128, 1e-3), 2: (64, 1e-3), 1: (32, 1e-3), 0: (32, 1.5e-3)}
+
+
+@pytest.mark.parametrize(("kimg", "lod"), LODS)
+def test_the_whole_published_table(kimg, lod):
+    """lod = level + fade, by the number of images shown; exactly at a boundary the old resolution still holds."""
+    stages, repeats = published()
+    shown = 0.0
+    for stage in stages:
+        here = shown + (stage.last - stage.first) * stage.batch_size / 1000
+        if kimg <= here + 0.6 or stage is stages[-1]:
+            break
+        shown = here
+    step = min(round(stage.first + (kimg - shown) * 1000 / stage.batch_size), stage.last - 1)
+    fade = float(make_fade(stage, repeats)(jnp.int32(step)))
+    # `repeats` steps of a minibatch are the resolution of the schedule, 2 kimg at most of 600.
+    assert stage.level + fade == pytest.approx(lod, abs=0.005)
+    assert (stage.batch_size, stage.learning_rate) == MINIBATCHES[stage.level]
+    # The resolution that the minibatch, rate and data go by, 2^(7 - floor(lod)), and while fading the larger one.
+    assert stage.level == math.floor(lod)
+
+
+def test_the_optimisers_forget_when_a_fade_in_begins_and_ends():
+    stages, _ = published()
+    assert [stage.fade_until - stage.first for stage in stages] == [0, 2344, 4688, 9375, 18750, 18750]
+    program = PROGRAMS["gan"](progan.get_config("tiny").to_dict(), Path())
+    for phase in program.phases:
+        assert phase.reset_at[0] == phase.first
+        assert phase.first <= phase.reset_at[1] < phase.last
 
 
 def test_fade_falls_from_one_to_zero_and_stays():
