@@ -160,7 +160,7 @@ class Conv(nn.Module):
     Attributes:
         features: number of output channels.
         kernel_size: side of the square kernel.
-        init: how the first weights are drawn.
+        kernel_init: how the first weights are drawn.
         stride: step of the kernel; the padding is TensorFlow's "SAME", so 5x5 kernels at stride 2 see one pixel of it
             before even-sized images and two behind.
         padding: "zero", or "reflect" at stride 1: no value is invented beyond the border, so that a generator cannot
@@ -171,7 +171,7 @@ class Conv(nn.Module):
 
     features: int
     kernel_size: int = 3
-    init: Callable = glorot()
+    kernel_init: Callable = glorot()
     stride: int = 1
     padding: Padding = "zero"
     use_bias: bool = True
@@ -181,7 +181,7 @@ class Conv(nn.Module):
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n H W o"]:
         """Convolve and add the bias."""
         k = self.kernel_size
-        weight = self.param("weight", self.init, (k, k, x.shape[-1], self.features))
+        weight = self.param("weight", self.kernel_init, (k, k, x.shape[-1], self.features))
         x = x.astype(self.dtype)
         if self.padding == "reflect" and k > 1:
             y = convolve(reflect_pad(x, k // 2), weight, "VALID", stride=self.stride)
@@ -197,19 +197,19 @@ class Dense(nn.Module):
 
     Attributes:
         shape: shape of one sample's output, such as (256,) or (4, 4, 1024); there is one bias per value.
-        init: how the first weights are drawn.
+        kernel_init: how the first weights are drawn.
         dtype: dtype of the arithmetic and of the result.
     """
 
     shape: Sequence[int]
-    init: Callable = glorot()
+    kernel_init: Callable = glorot()
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "n i"]) -> Float[Array, "n ..."]:
         """Multiply, add the bias, reshape."""
         size = math.prod(self.shape)
-        weight = self.param("weight", self.init, (x.shape[-1], size))
+        weight = self.param("weight", self.kernel_init, (x.shape[-1], size))
         bias = self.param("bias", nn.initializers.zeros, (size,))
         y = x.astype(self.dtype) @ weight.astype(self.dtype) + bias.astype(self.dtype)
         return y.reshape(len(x), *self.shape)

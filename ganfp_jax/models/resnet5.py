@@ -77,7 +77,7 @@ class _UpBlock(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"], train: bool) -> Float[Array, "n H W o"]:
         norm: dict[str, Any] = {"statistics": self.statistics, "epsilon": EPSILON, "dtype": self.dtype}
-        conv: dict[str, Any] = {"init": glorot(ROOT2), "padding": self.padding, "dtype": self.dtype}
+        conv: dict[str, Any] = {"kernel_init": glorot(ROOT2), "padding": self.padding, "dtype": self.dtype}
         y = jax.nn.relu(BatchNorm(**norm, name="BN1")(x, None, train))
         y = Conv(self.features, use_bias=False, **conv, name="Conv1")(upsample(y))  # BN2 would take a bias out again
         y = jax.nn.relu(BatchNorm(**norm, name="BN2")(y, None, train))

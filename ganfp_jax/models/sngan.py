@@ -81,7 +81,7 @@ class _UpBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"], labels: Int[Array, " n"], train: bool) -> Float[Array, "n H W o"]:
-        conv = {"init": glorot(ROOT2), "padding": self.padding, "dtype": self.dtype}
+        conv = {"kernel_init": glorot(ROOT2), "padding": self.padding, "dtype": self.dtype}
         y = jax.nn.relu(BatchNorm(self.num_classes, dtype=self.dtype, name="b1")(x, labels, train))
         y = Conv(self.features, **conv, name="c1")(upsample(y))
         y = jax.nn.relu(BatchNorm(self.num_classes, dtype=self.dtype, name="b2")(y, labels, train))
