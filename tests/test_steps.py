@@ -272,3 +272,41 @@ def test_real_images_fade_as_the_generators_do():
     np.testing.assert_allclose(halved[:, ::2, ::2], x.reshape(2, 2, 2, 2, 2, 3).mean((2, 4)), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(halved[:, 1::2, 1::2], halved[:, ::2, ::2], atol=1e-6)
     np.testing.assert_allclose(fade_real(x, jnp.float32(0.25)), x + (halved - x) / 4, rtol=1e-5, atol=1e-6)
+
+
+def loops_with_convolutions(jaxpr, inside=False):
+    """Loop primitives of a traced function in whose body, at any depth, a convolution stands."""
+    found = []
+    for equation in jaxpr.eqns:
+        name = equation.primitive.name
+        if inside and name == "conv_general_dilated":
+            found.append(name)
+        bodies = jax.tree.leaves(
+            list(equation.params.values()), is_leaf=lambda x: hasattr(x, "eqns") or hasattr(x, "jaxpr")
+        )
+        for body in bodies:
+            if hasattr(body, "eqns") or hasattr(body, "jaxpr"):
+                found += loops_with_convolutions(
+                    getattr(body, "jaxpr", body), inside or name in ("scan", "while", "fori_loop", "map")
+                )
+    return found
+
+
+@pytest.mark.parametrize("family", CONFIGS)
+def test_no_convolution_stands_in_a_loop(family, labelled_root):
+    """On the CPU back end one would run 30 times slower there."""
+    program = program_of(family, labelled_root if family == "attribution" else None)
+    state = jax.eval_shape(program.init, jax.random.key(0))
+    for phase in program.phases:
+        traced = jax.make_jaxpr(phase.step)(state, phase.batches()[0], jax.random.key(1))
+        assert "conv_general_dilated" in str(traced)
+        assert not loops_with_convolutions(traced.jaxpr)
+
+
+def test_a_convolution_in_a_loop_is_found():
+    def looped(x):
+        kernel = jnp.ones((1, 1, 3, 3))
+        body = jax.jit(lambda carry, _: (jax.lax.conv_general_dilated(carry, kernel, (1, 1), "SAME"), None))
+        return jax.lax.scan(body, x, None, length=2)[0]
+
+    assert loops_with_convolutions(jax.make_jaxpr(looped)(jnp.ones((1, 1, 4, 4))).jaxpr)
