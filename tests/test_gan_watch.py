@@ -52,10 +52,6 @@ def test_quality_while_training():
     assert values.keys() == {"swd32_16", "swd32_mean", "ms_ssim32_2scales"}
     assert all(np.isfinite(list(values.values())))
     assert values == last.evaluate(state)  # the same places every time
-    draws = []
-    evaluate = gan_watch.make_evaluate(lambda *args: draws.append(args), lambda: np.zeros((4, 16, 16, 3)), 8, 16)
-    with pytest.raises(UserError, match="eval_images is 8, but there are 4 real images"):
-        evaluate(state)
     assert gan_watch.make_evaluate(lambda *args: None, lambda: None, 0, config["resolution"]) is None
 
 
@@ -105,3 +101,21 @@ def test_the_rule_cuts_the_learning_rate(monkeypatch):
 def test_the_rule_wants_weights():
     with pytest.raises(UserError, match=r"config\.plateau needs Inception weights: --config\.plateau\.inception=FILE"):
         program_of(cramergan, plateau={"every": 2})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"eval_images": 65}, "eval_images is 65; there are 64 real images"),
+        ({"num_samples": 0}, "num_samples is 0; give 1 or more"),
+        ({"num_steps": 0}, "num_steps is 0; give 1 or more"),
+        ({"step": {"critic_steps": 0}}, r"step\.critic_steps is 0; give 1 or more"),
+        ({"step": {"pixels": "signd"}}, "pixels 'signd' is unknown; choose one of signed, dithered, unit"),
+        ({"objective": {"name": "mdd"}}, "unknown objective 'mdd'"),
+        ({"objective": {"args": {"kernl": 1}}}, "objective.args does not fit the objective cramer"),
+    ],
+)
+def test_settings_that_make_no_training(changes, message):
+    with pytest.raises(UserError, match=message) as error:
+        program_of(cramergan, **changes)
+    assert "\n" not in str(error.value)

@@ -18,6 +18,9 @@ MODELS: dict[str, type[nn.Module]] = {
     "dcgan5_critic": dcgan5.Critic,
     "visnet_classifier": visnet.Classifier,
 }
+# How often a network with a `bottom_width` must at least double or halve the side.
+DOUBLINGS = {"sngan": 1, "resnet5": 2, "dcgan5": 1}
+COUNTS = ("latent_size", "num_features", "ch", "bottom_width", "max_multiplier", "fmap_base", "fmap_max")
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 SMALLEST = {"progan": 4, "sngan": 16, "resnet5": 16, "dcgan5": 16, "visnet": 4}
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -59,9 +62,17 @@ def normalizes_by_batch(generator: nn.Module) -> bool:
 
 
 def _check(name: str, settings: dict[str, Any]) -> None:
-    resolution, smallest = settings["resolution"], SMALLEST[name.split("_")[0]]
+    family = name.split("_")[0]
+    resolution, smallest = settings["resolution"], SMALLEST[family]
     if not isinstance(resolution, int) or resolution < smallest or resolution & (resolution - 1):
         raise UserError(f"model {name}: resolution {resolution} is not a power of two of at least {smallest}")
+    for key in COUNTS:
+        if key in settings and settings[key] is not None and settings[key] < 1:
+            raise UserError(f"model {name}: {key} is {settings[key]}; give 1 or more")
+    if "bottom_width" in settings and family in DOUBLINGS:
+        sides = [resolution >> k for k in range(DOUBLINGS[family], resolution.bit_length())]
+        if settings["bottom_width"] not in sides:
+            raise UserError(f"model {name}: bottom_width {settings['bottom_width']} is none of {sides}")
     for key, choices in CHOICES.items():
         if key in settings and settings[key] not in choices:
             raise UserError(f"model {name}: {key} {settings[key]!r} is unknown; choose one of {', '.join(choices)}")

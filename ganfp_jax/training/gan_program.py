@@ -47,7 +47,7 @@ def gan_program(config: dict[str, Any], workdir: Path) -> Program:
     Raises:
         UserError: an unknown network, objective or source; images that cannot be read; a schedule that cannot be.
     """
-    pixels.check(pixels=config["step"]["pixels"])
+    _check(config)
     gan = Gan(
         config=config,
         generator=models.create(**config["generator"], resolution=config["resolution"]),
@@ -56,11 +56,26 @@ def gan_program(config: dict[str, Any], workdir: Path) -> Program:
         penalty=CriticPenalty(**config["objective"]["penalty"]),
         real=_real_images(config["data"], config["resolution"], workdir),
     )
+    if config["eval_images"] > len(gan.real):
+        raise UserError(
+            f"config.eval_images is {config['eval_images']}; there are {len(gan.real)} real images, lower it"
+        )
     return Program(
         init=_make_init(gan),
         phases=[_make_phase(gan, stage) for stage in _stages(config)],
         metadata={"source_name": config["source_name"]},
     )
+
+
+def _check(config: dict[str, Any]) -> None:
+    """What can be refused before any image is read."""
+    pixels.check(pixels=config["step"]["pixels"])
+    numbers = {"num_samples": config["num_samples"], "step.critic_steps": config["step"]["critic_steps"]}
+    if "growing" not in config:
+        numbers |= {"num_steps": config["num_steps"], "batch_size": config["batch_size"]}
+    for key, number in numbers.items():
+        if number < 1:
+            raise UserError(f"config.{key} is {number}; give 1 or more")
 
 
 def _objective(settings: dict[str, Any]) -> Objective:

@@ -59,19 +59,13 @@ def make_evaluate(
         real: the real images at the generator's present size, at least `count` of them.
         count: images on each side; 0 for no evaluation.
         side: of the images at this stage.
-
-    Raises:
-        UserError: fewer real images than `count`.
     """
     if not count or side < SMALLEST:
         return None
 
     @functools.cache
     def monitor() -> Callable[[Images], dict[str, float]]:
-        images = real()
-        if len(images) < count:
-            raise UserError(f"config.eval_images is {count}, but there are {len(images)} real images; lower it")
-        return make_monitor(images)
+        return make_monitor(real())
 
     return lambda state: monitor()(draw(state, count, 0))
 
