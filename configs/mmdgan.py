@@ -4,14 +4,15 @@
     python -m ganfp_jax.main --config=configs/mmdgan.py:celeba --config.data.folder.root=DIR
     python -m ganfp_jax.main --config=configs/mmdgan.py:lsun --config.data.folder.root=DIR
 
-`:photos` takes about a minute on two CPU cores and gives textures in the photographs' colours, not photographs.
-`:celeba` and `:lsun` are the published training of the fingerprint study at 128x128, with the code and the settings of
-Binkowski et al. (ICLR 2018, arXiv 1801.01401): networks, steps and optimiser as in configs/cramergan.py, but 16
-features, the kernel mix_rq_1dot (three rational quadratics plus the inner product), gradient penalty 1 and L2 penalty 1
-on the critic's layers. Three of their habits are keys: `objective.args.diagonal` ("published": the constant 3 is taken
-out of the kernel's diagonal; "exact": the diagonal), and `objective.penalty.norm` and `generator.statistics` as in
-configs/cramergan.py. The published values are the defaults of `:celeba` and `:lsun`, the others of `:photos`.
-`:tiny` takes seconds and gives noise.
+`:photos` takes about a minute on two CPU cores (three critic steps a generator step) and gives textures in the
+photographs' colours, not photographs. `:celeba` and `:lsun` are the published training of the fingerprint study at
+128x128, with the code and the settings of Binkowski et al. (ICLR 2018, arXiv 1801.01401): networks, steps and optimiser
+as in configs/cramergan.py, but 16 features, the kernel mix_rq_1dot (three rational quadratics plus the inner product),
+gradient penalty 1 and L2 penalty 1 on the critic's layers. Three of their habits are keys: `objective.args.diagonal`
+("published": the constant 3 is taken out of the kernel's diagonal; "exact": the diagonal), and `objective.penalty.norm`
+and `generator.statistics` as in configs/cramergan.py. The published values are the defaults of `:celeba` and `:lsun`,
+the others of `:photos`. How often is logged, measured, sampled and saved is ours. `:tiny` takes seconds and gives
+noise.
 """
 
 from ml_collections import ConfigDict

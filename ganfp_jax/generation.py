@@ -83,7 +83,14 @@ class Sampler:
 
         Image i depends on the seed and on i alone, except where `self.batch_size` is set: there it depends on the
         latents of its batch, whose size is then that one, whatever is asked for.
+
+        Raises:
+            UserError: a batch size below 1, or a seed that NumPy's generator does not take.
         """
+        if batch_size < 1:
+            raise UserError(f"batch_size is {batch_size}; give 1 or more")
+        if not 0 <= seed < 2**32:
+            raise UserError(f"seed {seed} is no whole number from 0 to {2**32 - 1}")
         batch_size = self.batch_size or batch_size  # whole batches, whichever is drawn
         rng = np.random.RandomState(seed)
         for start in range(0, count, batch_size):

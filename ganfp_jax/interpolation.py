@@ -97,6 +97,7 @@ def write_frames(
     neighbours on the walk (the last batch is filled up with the last frame), and so makes other images of the
     same latents than `generate.py`, where the neighbours are random; between two batches the walk then has a seam.
     """
+    batch_size = sampler.batch_size or batch_size
     with progress(num_frames, sampler.source_name, "frame") as bar:
         for start in range(0, num_frames, batch_size):
             positions = np.arange(start, min(start + batch_size, num_frames)) / leg

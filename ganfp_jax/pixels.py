@@ -19,7 +19,7 @@ ENCODINGS = ("plain", "published")
 
 def check(*, pixels: str | None = None, encoding: str | None = None) -> None:
     """Raise `UserError` for an unknown range or encoding."""
-    for key, value, choices in (("pixels", pixels, RANGES), ("encoding", encoding, ENCODINGS)):
+    for key, value, choices in (("step.pixels", pixels, RANGES), ("encoding", encoding, ENCODINGS)):
         if value is not None and value not in choices:
             raise UserError(f"config.{key} {value!r} is unknown; choose one of {', '.join(choices)}")
 

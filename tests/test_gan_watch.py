@@ -44,7 +44,7 @@ def test_batch_statistics_draw_in_the_training_batch():
 
 
 def test_quality_while_training():
-    config, program = program_of(progan)
+    _, program = program_of(progan)
     state = jit(program.init)(jax.random.key(0))
     first, last = program.phases
     assert first.evaluate is None  # 8x8: too small for a pyramid
@@ -52,7 +52,7 @@ def test_quality_while_training():
     assert values.keys() == {"swd32_16", "swd32_mean", "ms_ssim32_2scales"}
     assert all(np.isfinite(list(values.values())))
     assert values == last.evaluate(state)  # the same places every time
-    assert gan_watch.make_evaluate(lambda *args: None, lambda: None, 0, config["resolution"]) is None
+    assert gan_watch.make_evaluate(lambda *args: None, np.zeros((1, 16, 16, 3), np.uint8), 0, 0) is None
 
 
 PLATEAU = {"every": 2, "inception": "weights.npz", "num_codes": 8, "memory": 2, "keep": 1, "strikes": 1}
@@ -110,6 +110,13 @@ def test_the_rule_wants_weights():
         ({"num_samples": 0}, "num_samples is 0; give 1 or more"),
         ({"num_steps": 0}, "num_steps is 0; give 1 or more"),
         ({"step": {"critic_steps": 0}}, r"step\.critic_steps is 0; give 1 or more"),
+        ({"batch_size": -1}, "batch_size is -1; give 1 or more"),
+        ({"latents": {"size": 3}}, "latent_size is 16 and config.latents.size 3; give both the same"),
+        ({"objective": {"name": "hinge"}}, "hinge reads scores, the critic dcgan5_critic answers with features"),
+        ({"objective": {"penalty": {"target": 0.0}}}, "penalty.target is 0; give a length above 0"),
+        ({"data": {"source": "source"}}, "data.source is 'source'; choose from folder, photos"),
+        ({"plateau": PLATEAU | {"keep": 3}}, "needs 1 <= keep <= memory"),
+        ({"plateau": PLATEAU | {"num_codes": 65}}, "num_codes is 65; there are 64 real images"),
         ({"step": {"pixels": "signd"}}, "pixels 'signd' is unknown; choose one of signed, dithered, unit"),
         ({"objective": {"name": "mdd"}}, "unknown objective 'mdd'"),
         ({"objective": {"args": {"kernl": 1}}}, "objective.args does not fit the objective cramer"),

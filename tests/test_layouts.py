@@ -88,3 +88,16 @@ def test_moving_averages_may_be_left_out():
 def test_shapes_of_cramer_and_mmd_that_cannot_be_turned(name, key, shape):
     with pytest.raises(UserError, match=rf"{key} cannot have the shape"):
         FILES[name](load(name).param | {key: np.zeros(shape)})
+
+
+@pytest.mark.parametrize(
+    ("name", "layout", "lost"),
+    [
+        ("g_resnet5_generator", layouts.resnet5_generator, "g_res2."),
+        ("dcgan5_critic", layouts.dcgan5_critic, "d_h2_conv"),
+    ],
+)
+def test_a_whole_block_that_is_missing_is_said(name, layout, lost):
+    variables = {key: value for key, value in load(name).param.items() if lost not in key}
+    with pytest.raises(UserError, match=rf"missing (discriminator|generator)/{lost}"):
+        layout(variables)

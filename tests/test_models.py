@@ -9,15 +9,9 @@ from golden_files import initialize, jit
 
 from ganfp_jax.errors import UserError
 from ganfp_jax.models import MODELS, create
-from ganfp_jax.models.layers import (
-    BatchNorm,
-    Conv,
-    EqualizedConv,
-    box_downsample,
-    minibatch_stddev,
-    spectral_normalize,
-    upsample,
-)
+from ganfp_jax.models.layers import Conv, EqualizedConv, box_downsample, minibatch_stddev, upsample
+from ganfp_jax.models.normalization import BatchNorm, spectral_normalize
+from ganfp_jax.models.progan import num_features
 from ganfp_jax.models.visnet import model_fingerprints
 
 NARROW = {
@@ -465,3 +459,8 @@ def test_cramer_and_mmds_first_weights_are_drawn_as_published():
         limit = np.sqrt(gain / (side**2 * (i + o)))
         assert 0.98 * limit < np.abs(weights).max() <= limit * (1 + 1e-6), path
         assert weights.std() == pytest.approx(limit / np.sqrt(3), rel=0.05), path
+
+
+def test_progan_keeps_a_feature_map_at_every_size():
+    assert num_features(1024, fmap_base=32, fmap_decay=1.0, fmap_max=8) == 1
+    assert [num_features(side, 8192, 1.0, 512) for side in (4, 32, 64, 128)] == [512, 512, 256, 128]

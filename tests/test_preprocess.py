@@ -98,3 +98,10 @@ def test_decode_and_fit_keeps_the_order(tmp_path):
     assert set(fitted.notes.values()) == {"cropped from 12x10"}
     assert list(fitted.notes) == [index for index in range(150) if index % 7 == 3]
     assert decode_and_fit([], 8).images.shape == (0, 8, 8, 3)
+
+
+def test_box_downscale_in_parts_is_the_same():
+    images = np.random.RandomState(0).randint(0, 256, (2500, 4, 4, 3)).astype(np.uint8)
+    one_by_one = np.stack([box_downscale(image, 2) for image in images])
+    np.testing.assert_array_equal(box_downscale(images, 2), one_by_one)
+    assert box_downscale(images, 1) is images

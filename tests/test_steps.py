@@ -114,7 +114,9 @@ def test_a_step_reads_its_batches_and_counts_its_updates(family):
         assert {int(count) for _, count in counts} == {updates}
     assert (int(state.step), int(after.step)) == (0, 1)
     expected = {f"{player}_{what}" for player in ("critic", "generator") for what in ("loss", "grad_norm")}
-    expected |= {"real_answer", "fake_answer"} | ({"gradient_norm"} if family != "sngan" else set())
+    expected |= ({"real_score", "fake_score"} if family in ("progan", "sngan") else set()) | (
+        {"gradient_norm"} if family != "sngan" else set()
+    )
     assert metrics.keys() == expected
     assert bool(after.ema_params) == (family == "progan")
 

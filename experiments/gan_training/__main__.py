@@ -39,10 +39,8 @@ def config_of(family: str, variant: str) -> dict[str, Any]:
     """The family's config, with the embedded photographs as its real images."""
     module = importlib.import_module(f"configs.{family}")
     config = module.get_config(variant).to_dict()
-    photos = dict(module.get_config("photos").to_dict()["data"]["photos"])
-    if config["resolution"] > 32:
-        photos |= {"reduction": 1.0}  # the photographs are too small to be reduced as well
-    config["data"] = {"source": "photos", "photos": photos | {"count": min(3000, photos["count"])}}
+    config["data"] = module.get_config("photos").to_dict()["data"]
+    config["eval_images"] = 0
     return config
 
 

@@ -61,6 +61,9 @@ def check_resize(resize: str) -> None:
         raise UserError(f"unknown resize {resize!r}: choose one of {', '.join(RESIZES)}")
 
 
+_CHUNK = 1024  # images
+
+
 def box_downscale(
     images: UInt8[np.ndarray, "*batch h w 3"], factor: int
 ) -> UInt8[np.ndarray, "*batch h//{factor} w//{factor} 3"]:
@@ -68,7 +71,7 @@ def box_downscale(
 
     One call with 2**l is level l of the published image pyramid, whose levels are 2 x 2 means of the un-quantised
     level above, each quantised only when it is written: means of means of equal blocks are the means of the large
-    block, and integer sums make them exact.
+    block, and integer sums make them exact. A factor of 1 returns `images` themselves.
 
     Raises:
         ValueError: `factor` does not divide the height and the width.
@@ -76,6 +79,14 @@ def box_downscale(
     *batch, height, width, channels = images.shape
     if factor < 1 or height % factor or width % factor:
         raise ValueError(f"a factor of {factor} does not divide images of {width}x{height}")
+    if factor == 1:
+        return images
+    if batch and len(images) > _CHUNK:  # the sums take many times the memory of the images
+        parts = (box_downscale(images[first : first + _CHUNK], factor) for first in range(0, len(images), _CHUNK))
+        smaller = np.empty((*batch, height // factor, width // factor, channels), np.uint8)
+        for first, part in zip(range(0, len(images), _CHUNK), parts, strict=True):
+            smaller[first : first + _CHUNK] = part
+        return smaller
     rows = images.reshape(*batch, height // factor, factor, width, channels).sum(axis=-3, dtype=np.uint32)
     blocks = rows.reshape(*batch, height // factor, width // factor, factor, channels).sum(axis=-2, dtype=np.uint32)
     return np.rint(blocks / factor**2).astype(np.uint8)

@@ -109,7 +109,7 @@ def resnet5_generator(variables: Published) -> Variables:
         "generator/g_h5/biases": ("params/g_h5/bias", _same),
     }
     norms = {"g_h4": "g_h4"}
-    for block in blocks:
+    for block in range(1, blocks[-1] + 1):
         for conv in ("Shortcut", "Conv1", "Conv2"):
             scope = f"generator/g_res{block}.{conv}/g_res{block}.{conv}"
             rules[f"{scope}.Filters"] = (f"params/g_res{block}/{conv}/weight", _same)
@@ -126,7 +126,7 @@ def dcgan5_critic(variables: Published) -> Variables:
     """Return {"params"} of `models.dcgan5.Critic`."""
     convs = _numbers(r"discriminator/d_h(\d+)_conv/", variables, "CramerGAN/MMDGAN critic")
     rules: Rules = {}
-    for conv in convs:
+    for conv in range(convs[-1] + 1):
         rules[f"discriminator/d_h{conv}_conv/w"] = (f"params/d_h{conv}_conv/weight", _same)
         rules[f"discriminator/d_h{conv}_conv/biases"] = (f"params/d_h{conv}_conv/bias", _same)
     last = f"d_h{convs[-1] + 2}_lin"

@@ -20,7 +20,16 @@ MODELS: dict[str, type[nn.Module]] = {
 }
 # How often a network with a `bottom_width` must at least double or halve the side.
 DOUBLINGS = {"sngan": 1, "resnet5": 2, "dcgan5": 1}
-COUNTS = ("latent_size", "num_features", "ch", "bottom_width", "max_multiplier", "fmap_base", "fmap_max")
+COUNTS = (
+    "latent_size",
+    "num_features",
+    "ch",
+    "bottom_width",
+    "max_multiplier",
+    "fmap_base",
+    "fmap_max",
+    "minibatch_stddev_group",
+)
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 SMALLEST = {"progan": 4, "sngan": 16, "resnet5": 16, "dcgan5": 16, "visnet": 4}
 CHOICES: dict[str, tuple[str, ...]] = {

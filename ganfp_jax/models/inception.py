@@ -16,7 +16,7 @@ SIDE = 299  # pixels
 FEATURES = 2048
 
 # A convolution within a block: name after the branch's, output channels, height and width of the kernel.
-Conv = tuple[str, int, int, int]
+ConvSpec = tuple[str, int, int, int]
 
 
 class Inception(nn.Module):
@@ -83,7 +83,7 @@ class _ConvNorm(nn.Module):
 class _Branches(nn.Module):
     """What the blocks share: chains of convolutions, named as published."""
 
-    def chain(self, x: Float[Array, "n h w i"], branch: str, *convs: Conv) -> Float[Array, "n h w o"]:
+    def chain(self, x: Float[Array, "n h w i"], branch: str, *convs: ConvSpec) -> Float[Array, "n h w o"]:
         for suffix, features, height, width in convs:
             x = _ConvNorm(features, (height, width), name=branch + suffix)(x)
         return x

@@ -28,9 +28,9 @@ from ganfp_jax.models.layers import (
 
 
 def num_features(side: int, fmap_base: int, fmap_decay: float, fmap_max: int) -> int:
-    """Return the number of feature maps at a side of 2**(s+1): min(fmap_base / 2**(s * fmap_decay), fmap_max)."""
+    """Return the number of feature maps at a side of 2**(s+1): fmap_base / 2**(s * fmap_decay), from 1 to fmap_max."""
     stage = math.log2(side) - 1
-    return min(int(fmap_base / 2.0 ** (stage * fmap_decay)), fmap_max)
+    return min(max(int(fmap_base / 2.0 ** (stage * fmap_decay)), 1), fmap_max)
 
 
 def enlarge(images: Float[Array, "n h w c"], level: int) -> Float[Array, "n H W c"]:

@@ -12,17 +12,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from ganfp_jax.models.layers import (
-    ROOT2,
-    BatchNorm,
-    Conv,
-    Dense,
-    Padding,
-    Statistics,
-    glorot,
-    reflect_pad,
-    upsample,
-)
+from ganfp_jax.models.layers import ROOT2, Conv, Dense, Padding, glorot, reflect_pad, upsample
+from ganfp_jax.models.normalization import BatchNorm, Statistics
 
 EPSILON = 1.001e-5  # of batch normalisation: TensorFlow raises the published 1e-5 to this
 

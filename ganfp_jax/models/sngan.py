@@ -12,19 +12,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
-from ganfp_jax.models.layers import (
-    ROOT2,
-    BatchNorm,
-    Conv,
-    Dense,
-    Padding,
-    SpectralConv,
-    SpectralDense,
-    SpectralEmbed,
-    box_downsample,
-    glorot,
-    upsample,
-)
+from ganfp_jax.models.layers import ROOT2, Conv, Dense, Padding, box_downsample, glorot, upsample
+from ganfp_jax.models.normalization import BatchNorm, SpectralConv, SpectralDense, SpectralEmbed
 
 
 class Generator(nn.Module):

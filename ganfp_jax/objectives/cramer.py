@@ -14,7 +14,7 @@ Loss = Float[Array, " n"]
 
 def make() -> Objective:
     """The objective; it has no settings."""
-    return Objective(critic_loss, generator_loss, witness, num_fakes=2, generator_sees_real=True)
+    return Objective(critic_loss, generator_loss, witness, reads_features=True, num_fakes=2, generator_sees_real=True)
 
 
 def length(features: Features) -> Loss:

@@ -18,6 +18,7 @@ class Objective:
         generator_loss: (*fakes) -> loss, or (real, *fakes) if `generator_sees_real`.
         witness: (mixed, real, *fakes) -> (n,), the function of an image whose gradient a gradient penalty holds at
             its target: what the critic says of `mixed` images, given what it says of the others.
+        reads_features: whether the critic answers with features; with scores if not.
         num_fakes: how many independent batches of generated images the losses want.
         generator_sees_real: whether the generator's loss wants real images too.
     """
@@ -25,5 +26,6 @@ class Objective:
     critic_loss: Callable[..., Float[Array, "*n"]]
     generator_loss: Callable[..., Float[Array, "*n"]]
     witness: Callable[..., Float[Array, " n"]]
+    reads_features: bool = False
     num_fakes: int = 1
     generator_sees_real: bool = False

@@ -23,7 +23,7 @@ class CriticPenalty:
         layers: weight of `layer_penalty`, taken of the real and of the generated batch.
 
     Raises:
-        UserError: an unknown norm.
+        UserError: an unknown norm, or a target that is no length.
     """
 
     weight: float = 0.0
@@ -35,6 +35,8 @@ class CriticPenalty:
     def __post_init__(self) -> None:
         if self.norm not in ("sample", "height"):
             raise UserError(f"config.objective.penalty.norm {self.norm!r} is unknown; choose sample or height")
+        if self.target <= 0:
+            raise UserError(f"config.objective.penalty.target is {self.target:g}; give a length above 0")
 
 
 def interpolate(
@@ -72,4 +74,4 @@ def gradient_penalty(
 
 def layer_penalty(layers: Sequence[Float[Array, "n ..."]]) -> Float[Array, ""]:
     """Return the sum over a critic's layers of their mean square, MMDGAN's penalty on the critic for one batch."""
-    return sum((jnp.mean(layer**2) for layer in layers), jnp.float32(0))
+    return sum((jnp.mean(layer.astype(jnp.float32) ** 2) for layer in layers), jnp.float32(0))

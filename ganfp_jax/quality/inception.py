@@ -44,7 +44,7 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
         UserError: there is no such file, or it cannot be read as what its name says.
     """
     if not path.is_file():
-        raise UserError(f"no Inception weights at {path}; give a .safetensors or .npz file: --config.inception=FILE")
+        raise UserError(f"no Inception weights at {path}; give a .safetensors or .npz file")
     try:
         if path.suffix == ".safetensors":
             from safetensors.numpy import load_file

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from ganfp_jax.data import sources
-from ganfp_jax.data.labelled import tell_rejected
+from ganfp_jax.data.real import real_images
 from ganfp_jax.errors import UserError
 from ganfp_jax.generation import Sampler
 from ganfp_jax.quality import distances, inception, monitor, ms_ssim, swd
@@ -55,14 +54,10 @@ def table(results: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def _real_images(data: Mapping[str, Any], resolution: int, count: int, workdir: Path) -> UInt8[np.ndarray, "n h w 3"]:
-    source = data["source"]
-    if source not in data:
-        raise UserError(f"config.data.source is {source!r}; choose from {', '.join(data.keys() - {'source'})}")
-    real = sources.load(source, resolution=resolution, count=count, **data[source])
-    tell_rejected(real.rejected, workdir)
+    real = real_images(data, resolution=resolution, workdir=workdir, count=count)
     if len(real) < count:
         raise UserError(
-            f"config.data.{source} has {len(real)} images, {count} are needed; lower config.count"
+            f"config.data.{data['source']} has {len(real)} images, {count} are needed; lower config.count"
             " or set config.floor to False, which halves the need"
         )
     # The floor's two halves must not differ by where in the folder they lie.

@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Array, PyTree, UInt8
 
 from ganfp_jax import models, pixels
-from ganfp_jax.data import preprocess, sources
+from ganfp_jax.data import preprocess
 from ganfp_jax.data.batches import BatchByStep, make_batches
-from ganfp_jax.data.labelled import tell_rejected
+from ganfp_jax.data.real import real_images
 from ganfp_jax.errors import UserError
 from ganfp_jax.latents import make_latents
 from ganfp_jax.objectives import OBJECTIVES
@@ -54,8 +54,9 @@ def gan_program(config: dict[str, Any], workdir: Path) -> Program:
         critic=models.create(**config["critic"], resolution=config["resolution"]),
         objective=_objective(config["objective"]),
         penalty=CriticPenalty(**config["objective"]["penalty"]),
-        real=_real_images(config["data"], config["resolution"], workdir),
+        real=real_images(config["data"], resolution=config["resolution"], workdir=workdir).images,
     )
+    _check_answers(gan)
     if config["eval_images"] > len(gan.real):
         raise UserError(
             f"config.eval_images is {config['eval_images']}; there are {len(gan.real)} real images, lower it"
@@ -76,6 +77,23 @@ def _check(config: dict[str, Any]) -> None:
     for key, number in numbers.items():
         if number < 1:
             raise UserError(f"config.{key} is {number}; give 1 or more")
+    if config["generator"]["latent_size"] != config["latents"]["size"]:
+        raise UserError(
+            f"config.generator.latent_size is {config['generator']['latent_size']} and config.latents.size "
+            f"{config['latents']['size']}; give both the same"
+        )
+
+
+def _check_answers(gan: Gan) -> None:
+    """Whether the critic answers with what the objective reads: scores (n,) or features (n, f)."""
+    image = jax.ShapeDtypeStruct((4, *gan.real.shape[1:]), np.float32)
+    answers, _ = jax.eval_shape(gan.critic.init_with_output, jax.random.key(0), image)
+    if (answers.ndim == 2) != gan.objective.reads_features:
+        kinds = ("scores", "features")
+        raise UserError(
+            f"the objective {gan.config['objective']['name']} reads {kinds[gan.objective.reads_features]}, the critic "
+            f"{gan.config['critic']['name']} answers with {kinds[answers.ndim == 2]}; choose others"
+        )
 
 
 def _objective(settings: dict[str, Any]) -> Objective:
@@ -85,14 +103,6 @@ def _objective(settings: dict[str, Any]) -> Objective:
         return OBJECTIVES[settings["name"]](**settings["args"])
     except TypeError as error:
         raise UserError(f"config.objective.args does not fit the objective {settings['name']}: {error}") from error
-
-
-def _real_images(data: dict[str, Any], resolution: int, workdir: Path) -> UInt8[np.ndarray, "n h w 3"]:
-    if data["source"] not in data:
-        raise UserError(f"config.data.source is {data['source']!r}; choose from {', '.join(data.keys() - {'source'})}")
-    real = sources.load(data["source"], resolution=resolution, **data[data["source"]])
-    tell_rejected(real.rejected, workdir)
-    return real.images
 
 
 def _stages(config: dict[str, Any]) -> list[growing.Stage]:
@@ -108,12 +118,9 @@ def _make_phase(gan: Gan, stage: growing.Stage) -> Phase:
     optimizer_args = config["optimizer"] | {"learning_rate": stage.learning_rate, "num_steps": stage.last}
     call = _make_call(config, stage)
 
-    def real() -> UInt8[np.ndarray, "n h w 3"]:
-        return preprocess.box_downscale(gan.real, 2**stage.level)
-
     def batches() -> BatchByStep:
         return make_batches(
-            {"image": real()},
+            {"image": preprocess.box_downscale(gan.real, 2**stage.level)},
             batch_size=stage.batch_size * real_batches(gan.objective, step_args["critic_steps"]),
             seed=config["seed"],
             process_index=jax.process_index(),
@@ -143,7 +150,7 @@ def _make_phase(gan: Gan, stage: growing.Stage) -> Phase:
         reset_at=(stage.first, stage.fade_until) if grows else (),
         reset=_forget_moments,
         sample=lambda state: draw(state, config["num_samples"], 0),
-        evaluate=gan_watch.make_evaluate(draw, real, config["eval_images"], config["resolution"] >> stage.level),
+        evaluate=gan_watch.make_evaluate(draw, gan.real, config["eval_images"], stage.level),
         adapt=gan_watch.make_adapt(draw, gan.real, config) if _has_plateau(config) else None,
         adapt_every=config["plateau"]["every"] if _has_plateau(config) else 0,
     )
@@ -180,7 +187,7 @@ def _make_init(gan: Gan) -> Callable[[jax.Array], PyTree]:
         generator_key, critic_key = jax.random.split(key)
         plateau: PyTree = {}
         if _has_plateau(config):
-            sizes = {key: config["plateau"][key] for key in ("memory", "num_codes")}
+            sizes = {name: config["plateau"][name] for name in ("memory", "num_codes")}
             plateau = init_plateau(FEATURES, **sizes)
         return init_gan(
             init_network(gan.generator, optimizer, generator_key, jnp.zeros((1, size))),

@@ -104,7 +104,9 @@ def make_gan_step(
             answers, stats = run_all(critic, params, stats, [real, *fakes], args)
             layers = stats.pop("layers", {})
             loss = objective.critic_loss(*answers).mean()
-            metrics = {f"{name}_answer": answer.mean() for name, answer in zip(("real", "fake"), answers, strict=False)}
+            metrics: Metrics = {}
+            if not objective.reads_features:
+                metrics = {"real_score": answers[0].mean(), "fake_score": answers[1].mean()}
             if penalty.weight:
                 mixed = penalties.interpolate(real, fakes[0], jax.random.uniform(mix_key, (len(real), 1, 1, 1)))
                 norms = penalties.gradient_norm(

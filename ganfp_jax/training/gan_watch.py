@@ -10,18 +10,19 @@ import jax
 import numpy as np
 from jaxtyping import Array, Int, PyTree, UInt8
 
+from ganfp_jax.data.preprocess import box_downscale
 from ganfp_jax.errors import UserError
 from ganfp_jax.latents import draw_latents
 from ganfp_jax.models import normalizes_by_batch
 from ganfp_jax.quality.inception import make_features
 from ganfp_jax.quality.monitor import make_monitor
+from ganfp_jax.quality.swd import PUBLISHED
 from ganfp_jax.training.gan_step import make_sampler
-from ganfp_jax.training.plateau import make_plateau_rule
+from ganfp_jax.training.plateau import check_plateau, make_plateau_rule
 from ganfp_jax.training.state import GanState
 
 Images = UInt8[np.ndarray, "n h w 3"]
 Draw = Callable[[GanState, int, int], Images]
-SMALLEST = 16  # side below which the quality metrics have no pyramid
 
 
 def make_draw(generator: nn.Module, config: dict[str, Any], call: Callable[[Array], dict[str, Any]]) -> Draw:
@@ -49,23 +50,22 @@ def make_draw(generator: nn.Module, config: dict[str, Any], call: Callable[[Arra
     return draw
 
 
-def make_evaluate(
-    draw: Draw, real: Callable[[], Images], count: int, side: int
-) -> Callable[[GanState], dict[str, float]] | None:
+def make_evaluate(draw: Draw, real: Images, count: int, level: int) -> Callable[[GanState], dict[str, float]] | None:
     """State -> sliced Wasserstein distances and MS-SSIM of `count` images; None where there is nothing to measure.
 
     Args:
         draw: see `make_draw`.
-        real: the real images at the generator's present size, at least `count` of them.
+        real: the real images at full size, at least `count` of them.
         count: images on each side; 0 for no evaluation.
-        side: of the images at this stage.
+        level: how many halvings of the full size the generator's present size is.
     """
-    if not count or side < SMALLEST:
+    if not count or real.shape[1] >> level < PUBLISHED.smallest:
         return None
 
     @functools.cache
     def monitor() -> Callable[[Images], dict[str, float]]:
-        return make_monitor(real())
+        chosen = np.random.RandomState(0).permutation(len(real))[:count]
+        return make_monitor(box_downscale(real[chosen], 2**level))
 
     return lambda state: monitor()(draw(state, count, 0))
 
@@ -74,17 +74,21 @@ def make_adapt(draw: Draw, real: Images, config: dict[str, Any]) -> Callable[[Ga
     """MMDGAN's three-sample rule on Inception features of new images, see `training.plateau`.
 
     Raises:
-        UserError: no file of Inception weights is named, or it cannot be read.
+        UserError: no file of Inception weights is named, it cannot be read, or the settings make no rule.
     """
     settings = {key: value for key, value in config["plateau"].items() if key not in ("every", "inception")}
     if not config["plateau"]["inception"]:
         raise UserError("config.plateau needs Inception weights: --config.plateau.inception=FILE (or every=0)")
+    if len(real) < settings["num_codes"]:  # asked now: the rule is first used thousands of steps later
+        raise UserError(f"config.plateau.num_codes is {settings['num_codes']}; there are {len(real)} real images")
+    settings["learning_rate"] = config["optimizer"]["learning_rate"]
+    check_plateau(**{key: value for key, value in settings.items() if key not in ("num_codes", "p_value")})
     features = make_features(Path(config["plateau"]["inception"]))
 
     @functools.cache
     def rule() -> Callable:
         shown = np.random.RandomState(0).permutation(len(real))[: settings["num_codes"]]
-        return make_plateau_rule(features(real[shown]), learning_rate=config["optimizer"]["learning_rate"], **settings)
+        return make_plateau_rule(features(real[shown]), **settings)
 
     def adapt(state: GanState) -> GanState:
         # Other latents each time: the test compares independent samples.

@@ -57,6 +57,8 @@ def plan_stages(
                 f"growing.total_kimg {total_kimg:g} ends before the growing does ({(images + fade) / 1000:g})"
             )
         batch = batch_size[str(size)]
+        if batch < 1:
+            raise UserError(f"growing.batch_size of resolution {size} is {batch}; give 1 or more")
         fade_until = step + math.ceil(fade / batch)
         last = fade_until + math.ceil(stable / batch)
         stages.append(

@@ -60,6 +60,9 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
         UserError: a batch that does not split over the devices, an unreadable checkpoint, a loss that is not finite.
         KeyboardInterrupt: the user stopped it; the state is saved.
     """
+    for name in ("log_every", "checkpoint_every", "eval_every", "sample_every"):
+        if name in config and config[name] < 1:
+            raise UserError(f"config.{name} is {config[name]}; give 1 or more steps")
     mesh = make_mesh()
     for phase in program.phases:
         check_batch_size(phase.batch_size, mesh)

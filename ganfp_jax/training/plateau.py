@@ -74,12 +74,7 @@ def make_plateau_rule(
     Raises:
         UserError: fewer than `num_codes` codes (also by the update), or settings that make no rule.
     """
-    if not (1 <= keep <= memory and strikes >= 1 and 0 < factor < 1 and 0 < floor <= learning_rate):
-        raise UserError(
-            f"plateau rule with keep {keep}, memory {memory}, strikes {strikes}, factor {factor}, floor {floor}, "
-            f"learning rate {learning_rate}: needs 1 <= keep <= memory, a strike, a factor in (0, 1) and "
-            "0 < floor <= learning rate"
-        )
+    check_plateau(learning_rate=learning_rate, memory=memory, strikes=strikes, factor=factor, floor=floor, keep=keep)
 
     def first(codes: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "m d"]:
         if len(codes) < num_codes:
@@ -101,6 +96,16 @@ def make_plateau_rule(
         return PlateauState(_fill(state, kept), np.int32(keep), np.int32(0), np.float32(scale))
 
     return update
+
+
+def check_plateau(*, learning_rate: float, memory: int, strikes: int, factor: float, floor: float, keep: int) -> None:
+    """Raise `UserError` for settings that make no rule; see `make_plateau_rule`."""
+    if not (1 <= keep <= memory and strikes >= 1 and 0 < factor < 1 and 0 < floor <= learning_rate):
+        raise UserError(
+            f"plateau rule with keep {keep}, memory {memory}, strikes {strikes}, factor {factor}, floor {floor}, "
+            f"learning rate {learning_rate}: needs 1 <= keep <= memory, a strike, a factor in (0, 1) and "
+            "0 < floor <= learning rate"
+        )
 
 
 def _fill(state: PlateauState, sets: list[np.ndarray]) -> np.ndarray:

@@ -1,0 +1,29 @@
+"""The real images that a config's `data` section names."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ganfp_jax.data import sources
+from ganfp_jax.data.labelled import tell_rejected
+from ganfp_jax.errors import UserError
+
+
+def real_images(data: Mapping[str, Any], *, resolution: int, workdir: Path, **settings: Any) -> sources.ImageSet:
+    """Load the source `data["source"]` with the settings that stand under its name.
+
+    Args:
+        data: {"source": name, name: settings, ...}, where other sources' settings may stand as well.
+        resolution: side of the images in pixels.
+        workdir: where `rejected.csv` goes if files were refused; a line on the screen then says so.
+        **settings: more of the source's settings, which go before those of `data`.
+
+    Raises:
+        UserError: a source without settings, or whatever the source has to say.
+    """
+    name, known = data["source"], data.keys() - {"source"}
+    if name not in known:
+        raise UserError(f"config.data.source is {name!r}; choose from {', '.join(sorted(known))}")
+    real = sources.load(name, resolution=resolution, **dict(data[name]) | settings)
+    tell_rejected(real.rejected, workdir)
+    return real
