@@ -3,7 +3,7 @@
 import json
 import signal
 
-from runs import logged_step, run_main, saved_steps, wait_until
+from command_line import logged_step, run_main, saved_steps, wait_until
 
 
 def test_ctrl_c_saves_and_says_so(tmp_path):

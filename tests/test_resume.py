@@ -6,10 +6,10 @@ import signal
 import jax
 import numpy as np
 import pytest
+from command_line import logged_step, run_main, saved_steps, wait_until
 
 from configs import progan
 from ganfp_jax.training import checkpoint, growing
-from runs import logged_step, run_main, saved_steps, wait_until
 
 
 def metrics_without_clock(workdir):
