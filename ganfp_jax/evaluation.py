@@ -62,8 +62,14 @@ def evaluate(
         seed: of perturbations that draw noise.
 
     Raises:
-        UserError: unknown view, rule or perturbation; no image could be read.
+        UserError: other classes than the network's, or in another order; unknown view, rule or perturbation; no image
+            could be read.
     """
+    if tuple(folder.classes) != tuple(attributor.classes):
+        raise UserError(
+            f"{folder.root} was opened with the classes {', '.join(folder.classes)}, the network has "
+            f"{', '.join(attributor.classes)}; open it with those, in that order"
+        )
     view_names = resolve_views(views)
     perturb.check_perturbation(perturbation)
     indices = np.arange(len(folder)) if indices is None else indices

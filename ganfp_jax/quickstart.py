@@ -87,7 +87,9 @@ def train_network(study: Study, network: str) -> None:
 def evaluate_network(study: Study, network: str) -> Iterator[dict[str, Any]]:
     """Evaluates one network for each test size, condition and view set; what is done already is read back."""
     config = study.config
-    folder = labelled.open_labelled(study.images, split="test")
+    # In the order in which the network knows them: a manifest's can change when a source is made again.
+    classes = labelled.open_labelled(study.images, split="train").classes
+    folder = labelled.open_labelled(study.images, split="test", classes=classes)
     attributor: Attributor | None = None
     for count in config["test_counts"]:
         for perturbation in config["conditions"]:

@@ -27,7 +27,8 @@ def run_main(workdir, config, *overrides, wait=True, cache=None):
 
 def logged_step(workdir):
     path = workdir / "metrics.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
+    text = path.read_text() if path.exists() else ""
+    lines = text[: text.rfind("\n") + 1].splitlines()  # the last one may be half written
     return json.loads(lines[-1])["step"] if lines else 0
 
 

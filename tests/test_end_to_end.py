@@ -150,7 +150,7 @@ def test_a_bad_file_is_listed_and_stops_nothing(study, tmp_path):
         f"--config.data.root={tmp_path / 'data'}",
     )
     assert (tmp_path / "run" / "rejected.csv").read_text() == "image,reason\nreal/broken.png,not an image\n"
-    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["total"] == 13
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["total"] == 21
     assert "real/large.png: cropped from 40x24" in out
     assert "class counts" in out  # the per-image table, since there are few
 

@@ -105,7 +105,7 @@ def test_a_constant_image_is_not_divided_by_zero(level):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ({"pixels": "sined"}, "config.pixels 'sined' is unknown; choose one of signed, dithered, unit"),
+        ({"pixels": "sined"}, "config.step.pixels 'sined' is unknown; choose one of signed, dithered, unit"),
         ({"encoding": "png"}, "config.encoding 'png' is unknown; choose one of plain, published"),
         ({"pixels": "unit", "encoding": ""}, "config.encoding '' is unknown; choose one of plain, published"),
     ],
