@@ -9,10 +9,19 @@ from golden_files import initialize, jit
 
 from ganfp_jax.errors import UserError
 from ganfp_jax.models import MODELS, create
-from ganfp_jax.models.layers import Conv, EqualizedConv, box_downsample, minibatch_stddev, upsample
+from ganfp_jax.models.layers import (
+    Conv,
+    EqualizedConv,
+    box_downsample,
+    gaussian_downsample,
+    gaussian_upsample,
+    leaky_relu,
+    minibatch_stddev,
+    upsample,
+)
 from ganfp_jax.models.normalization import BatchNorm, spectral_normalize
 from ganfp_jax.models.progan import num_features
-from ganfp_jax.models.visnet import model_fingerprints
+from ganfp_jax.models.visnet import Level
 
 NARROW = {
     "progan_generator": {"latent_size": 8, "fmap_base": 64, "fmap_max": 8},
@@ -68,6 +77,9 @@ def test_every_power_of_two(name, resolution):
         ("visnet_classifier", {"switching_res": 64}, 4_350_437),
         ("visnet_classifier", {"switching_res": 16}, 4_931_333),
         ("visnet_classifier", {"latent_res": 64}, 15_557),
+        # 3 -> 16 -> 32 maps of 3x3, then 32 -> 512 -> 5 of 1x1; the residual has no parameters.
+        ("visnet_classifier", {"mode": "mean_pool", "switching_res": 64}, 448 + 4640 + 16_896 + 2565),
+        ("visnet_classifier", {"input": "residual"}, 8_913_797),
     ],
 )
 def test_published_parameter_counts(name, settings, count):
@@ -113,6 +125,13 @@ def test_bfloat16_is_for_the_arithmetic_only(name):
         ("resnet5_generator", {"resolution": 32, "statistics": "none"}, "statistics 'none' is unk.*batch, running"),
         ("progan_generator", {"resolution": 32, "dtype": "float16"}, "dtype 'float16' is unknown; .*float32, bfloat16"),
         ("visnet_classifier", {"resolution": 32, "num_classes": 5, "mode": "post"}, "mode 'post' is unknown"),
+        ("visnet_classifier", {"resolution": 32, "num_classes": 5, "switching_res": 24}, "24 is none of 32, 16, 8, 4"),
+        ("visnet_classifier", {"resolution": 32, "num_classes": 5, "latent_res": 64}, "latent_res 64 is none of 32, "),
+        (
+            "visnet_classifier",
+            {"resolution": 32, "num_classes": 5, "latent_res": 8, "mode": "mean_pool"},
+            "leave latent_res at -1",
+        ),
     ],
 )
 def test_create_says_what_is_wrong(name, settings, message):
@@ -234,15 +253,57 @@ def test_minibatch_stddev_groups_are_strided():
         minibatch_stddev(x[:6], 4)
 
 
-@pytest.mark.parametrize("num_features", [None, 7])
-def test_fingerprints(num_features):
-    classifier = create("visnet_classifier", resolution=16, num_features=num_features, **NARROW["visnet_classifier"])
+@pytest.mark.parametrize("input", ["image", "residual"])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"num_features": 7}, {"mode": "mean_pool", "switching_res": 8}, {"mode": "predownscale", "switching_res": 8}],
+    ids=str,
+)
+def test_logits_are_products_of_fingerprints_in_every_form(settings, input):
+    classifier = create("visnet_classifier", resolution=16, **settings, input=input, **NARROW["visnet_classifier"])
     variables, x = initialize(classifier, jax.random.key(0)), example(classifier)
     features = jit(lambda v, x: classifier.apply(v, x, method="features"))(variables, x)
-    fingerprints = model_fingerprints(variables["params"])
-    assert features.shape == (2, num_features or 8)
-    assert fingerprints.shape == (num_features or 8, 3)
-    np.testing.assert_allclose(features @ fingerprints, jit(classifier.apply)(variables, x), atol=1e-5)
+    fingerprints, bias = classifier.model_fingerprints(variables["params"])
+    assert features.shape == (2, settings.get("num_features", 8))
+    assert fingerprints.shape == (settings.get("num_features", 8), 3)
+    np.testing.assert_allclose(features @ fingerprints + bias, jit(classifier.apply)(variables, x), atol=1e-5)
+
+
+def test_mean_pool_is_the_mean_of_patch_logits():
+    classifier = create(
+        "visnet_classifier", resolution=16, mode="mean_pool", switching_res=8, **NARROW["visnet_classifier"]
+    )
+    variables, x = initialize(classifier, jax.random.key(0)), example(classifier)
+    params = variables["params"]
+    assert set(params) == {"16x16", "8x8"}
+    maps = Level(8, 8, jnp.float32).apply({"params": params["16x16"]}, x)  # (2, 8, 8, 8)
+    first, last = (params["8x8"][name] for name in ("Conv1", "Conv2"))
+    maps = leaky_relu(maps @ first["weight"][0, 0] * np.sqrt(2 / 8) + first["bias"])
+    maps = maps @ last["weight"][0, 0] / np.sqrt(8) + last["bias"]  # (2, 8, 8, 3): one logit a patch and source
+    np.testing.assert_allclose(jit(classifier.apply)(variables, x), maps.mean((1, 2)), atol=1e-5)
+
+
+def test_gaussian_pyramid_keeps_flat_images_and_its_residual_takes_the_fine_part():
+    flat = jnp.full((1, 16, 16, 3), 0.7)
+    np.testing.assert_allclose(gaussian_upsample(gaussian_downsample(flat)), flat, atol=1e-6)
+    y, x = jnp.mgrid[:32, :32]
+    share = {}
+    for name, wave in {"slow": jnp.cos(x * jnp.pi / 16), "fast": (-1.0) ** (x + y)}.items():
+        image = jnp.broadcast_to(wave[None, :, :, None], (1, 32, 32, 3))
+        residual = image - gaussian_upsample(gaussian_downsample(image))
+        share[name] = float((residual**2).mean() / (image**2).mean())
+    assert share["fast"] == pytest.approx(1.0, abs=1e-3)
+    assert share["slow"] < 0.01
+
+
+@pytest.mark.parametrize(("mode", "switching_res"), [("postpool", 4), ("predownscale", 8)])
+def test_residual_networks_do_not_see_brightness(mode, switching_res):
+    settings = NARROW["visnet_classifier"] | {"mode": mode, "switching_res": switching_res}
+    for input, seen in (("image", True), ("residual", False)):
+        classifier = create("visnet_classifier", resolution=16, input=input, **settings)
+        variables, x = initialize(classifier, jax.random.key(0)), example(classifier)
+        logits = jit(classifier.apply)
+        assert bool(jnp.abs(logits(variables, x) - logits(variables, x + 0.3)).max() > 1e-4) == seen
 
 
 # ---- resnet5 and dcgan5, the networks of CramerGAN and MMDGAN

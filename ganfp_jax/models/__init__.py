@@ -34,7 +34,8 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 SMALLEST = {"progan": 4, "sngan": 16, "resnet5": 16, "dcgan5": 16, "visnet": 4}
 CHOICES: dict[str, tuple[str, ...]] = {
     "dtype": tuple(DTYPES),
-    "mode": ("postpool", "predownscale"),
+    "input": ("image", "residual"),
+    "mode": ("postpool", "predownscale", "mean_pool"),
     "padding": ("zero", "reflect"),
     "statistics": ("batch", "running"),
 }
@@ -82,6 +83,12 @@ def _check(name: str, settings: dict[str, Any]) -> None:
         sides = [resolution >> k for k in range(DOUBLINGS[family], resolution.bit_length())]
         if settings["bottom_width"] not in sides:
             raise UserError(f"model {name}: bottom_width {settings['bottom_width']} is none of {sides}")
+    for key in ("switching_res", "latent_res"):
+        sides = [resolution >> k for k in range(resolution.bit_length() - 2)]
+        if key in settings and settings[key] not in (sides if key == "switching_res" else [-1, *sides]):
+            raise UserError(f"model {name}: {key} {settings[key]} is none of {', '.join(map(str, sides))}")
+    if settings.get("mode") == "mean_pool" and settings.get("latent_res", -1) != -1:
+        raise UserError(f"model {name}: mode mean_pool ends at switching_res; leave latent_res at -1")
     for key, choices in CHOICES.items():
         if key in settings and settings[key] not in choices:
             raise UserError(f"model {name}: {key} {settings[key]!r} is unknown; choose one of {', '.join(choices)}")

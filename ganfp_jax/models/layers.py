@@ -38,10 +38,21 @@ def box_downsample(x: Float[Array, "n h w c"], factor: int = 2) -> Float[Array, 
 
 def gaussian_downsample(x: Float[Array, "n h w c"]) -> Float[Array, "n H W c"]:
     """Blur with the 5-tap binomial kernel (1 4 6 4 1)/16 on both axes, reflected borders, and keep every 2nd pixel."""
+    return _binomial_blur(x, stride=2)
+
+
+def gaussian_upsample(x: Float[Array, "n h w c"]) -> Float[Array, "n H W c"]:
+    """Set a zero behind every pixel on both axes, then blur as `gaussian_downsample` does, times 4."""
+    n, h, w, c = x.shape
+    spread = jnp.zeros((n, h, 2, w, 2, c), x.dtype).at[:, :, 0, :, 0].set(x)
+    return 4 * _binomial_blur(spread.reshape(n, 2 * h, 2 * w, c), stride=1)
+
+
+def _binomial_blur(x: Float[Array, "n h w c"], stride: int) -> Float[Array, "n H W c"]:
     taps = jnp.array([1, 4, 6, 4, 1], x.dtype) / 16
     channels = x.shape[-1]
     kernel = jnp.tile(jnp.outer(taps, taps)[:, :, None, None], (1, 1, 1, channels))  # (5, 5, 1, C): one per channel
-    return convolve(reflect_pad(x, 2), kernel, "VALID", stride=2, groups=channels)
+    return convolve(reflect_pad(x, 2), kernel, "VALID", stride=stride, groups=channels)
 
 
 def reflect_pad(x: Float[Array, "n h w c"], width: int) -> Float[Array, "n H W c"]:

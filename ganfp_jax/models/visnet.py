@@ -1,10 +1,11 @@
 """The attribution network: which source made this image? (Yu, Davis, Fritz 2019, arXiv 1811.08180.)
 
 Its last layer is a dot product: an image's fingerprint (`Classifier.features`) with each source's fingerprint
-(`model_fingerprints`), plus a bias.
+(`Classifier.model_fingerprints`), plus a bias.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import jax.numpy as jnp
@@ -17,8 +18,11 @@ from ganfp_jax.models.layers import (
     EqualizedDense,
     box_downsample,
     gaussian_downsample,
+    gaussian_upsample,
     leaky_relu,
 )
+
+AnyFloat = Float[Array | np.ndarray, "..."]
 
 
 class Classifier(nn.Module):
@@ -30,8 +34,12 @@ class Classifier(nn.Module):
         fmap_base: overall number of feature maps; stage s has min(fmap_base / 2**(s fmap_decay), fmap_max).
         fmap_decay: how fast their number falls with the size.
         fmap_max: upper bound of their number.
+        input: "image", or "residual" for what a blur takes away (Laplacian pyramid; the paper's high-frequency
+            residual network): x - up(down(x)), at the side where the first convolution is.
         mode: "postpool" has convolutions at sides above `switching_res` and averages the maps below;
-            "predownscale" blurs and halves the image above it and has convolutions from there on.
+            "predownscale" blurs and halves the image above it and has convolutions from there on; "mean_pool" has
+            convolutions above it, 1x1 layers there and the mean of the K maps (the paper's post-pooling network,
+            which its release lacks): no feature sees more than a patch.
         switching_res: the side at which `mode` switches; 4 and "postpool" is the full network.
         latent_res: -1 for the dense head at 4x4, else the side at which a fully convolutional head ends.
         num_features: length of a fingerprint; None for the published max(feature maps of stage 0, K).
@@ -43,7 +51,8 @@ class Classifier(nn.Module):
     fmap_base: int = 1024
     fmap_decay: float = 1.0
     fmap_max: int = 512
-    mode: Literal["postpool", "predownscale"] = "postpool"
+    input: Literal["image", "residual"] = "image"
+    mode: Literal["postpool", "predownscale", "mean_pool"] = "postpool"
     switching_res: int = 4
     latent_res: int = -1
     num_features: int | None = None
@@ -51,51 +60,77 @@ class Classifier(nn.Module):
 
     def __call__(self, images: Float[Array, "n h w c"]) -> Float[Array, "n ... k"]:
         """Return logits (N, K), or (N, r, r, K) with `latent_res` r."""
-        return self._features_and_logits(images)[1]
+        return self.fingerprints_and_logits(images)[1]
 
     def features(self, images: Float[Array, "n h w c"]) -> Float[Array, "n ... f"]:
         """Return image fingerprints (N, F), or (N, r, r, F) with `latent_res` r: what the last layer multiplies."""
-        return self._features_and_logits(images)[0]
+        return self.fingerprints_and_logits(images)[0]
 
     @nn.compact
-    def _features_and_logits(
+    def fingerprints_and_logits(
         self, images: Float[Array, "n h w c"]
     ) -> tuple[Float[Array, "n ... f"], Float[Array, "n ... k"]]:
+        """Return image fingerprints and logits in one pass, shaped as `features` and `__call__` have them."""
         if images.shape[1:3] != (self.resolution, self.resolution):
             raise ValueError(f"images are {images.shape[1:3]}, the classifier is for side {self.resolution}")
-        last = 4 if self.latent_res == -1 else self.latent_res
-        x, side = images.astype(self.dtype), self.resolution
+        x, side, last = images.astype(self.dtype), self.resolution, self._last_side()
+        while self.mode == "predownscale" and side > max(self.switching_res, last):
+            x, side = gaussian_downsample(x), side // 2
+        if self.input == "residual":
+            x = x - gaussian_upsample(gaussian_downsample(x))
         while side > last:
-            if (side > self.switching_res) == (self.mode == "postpool"):
-                x = _Level(self._fmaps(side), self._fmaps(side // 2), self.dtype, name=f"{side}x{side}")(x)
-            elif self.mode == "postpool":
-                x = box_downsample(x)
+            if self.mode == "predownscale" or side > self.switching_res:
+                x = Level(self._fmaps(side), self._fmaps(side // 2), self.dtype, name=f"{side}x{side}")(x)
             else:
-                x = gaussian_downsample(x)
+                x = box_downsample(x)
             side //= 2
-        stage_features = self._fmaps(side // 2 if self.latent_res == -1 else side)
+        stage_features = self._fmaps(2 if self.latent_res == -1 else side)
         head = _Head(
             self._fmaps(side),
             self.num_features or max(stage_features, self.num_classes),
             self.num_classes,
-            self.latent_res == -1,
+            "mean" if self.mode == "mean_pool" else "dense" if self.latent_res == -1 else "map",
             self.dtype,
             name=f"{side}x{side}",
         )
         return head(x)
 
+    def model_fingerprints(self, params: Mapping[str, Any]) -> tuple[AnyFloat, AnyFloat]:
+        """Return (W, b): every source's fingerprint, a column of W (F, K) each, and its bias, b (K,).
+
+        logits = features @ W + b: the stored weights are scaled as the last layer scales them.
+        """
+        side = self._last_side()
+        name = "Dense2" if self.latent_res == -1 and self.mode != "mean_pool" else "Conv2"
+        last = params[f"{side}x{side}"][name]
+        weight = last["weight"].reshape(-1, self.num_classes)  # from (F, K) or (1, 1, F, K)
+        return weight / math.sqrt(len(weight)), last["bias"]
+
+    def _last_side(self) -> int:
+        if self.mode == "mean_pool":
+            return self.switching_res
+        return 4 if self.latent_res == -1 else self.latent_res
+
     def _fmaps(self, side: int) -> int:
-        stage = math.log2(side) - 1
-        return min(int(self.fmap_base / 2.0 ** (stage * self.fmap_decay)), self.fmap_max)
+        return count_fmaps(side, self.fmap_base, self.fmap_decay, self.fmap_max)
 
 
-class _Level(nn.Module):
+def count_fmaps(side: int, fmap_base: int, fmap_decay: float, fmap_max: int) -> int:
+    """Return min(fmap_base / 2**(s fmap_decay), fmap_max), the feature maps at a `side` of 2**(s + 1) pixels."""
+    stage = math.log2(side) - 1
+    return min(int(fmap_base / 2.0 ** (stage * fmap_decay)), fmap_max)
+
+
+class Level(nn.Module):
+    """Two 3x3 convolutions at one side, then a mean over blocks of 2x2."""
+
     features: int
     out_features: int
     dtype: Any
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n H W o"]:
+        """Return maps of half the side."""
         x = leaky_relu(EqualizedConv(self.features, padding="reflect", dtype=self.dtype, name="Conv0")(x))
         x = leaky_relu(EqualizedConv(self.out_features, padding="reflect", dtype=self.dtype, name="Conv1")(x))
         return box_downsample(x)
@@ -105,13 +140,14 @@ class _Head(nn.Module):
     features: int
     num_features: int
     num_classes: int
-    dense: bool
+    form: Literal["dense", "map", "mean"]
     dtype: Any
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"]) -> tuple[Float[Array, "n ... f"], Float[Array, "n ... k"]]:
-        x = leaky_relu(EqualizedConv(self.features, padding="reflect", dtype=self.dtype, name="Conv0")(x))
-        if self.dense:
+        if self.form != "mean":
+            x = leaky_relu(EqualizedConv(self.features, padding="reflect", dtype=self.dtype, name="Conv0")(x))
+        if self.form == "dense":
             x = x.reshape(len(x), -1)  # (N, 16 C)
             features = EqualizedDense((self.num_features,), dtype=self.dtype, name="Dense1")(x)
             last: nn.Module = EqualizedDense((self.num_classes,), 1.0, dtype=self.dtype, name="Dense2")
@@ -119,15 +155,8 @@ class _Head(nn.Module):
             features = EqualizedConv(self.num_features, 1, dtype=self.dtype, name="Conv1")(x)
             last = EqualizedConv(self.num_classes, 1, 1.0, dtype=self.dtype, name="Conv2")
         features = leaky_relu(features)
+        if self.form == "mean":
+            # The last layer is linear: the mean of its K maps is what it makes of the features' mean.
+            features = features.mean((1, 2), keepdims=True)  # (N, 1, 1, F)
+            return features[:, 0, 0].astype(jnp.float32), last(features)[:, 0, 0].astype(jnp.float32)
         return features.astype(jnp.float32), last(features).astype(jnp.float32)
-
-
-def model_fingerprints(params: dict[str, Any]) -> Float[Array, "f k"] | Float[np.ndarray, "f k"]:
-    """Return every source's fingerprint, a column each: logits = image fingerprints @ these + bias.
-
-    Args:
-        params: the parameters of a `Classifier`; the stored weights are scaled as its last layer scales them.
-    """
-    last = next(scope[name] for scope in params.values() for name in ("Dense2", "Conv2") if name in scope)
-    weight = last["weight"].reshape(-1, last["weight"].shape[-1])  # (F, K), from (F, K) or (1, 1, F, K)
-    return weight / math.sqrt(len(weight))
