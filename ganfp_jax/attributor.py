@@ -13,6 +13,7 @@ from ganfp_jax import models
 from ganfp_jax.data.decode import Refused, decode_image
 from ganfp_jax.data.preprocess import fit
 from ganfp_jax.errors import UserError
+from ganfp_jax.fingerprints import Fingerprints, read_fingerprints
 from ganfp_jax.run_folder import read_config
 from ganfp_jax.training import checkpoint
 from ganfp_jax.training.sharding import make_mesh
@@ -21,6 +22,8 @@ from ganfp_jax.voting import RULES, Vote, Voter, make_vote, vote_in_batches
 
 if TYPE_CHECKING:
     from PIL import Image
+
+PROGRAMS = ("attribution", "fingerprint")  # the trainings whose networks attribute images
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,27 +53,38 @@ class Attributor:
         self._voters: dict[tuple[tuple[str, ...], str], Voter] = {}
 
     def _logits(self, variables: PyTree, images: Array) -> Any:
-        return self._network.apply(variables, images)
+        return self._network.apply(variables, images, method="fingerprints_and_logits")[1]
 
     @classmethod
     def load(cls, path: str | Path) -> "Attributor":
-        """Loads the newest checkpoint of an attribution run folder.
+        """Loads the newest checkpoint of a run folder of configs/attribution.py or configs/fingerprint.py.
 
         Raises:
             UserError: it is no such folder, or has no readable checkpoint.
         """
         run_folder = Path(path)
         config = read_config(run_folder)
-        if config.get("program") != "attribution":
+        if config.get("program") not in PROGRAMS:
             what = config.get("program") or config.get("job")
             raise UserError(
-                f"{path} holds no attribution network (but {what!r}); give the run folder of configs/attribution.py"
+                f"{path} holds no attribution network (but {what!r}); give the run folder of configs/attribution.py "
+                "or configs/fingerprint.py"
             )
         _, state, metadata = checkpoint.load(run_folder)
         network = models.create(
             **config["model"], resolution=config["resolution"], num_classes=len(metadata["classes"])
         )
-        return cls(network, {"params": state["network"]["params"]}, metadata["classes"], config["resolution"])
+        # Where a running average was kept, it is the published network.
+        params = state.get("ema_params") or state["network"]["params"]
+        return cls(network, {"params": params}, metadata["classes"], config["resolution"])
+
+    def fingerprints(self, images: UInt8[np.ndarray, "n r r 3"]) -> Fingerprints:
+        """Takes the fingerprints of images of the network's own size, and those of the sources it knows.
+
+        Raises:
+            UserError: no images, or a network that gives NaN.
+        """
+        return read_fingerprints(self._network, self._variables, images)
 
     def vote(
         self,

@@ -28,6 +28,7 @@ LAYERS = {
     "data": 1,
     "models": 1,
     "objectives": 1,
+    "fingerprints": 1,
     "voting": 1,
     "views": 1,
     "latents": 1,
@@ -41,7 +42,17 @@ LAYERS = {
 }
 # Pure parts: functions of arrays, which know nothing of configs, files, flags or checkpoints.
 PURE = (
-    *("models", "objectives", "voting", "views", "pixels", "quality.swd", "quality.ms_ssim", "quality.distances"),
+    *(
+        "models",
+        "objectives",
+        "fingerprints",
+        "voting",
+        "views",
+        "pixels",
+        "quality.swd",
+        "quality.ms_ssim",
+        "quality.distances",
+    ),
     *("training.gan_step", "training.attribution_step", "training.state"),
 )
 PURE_MAY_IMPORT = {"jax", "flax", "optax", "numpy", "jaxtyping", "ganfp_jax"}

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ganfp_jax.data.decode import encode_png
-from ganfp_jax.data.labelled import MANIFEST, decode_all, open_labelled, read_manifest, write_manifest
+from ganfp_jax.data.labelled import MANIFEST, decode_all, open_labelled, origins, read_manifest, write_manifest
 from ganfp_jax.errors import UserError
 
 
@@ -168,3 +168,15 @@ def test_decode_all_of_some(tmp_path):
     assert decode_all(folder, 8, indices=[]).images.shape == (0, 8, 8, 3)
     with pytest.raises(UserError, match="choose one of"):
         decode_all(folder, 8, "stretch")
+
+
+def test_origins_are_photographs_where_the_manifest_lists_them(tmp_path):
+    for name in ("real/coffee_00001", "real/coffee_00002", "real/cat_00001", "GAN/coffee_00001"):
+        path = tmp_path / f"{name}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8)).save(path)
+    names = ("GAN/coffee_00001.png", "real/cat_00001.png", "real/coffee_00001.png", "real/coffee_00002.png")
+    assert origins(open_labelled(tmp_path)) == names
+    write_manifest(tmp_path, ("real", "GAN"), {"real": {"photographs": ["coffee"]}, "GAN": {"seed": 1}})
+    found = origins(open_labelled(tmp_path))
+    assert found == ("real/cat_00001.png", "real/coffee", "real/coffee", "GAN/coffee_00001.png")

@@ -131,6 +131,22 @@ def open_labelled(
     )
 
 
+def origins(folder: LabelledFolder) -> tuple[str, ...]:
+    """What each image was taken from: "source/photograph" where the manifest lists photographs, else its own name.
+
+    Crops of one photograph depend on each other, so an interval must count photographs, not crops.
+    """
+    manifest = read_manifest(folder.root) or read_manifest(folder.root.parent) or {"sources": {}}
+    listed = {name: set(origin.get("photographs", ())) for name, origin in manifest["sources"].items()}
+
+    def origin(name: str) -> str:
+        source, file = name.split("/")
+        photograph = Path(file).stem.rpartition("_")[0]
+        return f"{source}/{photograph}" if photograph in listed.get(source, ()) else name
+
+    return tuple(origin(name) for name in folder.names)
+
+
 @dataclass(frozen=True)
 class Decoded:
     """The images of a labelled folder."""
