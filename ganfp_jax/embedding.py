@@ -17,7 +17,7 @@ def tsne(features: Float[np.ndarray, "n d"], seed: int, perplexity: float | int 
     feature instead would make the ones that hardly vary, hence mostly noise, as loud as the others.
 
     A function of its arguments: it starts from the principal components and runs on one thread. 1,000 vectors of 512
-    features take about five seconds.
+    features take five to ten seconds.
 
     Args:
         features: N vectors, at least 4, of at least two values.

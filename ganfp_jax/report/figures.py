@@ -200,7 +200,9 @@ def _draw_responses(results: Mapping[str, Any]) -> "Figure":
     firsts = {sample["target"]: sample for sample in reversed(results["samples"])}
     samples = [firsts[name] for name in classes if name in firsts]
     cell, gap, line, edge = 1.0, 0.16, 0.26, 0.035
-    height = max((_tall(picture) for sample in samples for picture in _pictures(sample)), default=1.0)
+    flat = max((_tall(response) for sample in samples for response in sample["responses"]), default=1.0)
+    small = min(cell, flat + 0.3)  # an image beside flat pictures is smaller, or it would stretch every row
+    height = max(flat, *(small * _tall(sample["image"]) for sample in samples)) if samples else 0
     head = line + max(map(_tall, results["models"])) + 0.3
     row = height + line + 0.18
     left = 2 * (cell + gap) + 0.3
@@ -209,8 +211,9 @@ def _draw_responses(results: Mapping[str, Any]) -> "Figure":
     panel = figure.add_axes((0, 0, 1, 1))
     panel.axis("off")
 
-    def place(picture: np.ndarray, x: float, y: float) -> None:
-        panel.imshow(picture, extent=(x, x + cell, y + _tall(picture), y), interpolation="nearest", aspect="auto")
+    def place(picture: np.ndarray, x: float, y: float, wide: float = cell) -> None:
+        extent = (x, x + wide, y + wide * _tall(picture), y)
+        panel.imshow(picture, extent=extent, interpolation="nearest", aspect="auto")
 
     def text(x: float, y: float, words: str, **style: Any) -> None:
         panel.text(x, y, words, **{"ha": "center", "va": "top", **style})
@@ -221,6 +224,7 @@ def _draw_responses(results: Mapping[str, Any]) -> "Figure":
 
     text(0.1 + cell / 2, head - 0.12, "image", va="bottom")
     text(0.1 + cell + gap + cell / 2, head - 0.12, "image\nfingerprint", va="bottom")
+    text(left - 0.12, 0.04 + line, "model fingerprints →", ha="right")
     for index, (name, model) in enumerate(zip(classes, results["models"], strict=True)):
         x = left + index * (cell + gap)
         title(x + cell / 2, 0.08, name)
@@ -228,7 +232,7 @@ def _draw_responses(results: Mapping[str, Any]) -> "Figure":
     for number, sample in enumerate(samples):
         top = head + number * row
         image, fingerprint, *responses = _pictures(sample)
-        place(image, 0.1, top + (height - _tall(image)) / 2)
+        place(image, 0.1 + (cell - small) / 2, top + (height - small * _tall(image)) / 2, small)
         place(fingerprint, 0.1 + cell + gap, top + (height - _tall(fingerprint)) / 2)
         title(0.1 + cell / 2, top + height + 0.06, sample["target"])
         right = sample["predicted"] == sample["target"]
