@@ -88,9 +88,14 @@ def decode_image(path: str | os.PathLike[str], *, max_pixels: int = 64_000_000) 
 
 def encode_png(path: str | os.PathLike[str], image: UInt8[np.ndarray, "h w 3"]) -> None:
     """Write an RGB image losslessly as PNG; `path` is whole or absent at any time. Its folder must exist."""
+    atomic.write_bytes(path, png_bytes(image))
+
+
+def png_bytes(image: UInt8[np.ndarray, "h w 3"]) -> bytes:
+    """An RGB image as the bytes of a PNG file."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format="PNG")
-    atomic.write_bytes(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _decode(path: Path, max_pixels: int) -> np.ndarray:

@@ -14,7 +14,8 @@ from typing import Any
 from ganfp_jax import atomic
 from ganfp_jax.errors import UserError
 from ganfp_jax.grid import data_uri
-from ganfp_jax.report import wording
+from ganfp_jax.report import rendering, wording
+from ganfp_jax.report.rendering import confusion_matrix
 from ganfp_jax.report.table import conditions
 
 REQUIRED = (
@@ -23,18 +24,6 @@ REQUIRED = (
 )  # fmt: skip
 OPTIONAL: dict[str, Any] = {"method": "", "steps": {}}
 SIGNIFICANT = 0.05
-FILTERS = {
-    "number": "{:,}".format,
-    "percent": wording.percent,
-    "interval": wording.interval,
-    "p_value": wording.p_value,
-    "duration": wording.duration,
-    "votes": wording.votes,
-    "listed": wording.listed,
-    "baseline_label": wording.baseline_label,
-    "condition_label": wording.condition_label,
-    "rule_label": wording.rule_label,
-}
 
 
 def write_report(results: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
@@ -73,23 +62,12 @@ def write_report(results: Mapping[str, Any], path: str | os.PathLike[str]) -> Pa
 
 def render(results: Mapping[str, Any]) -> str:
     """The page of `write_report` as text."""
-    import jinja2
-
-    missing = [key for key in REQUIRED if key not in results]
-    if missing:
-        raise ValueError(f"report: results without {', '.join(missing)}")
+    rendering.check_keys(results, REQUIRED)
     results = {**OPTIONAL, **results}
     main = _main_evaluation(results)
     best = _best_baseline(results, main["condition"], main["count"])
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("ganfp_jax", "report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= FILTERS
-    return environment.get_template("template.html.j2").render(
+    return rendering.render(
+        "template.html.j2",
         results=results,
         main=main,
         best=best,
@@ -258,13 +236,14 @@ def _matrices(
 ) -> dict[str, list[dict[str, Any]]]:
     """The confusion matrices to show at once, and all others."""
     classes = results["classes"]
-    shown = [_matrix("The network with the vote", main["metrics"], classes)]
+    shown = [confusion_matrix("The network with the vote", main["metrics"], classes)]
     if len(main["metrics"]["views"]) > 1:
-        shown.append(_matrix("The network with one view", main["metrics"]["single_view"], classes))
+        shown.append(confusion_matrix("The network with one view", main["metrics"]["single_view"], classes))
     else:
         shown[0]["title"] = "The network"
     if best is not None:
-        shown.append(_matrix(f"Best baseline: {wording.baseline_label(best['name'])}", best["metrics"], classes))
+        title = f"Best baseline: {wording.baseline_label(best['name'])}"
+        shown.append(confusion_matrix(title, best["metrics"], classes))
     others = []
     for group in _groups(results):
         condition = wording.condition_label(group["condition"])
@@ -272,29 +251,12 @@ def _matrices(
             if entry is not main:
                 rule = wording.rule_label(entry["metrics"]["rule"])
                 title = f"{entry['network']} network, {condition}, {entry['views_name']} views, {rule}"
-                others.append(_matrix(title, entry["metrics"], classes))
+                others.append(confusion_matrix(title, entry["metrics"], classes))
         for entry in group["baselines"]:
             if entry is not best:
                 title = f"{wording.baseline_label(entry['name'])}, {condition}"
-                others.append(_matrix(title, entry["metrics"], classes))
+                others.append(confusion_matrix(title, entry["metrics"], classes))
     return {"shown": shown, "others": others}
-
-
-def _matrix(title: str, metrics: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
-    return {
-        "title": title,
-        "rows": [
-            {
-                "target": target,
-                "total": sum(row),
-                "cells": [
-                    {"count": count, "predicted": predicted, "share": count / max(sum(row), 1)}
-                    for predicted, count in zip(classes, row, strict=True)
-                ],
-            }
-            for target, row in zip(classes, metrics["confusion"], strict=True)
-        ],
-    }
 
 
 def _wrong_image(image: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,12 @@ def p_value(p: float | int) -> str:
     return "< 0.001" if p < 0.001 else f"{min(p, 1.0):.3f}"
 
 
+def signed(value: float | int, digits: int = 1) -> str:
+    """3.14 -> "+3.1", -0.52 -> "−0.5" with a minus sign as wide as the plus, 0.04 -> "0.0"."""
+    text = f"{abs(value):.{digits}f}"
+    return text if float(text) == 0 else ("+" if value > 0 else "−") + text
+
+
 def duration(seconds: float | int) -> str:
     """8.25 -> "8.2 s", 208 -> "3 min 28 s", 7265 -> "2 h 1 min"."""
     if seconds < 59.95:

@@ -1,0 +1,248 @@
+"""The fingerprint page: what a network takes from an image, and how far that separates the sources.
+
+One HTML file that opens anywhere, without a network and without a script. Its charts are drawn by `figures`, which also
+makes pictures of them.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from ganfp_jax import atomic
+from ganfp_jax.data.decode import png_bytes
+from ganfp_jax.grid import data_uri
+from ganfp_jax.report import figures, rendering, wording
+
+REQUIRED = (
+    "title", "command", "created", "devices", "config", "versions", "classes", "network", "metrics", "interactions",
+    "samples", "models", "embedding", "spectra", "separability", "cosine", "scales", "notes",
+)  # fmt: skip
+REQUIRED_IN = {
+    "metrics": ("accuracy", "correct", "total", "ci95", "per_class", "confusion", "classes"),
+    "embedding": ("points", "labels", "wrong"),
+    "spectra": ("images", "fingerprints", "profiles"),
+}
+REQUIRED_OF_SAMPLE = ("image", "fingerprint", "responses", "logits", "target", "predicted", "name")
+MEASURES = (("frechet_ratio",), ("verification", "auc"), ("verification", "eer"))
+PICTURE_SIDE = 96  # about how large a small picture is shown, in CSS pixels
+
+
+def write_fingerprint_page(results: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
+    """Writes the page and returns where; a page that is there already is replaced in one move.
+
+    Args:
+        results: plain data and NumPy arrays. Every key must be there; K is the number of classes, R the images' side.
+          title, command, created, devices: text.
+          config, versions: dicts, shown as they are.
+          classes: K names in the order of every matrix and list.
+          network: what kind of network it is, in words that go on "named the source of ... images".
+          metrics: {"accuracy", "correct", "total", "ci95", "per_class": {class: {"accuracy", "correct", "total",
+            "ci95"}}, "confusion" (rows target, columns predicted), "classes"} on the test images.
+          interactions: K x K, the mean logit of the images of a source (row) for each source (column).
+          samples: [{"image": uint8 (R, R, 3), "fingerprint": uint8 picture (h, w, 3), "responses": K uint8 pictures,
+            "logits": K numbers, "target", "predicted", "name": file name}], in the order of the page; the figure of the
+            responses takes the first of each source.
+          models: K uint8 pictures (h, w, 3) of the model fingerprints.
+          embedding: {"points": (N, 2), "labels": (N,) class indices, "wrong": (N,) bool}.
+          spectra: {"images": {class: (R, R) log10 power, zero frequency in the middle}, "fingerprints": the same or
+            None where fingerprints are no images, "profiles": {"frequencies": F numbers in cycles per pixel,
+            "images": {class: F numbers}, "fingerprints": the same or None}}.
+          separability: {feature space: {"n", "dimension", "frechet_ratio": {"value", "ci95"}, "verification": {"auc":
+            {"value", "ci95"}, "eer": {"value", "ci95"}, "roc": {"false_positive": [...], "true_positive": [...]}},
+            "control": the same keys for a real class split in halves}}. Any of them may be None.
+          cosine: K x K, the cosine similarities of the model fingerprints.
+          scales: {what is shown as a picture: how its values became colours}.
+          notes: sentences that belong beside the headline.
+        path: of the HTML file; its folder is made.
+
+    Raises:
+        ValueError: keys missing, a name that is none of the classes, or lists of another length than they should have.
+    """
+    path = Path(path)
+    page = render(results)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic.write_bytes(path, page.encode())
+    return path
+
+
+def render(results: Mapping[str, Any]) -> str:
+    """The page of `write_fingerprint_page` as text."""
+    from markupsafe import Markup
+
+    check(results)
+    classes, separability = results["classes"], results["separability"]
+    curves = any(_roc(part) for row in separability.values() for part in (row, row["control"]))
+    return rendering.render(
+        "fingerprints.html.j2",
+        results=results,
+        chance=1 / len(classes),
+        findings=list(_findings(results)),
+        models=[_picture(model) for model in results["models"]],
+        samples=[_sample(sample, classes) for sample in results["samples"]],
+        confusion=rendering.confusion_matrix("Confusion matrix, in images", results["metrics"], classes),
+        interactions=_interactions(results["interactions"], classes),
+        cosine=_signed_matrix(results["cosine"], results["cosine"], classes, 1.0, 2),
+        embedding=Markup(figures.drawing(figures.draw_embedding, results)),
+        points={"all": len(results["embedding"]["points"]), "wrong": int(np.sum(results["embedding"]["wrong"]))},
+        spectra=[
+            _spectra(results, kind) for kind in ("images", "fingerprints") if results["spectra"][kind] is not None
+        ],
+        separability=[
+            {"space": space, "spaces": _measured(row), "control": _measured(row["control"])}
+            for space, row in separability.items()
+        ],
+        roc=Markup(figures.drawing(figures.draw_roc, results)) if curves else None,
+        config=json.dumps(results["config"], indent=2, ensure_ascii=False, default=str),
+    )
+
+
+def check(results: Mapping[str, Any]) -> None:
+    """Raises ValueError where `results` are not what `write_fingerprint_page` asks for."""
+    rendering.check_keys(results, REQUIRED)
+    for key, required in REQUIRED_IN.items():
+        rendering.check_keys(results[key], required, key)
+    spectra, classes = results["spectra"], results["classes"]
+    rendering.check_keys(spectra["profiles"], ("images", "fingerprints", "frequencies"), "spectra.profiles")
+    for kind in ("images", "fingerprints"):
+        for name, table in ((kind, spectra[kind]), (f"profiles.{kind}", spectra["profiles"][kind])):
+            if kind == "images" or spectra["fingerprints"] is not None:
+                rendering.check_keys(table or {}, classes, f"spectra.{name}")
+    for space, row in results["separability"].items():
+        rendering.check_keys(
+            row, ("n", "dimension", "frechet_ratio", "verification", "control"), f"separability.{space}"
+        )
+    if list(results["metrics"]["classes"]) != list(classes):
+        raise ValueError("report: the metrics have other classes or another order than the results")
+    if len({len(results["embedding"][key]) for key in REQUIRED_IN["embedding"]}) > 1:
+        raise ValueError("report: points, labels and wrong of the embedding are not of one length")
+    lists = {key: results[key] for key in ("models", "interactions", "cosine")}
+    for number, sample in enumerate(results["samples"]):
+        rendering.check_keys(sample, REQUIRED_OF_SAMPLE, f"samples[{number}]")
+        lists |= {f"samples[{number}].{key}": sample[key] for key in ("responses", "logits")}
+        for key in ("target", "predicted"):
+            if sample[key] not in classes:
+                raise ValueError(f"report: samples[{number}].{key} {sample[key]!r} is none of the classes")
+    for name, values in lists.items():
+        if len(values) != len(classes):
+            raise ValueError(f"report: {name} has {len(values)} entries for {len(classes)} classes")
+
+
+def _findings(results: Mapping[str, Any]) -> Iterable[str]:
+    """What the numbers say, what takes away from them first; then the caller's notes."""
+    if results["metrics"]["ci95"][0] <= 1 / len(results["classes"]):
+        yield "Within its interval the network is no better than guessing."
+    ratios = {space: _measure(row, MEASURES[0]) for space, row in results["separability"].items()}
+    own = ratios.pop("fingerprints", None)
+    rivals = {space: ratio for space, ratio in ratios.items() if ratio is not None}
+    if own is not None and rivals:
+        best = max(rivals, key=lambda space: rivals[space]["value"])
+        yield _comparison(own, best, rivals[best])
+    yield from results["notes"]
+
+
+def _comparison(own: Mapping[str, Any], space: str, rival: Mapping[str, Any]) -> str:
+    numbers = f"({own['value']:.1f} against {rival['value']:.1f} times the distance within a source)"
+    if own["ci95"] is None or rival["ci95"] is None:
+        return f"Distances between sources, in fingerprints and in {space}: {numbers[1:-1]}, without an interval."
+    if own["ci95"][0] > rival["ci95"][1]:
+        return f"Fingerprints keep the sources farther apart than {space} do {numbers}."
+    if own["ci95"][1] < rival["ci95"][0]:
+        return f"The network is not needed to tell these sources apart: {space} keep them farther apart {numbers}."
+    return f"Fingerprints keep the sources no farther apart than {space} do, within the intervals {numbers}."
+
+
+def _sample(sample: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
+    right = sample["predicted"] == sample["target"]
+    cells = []
+    for name, response, logit in zip(classes, sample["responses"], sample["logits"], strict=True):
+        verdict = ("right" if right else "wrong") if name == sample["predicted"] else ""
+        missed = name == sample["target"] and not right
+        cells.append({"name": name, "logit": float(logit), "verdict": verdict, "missed": missed, **_picture(response)})
+    return {
+        "name": sample["name"],
+        "file": sample["name"].rsplit("/", 1)[-1],
+        "target": sample["target"],
+        "predicted": sample["predicted"],
+        "right": right,
+        "image": _picture(sample["image"]),
+        "fingerprint": _picture(sample["fingerprint"]),
+        "cells": cells,
+    }
+
+
+def _interactions(values: Any, classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Less the row's mean: a number added to all logits of an image changes no verdict."""
+    raw = np.asarray(values, float)
+    centred = raw - raw.mean(axis=1, keepdims=True)
+    return _signed_matrix(centred, raw, classes, float(np.abs(centred).max()), 1)
+
+
+def _signed_matrix(
+    values: Any, raw: Any, classes: Sequence[str], limit: float | int, digits: int
+) -> list[dict[str, Any]]:
+    """Rows of cells: what is written, how strongly it is shaded (0 to 1), on which side of zero, and the raw value."""
+    return [
+        {
+            "name": name,
+            "cells": [
+                {
+                    "text": wording.signed(float(value), digits),
+                    "raw": wording.signed(float(whole), 2),
+                    "strength": round(min(abs(float(value)) / max(limit, 1e-9), 1), 3),
+                    "side": "minus" if value < 0 else "plus",
+                    "name": column,
+                }
+                for column, value, whole in zip(classes, row, raw_row, strict=True)
+            ],
+        }
+        for name, row, raw_row in zip(classes, values, raw, strict=True)
+    ]
+
+
+def _spectra(results: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    spectra = results["spectra"][kind]
+    low, high = figures.spectrum_limits(spectra)
+    ramp = figures.spectrum_picture(np.linspace(low, high, 9)[None], low, high)[0]
+    return {
+        "kind": kind,
+        "low": low,
+        "high": high,
+        "ramp": ", ".join(f"rgb({red} {green} {blue})" for red, green, blue in ramp.tolist()),
+        "pictures": [
+            {"source": name, **_picture(figures.spectrum_picture(spectra[name], low, high), 128)}
+            for name in results["classes"]
+        ],
+        "profiles": Markup(figures.drawing(lambda data: figures.draw_profiles(data, kind), results)),
+    }
+
+
+def _measured(row: Mapping[str, Any] | None) -> dict[str, Any]:
+    row = row or {}
+    return {"n": row.get("n"), "dimension": row.get("dimension"), "measures": [_measure(row, p) for p in MEASURES]}
+
+
+def _measure(row: Mapping[str, Any], place: Sequence[str]) -> Mapping[str, Any] | None:
+    """{"value", "ci95"} at a place inside a row, or None where anything on the way there or the value is None."""
+    found: Any = row
+    for key in place:
+        found = (found or {}).get(key)
+    return {"ci95": None, **found} if found and found["value"] is not None else None
+
+
+def _roc(row: Mapping[str, Any] | None) -> Any:
+    return ((row or {}).get("verification") or {}).get("roc")
+
+
+def _picture(picture: UInt8[np.ndarray, "h w 3"], side: int = PICTURE_SIDE) -> dict[str, Any]:
+    """A picture as the page needs it: its data, and its size there, a whole multiple of its own."""
+    height, width = picture.shape[:2]
+    times = max(1, round(side / math.sqrt(height * width)))
+    return {"uri": data_uri(png_bytes(np.ascontiguousarray(picture))), "width": times * width, "height": times * height}

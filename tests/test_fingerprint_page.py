@@ -1,0 +1,298 @@
+import copy
+import io
+import re
+
+import numpy as np
+import pytest
+from html_page import Page
+from PIL import Image
+
+from ganfp_jax.report import figures, wording
+from ganfp_jax.report.fingerprint_page import REQUIRED, render, write_fingerprint_page
+
+SECTIONS = ["headline", "responses", "confusion", "embedding", "spectra", "separability", "reproduce"]
+FIGURES = {
+    "responses": figures.responses_figure,
+    "confusion": figures.confusion_figure,
+    "embedding": figures.embedding_figure,
+    "spectra": figures.spectra_figure,
+    "roc": figures.roc_figure,
+}
+
+
+def share(correct, total):
+    accuracy = correct / total
+    return {
+        "accuracy": accuracy,
+        "correct": correct,
+        "total": total,
+        "ci95": [accuracy - 0.02, min(accuracy + 0.02, 1)],
+    }
+
+
+def measured(ratio, auc, eer, roc=True):
+    curve = {"false_positive": [0.0, 0.2, 1.0], "true_positive": [0.0, 0.7, 1.0]}
+    return {
+        "n": 1200,
+        "dimension": 512,
+        "frechet_ratio": {"value": ratio, "ci95": [0.9 * ratio, 1.1 * ratio]},
+        "verification": {
+            "auc": {"value": auc, "ci95": [auc - 0.02, auc + 0.02]},
+            "eer": {"value": eer, "ci95": [eer - 0.02, eer + 0.02]},
+            "roc": curve if roc else None,
+        },
+    }
+
+
+def make_results(classes, image_sized=False) -> dict:
+    """Results of K sources; the sample of the last source is called the first."""
+    rng = np.random.default_rng(0)
+    number, side, steps = len(classes), 8, [0.125, 0.25, 0.375, 0.5]
+    shape = (side, side, 3) if image_sized else (2, 4, 3)
+    picture = lambda *size: rng.integers(0, 256, size or shape, dtype=np.uint8)  # noqa: E731
+    samples = []
+    for index, name in enumerate(classes):
+        predicted = index if index < number - 1 else 0
+        logits = [3.14 if place == predicted else -0.5 * place for place in range(number)]
+        samples.append({
+            "image": picture(side, side, 3), "fingerprint": picture(), "responses": [picture() for _ in classes],
+            "logits": logits, "target": name, "predicted": classes[predicted], "name": f"{name}/{name}_0.png",
+        })  # fmt: skip
+    confusion = 9 * np.eye(number, dtype=int)
+    confusion[-1, 0] = 1
+    total = int(confusion.sum())
+    spectra = {name: rng.normal(-2, 1, (side, side)) for name in classes}
+    profiles = {name: [0.0, -1, -2, -3] for name in classes}
+    return {
+        "title": "Fingerprints",
+        "command": "python -m ganfp_jax.main --config=configs/fingerprints.py",
+        "created": "2026-01-01T00:00:00+00:00",
+        "devices": "cpu",
+        "config": {"seed": 0},
+        "versions": {"jax": "0.10.2"},
+        "classes": classes,
+        "network": "A classifier with fingerprints of 512 values",
+        "metrics": {
+            **share(total - 1, total),
+            "per_class": {name: share(9, 9) for name in classes},
+            "confusion": confusion.tolist(),
+            "classes": classes,
+        },
+        "interactions": (4 * np.eye(number) - 1).tolist(),
+        "samples": samples,
+        "models": [picture() for _ in classes],
+        "embedding": {
+            "points": rng.normal(size=(6 * number, 2)),
+            "labels": np.repeat(np.arange(number), 6),
+            "wrong": np.arange(6 * number) < 2,
+        },
+        "spectra": {
+            "images": spectra,
+            "fingerprints": spectra if image_sized else None,
+            "profiles": {"images": profiles, "fingerprints": profiles if image_sized else None, "frequencies": steps},
+        },
+        "separability": {
+            "fingerprints": measured(12.4, 0.93, 0.14) | {"control": measured(1.02, 0.5, 0.51)},
+            "pixels": measured(3.1, 0.61, 0.43) | {"control": measured(0.97, 0.5, 0.5, roc=False)},
+        },
+        "cosine": np.where(np.eye(number), 1, -0.12).tolist(),
+        "scales": {"Responses": "full strength at 0.05"},
+        "notes": ["The generators are small."],
+    }
+
+
+@pytest.fixture
+def results() -> dict:
+    return make_results(["real", "ProGAN", "SNGAN"])
+
+
+@pytest.fixture(scope="module")
+def shared_page() -> str:
+    return render(make_results(["real", "ProGAN", "SNGAN"], image_sized=True))
+
+
+@pytest.mark.parametrize(("number", "image_sized"), [(2, False), (5, True), (11, False)])
+def test_every_section_is_there_and_well_formed(number, image_sized):
+    page = Page(render(make_results([f"source_{index}" for index in range(number)], image_sized)))
+    assert page.open == []
+    assert [attrs["id"] for tag, attrs in page.tags if tag in {"header", "section"}] == SECTIONS
+    ids = [attrs["id"] for tag, attrs in page.tags if "id" in attrs and tag in {"header", "section"}]
+    assert {link["href"].removeprefix("#") for link in page.all("a")} < set(ids)
+    assert "None" not in page.text
+    spectra = 2 * number if image_sized else number
+    assert len(page.all("img")) == number * (number + 2) + number + spectra
+    assert len(page.all("svg")) == (4 if image_sized else 3)
+
+
+def test_page_needs_no_network_and_no_script(shared_page):
+    page = Page(shared_page)
+    for word in ("http:", "https:", "@import", "<!--", "xmlns", "xlink"):
+        assert word not in shared_page
+    assert set(re.findall(r"url\((.)", shared_page)) <= {"#"}  # clips inside a drawing
+    assert page.all("script") == []
+    assert not any(key.startswith("on") for _, attrs in page.tags for key in attrs)
+    assert all(attrs["src"].startswith("data:image/png;base64,") for attrs in page.all("img"))
+    assert all(attrs["alt"] for attrs in page.all("img"))
+    assert "default-src 'none'" in shared_page
+
+
+def test_headline_stands_beside_guessing(results):
+    text = Page(render(results)).text
+    assert "96.4% of the sources named right 27 of 28 test images; 95% interval 94.4–98.4" in text
+    assert "33.3% by guessing 3 sources: real, ProGAN and SNGAN" in text
+    assert "A classifier with fingerprints of 512 values named the source of 28 test images." in text
+    assert "The generators are small." in text
+    assert "no better than guessing" not in text
+    results["metrics"]["ci95"] = [0.3, 0.4]
+    assert "Within its interval the network is no better than guessing." in Page(render(results)).text
+
+
+@pytest.mark.parametrize(
+    ("ratio", "said"),
+    [
+        (3.0, "Fingerprints keep the sources farther apart than pixels do (12.4 against 3.0 times"),
+        (12.0, "Fingerprints keep the sources no farther apart than pixels do, within the intervals (12.4"),
+        (40.0, "The network is not needed to tell these sources apart: pixels keep them farther apart (12.4"),
+    ],
+)
+def test_what_is_said_of_the_fingerprints_depends_on_the_best_other_space(results, ratio, said):
+    results["separability"]["pixels"] |= measured(ratio, 0.6, 0.4)
+    assert said in Page(render(results)).text
+
+
+def test_verdict_is_said_in_words_and_form_as_well_as_colour(results):
+    html = render(results)
+    text = Page(html).text
+    assert text.count("✓ right") == 2
+    assert text.count("✗ wrong") == 1
+    assert "SNGAN SNGAN_0.png +3.1 ✗ wrong −0.5 −1.0 true source" in text
+    frames = re.findall(r'class="frame (\w+)"', html)
+    assert frames == ["right", "right", "wrong", "missed"]
+    assert re.search(r"\.frame\.wrong \{[^}]*double", html)
+    assert re.search(r"\.frame\.missed \{[^}]*dashed", html)
+
+
+def test_matrices_hold_every_number(results):
+    page = Page(render(results))
+    titles = [attrs.get("title", "") for attrs in page.all("td")]
+    assert sum("were called" in title for title in titles) == 9
+    assert "1 of 10 SNGAN images were called real (10.0%)" in titles
+    assert [title for title in titles if title.startswith("Mean logit, real")] == [
+        "Mean logit, real with real: +3.00",
+        "Mean logit, real with ProGAN: −1.00",
+        "Mean logit, real with SNGAN: −1.00",
+    ]
+    assert "real +2.7 −1.3 −1.3 ProGAN −1.3 +2.7 −1.3" in page.text  # less the row's mean
+    assert "real +1.00 −0.12 −0.12" in page.text
+
+
+def test_separability_stands_beside_its_control(results):
+    text = Page(render(results)).text
+    assert (
+        "fingerprints 1,200 512 12.40 11.16–13.64 0.930 0.910–0.950 0.140 0.120–0.160 "
+        "control: one class halved 1,200 512 1.02 0.92–1.12 0.500 0.480–0.520 0.510 0.490–0.530"
+    ) in text
+
+
+def test_what_was_not_measured(results):
+    nothing = dict.fromkeys(("n", "dimension", "frechet_ratio", "verification"))
+    results["separability"] = {
+        "fingerprints": nothing | {"control": None},
+        "pixels": nothing | {"frechet_ratio": {"value": 2.0, "ci95": None}, "control": nothing},
+    }
+    page = Page(render(results))
+    assert "fingerprints – – – – – control: one class halved – – – – – pixels – – 2.00 – –" in page.text
+    assert len(page.all("svg")) == 2  # no ROC curves
+    results["separability"] = {}
+    results["samples"] = []
+    text = Page(render(results)).text
+    assert "Separability was not measured." in text
+    assert "No sample was kept." in text
+
+
+def test_everything_is_escaped():
+    attack = "<script>alert('x')</script>&\"'$x$"
+    results = make_results(["_real", attack])
+    for key in ("title", "command", "created", "devices", "network"):
+        results[key] = attack
+    results |= {"config": {attack: attack}, "versions": {attack: attack}, "scales": {attack: attack}, "notes": [attack]}
+    results["samples"][0]["name"] = attack
+    results["separability"][attack] = results["separability"].pop("pixels")
+    page = Page(render(results))
+    assert page.all("script") == []
+    assert page.open == []
+    assert not any(key.startswith("on") for _, attrs in page.tags for key in attrs)
+    assert page.text.count(attack) >= 20
+    assert f"{attack} (6)" in page.text  # in a drawing
+    assert "_real (6)" in page.text
+
+
+def test_drawing_takes_ink_from_the_page_and_is_a_function_of_the_results(results):
+    drawing = figures.drawing(figures.draw_embedding, results)
+    assert drawing.startswith("<svg viewBox=")
+    assert "currentColor" in drawing
+    assert figures.INK not in drawing
+    assert "called wrong (2)" in drawing
+    assert drawing == figures.drawing(figures.draw_embedding, copy.deepcopy(results))
+
+
+def test_missing_keys(results):
+    for key in REQUIRED:
+        with pytest.raises(ValueError, match=f"results without {key}"):
+            render({name: value for name, value in results.items() if name != key})
+    for key, inner in (("metrics", "ci95"), ("embedding", "wrong"), ("spectra", "profiles")):
+        part = {name: value for name, value in results[key].items() if name != inner}
+        with pytest.raises(ValueError, match=f"{key} without {inner}"):
+            render(results | {key: part})
+    del results["samples"][1]["logits"]
+    with pytest.raises(ValueError, match=r"samples\[1\] without logits"):
+        render(results)
+
+
+def test_parts_that_do_not_fit(results):
+    with pytest.raises(ValueError, match="models has 2 entries for 3 classes"):
+        render(results | {"models": results["models"][:2]})
+    with pytest.raises(ValueError, match="another order"):
+        render(results | {"metrics": results["metrics"] | {"classes": ["real", "SNGAN", "ProGAN"]}})
+    with pytest.raises(ValueError, match="not of one length"):
+        render(results | {"embedding": results["embedding"] | {"wrong": np.zeros(3, bool)}})
+    with pytest.raises(ValueError, match=r"spectra\.profiles\.fingerprints without real"):
+        render(results | {"spectra": results["spectra"] | {"fingerprints": results["spectra"]["images"]}})
+    results["samples"][0]["predicted"] = "StyleGAN"
+    with pytest.raises(ValueError, match=r"samples\[0\]\.predicted 'StyleGAN' is none of the classes"):
+        render(results)
+
+
+def test_writing(results, tmp_path):
+    path = tmp_path / "report" / "fingerprints.html"
+    assert write_fingerprint_page(results, path) == path
+    assert path.read_text(encoding="utf-8") == render(results)
+    assert [file.name for file in path.parent.iterdir()] == ["fingerprints.html"]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize(("number", "image_sized"), [(3, True), (11, False)])
+def test_figures_are_pictures(name, number, image_sized):
+    results = make_results([f"source_{index}" for index in range(number)], image_sized)
+    picture = np.asarray(Image.open(io.BytesIO(FIGURES[name](results))).convert("RGB"))
+    assert min(picture.shape[:2]) > 200
+    assert (picture[0, 0] == 255).all()  # a white card: readable on any page
+    assert picture.std() > 10
+
+
+def test_responses_figure_frames_right_and_wrong(results):
+    picture = np.asarray(Image.open(io.BytesIO(figures.responses_figure(results))).convert("RGB")).reshape(-1, 3)
+    for colour in (figures.RIGHT, figures.WRONG):
+        rgb = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
+        assert (picture == rgb).all(1).sum() > 500
+
+
+def test_scale_of_the_spectra_leaves_the_empty_middle_out():
+    spectrum = np.arange(16.0).reshape(4, 4)
+    spectrum[2, 2] = -100
+    assert figures.spectrum_limits({"real": spectrum}) == (0.0, 15.0)
+
+
+@pytest.mark.parametrize(("value", "text"), [(3.14, "+3.1"), (-0.52, "−0.5"), (-0.04, "0.0"), (0, "0.0")])
+def test_signed_numbers(value, text):
+    assert wording.signed(value) == text
