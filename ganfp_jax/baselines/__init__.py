@@ -1,1 +1,114 @@
-"""What a cheap method already reaches on the same images: the numbers every network is shown beside."""
+"""What a cheap method already reaches on the same images: the numbers every network is shown beside.
+
+    fitted = baselines.fit("knn", images, labels, classes, groups=origins)
+    predicted, scores = baselines.predict(fitted, other_images)
+
+Settings are chosen on held-out training images, in `fit`; no test image has a part in them.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int, Int32
+
+from ganfp_jax.baselines import eigenface, knn, linear, metadata, prnu, wavelet
+from ganfp_jax.baselines.method import Model, Samples, Training
+from ganfp_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Baseline:
+    """How a baseline is trained, and whether it looks at images or at the files they came in."""
+
+    train: Callable[[Training], Model]
+    needs: Literal["images", "paths"] = "images"
+
+
+BASELINES: dict[str, Baseline] = {
+    "knn": Baseline(knn.fit),
+    "eigenface": Baseline(eigenface.fit),
+    "prnu": Baseline(prnu.fit),
+    "logistic_pixels": Baseline(linear.make_logistic(linear.pixels)),
+    "logistic_log_dct": Baseline(linear.make_logistic(linear.log_dct)),
+    "logistic_log_packets": Baseline(linear.make_logistic(wavelet.log_packets)),
+    "metadata": Baseline(metadata.fit, needs="paths"),
+    "file_size": Baseline(metadata.fit_file_size, needs="paths"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """A trained baseline: its name, its model, and the shape (H, W, 3) of its images or () where it needs paths."""
+
+    name: str
+    model: Model
+    shape: tuple[int, ...]
+
+
+def check(names: Sequence[str]) -> None:
+    """Raise `UserError` unless all `names` are baselines."""
+    for name in names:
+        if name not in BASELINES:
+            raise UserError(f"unknown baseline {name!r}; choose from {', '.join(BASELINES)}")
+
+
+def fit(
+    name: str,
+    samples: Samples,
+    labels: Int[np.ndarray, " n"],
+    classes: Sequence[str],
+    *,
+    groups: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Fitted:
+    """Trains one baseline; the same arguments give the same model.
+
+    Args:
+        name: a key of `BASELINES`.
+        samples: training images, 0 to 255, or the paths of image files, as `BASELINES[name].needs` says.
+        labels: class index of each, 0 to K - 1.
+        classes: the K class names.
+        groups: what each image was taken from, such as its photograph (`labelled.origins`). Images of one group are
+            held out together. Without it each image stands alone.
+        seed: 0 to 2**32 - 1; which training images are held out to choose settings, and random numbers if any.
+
+    Raises:
+        UserError: unknown name, fewer than two classes, or a class without a training image.
+    """
+    from threadpoolctl import threadpool_limits
+
+    check([name])
+    if len(classes) < 2:
+        raise UserError(f"baseline {name}: {len(classes)} class(es); give images of at least two sources")
+    absent = [class_name for index, class_name in enumerate(classes) if not (labels == index).any()]
+    if absent:
+        raise UserError(f"baseline {name}: no training image of {', '.join(absent)}; add some or leave the class out")
+    groups = [str(i) for i in range(len(labels))] if groups is None else groups
+    training = Training(samples, labels, len(classes), groups, seed)
+    # Matrices this thin gain nothing from a second BLAS thread, which on a busy machine costs ten times the time.
+    with threadpool_limits(1, user_api="blas"):
+        model = BASELINES[name].train(training)
+    return Fitted(name, model, samples.shape[1:] if isinstance(samples, np.ndarray) else ())
+
+
+def predict(fitted: Fitted, samples: Samples) -> tuple[Int32[np.ndarray, " n"], Float[np.ndarray, "n k"]]:
+    """The source that is named for each image, and the score of every class: the highest is that source's.
+
+    Scores of logistic regressions and trees are probabilities, those of knn shares of votes, those of prnu
+    correlations, those of eigenface distances.
+
+    Raises:
+        UserError: images of another size than those it was trained on.
+    """
+    from threadpoolctl import threadpool_limits
+
+    if isinstance(samples, np.ndarray) and samples.shape[1:] != fitted.shape:
+        raise UserError(
+            f"baseline {fitted.name}: images of {samples.shape[2]}x{samples.shape[1]}, trained on "
+            f"{fitted.shape[1]}x{fitted.shape[0]}; give images of the training size"
+        )
+    with threadpool_limits(1, user_api="blas"):
+        scores = fitted.model.scores(samples)
+    return scores.argmax(axis=1).astype(np.int32), scores

@@ -1,10 +1,11 @@
 """One image file -> one uint8 RGB array, or the reason why not. Pillow is the only decoder."""
 
+import contextlib
 import functools
 import io
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,19 @@ def decode_image(path: str | os.PathLike[str], *, max_pixels: int = 64_000_000) 
         raise
     except Exception as error:  # decoders raise whatever a damaged file makes them raise
         raise Refused(_reason(error)) from error
+
+
+@contextlib.contextmanager
+def open_header(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    """A regular image file, opened but not decoded: its format, size, mode and what stands beside the pixels.
+
+    Raises:
+        Exception: whatever Pillow or the file system raise for a file that is no image of a known format.
+    """
+    if not stat.S_ISREG(Path(path).stat().st_mode):
+        raise Refused("not a regular file")
+    with Path(path).open("rb") as file, Image.open(file, formats=_formats()) as image:
+        yield image
 
 
 def encode_png(path: str | os.PathLike[str], image: UInt8[np.ndarray, "h w 3"]) -> None:

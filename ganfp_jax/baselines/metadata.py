@@ -1,0 +1,84 @@
+"""What files say without their pixels: a control that must stay at chance, and the sizes of files.
+
+If a classifier knows the sources from formats, dimensions or text that a program left in the file, the images were
+written in different ways, and every accuracy on them is in doubt. Where all files were written alike it can but guess.
+"""
+
+import struct
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from ganfp_jax.baselines import method
+from ganfp_jax.data.decode import open_header
+
+LEAVES = 32
+RARE = 0.01  # share of the training images below which nothing is learnt: it would be learnt of single files
+LONG = 40  # letters from which on a text is only long, and its content does not count
+
+Features = Callable[[Sequence[Path]], Float[np.ndarray, "n f"]]
+
+
+def fit(training: method.Training) -> method.Model:
+    """A decision tree on `tokens`: which of the things that some training files say a file says.
+
+    Where files tell nothing it names one source for all, which is right as often as that source comes.
+    """
+    counts = Counter(token for path in training.samples for token in tokens(Path(path)))
+    known = sorted(token for token, count in counts.items() if count >= RARE * len(training.labels))
+
+    def features(paths: Sequence[Path]) -> Float[np.ndarray, "n f"]:
+        said = [tokens(path) for path in paths]
+        return np.array([[token in own for token in known] for own in said], float).reshape(len(paths), len(known))
+
+    return _tree(training, features)
+
+
+def fit_file_size(training: method.Training) -> method.Model:
+    """A decision tree on the number of bytes. Of compressed images it depends on the pixels, so this is no control."""
+    return _tree(training, lambda paths: np.array([path.stat().st_size for path in paths], float).reshape(-1, 1))
+
+
+def tokens(path: Path) -> frozenset[str]:
+    """What a file says of itself, as words such as "format=PNG", "size=32x32", "chunk=tEXt", "text Software=GIMP".
+
+    Suffix, format, width and height, mode, frames, types of chunks (PNG), sampling and quantisation tables (JPEG), EXIF
+    tags and whatever Pillow finds beside the pixels, short values included. Neither the name, nor the number of bytes,
+    nor the times of the file. A file that cannot be opened says "unreadable".
+    """
+    said = {f"suffix={path.suffix.lower()}"}
+    try:
+        with open_header(path) as image:
+            said |= {f"format={image.format}", f"size={image.width}x{image.height}", f"mode={image.mode}"}
+            said |= {f"frames={getattr(image, 'n_frames', 1)}", f"sampling={getattr(image, 'layer', '')}"}
+            for key, value in {**image.info, **getattr(image, "text", {})}.items():
+                said |= {f"text {key}", f"text {key}={value}" if len(str(value)) < LONG else f"text {key} is long"}
+            said |= {f"exif {tag}={str(value)[:LONG]}" for tag, value in image.getexif().items()}
+            said |= {f"table {n}={table}" for n, table in getattr(image, "quantization", {}).items()}
+            if image.format == "PNG":
+                said |= {f"chunk={kind}" for kind in _png_chunks(path)}
+    except Exception:  # decoders raise whatever a damaged file makes them raise
+        said.add("unreadable")
+    return frozenset(said)
+
+
+def _png_chunks(path: Path) -> Iterator[str]:
+    with path.open("rb") as file:
+        file.seek(8)  # the signature
+        while len(head := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            yield kind.decode("latin-1")
+            file.seek(length + 4, 1)  # the content and its checksum
+
+
+def _tree(training: method.Training, features: Features) -> method.Model:
+    from sklearn.tree import DecisionTreeClassifier
+
+    tree = DecisionTreeClassifier(
+        max_leaf_nodes=LEAVES, min_samples_leaf=RARE, class_weight="balanced", random_state=training.seed
+    )
+    tree.fit(features([Path(path) for path in training.samples]), training.labels)
+    return method.Model(lambda paths: tree.predict_proba(features(paths)))

@@ -1,0 +1,156 @@
+"""Correlation of noise residuals, as cameras are identified by the unevenness (PRNU) of their sensors.
+
+The residual of an image is what a wavelet denoiser takes away. A source's fingerprint is the mean of its residuals, and
+an image belongs to the source whose fingerprint its residual correlates with most. Chen et al., "Determining Image
+Origin and Integrity Using Sensor Noise" (2008); for generators Marra et al., "Do GANs leave artificial fingerprints?"
+(2019). The settings are those that Frank et al. (2020) tried, thinned out (reference spec, section 8.10).
+"""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from jaxtyping import Float
+
+from ganfp_jax.baselines import method
+from ganfp_jax.spectra import LUMA
+
+WAVELET = "db4"
+WINDOWS = (3, 5, 7, 9)  # sides over which the local power of a signal is measured; the least counts
+LEVELS = (1, 2, 3, 4)
+SIGMAS = (0.05, 0.35, 0.65, 0.95)  # grey levels: the noise that the denoiser reckons with
+SEARCHED = 2000  # images that the settings are compared on, those they are fitted to included
+CHUNK = 512  # images at a time: their coefficients take many times their room
+
+Setting = tuple[int, float]  # levels, sigma
+Residuals = Float[np.ndarray, "n h w"]
+
+
+def fit(training: method.Training) -> method.Model:
+    """Averages the residuals of each class, with the levels and the sigma that are best for held-out training images.
+
+    The score of a class is the correlation with its fingerprint, -1 to 1. Levels are only as many as the size of the
+    images has room for (two at 32x32).
+    """
+    settings = _settings(min(np.shape(training.samples)[1:3]))
+    searched = np.random.RandomState(training.seed).permutation(len(training.labels))[:SEARCHED]
+    sample = training.part(np.sort(searched))
+    mask, choices = method.held_out(sample), {}
+    if mask.any() and np.isin(np.arange(training.num_classes), sample.labels[~mask]).all():
+        fingerprints, asked = _fingerprints(sample.part(~mask), settings), sample.part(mask)
+        right = dict.fromkeys(settings, 0)
+        for first, residuals in _residuals(asked.samples, settings):
+            for setting, values in residuals.items():
+                named = correlation(values, fingerprints[setting]).argmax(axis=1)
+                right[setting] += int((named == asked.labels[first : first + len(named)]).sum())
+        choices = {setting: hits / len(asked.labels) for setting, hits in right.items()}
+    chosen = method.best(choices) if choices else settings[-1]
+    fingerprint = _fingerprints(training, [chosen])[chosen]
+
+    def scores(images: method.Images) -> Float[np.ndarray, "n k"]:
+        parts = [correlation(values[chosen], fingerprint) for _, values in _residuals(images, [chosen])]
+        return np.concatenate(parts) if parts else np.empty((0, len(fingerprint)))
+
+    levels, sigma = chosen
+    return method.Model(scores, {"levels": levels, "sigma": sigma, "held_out_accuracy": choices.get(chosen)})
+
+
+def noise_residuals(images: method.Images, levels: int, sigma: float) -> Residuals:
+    """The residuals of images, grey, in grey levels: rows and columns have the mean zero.
+
+    The denoiser (Mihcak et al. 1999) keeps the share p / (p + sigma**2) of each wavelet coefficient, where p is the
+    local power of the signal, and all of the coarsest image. What remains is projected on grey and freed of its row
+    and column means, which compression and demosaicing share among cameras, and at last flattened by the same filter
+    in the Fourier domain, where periodic traces of processing stand out (Chen et al., section V).
+
+    Args:
+        images: 0 to 255.
+        levels: of the wavelet decomposition.
+        sigma: standard deviation of the noise in grey levels.
+    """
+    parts = [values[levels, sigma] for _, values in _residuals(images, [(levels, sigma)])]
+    return np.concatenate(parts) if parts else np.empty(images.shape[:3], np.float32)
+
+
+def correlation(residuals: Residuals, fingerprints: Float[np.ndarray, "k h w"]) -> Float[np.ndarray, "n k"]:
+    """Normalised cross-correlation of each residual with each fingerprint; 0 where one of them is flat."""
+    return _normalised(residuals) @ _normalised(fingerprints).T
+
+
+def _settings(side: int) -> list[Setting]:
+    import pywt
+
+    most = max(1, pywt.dwt_max_level(side, WAVELET))
+    return [(levels, sigma) for levels in LEVELS if levels <= most for sigma in SIGMAS]
+
+
+def _fingerprints(training: method.Training, settings: list[Setting]) -> dict[Setting, Float[np.ndarray, "k h w"]]:
+    shape = (training.num_classes, *np.shape(training.samples)[1:3])
+    sums = {setting: np.zeros(shape) for setting in settings}
+    for first, residuals in _residuals(training.samples, settings):
+        for setting, values in residuals.items():
+            np.add.at(sums[setting], training.labels[first : first + len(values)], values)
+    counts = np.bincount(training.labels, minlength=training.num_classes)
+    return {setting: total / counts[:, None, None] for setting, total in sums.items()}
+
+
+def _residuals(images: method.Samples, settings: list[Setting]) -> Iterator[tuple[int, Mapping[Setting, Residuals]]]:
+    """For each chunk of images its first index and the residuals under every setting."""
+    import pywt
+
+    for first in range(0, len(images), CHUNK):
+        chunk = np.asarray(images[first : first + CHUNK], np.float32)
+        height, width = chunk.shape[1:3]
+        residuals = {}
+        # The coefficients of fewer levels are the finer ones of more levels: one decomposition serves all settings.
+        deepest = max(levels for levels, _ in settings)
+        details, powers, coarse = [], [], chunk
+        for _ in range(deepest):
+            coarse, detail = pywt.dwt2(coarse, WAVELET, mode="symmetric", axes=(1, 2))
+            details.append(detail)
+            powers.append([_local_power(band, "reflect") for band in detail])
+        for levels, sigma in settings:
+            noise = None  # the coarsest image is all signal
+            for detail, power in zip(details[levels - 1 :: -1], powers[levels - 1 :: -1], strict=True):
+                bands = [
+                    _grey(band * (sigma**2 / np.maximum(p, sigma**2))) for band, p in zip(detail, power, strict=True)
+                ]
+                if noise is not None:  # of an odd side the inverse gives one more
+                    noise = noise[:, : bands[0].shape[1], : bands[0].shape[2]]
+                noise = pywt.idwt2((noise, tuple(bands)), WAVELET, mode="symmetric", axes=(1, 2))
+            residuals[levels, sigma] = _flattened(noise[:, :height, :width])
+        yield first, residuals
+
+
+def _local_power(values: np.ndarray, mode: str) -> np.ndarray:
+    """The least mean square over the windows around each place; axes 1 and 2 are the place."""
+    from scipy.ndimage import uniform_filter
+
+    squares = values**2
+    power = uniform_filter(squares, WINDOWS[0], axes=(1, 2), mode=mode)
+    for window in WINDOWS[1:]:
+        np.minimum(power, uniform_filter(squares, window, axes=(1, 2), mode=mode), out=power)
+    return power
+
+
+def _grey(values: Float[np.ndarray, "n h w 3"]) -> Residuals:
+    return values @ np.array(LUMA, values.dtype)
+
+
+def _flattened(noise: Residuals) -> Residuals:
+    """Without row means, column means and what stands out of the spectrum."""
+    from scipy.fft import fft2, ifft2
+
+    noise = noise - noise.mean(axis=2, keepdims=True)
+    noise -= noise.mean(axis=1, keepdims=True)
+    variance = (noise**2).mean(axis=(1, 2), keepdims=True)
+    spectrum = fft2(noise, axes=(1, 2), norm="ortho")
+    power = _local_power(np.abs(spectrum), "wrap")  # a spectrum has no border
+    floor = np.finfo(np.float32).tiny  # of a flat image, whose spectrum is empty
+    return ifft2(spectrum * (variance / np.maximum(np.maximum(power, variance), floor)), axes=(1, 2), norm="ortho").real
+
+
+def _normalised(pictures: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n p"]:
+    rows = pictures.reshape(len(pictures), -1)
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.divide(rows, length, out=np.zeros_like(rows), where=length > 1e-6)
