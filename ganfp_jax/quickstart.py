@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ganfp_jax import baselines
 from ganfp_jax.attributor import Attributor
-from ganfp_jax.baselines import linear
-from ganfp_jax.data import labelled, perturb
+from ganfp_jax.baselines.job import CONDITIONS, ImageSet
+from ganfp_jax.data import labelled
 from ganfp_jax.evaluation import evaluate, image_rows, write_outputs
 from ganfp_jax.generation import Sampler, write_generated, write_photographs
 from ganfp_jax.metrics import accuracy_block
 from ganfp_jax.run_folder import open_run, write_json
 from ganfp_jax.study import Study, first_of_each, per_photograph, write_results, wrong_images
 from ganfp_jax.training import loop
-
-CONDITIONS = {"none": "clean"}  # other perturbations are called by their own name
+from ganfp_jax.training.logs import progress
 
 
 def run(config: dict[str, Any], workdir: Path) -> None:
@@ -118,23 +118,26 @@ def evaluate_network(study: Study, network: str) -> Iterator[dict[str, Any]]:
 
 
 def fit_baselines(study: Study) -> list[dict[str, Any]]:
-    """What two linear models reach on the same images."""
+    """What cheap methods reach on the same images; those that read files are not asked about perturbed ones."""
     path = study.workdir / "baselines.json"
     if path.exists():
         return json.loads(path.read_text())
     config, rows = study.config, []
-    train = labelled.open_labelled(study.images, split="train")
-    test = labelled.open_labelled(study.images, split="test", classes=train.classes)
-    known = labelled.decode_all(train, config["resolution"])
-    for name in config["baselines"]:
-        fitted = linear.fit(name, known.images, train.labels[known.kept], train.classes)
-        for count in config["test_counts"]:
-            unknown = labelled.decode_all(test, config["resolution"], indices=first_of_each(test, count))
-            targets = test.labels[unknown.kept]
-            for perturbation in config["conditions"]:
-                predicted, _ = linear.predict(fitted, perturb.perturb(unknown.images, perturbation))
-                metrics = accuracy_block(targets, predicted, test.classes)
-                condition = CONDITIONS.get(perturbation, perturbation)
-                rows.append({"name": name, "condition": condition, "count": count, "metrics": metrics})
+    folder = labelled.open_labelled(study.images, split="test")
+    known = labelled.open_labelled(study.images, split="train", classes=folder.classes)
+    train = ImageSet.read(known, config["resolution"])
+    tests = {
+        count: ImageSet.read(folder, config["resolution"], indices=first_of_each(folder, count))
+        for count in config["test_counts"]
+    }
+    with progress(len(config["baselines"]), "baselines", "method") as bar:
+        for name in config["baselines"]:
+            fitted = train.fit(name, folder.classes, config["seed"])
+            for count, test in tests.items():
+                for condition, samples in test.perturbed(name, config["conditions"]):
+                    predicted, _ = baselines.predict(fitted, samples)
+                    metrics = accuracy_block(test.labels, predicted, folder.classes)
+                    rows.append({"name": name, "condition": condition, "count": count, "metrics": metrics})
+            bar.update(1)
     write_json(path, rows)
     return rows

@@ -20,6 +20,7 @@ LAYERS = {
     "report": 3,
     "training.loop": 3,
     "training": 2,
+    "baselines.job": 3,
     "baselines": 2,
     "embedding": 2,
     "spectra": 2,

@@ -4,10 +4,12 @@ If a classifier knows the sources from formats, dimensions or text that a progra
 written in different ways, and every accuracy on them is in doubt. Where all files were written alike it can but guess.
 """
 
+import itertools
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -19,27 +21,31 @@ LEAVES = 32
 RARE = 0.01  # share of the training images below which nothing is learnt: it would be learnt of single files
 LONG = 40  # letters from which on a text is only long, and its content does not count
 
-Features = Callable[[Sequence[Path]], Float[np.ndarray, "n f"]]
-
 
 def fit(training: method.Training) -> method.Model:
     """A decision tree on `tokens`: which of the things that some training files say a file says.
 
     Where files tell nothing it names one source for all, which is right as often as that source comes.
     """
-    counts = Counter(token for path in training.samples for token in tokens(Path(path)))
-    known = sorted(token for token, count in counts.items() if count >= RARE * len(training.labels))
+    learnt = [tokens(path) for path in training.samples]
+    counts = Counter(itertools.chain.from_iterable(learnt))
+    known = sorted(token for token, count in counts.items() if count >= RARE * len(learnt))
 
-    def features(paths: Sequence[Path]) -> Float[np.ndarray, "n f"]:
-        said = [tokens(path) for path in paths]
-        return np.array([[token in own for token in known] for own in said], float).reshape(len(paths), len(known))
+    def features(said: Sequence[frozenset[str]]) -> Float[np.ndarray, "n f"]:
+        return np.array([[token in own for token in known] for own in said], float).reshape(len(said), len(known))
 
-    return _tree(training, features)
+    tree = _tree(features(learnt), training)
+    return method.Model(lambda paths: tree.predict_proba(features([tokens(path) for path in paths])))
 
 
 def fit_file_size(training: method.Training) -> method.Model:
     """A decision tree on the number of bytes. Of compressed images it depends on the pixels, so this is no control."""
-    return _tree(training, lambda paths: np.array([path.stat().st_size for path in paths], float).reshape(-1, 1))
+
+    def sizes(paths: Sequence[Path]) -> Float[np.ndarray, "n 1"]:
+        return np.array([path.stat().st_size for path in paths], float).reshape(-1, 1)
+
+    tree = _tree(sizes(training.samples), training)
+    return method.Model(lambda paths: tree.predict_proba(sizes(paths)))
 
 
 def tokens(path: Path) -> frozenset[str]:
@@ -74,11 +80,9 @@ def _png_chunks(path: Path) -> Iterator[str]:
             file.seek(length + 4, 1)  # the content and its checksum
 
 
-def _tree(training: method.Training, features: Features) -> method.Model:
+def _tree(features: Float[np.ndarray, "n f"], training: method.Training) -> Any:
     from sklearn.tree import DecisionTreeClassifier
 
-    tree = DecisionTreeClassifier(
+    return DecisionTreeClassifier(
         max_leaf_nodes=LEAVES, min_samples_leaf=RARE, class_weight="balanced", random_state=training.seed
-    )
-    tree.fit(features([Path(path) for path in training.samples]), training.labels)
-    return method.Model(lambda paths: tree.predict_proba(features(paths)))
+    ).fit(features, training.labels)

@@ -7,6 +7,7 @@ Origin and Integrity Using Sensor Noise" (2008); for generators Marra et al., "D
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -109,7 +110,7 @@ def _residuals(images: method.Samples, settings: list[Setting]) -> Iterator[tupl
             details.append(detail)
             powers.append([_local_power(band, "reflect") for band in detail])
         for levels, sigma in settings:
-            noise = None  # the coarsest image is all signal
+            noise: Any = None  # the coarsest image is all signal
             for detail, power in zip(details[levels - 1 :: -1], powers[levels - 1 :: -1], strict=True):
                 bands = [
                     _grey(band * (sigma**2 / np.maximum(p, sigma**2))) for band, p in zip(detail, power, strict=True)

@@ -80,6 +80,15 @@ def roc_figure(results: Mapping[str, Any]) -> bytes:
     return _png(draw_roc, results)
 
 
+def low_data_figure(results: Mapping[str, Any]) -> bytes:
+    """Accuracy against training images a source as a PNG: a panel for each condition, a line for each method.
+
+    `results` are those of `baselines.job`: {"classes", "rows"}. Shaded: 95 % intervals. A row without a number of
+    training images, the network's, is a level line.
+    """
+    return _png(draw_low_data, results)
+
+
 def drawing(draw: Draw, results: Mapping[str, Any]) -> str:
     """A chart as SVG to be put into a page: no size, no address, no script; ink and font are the page's."""
     text = _save(draw, results, format="svg", transparent=True, metadata={"Date": None, "Creator": None}).decode()
@@ -145,6 +154,40 @@ def draw_roc(results: Mapping[str, Any]) -> "Figure":
     panel.set_xlabel("pairs of two sources, called one source")
     panel.set_ylabel("pairs of one source, called one source")
     _legend(figure, panel, columns=2)
+    return figure
+
+
+def draw_low_data(results: Mapping[str, Any]) -> "Figure":
+    """Accuracy in percent over the number of training images a source, on a logarithmic axis."""
+    rows = results["rows"]
+    conditions = list(dict.fromkeys(row["condition"] for row in rows))
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    counts = sorted({row["images_per_source"] for row in rows if row["images_per_source"] is not None})
+    figure = _figure(0.9 + 3.3 * len(conditions), 4.6)
+    panels = figure.subplots(1, len(conditions), sharey=True, squeeze=False)[0]
+    for panel, condition in zip(panels, conditions, strict=True):
+        for index, method in enumerate(methods):
+            own = [row for row in rows if (row["method"], row["condition"]) == (method, condition)]
+            if not own:
+                continue
+            level = own[0]["images_per_source"] is None
+            places = [counts[0], counts[-1]] if level else [row["images_per_source"] for row in own]
+            values = 100 * np.array([[row["accuracy"], *row["ci95"]] for row in own * (2 if level else 1)])
+            style: dict[str, Any] = {"color": _colour(index), "linestyle": DASHES[index // len(PALETTE)]}
+            marker = "" if level else MARKERS[index % len(MARKERS)]
+            panel.fill_between(places, values[:, 1], values[:, 2], color=style["color"], alpha=0.15, linewidth=0)
+            panel.plot(places, values[:, 0], **style, marker=marker, markersize=3.6, linewidth=1.4,
+                       label="the network, one view" if level else wording.baseline_label(method))  # fmt: skip
+        panel.axhline(100 / len(results["classes"]), color=INK, linewidth=0.7, alpha=0.45)
+        panel.set_xscale("log")
+        panel.set_xticks(counts, [f"{count:,}" for count in counts])
+        panel.set_xticks([], minor=True)
+        panel.set(ylim=(0, 101), xlabel="training images a source")
+        panel.set_title(f"{wording.condition_label(condition)} test images")
+        panel.grid(alpha=0.2, linewidth=0.5, color=INK)
+    panels[0].set_ylabel("right, %")
+    fullest = max(panels, key=lambda panel: len(panel.get_lines()))
+    _legend(figure, fullest, columns=min(3, 1 + len(conditions)))
     return figure
 
 

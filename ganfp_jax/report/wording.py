@@ -4,8 +4,14 @@ import re
 from collections.abc import Mapping, Sequence
 
 _BASELINES = {
+    "knn": "nearest neighbours on pixels",
+    "eigenface": "Eigenface (PCA, linear SVM)",
+    "prnu": "correlation of noise residuals (PRNU)",
     "logistic_pixels": "logistic regression on pixels",
     "logistic_log_dct": "logistic regression on log-DCT",
+    "logistic_log_packets": "logistic regression on log wavelet packets",
+    "metadata": "control: metadata of the files only",
+    "file_size": "size of the files only",
 }
 _PERTURBATION = re.compile(r"(jpeg|noise|blur)(\d+(?:\.\d+)?)")
 _PERTURBATION_LABEL = {"jpeg": "JPEG quality {}", "noise": "noise σ {}", "blur": "blur σ {}"}

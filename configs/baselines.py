@@ -1,0 +1,47 @@
+"""What cheap methods reach on a labelled folder, with many and with few training images, beside a network.
+
+    python -m ganfp_jax.main --config=configs/baselines.py                      # the quickstart's images and network
+    python -m ganfp_jax.main --config=configs/baselines.py --config.data.root=DIR --config.checkpoint= \\
+        --config.resolution=128
+
+`methods`: knn, eigenface, prnu, logistic_pixels, logistic_log_dct, logistic_log_packets; `metadata`, a control that
+must stay at chance; `file_size`, which of compressed images depends on the pixels. `DIR` holds train/ and test/. Each
+method is trained on `train_counts` images a source (no more than there are; fewer are among the more, `seed` draws
+them), chooses its settings on held-out ones of these, and is tested on all test images under every condition of
+`perturb`. Writes `baselines.csv`, `baselines.json` (by source too, and the settings chosen) and `low_data.png`. Two
+minutes on two CPU cores. `:tiny` does the same with `configs/quickstart.py:tiny`, in seconds.
+"""
+
+from ml_collections import ConfigDict
+
+from ganfp_jax.variants import choose
+
+
+def get_config(variant: str = "default") -> ConfigDict:
+    """The config of one of the variants default, tiny."""
+    return choose(variant, {"default": lambda: _of("runs/quickstart"), "tiny": _tiny})
+
+
+def _of(quickstart: str) -> ConfigDict:
+    return ConfigDict(
+        {
+            "job": "baselines",
+            "checkpoint": f"{quickstart}/visnet-d4",
+            "data": {"root": f"{quickstart}/images", "resize": "crop"},
+            "resolution": 32,
+            "methods": (
+                *("knn", "eigenface", "prnu", "logistic_pixels", "logistic_log_dct", "logistic_log_packets"),
+                *("metadata", "file_size"),
+            ),
+            "perturb": ("none", "jpeg75"),
+            "train_counts": (20, 100, 500, 2000),
+            "seed": 0,
+        }
+    )
+
+
+def _tiny() -> ConfigDict:
+    config = _of("runs/quickstart-tiny")
+    config.resolution = 16
+    config.train_counts = (6, 48)
+    return config
