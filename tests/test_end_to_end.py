@@ -118,6 +118,24 @@ def test_evaluate_agrees_with_the_study(study, tmp_path):
     assert "McNemar" in out
 
 
+def test_baselines_agree_with_the_study_and_stand_beside_its_network(study, tmp_path):
+    workdir, _ = study
+    out = run(
+        "--config=configs/baselines.py:tiny",
+        f"--workdir={tmp_path}",
+        f"--config.checkpoint={workdir / 'visnet-d4'}",
+        f"--config.data.root={workdir / 'images'}",
+    )
+    rows = read_json(tmp_path / "baselines.json")["rows"]
+    reached = {(row["method"], row["condition"]): row for row in rows if row["images_per_source"] in (48, None)}
+    for entry in read_json(workdir / "baselines.json"):
+        assert reached[entry["name"], entry["condition"]]["confusion"] == entry["metrics"]["confusion"]
+    single = read_json(workdir / "evaluation" / "d4-clean-d4-24" / "metrics.json")["single_view"]
+    assert reached["network", "clean"]["confusion"] == single["confusion"]
+    assert reached["metadata", "clean"]["accuracy"] == 0.2
+    assert "the network, one view" in out
+
+
 def test_generation_is_a_function_of_the_seed(study, tmp_path):
     workdir, _ = study
     for count in (5, 70):  # more than a batch

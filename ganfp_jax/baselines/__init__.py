@@ -100,10 +100,12 @@ def predict(fitted: Fitted, samples: Samples) -> tuple[Int32[np.ndarray, " n"], 
     correlations, those of eigenface distances.
 
     Raises:
-        UserError: images of another size than those it was trained on.
+        UserError: no samples, or images of another size than those it was trained on.
     """
     from threadpoolctl import threadpool_limits
 
+    if len(samples) == 0:
+        raise UserError(f"baseline {fitted.name}: no image to name the source of; give one or more")
     if isinstance(samples, np.ndarray) and samples.shape[1:] != fitted.shape:
         raise UserError(
             f"baseline {fitted.name}: images of {samples.shape[2]}x{samples.shape[1]}, trained on "

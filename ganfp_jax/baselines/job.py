@@ -100,8 +100,10 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     attributor = Attributor.load(config["checkpoint"]) if config["checkpoint"] else None
     resolution = config["resolution"]
     if attributor and attributor.resolution != resolution:
-        raise UserError(f"config.resolution is {resolution}, but the network of config.checkpoint takes images of side "
-                        f"{attributor.resolution}; give the same")  # fmt: skip
+        raise UserError(
+            f"config.resolution is {resolution}, but the network of config.checkpoint takes images of side "
+            f"{attributor.resolution}; give the same"
+        )
     train_folder = labelled.open_labelled(
         config["data"]["root"], split="train", classes=attributor.classes if attributor else None
     )
@@ -121,7 +123,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
             for count in counts:
                 path = workdir / "fits" / f"{name}-{count}.json"  # of a run that was stopped
                 if not path.exists():
-                    path.parent.mkdir(exist_ok=True)
+                    path.parent.mkdir(parents=True, exist_ok=True)
                     few = train.part(first_at_random(train.labels, count, seed))
                     write_json(path, measure(name, count, few, test, classes, conditions, seed))
                 rows += json.loads(path.read_text())
@@ -238,8 +240,7 @@ def table(results: Mapping[str, Any], condition: str) -> str:
         last = own.get(counts[-1]) or own[None]
         few = [wording.percent(own[count]["accuracy"]) if count in own else "" for count in counts[:-1]]
         seconds = ["" if last[key] is None else f"{last[key]:.1f}" for key in ("seconds_fit", "seconds_predict")]
-        label = "the network, one view" if name == NETWORK else wording.baseline_label(name)
         numbers = (wording.percent(last["accuracy"]), wording.interval(last["ci95"]), f"{last['total']:,}", *seconds)
-        lines.append((label, *few, *numbers))
+        lines.append((wording.baseline_label(name), *few, *numbers))
     heads = ["method", *(f"{count:,}" for count in counts), "95%", "n", "s to fit", "s to answer"]
     return text_table(heads, lines, align="<" + ">" * (len(heads) - 1))

@@ -63,10 +63,9 @@ def held_out(training: Training) -> Bool[np.ndarray, " n"]:
         sizes = np.bincount(kind)[order]
         before = np.cumsum(sizes) - sizes  # images that are kept back already
         kept_back = order[before < HELD_OUT * len(own)]
-        if len(kept_back) < len(order):
-            mask[own] = np.isin(kind, kept_back)
-        else:  # the first is larger than a fifth and the only other one would follow it
-            mask[own] = kind == order[0] if len(order) > 1 else False
+        if len(kept_back) == len(order):  # small groups came first, and a large one is all the rest
+            kept_back = order[:-1]
+        mask[own] = np.isin(kind, kept_back)
     return mask
 
 

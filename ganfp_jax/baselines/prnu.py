@@ -48,8 +48,7 @@ def fit(training: method.Training) -> method.Model:
     fingerprint = _fingerprints(training, [chosen])[chosen]
 
     def scores(images: method.Images) -> Float[np.ndarray, "n k"]:
-        parts = [correlation(values[chosen], fingerprint) for _, values in _residuals(images, [chosen])]
-        return np.concatenate(parts) if parts else np.empty((0, len(fingerprint)))
+        return np.concatenate([correlation(part[chosen], fingerprint) for _, part in _residuals(images, [chosen])])
 
     levels, sigma = chosen
     return method.Model(scores, {"levels": levels, "sigma": sigma, "held_out_accuracy": choices.get(chosen)})

@@ -84,7 +84,7 @@ def low_data_figure(results: Mapping[str, Any]) -> bytes:
     """Accuracy against training images a source as a PNG: a panel for each condition, a line for each method.
 
     `results` are those of `baselines.job`: {"classes", "rows"}. Shaded: 95 % intervals. A row without a number of
-    training images, the network's, is a level line.
+    training images, the network's, is a level line; the thin level line is chance.
     """
     return _png(draw_low_data, results)
 
@@ -170,14 +170,17 @@ def draw_low_data(results: Mapping[str, Any]) -> "Figure":
             own = [row for row in rows if (row["method"], row["condition"]) == (method, condition)]
             if not own:
                 continue
-            level = own[0]["images_per_source"] is None
-            places = [counts[0], counts[-1]] if level else [row["images_per_source"] for row in own]
-            values = 100 * np.array([[row["accuracy"], *row["ci95"]] for row in own * (2 if level else 1)])
-            style: dict[str, Any] = {"color": _colour(index), "linestyle": DASHES[index // len(PALETTE)]}
-            marker = "" if level else MARKERS[index % len(MARKERS)]
-            panel.fill_between(places, values[:, 1], values[:, 2], color=style["color"], alpha=0.15, linewidth=0)
-            panel.plot(places, values[:, 0], **style, marker=marker, markersize=3.6, linewidth=1.4,
-                       label="the network, one view" if level else wording.baseline_label(method))  # fmt: skip
+            middle, low, high = 100 * np.array([[row["accuracy"], *row["ci95"]] for row in own]).T
+            label = wording.baseline_label(method)
+            if own[0]["images_per_source"] is None:
+                panel.axhspan(low[0], high[0], color=INK, alpha=0.12, linewidth=0)
+                panel.axhline(middle[0], color=INK, linestyle="--", linewidth=1.4, label=label)
+                continue
+            places = [row["images_per_source"] for row in own]
+            panel.fill_between(places, low, high, color=_colour(index), alpha=0.15, linewidth=0)
+            panel.vlines(places, low, high, color=_colour(index), linewidth=0.7)
+            panel.plot(places, middle, color=_colour(index), linestyle=DASHES[index // len(PALETTE) % len(DASHES)],
+                       marker=MARKERS[index % len(MARKERS)], markersize=3.6, linewidth=1.4, label=label)  # fmt: skip
         panel.axhline(100 / len(results["classes"]), color=INK, linewidth=0.7, alpha=0.45)
         panel.set_xscale("log")
         panel.set_xticks(counts, [f"{count:,}" for count in counts])

@@ -11,6 +11,7 @@ _BASELINES = {
     "logistic_log_dct": "logistic regression on log-DCT",
     "logistic_log_packets": "logistic regression on log wavelet packets",
     "metadata": "control: metadata of the files only",
+    "network": "the network, one view",
     "file_size": "size of the files only",
 }
 _PERTURBATION = re.compile(r"(jpeg|noise|blur)(\d+(?:\.\d+)?)")
