@@ -80,6 +80,16 @@ def roc_figure(results: Mapping[str, Any]) -> bytes:
     return _png(draw_roc, results)
 
 
+FIGURES: dict[str, Callable[[Mapping[str, Any]], bytes]] = {
+    "responses": responses_figure,
+    "confusion": confusion_figure,
+    "embedding": embedding_figure,
+    "spectra": spectra_figure,
+    "roc": roc_figure,
+}
+"""What is made of the results of an inspection, by file name."""
+
+
 def drawing(draw: Draw, results: Mapping[str, Any]) -> str:
     """A chart as SVG to be put into a page: no size, no address, no script; ink and font are the page's."""
     text = _save(draw, results, format="svg", transparent=True, metadata={"Date": None, "Creator": None}).decode()
