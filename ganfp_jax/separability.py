@@ -2,8 +2,8 @@
 
 Two measures. `frechet_ratio` asks whether classes lie farther apart than two halves of one class do, and
 `pair_verification` whether two images are more alike when one source made both. `separability` gives both for one
-feature space, beside the same two measures on one class split at random, which must come out at chance: a fingerprint is
-a property of the source, not of the picture.
+feature space, beside the same two measures on one class split at random, which must come out at chance: a fingerprint
+is a property of the source, not of the picture.
 
 Images that are cut from one photograph are not independent of each other. Give their photograph as `groups`: then a
 photograph is split, resampled and left out as a whole, and two crops of it are never a pair.
@@ -29,11 +29,20 @@ CHANCE = {"frechet_ratio": 1.0, "auc": 0.5, "eer": 0.5}
 # --- Resampling
 
 
-def interval(values: Sequence[float] | np.ndarray, confidence: float = 0.95) -> list[float] | None:
-    """Percentile interval of bootstrap replicates, [low, high].
+def interval(
+    values: Sequence[float] | np.ndarray, value: float, *, smallest: float, confidence: float = 0.95
+) -> list[float] | None:
+    """Bootstrap interval of a rate, [low, high]: the replicates' quantiles reflected at the value, in log-odds.
 
-    NaN stands for a replicate without a value, say one that drew no pair of one source. None where more than a tenth
-    of the replicates are such: what is left would be a choice of the easy ones.
+    The reflection ("basic" bootstrap) turns the skewness of a rate near 0 or 1 the right way round, and the log-odds
+    keep the interval inside (0, 1).
+
+    Args:
+        values: replicates in [0, 1]; NaN for one without a value, say one that drew no pair of one source. If more
+            than a tenth are NaN there is no interval: what is left would be a choice of the easy ones.
+        value: the rate itself.
+        smallest: rates closer to 0 or 1 than this count as being this far from it, since their log-odds have no end.
+        confidence: coverage aimed at, between 0 and 1.
 
     Raises:
         ValueError: a confidence outside (0, 1).
@@ -44,7 +53,14 @@ def interval(values: Sequence[float] | np.ndarray, confidence: float = 0.95) -> 
     known = replicates[np.isfinite(replicates)]
     if len(known) < 2 or len(known) < MIN_SHARE * len(replicates):
         return None
-    return np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2]).tolist()
+
+    def log_odds(rates: np.ndarray | float) -> np.ndarray:
+        clipped = np.clip(rates, smallest, 1 - smallest)
+        return np.log(clipped / (1 - clipped))
+
+    low, high = np.quantile(log_odds(known), [(1 - confidence) / 2, (1 + confidence) / 2])
+    reflected = 1 / (1 + np.exp(np.array([high, low]) - 2 * log_odds(value)))
+    return [min(float(reflected[0]), value), max(float(reflected[1]), value)]
 
 
 def bootstrap_indices(
@@ -114,9 +130,7 @@ def _deal(units: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray
 # --- Frechet distance ratio
 
 
-def frechet_from_gram(
-    gram: Float[np.ndarray, "n n"], a: Int[np.ndarray, " p"], b: Int[np.ndarray, " q"]
-) -> float:
+def frechet_from_gram(gram: Float[np.ndarray, "n n"], a: Int[np.ndarray, " p"], b: Int[np.ndarray, " q"]) -> float:
     """Frechet distance of the vectors `a` and `b` (indices) from the inner products of all vectors.
 
     |m_a - m_b|^2 + tr(A + B - 2 (A B)^(1/2)) with unbiased covariances. For centred data X (p, D) and Y (q, D) the
@@ -126,6 +140,10 @@ def frechet_from_gram(
 
     Subtract the overall mean before taking inner products, or digits are lost where the vectors lie far from zero.
     """
+    return _frechet(gram, a, b)
+
+
+def _frechet(gram: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
     p, q = len(a), len(b)
     aa, bb, ab = gram[np.ix_(a, a)], gram[np.ix_(b, b)], gram[np.ix_(a, b)]
     between = aa.mean() + bb.mean() - 2 * ab.mean()
@@ -221,8 +239,9 @@ def frechet_ratio(
         spread = np.trace(gram) / len(gram)
         if not intra > 1e-9 * spread:
             return _no_value(len(chosen), "the images of a class do not differ in these features")
-        block = {
-            "value": inter / intra,
+        value = inter / intra
+        block: dict[str, Any] = {
+            "value": value,
             "ci95": None,
             "inter": inter,
             "intra": intra,
@@ -248,23 +267,23 @@ def frechet_ratio(
                 logs.append(math.log(numerator / denominator))
             variances.append((len(logs) - 1) ** 2 / len(logs) * float(np.var(logs, ddof=1)))
             freedoms.append(len(logs) - 1)
-    block["ci95"] = _log_interval(block["value"], variances, freedoms)
+    block["ci95"] = _log_interval(value, variances, freedoms)
     return block
 
 
 def _distances(
     gram: np.ndarray, part: Sequence[Sequence[np.ndarray]], known: np.ndarray | None = None, only: int | None = None
 ) -> np.ndarray:
-    """(K, K): on the diagonal FD of a class's halves, above it of two classes; where `only` is given, the rest known."""
+    """(K, K): on the diagonal FD of a class's halves, above it of two classes; anew for class `only`, the rest `known`."""
     table = np.zeros((len(part), len(part))) if known is None else known.copy()
     for i in range(len(part)):
         for j in range(i, len(part)):
             if only is not None and only not in (i, j):
                 continue
             if i == j:
-                table[i, i] = frechet_from_gram(gram, part[i][0], part[i][1])
+                table[i, i] = _frechet(gram, part[i][0], part[i][1])
             else:
-                table[i, j] = np.mean([frechet_from_gram(gram, part[i][s], part[j][s]) for s in (0, 1)])
+                table[i, j] = np.mean([_frechet(gram, part[i][s], part[j][s]) for s in (0, 1)])
     return table
 
 
@@ -322,7 +341,7 @@ def pair_verification(
 ) -> dict[str, Any]:
     """Does the similarity of two images tell whether one source made both? Over all pairs of images.
 
-    The interval is the percentile interval of a bootstrap over images, not over pairs, since pairs share images: an
+    The interval (see `interval`) comes from a bootstrap over images, not over pairs, since pairs share images: an
     image drawn w times gives each of its pairs w times the other's weight, and never a pair with its own double.
     COVERAGE_TEXT
 
@@ -381,7 +400,10 @@ def pair_verification(
         drawn["eer"].append(equal_error_rate(*curve))
     thinned = _thin(far, tpr)
     return {
-        **{name: {"value": value, "ci95": interval(drawn[name])} for name, value in values.items()},
+        **{
+            name: {"value": value, "ci95": interval(drawn[name], value, smallest=0.5 / min(same.sum(), (~same).sum()))}
+            for name, value in values.items()
+        },
         "roc": {"far": far[thinned].tolist(), "tpr": tpr[thinned].tolist()},
         **counts,
     }
