@@ -54,12 +54,12 @@ def interval(
     if len(known) < 2 or len(known) < MIN_SHARE * len(replicates):
         return None
 
-    def log_odds(rates: np.ndarray | float) -> np.ndarray:
+    def log_odds(rates: np.ndarray) -> np.ndarray:
         clipped = np.clip(rates, smallest, 1 - smallest)
         return np.log(clipped / (1 - clipped))
 
     low, high = np.quantile(log_odds(known), [(1 - confidence) / 2, (1 + confidence) / 2])
-    reflected = 1 / (1 + np.exp(np.array([high, low]) - 2 * log_odds(value)))
+    reflected = 1 / (1 + np.exp(np.array([high, low]) - 2 * log_odds(np.array([value]))))
     return [min(float(reflected[0]), value), max(float(reflected[1]), value)]
 
 
@@ -108,7 +108,9 @@ def _split(units: np.ndarray, blocks: np.ndarray, rng: np.random.Generator) -> n
     names, first, sizes = np.unique(units, return_index=True, return_counts=True)
     side_of = np.zeros(len(names), np.int64)
     totals = [0, 0]
-    for unit in sorted(rng.permutation(len(names)), key=lambda unit: blocks[first[unit]]):
+    # the blocks in another order each time: the last unit of one and the first of the next take opposite sides
+    place = rng.permutation(int(blocks.max(initial=0)) + 1)
+    for unit in sorted(rng.permutation(len(names)), key=lambda unit: place[blocks[first[unit]]]):
         side = int(rng.integers(2)) if totals[0] == totals[1] else int(totals[1] < totals[0])
         side_of[unit] = side
         totals[side] += int(sizes[unit])
@@ -179,7 +181,10 @@ def frechet_ratio(
     give it: doubled images act as a smaller sample, which about doubles `intra` itself. Instead each class is cut
     into `blocks` blocks, one block of one class is left out at a time with all splits kept as they are, and the
     variance of log(ratio) is the sum of the classes' jackknife variances; a t quantile with Satterthwaite's degrees
-    of freedom makes the interval, symmetric in the logarithm. COVERAGE_TEXT
+    of freedom makes the interval, symmetric in the logarithm. Measured with the default splits and blocks on 100
+    to 200 sets of Gaussian classes each (two or three classes of 40 images, 4 or 60 dimensions, true ratio 1 to 21),
+    the intervals cover 96 to 100 %, and 95 to 99.5 % with groups: they err on the wide side, by half their width where
+    the classes are one distribution, since a jackknife overstates the variance of squared differences.
 
     Args:
         features: one row per image.
@@ -274,7 +279,7 @@ def frechet_ratio(
 def _distances(
     gram: np.ndarray, part: Sequence[Sequence[np.ndarray]], known: np.ndarray | None = None, only: int | None = None
 ) -> np.ndarray:
-    """(K, K): on the diagonal FD of a class's halves, above it of two classes; anew for class `only`, the rest `known`."""
+    """(K, K): FD of a class's halves on the diagonal, of two classes above it; only those of class `only` anew."""
     table = np.zeros((len(part), len(part))) if known is None else known.copy()
     for i in range(len(part)):
         for j in range(i, len(part)):
@@ -343,7 +348,11 @@ def pair_verification(
 
     The interval (see `interval`) comes from a bootstrap over images, not over pairs, since pairs share images: an
     image drawn w times gives each of its pairs w times the other's weight, and never a pair with its own double.
-    COVERAGE_TEXT
+    Measured on 200 sets of two or three Gaussian classes of 40 images: where the classes are one distribution it
+    covers 99 to 100 % (it is 1.7 times as wide as it need be), at a true AUC of 0.61 and 0.96 (EER 0.42 and 0.10)
+    92 to 94 %. **Close to 1 it is too short**: 65 % at an AUC of 0.999, which depends on odd images that most samples
+    do not hold (the EER, 0.015 there, is still covered at 93 %). Nothing is known of errors that no image shows: an
+    AUC of exactly 1 has an interval of no width.
 
     Args:
         features: one row per image.

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jaxtyping import TypeCheckError
 
 from ganfp_jax import separability as sep
 from ganfp_jax.quality.distances import frechet_distance
@@ -32,7 +33,7 @@ def test_distance_from_inner_products_is_the_direct_formula(n, m, dimension):
     both = np.concatenate([x, y])
     ours = sep.frechet_from_gram(both @ both.T, np.arange(n), n + np.arange(m))
     assert ours == pytest.approx(frechet_distance(x, y), rel=1e-6)
-    if min(n, m) > dimension:  # SciPy's root of a singular matrix is not dependable
+    if min(n, m) > dimension > 1:  # SciPy's root of a singular matrix is not dependable
         a, b = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
         direct = np.sum((x.mean(0) - y.mean(0)) ** 2) + np.trace(a + b - 2 * np.real(sqrtm(a @ b)))
         assert ours == pytest.approx(direct, rel=1e-9)
@@ -42,12 +43,11 @@ def test_ratio_of_two_points_a_side_by_hand():
     # One feature and h = 2: whatever the split, every image of class 1 lies 100 from its twin in class 0.
     x = np.array([[0.0], [1.0], [0.0], [1.0], [100.0], [101.0], [100.0], [101.0]])
     block = sep.frechet_ratio(x, np.repeat([0, 1], 4), 2, seed=0)
-    assert block["images_per_half"] == 2
-    assert block["n"] == 8
-    if block["value"] is not None:
-        assert block["inter"] == pytest.approx(1e4, rel=0.03)
-        assert block["ci95"] is None
-        assert "interval" in block["reason"]
+    assert (block["images_per_half"], block["n"]) == (2, 8)
+    assert 0 < block["intra"] < 1  # {0, 1} | {0, 1} are at 0, {0, 0} | {1, 1} at 1
+    assert block["inter"] == pytest.approx(1e4, rel=0.03)
+    assert block["ci95"] is None
+    assert "interval" in block["reason"]
 
 
 @given(seed=st.integers(0, 1000), scale=st.sampled_from([1e-3, 1.0, 300.0]))
@@ -84,12 +84,12 @@ def coverage(intervals, truth):
 @pytest.mark.parametrize("apart", [0.0, 1.5])
 def test_ratio_interval_covers_the_mean_ratio(apart):
     blocks = [
-        sep.frechet_ratio(*gaussians(seed, each=24, apart=apart), 3, seed=seed, splits=3, blocks=6)
-        for seed in range(100)
+        sep.frechet_ratio(*gaussians(seed, each=20, apart=apart), 3, seed=seed, splits=2, blocks=5)
+        for seed in range(80)
     ]
     truth = np.mean([block["value"] for block in blocks])
     if apart == 0:
-        assert truth == pytest.approx(1, abs=0.06)  # no signal
+        assert truth == pytest.approx(1, abs=0.1)  # no signal
     assert coverage([block["ci95"] for block in blocks], truth) >= 0.88
     # an interval of a third of the width must fail, or this test could not
     narrow = [np.array(b["value"]) * (np.array(b["ci95"]) / b["value"]) ** (1 / 3) for b in blocks]
@@ -99,18 +99,18 @@ def test_ratio_interval_covers_the_mean_ratio(apart):
 def test_drawing_with_replacement_would_miss_the_ratio():
     """Why the ratio has no bootstrap: doubled images raise the distance of the halves itself."""
     misses = 0
-    for seed in range(20):
+    for seed in range(10):
         x, labels = gaussians(seed, apart=1.5)
         rng = np.random.default_rng(seed)
         value = sep.frechet_ratio(x, labels, 3, seed=seed, splits=1, blocks=2)["value"]
         drawn = []
-        for _ in range(20):
+        for _ in range(10):
             parts = [
                 [own[rng.integers(15, size=15)] for own in np.split(np.flatnonzero(labels == c), 2)] for c in (0, 1, 2)
             ]
             drawn.append(np.divide(*sep._inter_intra(sep._distances(x @ x.T, parts)[None])))
         misses += np.median(drawn) < value
-    assert misses >= 17
+    assert misses >= 8
 
 
 # --- Pairs
@@ -195,7 +195,7 @@ def test_centring_shows_what_a_common_part_hides():
 
 
 def test_verification_interval_covers_the_mean_area():
-    blocks = [sep.pair_verification(*gaussians(s, each=24, apart=1.5), seed=s, replicates=60) for s in range(60)]
+    blocks = [sep.pair_verification(*gaussians(s, each=16, apart=1.5), seed=s, replicates=50) for s in range(50)]
     for name in ("auc", "eer"):
         values = np.array([block[name]["value"] for block in blocks])
         intervals = np.array([block[name]["ci95"] for block in blocks])
@@ -291,7 +291,7 @@ def test_separable_sources_and_a_control_at_chance():
 def test_photographs_do_not_pass_for_a_source():
     """Crops of few photographs: without groups the pictures themselves look like a source; with them chance is kept."""
     areas, blind, ratios = [], [], []
-    for seed in range(12):
+    for seed in range(8):
         rng = np.random.default_rng(seed)
         groups = np.repeat(np.arange(10), 6)
         x = 3 * rng.normal(size=(10, 4))[groups] + rng.normal(size=(60, 4))
@@ -343,9 +343,9 @@ def test_any_small_input_is_answered(each):
 
 def test_wrong_arguments_are_refused():
     x, labels = gaussians(0)
-    with pytest.raises(ValueError, match="rows of features"):
+    with pytest.raises((ValueError, TypeCheckError)):  # the second where types are checked at run time, as here
         sep.frechet_ratio(x[:-1], labels, 3, seed=0)
-    with pytest.raises(ValueError, match="groups"):
+    with pytest.raises((ValueError, TypeCheckError)):
         sep.pair_verification(x, labels, seed=0, groups=labels[:-1])
     with pytest.raises(ValueError, match="finite"):
         sep.pair_verification(np.where(x > 1, np.nan, x), labels, seed=0)
