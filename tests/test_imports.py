@@ -25,6 +25,7 @@ LAYERS = {
     "spectra": 2,
     "interop": 2,
     "metrics": 2,
+    "separability": 2,
     "quality.job": 3,
     "quality": 2,
     "data": 1,
