@@ -22,6 +22,7 @@ SPLITS = 6
 BLOCKS = 10
 REPLICATES = 200
 ROC_POINTS = 200
+FEWEST = 4  # images of a class without which no half has a covariance
 MIN_SHARE = 0.9  # of the replicates that must have a value for their quantiles to be an interval
 CHANCE = {"frechet_ratio": 1.0, "auc": 0.5, "eer": 0.5}
 
@@ -216,8 +217,8 @@ def frechet_ratio(
     rng = np.random.default_rng(seed)
     each = min(per_class, *np.bincount(labels, minlength=num_classes).tolist())
     each -= each % 2
-    if each < 4:
-        return _no_value(len(labels), f"a Frechet ratio needs 4 images of each class, the smallest gives {each}")
+    if each < FEWEST:
+        return _no_value(len(labels), f"a Frechet ratio needs {FEWEST} images of each class, the smallest gives {each}")
     chosen = np.concatenate([rng.choice(np.flatnonzero(labels == c), each, False) for c in range(num_classes)])
     units = _units(labels, groups)[chosen]
     members = np.arange(len(chosen)).reshape(num_classes, each)
@@ -367,7 +368,7 @@ def pair_verification(
 
     Returns:
         `auc` (area under the ROC curve, ties count half) and `eer` (the error rate where false acceptances are as
-        frequent as false rejections, interpolated linearly), each {`value`, `ci95`}; `roc` {`far`, `tpr`}, 200 points
+        frequent as false rejections, interpolated linearly), each {`value`, `ci95`}; `roc` {`false_positive`, `true_positive`}, 200 points
         at most; `n` (images), `same` and `different` (pairs). Where there are no pairs of one of the kinds the values
         are None and `reason` says so.
 
@@ -413,7 +414,7 @@ def pair_verification(
             name: {"value": value, "ci95": interval(drawn[name], value, smallest=0.5 / min(same.sum(), (~same).sum()))}
             for name, value in values.items()
         },
-        "roc": {"far": far[thinned].tolist(), "tpr": tpr[thinned].tolist()},
+        "roc": {"false_positive": far[thinned].tolist(), "true_positive": tpr[thinned].tolist()},
         **counts,
     }
 
@@ -486,6 +487,33 @@ def control(
     }
 
 
+def between_groups(
+    features: Float[np.ndarray, "n d"], groups: Int[np.ndarray, " n"], *, seed: int
+) -> dict[str, Any] | None:
+    """Both measures on one class with its groups (photographs) in the place of sources.
+
+    A fingerprint that were a property of the source alone would not tell the photographs of one source apart: what is
+    above chance here is what the features know of the pictures.
+
+    Returns:
+        `frechet_ratio`, `verification`, `expected`, `n`, `groups` (how many); None with fewer than two groups of 4
+        images or more.
+    """
+    names, counts = np.unique(groups[groups >= 0], return_counts=True)
+    names = names[counts >= FEWEST]
+    if len(names) < 2:
+        return None
+    kept = np.isin(groups, names)
+    labels = np.searchsorted(names, groups[kept])
+    return {
+        "frechet_ratio": frechet_ratio(features[kept], labels, len(names), seed=seed),
+        "verification": pair_verification(features[kept], labels, seed=seed),
+        "expected": dict(CHANCE),
+        "n": int(kept.sum()),
+        "groups": len(names),
+    }
+
+
 def separability(
     features: Float[np.ndarray, "n d"],
     labels: Int[np.ndarray, " n"],
@@ -503,10 +531,12 @@ def separability(
         classes: the K class names, two or more, in index order.
         seed: of everything random.
         groups: see `bootstrap_indices`.
-        real: the class that the control splits in halves; None for no control.
+        real: the class of the controls; None for no controls.
 
     Returns:
-        `n`, `dimension`, `frechet_ratio`, `verification`, `control` (None without `real`), `expected`.
+        `n`, `dimension`, `frechet_ratio`, `verification`, `expected`, and two controls, None without `real`: `control`
+        (the images of `real` in random halves, see `control`: at chance, or the measure is wrong) and `photographs`
+        (the groups of `real` as classes, see `between_groups`; None without such groups).
 
     Raises:
         ValueError: as `frechet_ratio`; `real` is none of the classes.
@@ -514,16 +544,19 @@ def separability(
     if real is not None and real not in classes:
         raise ValueError(f"class {real!r} for the control is none of {', '.join(classes)}")
     _check(features, labels, groups)
-    chosen = labels == (classes.index(real) if real is not None else -1)
-    return {
+    block = {
         "n": len(features),
         "dimension": features.shape[1],
         "frechet_ratio": frechet_ratio(features, labels, len(classes), seed=seed, groups=groups),
         "verification": pair_verification(features, labels, seed=seed, groups=groups),
-        "control": None
-        if real is None
-        else control(features[chosen], seed=seed, groups=None if groups is None else groups[chosen]),
         "expected": dict(CHANCE),
+    }
+    if real is None:
+        return block | {"control": None, "photographs": None}
+    own = labels == classes.index(real)
+    return block | {
+        "control": control(features[own], seed=seed),
+        "photographs": None if groups is None else between_groups(features[own], groups[own], seed=seed),
     }
 
 

@@ -206,7 +206,7 @@ def test_verification_interval_covers_the_mean_area():
 
 def test_the_curve_for_a_figure_is_thin_and_whole():
     block = sep.pair_verification(*gaussians(0, each=20), seed=0, replicates=2)
-    far, tpr = block["roc"]["far"], block["roc"]["tpr"]
+    far, tpr = block["roc"]["false_positive"], block["roc"]["true_positive"]
     assert len(far) == len(tpr) <= 200
     assert (far[0], tpr[0], far[-1], tpr[-1]) == (0, 0, 1, 1)
     assert np.all(np.diff(far) >= 0)
