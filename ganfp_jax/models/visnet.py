@@ -67,14 +67,14 @@ class Classifier(nn.Module):
         x, side = images.astype(self.dtype), self.resolution
         while side > last:
             if (side > self.switching_res) == (self.mode == "postpool"):
-                x = _Level(self._fmaps(side), self._fmaps(side // 2), self.dtype, name=f"{side}x{side}")(x)
+                x = Level(self._fmaps(side), self._fmaps(side // 2), self.dtype, name=f"{side}x{side}")(x)
             elif self.mode == "postpool":
                 x = box_downsample(x)
             else:
                 x = gaussian_downsample(x)
             side //= 2
         stage_features = self._fmaps(side // 2 if self.latent_res == -1 else side)
-        head = _Head(
+        head = Head(
             self._fmaps(side),
             self.num_features or max(stage_features, self.num_classes),
             self.num_classes,
@@ -85,23 +85,33 @@ class Classifier(nn.Module):
         return head(x)
 
     def _fmaps(self, side: int) -> int:
-        stage = math.log2(side) - 1
-        return min(int(self.fmap_base / 2.0 ** (stage * self.fmap_decay)), self.fmap_max)
+        return count_fmaps(side, self.fmap_base, self.fmap_decay, self.fmap_max)
 
 
-class _Level(nn.Module):
+def count_fmaps(side: int, fmap_base: int, fmap_decay: float, fmap_max: int) -> int:
+    """Return the number of feature maps at a side of 2**(s+1): min(fmap_base / 2**(s fmap_decay), fmap_max)."""
+    stage = math.log2(side) - 1
+    return min(int(fmap_base / 2.0 ** (stage * fmap_decay)), fmap_max)
+
+
+class Level(nn.Module):
+    """Two convolutions, then the mean of 2x2 pixels: one side of the network."""
+
     features: int
     out_features: int
     dtype: Any
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n H W o"]:
+        """Return maps of half the side."""
         x = leaky_relu(EqualizedConv(self.features, padding="reflect", dtype=self.dtype, name="Conv0")(x))
         x = leaky_relu(EqualizedConv(self.out_features, padding="reflect", dtype=self.dtype, name="Conv1")(x))
         return box_downsample(x)
 
 
-class _Head(nn.Module):
+class Head(nn.Module):
+    """A convolution and two dense layers, or with `dense` False 1x1 convolutions in their place."""
+
     features: int
     num_features: int
     num_classes: int
@@ -110,6 +120,7 @@ class _Head(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"]) -> tuple[Float[Array, "n ... f"], Float[Array, "n ... k"]]:
+        """Return what the last layer multiplies, and its products."""
         x = leaky_relu(EqualizedConv(self.features, padding="reflect", dtype=self.dtype, name="Conv0")(x))
         if self.dense:
             x = x.reshape(len(x), -1)  # (N, 16 C)
