@@ -49,9 +49,9 @@ def test_logits_are_sums_of_products_with_model_fingerprints():
 def losses_and_gradients():
     golden = load("visnet_losses")
     network, critic = (
-        jax.device_put(convert({key.removeprefix(prefix): v for key, v in golden.param.items() if key.startswith(prefix)}))
+        jax.device_put(convert({key[len(prefix) :]: v for key, v in golden.param.items() if key.startswith(prefix)}))
         for prefix, convert in (("EG/", layouts.visnet_autoencoder), ("D/", layouts.visnet_discriminator))
-    )  # fmt: skip
+    )
     images, mix = golden.inputs["images_nchw"], golden.inputs["mix_n111"]
     labels = golden.inputs["labels_onehot"].argmax(1)
 

@@ -42,7 +42,7 @@ LAYERS = {
 # Pure parts: functions of arrays, which know nothing of configs, files, flags or checkpoints.
 PURE = (
     *("models", "objectives", "voting", "views", "pixels", "quality.swd", "quality.ms_ssim", "quality.distances"),
-    *("training.gan_step", "training.attribution_step", "training.state"),
+    *("training.gan_step", "training.attribution_step", "training.fingerprint_step", "training.state"),
 )
 PURE_MAY_IMPORT = {"jax", "flax", "optax", "numpy", "jaxtyping", "ganfp_jax"}
 ONLY_IN = {"orbax": "training.checkpoint", "absl": "main", "grain": "data.batches", "tensorboardX": "training.logs"}

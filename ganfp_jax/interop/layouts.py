@@ -67,7 +67,7 @@ def visnet_autoencoder(variables: Published) -> Variables:
 
 
 def visnet_discriminator(variables: Published) -> Variables:
-    """Return {"params"} of `models.fingerprint_net.Discriminator`; `lod` is left out. Its scores are (N,), not (N, 1)."""
+    """Return {"params"} of `models.fingerprint_net.Discriminator`; `lod` is left out."""
     network = "fingerprint discriminator"
     *levels, last = _sides(variables, network)
     rules = _two_convs(*(f"{side}x{side}" for side in levels))
