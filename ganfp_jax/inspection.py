@@ -194,7 +194,9 @@ def picture(values: np.ndarray, limit: float) -> UInt8[np.ndarray, "h w 3"]:
     return signed_picture(vector_as_rows(values) if values.ndim == 1 else values, limit)
 
 
-def pictures(inspected: Inspected, shown: Sequence[int], scales: Scales) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
+def pictures(
+    inspected: Inspected, shown: Sequence[int], scales: Scales
+) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
     """The images `shown` with their fingerprints and responses as pictures, and the model fingerprints."""
     found = inspected.fingerprints
     samples = [
@@ -215,7 +217,9 @@ def pictures(inspected: Inspected, shown: Sequence[int], scales: Scales) -> tupl
     return samples, [picture(model, scales.model) for model in models]
 
 
-def write_pictures(folder: Path, classes: Sequence[str], samples: list[dict[str, Any]], models: list[np.ndarray]) -> None:
+def write_pictures(
+    folder: Path, classes: Sequence[str], samples: list[dict[str, Any]], models: list[np.ndarray]
+) -> None:
     """Writes every picture as a PNG of its own, under the names that the published code gives them."""
     for name, model in zip(classes, models, strict=True):
         _write_png(folder / f"model_fingerprint_{name}.png", model)
@@ -249,7 +253,10 @@ def spectra_of(inspected: Inspected) -> dict[str, Any]:
         }
 
     fingerprints = inspected.fingerprints.images
-    tables = {"images": average(inspected.images), "fingerprints": average(fingerprints) if fingerprints.ndim == 4 else None}
+    tables = {
+        "images": average(inspected.images),
+        "fingerprints": average(fingerprints) if fingerprints.ndim == 4 else None,
+    }
     profiles: dict[str, Any] = {}
     for kind, table in tables.items():
         rings = {name: spectra.radial_profile(spectrum) for name, spectrum in (table or {}).items()}

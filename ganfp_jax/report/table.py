@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from ganfp_jax.report import wording
 
-
 CONTROL = "real halves"  # a class split in two at random: nothing should tell its halves apart
 
 
