@@ -10,9 +10,9 @@ logit. `samples/` shows images, reconstructions and fingerprints, one row each; 
 
 `:celeba` and `:lsun` are the published training at 128x128: 25 million images, and as many again for the critic. The
 default trains a narrow network at 32x32, bottleneck at 8x8, in about two minutes on two CPU cores (43 ms a step);
-expect about 53 % of five sources named rightly (chance is 20 %), far less than `configs/attribution.py` in that time: the
-image-sized network needs a longer training. Its learning rate, 1e-2, and `rec_weight`, 5, were chosen on images held
-out of `train/`. `:tiny` takes seconds, on the images of `configs/quickstart.py:tiny`.
+expect about 53 % of the test images named rightly (five sources, so chance is 20 %), and blurred reconstructions. Its
+learning rate and `rec_weight` are the best of a few tried, by images held out of `train/`. `:tiny` takes seconds, on
+the images of `configs/quickstart.py:tiny`.
 """
 
 from ml_collections import ConfigDict
