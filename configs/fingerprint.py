@@ -3,7 +3,16 @@
     python -m ganfp_jax.main --config=configs/fingerprint.py --config.data.root=DIR
     python -m ganfp_jax.main --config=configs/fingerprint.py:celeba --config.data.root=DIR
 
-TODO
+`DIR` holds one folder of images a source, or `train/` and `test/` with one each; by default the images that
+`configs/quickstart.py` made. An autoencoder redraws the image without what gives its source away; the difference is
+the image's fingerprint, as large as the image, and its inner product with each source's fingerprint is that source's
+logit. `samples/` shows images, reconstructions and fingerprints, one row each; `eval/` is of the averaged network.
+
+`:celeba` and `:lsun` are the published training at 128x128: 25 million images, and as many again for the critic. The
+default trains a narrow network at 32x32, bottleneck at 8x8, in about two minutes on two CPU cores (43 ms a step);
+expect about 53 % of the test images named rightly (five sources, so chance is 20 %), and blurred reconstructions. Its
+learning rate and `rec_weight` are the best of a few tried, by images held out of `train/`. `:tiny` takes seconds, on
+the images of `configs/quickstart.py:tiny`.
 """
 
 from ml_collections import ConfigDict
@@ -67,17 +76,21 @@ def _photos() -> ConfigDict:
     config = _published()
     config.seed = 0
     config.resolution = 32
-    config.model.fmap_base = config.critic.fmap_base = 256
+    config.model.fmap_base, config.critic.fmap_base = 64, 32
+    config.model.latent_res = 8
+    config.objective.rec_weight = 5.0
+    config.optimizer.learning_rate = 1e-2
     config.optimizer.schedule = "cosine"
     config.optimizer.schedule_args = {"warmup": 0.05}
     config.ema_decay = 0.99
     config.augment = "d4"
-    config.num_steps = 1000
+    config.batch_size = 16
+    config.num_steps = 1500
     config.data.root = "runs/quickstart/images"
     config.data.resize = "crop"
     config.eval_images = 512
     config.log_every = 50
-    config.eval_every = config.sample_every = config.checkpoint_every = 250
+    config.eval_every = config.sample_every = config.checkpoint_every = 300
     return config
 
 
@@ -87,7 +100,6 @@ def _tiny() -> ConfigDict:
     config.model.fmap_base = config.critic.fmap_base = 32
     config.ema_decay = 0.9
     config.data.root = "runs/quickstart-tiny/images"
-    config.batch_size = 16
     config.num_steps = 16
     config.eval_images = 32
     config.log_every = 4
