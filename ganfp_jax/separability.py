@@ -369,8 +369,8 @@ def pair_verification(
     Returns:
         `auc` (area under the ROC curve, ties count half) and `eer` (the error rate where false acceptances are as
         frequent as false rejections, interpolated linearly), each {`value`, `ci95`}; `roc` {`false_positive`,
-        `true_positive`}, 200 points at most; `n` (images), `same` and `different` (pairs). Where there are no pairs of one of the kinds the values
-        are None and `reason` says so.
+        `true_positive`}, 200 points at most; `n` (images), `same` and `different` (pairs). Where there are no pairs of
+        one of the kinds the values are None and `reason` says so.
 
     Raises:
         ValueError: labels or groups that do not belong to the features, features that are not finite, an unknown
