@@ -54,9 +54,13 @@ class Inspected:
         """Class index of the largest logit of each image."""
         return self.fingerprints.logits.argmax(1)
 
-    def first_of_each(self, count: int) -> list[int]:
-        """Positions of the first `count` images of every source, source by source."""
-        return [int(i) for k in range(len(self.classes)) for i in np.flatnonzero(self.targets == k)[:count]]
+    def some_of_each(self, count: int) -> list[int]:
+        """Positions of `count` images of every source, source by source, evenly spread over its files."""
+        shown: list[int] = []
+        for k in range(len(self.classes)):
+            own = np.flatnonzero(self.targets == k)
+            shown += own[np.linspace(0, len(own), min(count, len(own)), endpoint=False).astype(int)].tolist()
+        return shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -238,7 +242,7 @@ def _write_png(path: Path, image: UInt8[np.ndarray, "h w 3"]) -> None:
 
 def map_of(inspected: Inspected, seed: int) -> dict[str, Any]:
     """The 2-D map of the image fingerprints of up to `MAPPED` images a source."""
-    shown = inspected.first_of_each(MAPPED)
+    shown = inspected.some_of_each(MAPPED)
     features = inspected.fingerprints.images[shown].reshape(len(shown), -1)
     wrong = inspected.predicted[shown] != inspected.targets[shown]
     return {"points": tsne(features, seed), "labels": inspected.targets[shown], "wrong": wrong}
@@ -280,7 +284,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         seed=config["seed"],
         resize=config["data"]["resize"],
     )
-    shown = inspected.first_of_each(config["pictures"])
+    shown = inspected.some_of_each(config["pictures"])
     scales = choose_scales(
         inspected, shown, **{k: config[k] for k in ("fingerprint_limit", "response_limit", "mask_negative")}
     )
@@ -333,8 +337,8 @@ def _notes(inspected: Inspected) -> Iterator[str]:
     photographs = len(np.unique(inspected.groups))
     if photographs < len(inspected.groups):
         yield (
-            "Crops of one photograph are not independent: they never form a pair, and intervals resample photographs, "
-            "not crops."
+            "Crops of one photograph are not independent. They never form a pair, and the intervals of ROC-AUC and EER "
+            "resample photographs; those of the accuracy and of the FD ratio take crops for independent."
         )
     if inspected.rejected:
         yield f"{len(inspected.rejected)} files could not be used; rejected.csv lists them."

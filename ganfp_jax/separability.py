@@ -477,13 +477,14 @@ def control(
     halves and no pair is of one photograph, so that the expected values stay those of chance.
 
     Returns:
-        `frechet_ratio`, `verification`, `expected` {`frechet_ratio`: 1, `auc`: 0.5, `eer`: 0.5}.
+        `frechet_ratio`, `verification`, `expected` {`frechet_ratio`: 1, `auc`: 0.5, `eer`: 0.5}, `n`.
     """
     sides = halves(len(features), groups=groups, seed=seed)
     return {
         "frechet_ratio": frechet_ratio(features, sides, 2, seed=seed, groups=groups),
         "verification": pair_verification(features, sides, seed=seed, groups=groups),
         "expected": dict(CHANCE),
+        "n": len(features),
     }
 
 
@@ -534,7 +535,8 @@ def separability(
         real: the class of the controls; None for no controls.
 
     Returns:
-        `n`, `dimension`, `frechet_ratio`, `verification`, `expected`, and two controls, None without `real`: `control`
+        `n`, `dimension`, `frechet_ratio` (of images, as published: with few groups it would have no interval),
+        `verification` (of groups), `expected`, and two controls, None without `real`: `control`
         (the images of `real` in random halves, see `control`: at chance, or the measure is wrong) and `photographs`
         (the groups of `real` as classes, see `between_groups`; None without such groups).
 
@@ -547,7 +549,7 @@ def separability(
     block = {
         "n": len(features),
         "dimension": features.shape[1],
-        "frechet_ratio": frechet_ratio(features, labels, len(classes), seed=seed, groups=groups),
+        "frechet_ratio": frechet_ratio(features, labels, len(classes), seed=seed),
         "verification": pair_verification(features, labels, seed=seed, groups=groups),
         "expected": dict(CHANCE),
     }

@@ -18,6 +18,7 @@ from ganfp_jax import atomic
 from ganfp_jax.data.decode import png_bytes
 from ganfp_jax.grid import data_uri
 from ganfp_jax.report import figures, rendering, wording
+from ganfp_jax.report.table import CONTROLS
 
 REQUIRED = (
     "title", "command", "created", "devices", "config", "versions", "classes", "network", "metrics", "interactions",
@@ -161,9 +162,9 @@ def _comparison(own: Mapping[str, Any], space: str, rival: Mapping[str, Any]) ->
 def _parts(space: str, row: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     """A feature space and its controls, by what their rows are called."""
     yield space, row
-    yield "control: real images in halves", row["control"]
-    if row["photographs"] is not None:
-        yield "control: real photographs as sources", row["photographs"]
+    for key, name in CONTROLS.items():
+        if key == "control" or row[key] is not None:
+            yield f"control: {name}", row[key]
 
 
 def _sample(sample: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from ganfp_jax.report import wording
 
-CONTROL = "real halves"  # a class split in two at random: nothing should tell its halves apart
+# Nothing should tell the halves of one class apart; what tells its photographs apart is not a source's trace.
+CONTROLS = {"control": "real images in halves", "photographs": "real photographs as sources"}
 
 
 class ImageRow(NamedTuple):
@@ -93,7 +94,7 @@ def separability_table(metrics: Mapping[str, Any]) -> str:
     """Accuracy, and how separable each feature space is, beside its control, of an inspection's metrics.json."""
     rows = []
     for space, block in metrics["separability"].items():
-        for what, measured in ((space, block), (f"{space}, {CONTROL}", block["control"])):
+        for what, measured in ((space, block), *((f"  {name}", block[key]) for key, name in CONTROLS.items())):
             if measured is not None:
                 pairs = measured["verification"]
                 measures = (measured["frechet_ratio"], pairs["auc"], pairs["eer"])
