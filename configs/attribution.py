@@ -35,6 +35,7 @@ def _published() -> ConfigDict:
                 "fmap_decay": 1.0,
                 "fmap_max": 512,
                 "num_features": None,
+                "input": "image",
                 "mode": "postpool",
                 "switching_res": 4,
                 "latent_res": -1,
@@ -49,6 +50,7 @@ def _published() -> ConfigDict:
                 "schedule_args": {},
             },
             "augment": "mirror",
+            "immunise": {"share": 0.0, "perturbations": ()},
             "batch_size": 32,
             "num_steps": 3_125_000,
             "data": {"root": "", "resize": "refuse"},
@@ -68,10 +70,13 @@ def _photos() -> ConfigDict:
     config.resolution = 32
     config.model.fmap_base = 256
     config.model.num_features = 512
+    config.model.input = "residual"
     config.optimizer.learning_rate = 3e-3
     config.optimizer.schedule = "cosine"
     config.optimizer.schedule_args = {"warmup": 0.05}
     config.augment = "d4"
+    config.immunise.share = 0.5
+    config.immunise.perturbations = ("jpeg50-95",)
     config.num_steps = 1000
     config.data.root = "runs/quickstart/images"
     config.data.resize = "crop"

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import flax.linen as nn
 import numpy as np
 from jaxtyping import Array, PyTree, UInt8
 
@@ -13,7 +12,7 @@ from ganfp_jax import models
 from ganfp_jax.data.decode import Refused, decode_image
 from ganfp_jax.data.preprocess import fit
 from ganfp_jax.errors import UserError
-from ganfp_jax.fingerprints import Fingerprints, read_fingerprints
+from ganfp_jax.fingerprints import AttributionNetwork, Fingerprints, read_fingerprints
 from ganfp_jax.run_folder import read_config
 from ganfp_jax.training import checkpoint
 from ganfp_jax.training.sharding import make_mesh
@@ -44,7 +43,7 @@ class Attributor:
         resolution: the side R of the images it takes, in pixels.
     """
 
-    def __init__(self, network: nn.Module, variables: PyTree, classes: Sequence[str], resolution: int) -> None:
+    def __init__(self, network: AttributionNetwork, variables: PyTree, classes: Sequence[str], resolution: int) -> None:
         self.classes = tuple(classes)
         self.resolution = resolution
         self._network = network
@@ -71,7 +70,7 @@ class Attributor:
                 "or configs/fingerprint.py"
             )
         _, state, metadata = checkpoint.load(run_folder)
-        network = models.create(
+        network: Any = models.create(
             **config["model"], resolution=config["resolution"], num_classes=len(metadata["classes"])
         )
         # Where a running average was kept, it is the published network.

@@ -24,8 +24,9 @@ from ganfp_jax.errors import UserError
 class AttributionNetwork(Protocol):
     """What `read_fingerprints` needs of a (linen) network."""
 
-    apply: Any
-    """`apply(variables, images, method="fingerprints_and_logits")` -> image fingerprints (N, *F), logits (N, K)."""
+    @property
+    def apply(self) -> Any:
+        """`apply(variables, images, method="fingerprints_and_logits")` -> image fingerprints (N, *F), logits (N, K)."""
 
     def model_fingerprints(self, params: Mapping[str, Any]) -> tuple[Any, Any]:
         """Model fingerprints (*F, K) and biases (K,)."""

@@ -24,6 +24,7 @@ JOBS = {
     "interpolate": "ganfp_jax.interpolation",
     "evaluate": "ganfp_jax.evaluation",
     "baselines": "ganfp_jax.baselines.job",
+    "inspect_fingerprints": "ganfp_jax.inspection",
     "quality": "ganfp_jax.quality.job",
     "quickstart": "ganfp_jax.quickstart",
 }

@@ -13,6 +13,7 @@ from ganfp_jax.errors import UserError
 from ganfp_jax.generation import FILE_PREFIXES
 from ganfp_jax.main import JOBS, default_workdir
 from ganfp_jax.objectives import OBJECTIVES
+from ganfp_jax.objectives.fingerprint import Weights
 from ganfp_jax.objectives.penalties import CriticPenalty
 from ganfp_jax.training import growing
 from ganfp_jax.training.loop import PROGRAMS
@@ -21,7 +22,8 @@ from ganfp_jax.training.optimizers import make_adam
 FILES = sorted(Path(__file__).parent.parent.glob("configs/*.py"))
 NAMES = [path.stem for path in FILES]
 GANS = ("progan", "sngan", "cramergan", "mmdgan")
-TRAINED = [(name, variant) for name in (*GANS, "attribution") for variant in ("photos", "celeba", "lsun", "tiny")]
+LABELLED = ("attribution", "fingerprint")
+TRAINED = [(name, variant) for name in (*GANS, *LABELLED) for variant in ("photos", "celeba", "lsun", "tiny")]
 
 
 def get(name, variant):
@@ -53,6 +55,14 @@ def test_networks_and_optimisers_take_their_sections(name, variant):
         network = models.create(**config["model"], resolution=resolution, num_classes=5)
         out, _ = jax.eval_shape(network.init_with_output, key, images)
         assert out.shape == (4, 5)
+        make_adam(**config["optimizer"], num_steps=config["num_steps"])
+        return
+    if config["program"] == "fingerprint":
+        network = models.create(**config["model"], resolution=resolution, num_classes=5)
+        assert jax.eval_shape(network.init_with_output, key, images)[0].logits.shape == (4, 5)
+        critic = models.create(**config["critic"], resolution=resolution)
+        assert jax.eval_shape(critic.init_with_output, key, images)[0].shape == (4,)
+        Weights(**config["objective"])
         make_adam(**config["optimizer"], num_steps=config["num_steps"])
         return
     generator = models.create(**config["generator"], resolution=resolution)
@@ -163,7 +173,25 @@ def test_published_values_of_sngan():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", GANS)
+def test_published_values_of_the_fingerprint_network():
+    config = get("fingerprint", "celeba")
+    network = {"fmap_base": 1024, "fmap_decay": 1.0, "fmap_max": 512, "dtype": "float32"}
+    assert config["model"] == network | {"name": "fingerprint_autoencoder", "latent_res": 4}
+    assert config["critic"] == network | {"name": "fingerprint_discriminator", "minibatch_stddev_group": 4}
+    assert config["objective"] == {
+        "class_weight": 1.0, "rec_weight": 20.0, "adversarial_weight": 0.1,
+        "drift": 0.001, "penalty_weight": 10.0, "penalty_target": 1.0,
+    }  # fmt: skip
+    assert Weights(**config["objective"]) == Weights()
+    optimizer = config["optimizer"]
+    assert (optimizer["beta1"], optimizer["beta2"], optimizer["epsilon"]) == (0.0, 0.99, 1e-8)
+    assert [make_rate(config, step) for step in (0, 400_000, 781_249)] == pytest.approx([1e-3] * 3)
+    assert (config["resolution"], config["batch_size"], config["seed"]) == (128, 32, 1000)
+    assert config["num_steps"] * config["batch_size"] == 25_000_000
+    assert (config["ema_decay"], config["augment"], config["data"]["resize"]) == (0.999, "mirror", "refuse")
+
+
+@pytest.mark.parametrize("name", (*GANS, *LABELLED))
 def test_celeba_and_lsun_are_one_training(name):
     assert get(name, "celeba") == get(name, "lsun")
 

@@ -92,8 +92,9 @@ def make_results(classes, image_sized=False) -> dict:
             "profiles": {"images": profiles, "fingerprints": profiles if image_sized else None, "frequencies": steps},
         },
         "separability": {
-            "fingerprints": measured(12.4, 0.93, 0.14) | {"control": measured(1.02, 0.5, 0.51)},
-            "pixels": measured(3.1, 0.61, 0.43) | {"control": measured(0.97, 0.5, 0.5, roc=False)},
+            "fingerprints": measured(12.4, 0.93, 0.14)
+            | {"control": measured(1.02, 0.5, 0.51), "photographs": measured(1.5, 0.6, 0.4)},
+            "pixels": measured(3.1, 0.61, 0.43) | {"control": measured(0.97, 0.5, 0.5, roc=False), "photographs": None},
         },
         "cosine": np.where(np.eye(number), 1, -0.12).tolist(),
         "scales": {"Responses": "full strength at 0.05"},
@@ -190,18 +191,19 @@ def test_separability_stands_beside_its_control(results):
     text = Page(render(results)).text
     assert (
         "fingerprints 1,200 512 12.40 11.16–13.64 0.930 0.910–0.950 0.140 0.120–0.160 "
-        "control: one class halved 1,200 512 1.02 0.92–1.12 0.500 0.480–0.520 0.510 0.490–0.530"
+        "control: real images in halves 1,200 512 1.02 0.92–1.12 0.500 0.480–0.520 0.510 0.490–0.530 "
+        "control: real photographs as sources 1,200 512 1.50 1.35–1.65 0.600 0.580–0.620 0.400 0.380–0.420 pixels"
     ) in text
 
 
 def test_what_was_not_measured(results):
     nothing = dict.fromkeys(("n", "dimension", "frechet_ratio", "verification"))
     results["separability"] = {
-        "fingerprints": nothing | {"control": None},
-        "pixels": nothing | {"frechet_ratio": {"value": 2.0, "ci95": None}, "control": nothing},
+        "fingerprints": nothing | {"control": None, "photographs": None},
+        "pixels": nothing | {"frechet_ratio": {"value": 2.0, "ci95": None}, "control": nothing, "photographs": None},
     }
     page = Page(render(results))
-    assert "fingerprints – – – – – control: one class halved – – – – – pixels – – 2.00 – –" in page.text
+    assert "fingerprints – – – – – control: real images in halves – – – – – pixels – – 2.00 – –" in page.text
     assert len(page.all("svg")) == 2  # no ROC curves
     results["separability"] = {}
     results["samples"] = []

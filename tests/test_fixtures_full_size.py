@@ -62,6 +62,28 @@ def classifier_shapes(mode: str, switching_res: int) -> Shapes:
     return with_biases(weights)
 
 
+def autoencoder_shapes() -> Shapes:
+    weights: Shapes = {}
+    for side in (128, 64, 32, 16, 8):
+        weights[f"E_{side}x{side}/Conv0"] = (3, 3, 3 if side == 128 else 2048 // side, 2048 // side)
+        weights[f"E_{side}x{side}/Conv1"] = (3, 3, 2048 // side, 4096 // side)
+    for scope in ("E_4x4/Conv0", "E_4x4/Conv1", "G_4x4/Conv0", "G_4x4/Conv1"):
+        weights[scope] = (3, 3, 512, 512)
+    for side in (8, 16, 32, 64, 128):
+        weights[f"G_{side}x{side}/Conv0"] = (3, 3, 4096 // side, 2048 // side)
+        weights[f"G_{side}x{side}/Conv1"] = (3, 3, 2048 // side, 2048 // side)
+    shapes = with_biases(weights | {"G_128x128/Conv_toRGB": (3, 3, 16, 3)})
+    return shapes | {"Conv_fingerprints/weight": (128, 128, 3, 5)}
+
+
+def discriminator_shapes() -> Shapes:
+    weights: Shapes = {}
+    for side in (128, 64, 32, 16, 8):
+        weights[f"{side}x{side}/Conv0"] = (3, 3, 3 if side == 128 else 2048 // side, 2048 // side)
+        weights[f"{side}x{side}/Conv1"] = (3, 3, 2048 // side, 4096 // side)
+    return with_biases(weights | {"4x4/Conv0": (3, 3, 513, 512), "4x4/Dense1": (8192, 512), "4x4/Dense2": (512, 1)})
+
+
 def with_biases(weights: Shapes) -> Shapes:
     return {
         name: shape
@@ -199,6 +221,24 @@ def test_attribution_classifier(mode, switching_res, seed, logits):
     variables = layouts.visnet_classifier(draw(classifier_shapes(mode, switching_res), seed))
     classifier = create("visnet_classifier", resolution=128, num_classes=5, mode=mode, switching_res=switching_res)
     assert_close(jax.jit(classifier.apply)(variables, images(seed=3, count=4)[:1]), logits, 1e-5)
+
+
+def test_fingerprint_autoencoder():
+    variables = layouts.visnet_autoencoder(draw(autoencoder_shapes(), seed=7))
+    assert num_params(variables) == 14_400_019
+    network = create("fingerprint_autoencoder", resolution=128, num_classes=5)
+    ours = jax.jit(network.apply)(variables, images(seed=3, count=4)[:1])
+    assert_close(ours.reconstructions[0, 64, 64], [0.9216753, 0.6820214, 0.4066282], 1e-5)
+    assert_close(ours.fingerprints[0, 64, 64], [-0.1379802, -0.4849944, -0.2152906], 1e-5)
+    assert_close(ours.logits, [-0.6095922, 1.2967975, -1.1600865, -0.7415037, 0.2457103])
+
+
+def test_fingerprint_discriminator():
+    variables = layouts.visnet_discriminator(draw(discriminator_shapes(), seed=8))
+    assert num_params(variables) == 8_916_353
+    critic = create("fingerprint_discriminator", resolution=128)
+    scores = jax.jit(critic.apply)(variables, images(seed=3, count=4))
+    assert_close(scores, [0.27482593, 0.29105282, 0.30657452, 0.2567836], 1e-5)
 
 
 def test_sngan_generator():

@@ -16,6 +16,7 @@ LAYERS = {
     "evaluation": 3,
     "generation": 3,
     "interpolation": 3,
+    "inspection": 3,
     "attributor": 3,
     "report": 3,
     "training.loop": 3,
@@ -26,6 +27,7 @@ LAYERS = {
     "spectra": 2,
     "interop": 2,
     "metrics": 2,
+    "separability": 2,
     "quality.job": 3,
     "quality": 2,
     "data": 1,
@@ -57,7 +59,7 @@ PURE = (
         "quality.ms_ssim",
         "quality.distances",
     ),
-    *("training.gan_step", "training.attribution_step", "training.state"),
+    *("training.gan_step", "training.attribution_step", "training.fingerprint_step", "training.state"),
 )
 PURE_MAY_IMPORT = {"jax", "flax", "optax", "numpy", "jaxtyping", "ganfp_jax"}
 ONLY_IN = {"orbax": "training.checkpoint", "absl": "main", "grain": "data.batches", "tensorboardX": "training.logs"}

@@ -10,6 +10,8 @@ FILES = {
     "progan_generator": layouts.progan_generator,
     "progan_discriminator": layouts.progan_discriminator,
     "classifier_postpool_4": layouts.visnet_classifier,
+    "visnet_autoencoder": layouts.visnet_autoencoder,
+    "visnet_discriminator": layouts.visnet_discriminator,
     "sngan_generator_classes1": layouts.sngan_generator,
     "sngan_discriminator_classes1": layouts.sngan_discriminator,
     "g_resnet5_generator": layouts.resnet5_generator,

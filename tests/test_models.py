@@ -9,6 +9,7 @@ from golden_files import initialize, jit
 
 from ganfp_jax.errors import UserError
 from ganfp_jax.models import MODELS, create
+from ganfp_jax.models.fingerprint_net import Outputs
 from ganfp_jax.models.layers import (
     Conv,
     EqualizedConv,
@@ -31,8 +32,14 @@ NARROW = {
     "resnet5_generator": {"latent_size": 8, "ch": 2},
     "dcgan5_critic": {"num_features": 5, "ch": 2},
     "visnet_classifier": {"num_classes": 3, "fmap_base": 64, "fmap_max": 8},
+    "fingerprint_autoencoder": {"num_classes": 3, "fmap_base": 64, "fmap_max": 8},
+    "fingerprint_discriminator": {"fmap_base": 64, "fmap_max": 8},
 }
-NEEDED = {"visnet_classifier": {"num_classes": 5}, "dcgan5_critic": {"num_features": 5}}
+NEEDED = {
+    "visnet_classifier": {"num_classes": 5},
+    "fingerprint_autoencoder": {"num_classes": 5},
+    "dcgan5_critic": {"num_features": 5},
+}
 GENERATORS = [name for name in MODELS if name.endswith("generator")]
 
 
@@ -41,6 +48,11 @@ def example(network, count=2):
     if hasattr(network, "latent_size"):
         return jnp.ones((count, network.latent_size))
     return jax.random.uniform(jax.random.key(0), (count, network.resolution, network.resolution, 3))
+
+
+def answer(out):
+    """What a network is asked for: its images, scores, features or logits."""
+    return out.logits if isinstance(out, Outputs) else out
 
 
 def num_params(network) -> int:
@@ -53,6 +65,7 @@ def num_params(network) -> int:
 def test_every_power_of_two(name, resolution):
     network = create(name, resolution=resolution, **NEEDED.get(name, {}))
     out, _ = jax.eval_shape(network.init_with_output, jax.random.key(0), example(network))
+    out = answer(out)
     expected = (2, resolution, resolution, 3) if "generator" in name else (2, 5) if name in NEEDED else (2,)
     assert out.shape == expected
     assert out.dtype == jnp.float32
@@ -80,6 +93,8 @@ def test_every_power_of_two(name, resolution):
         # 3 -> 16 -> 32 maps of 3x3, then 32 -> 512 -> 5 of 1x1; the residual has no parameters.
         ("visnet_classifier", {"mode": "mean_pool", "switching_res": 64}, 448 + 4640 + 16_896 + 2565),
         ("visnet_classifier", {"input": "residual"}, 8_913_797),
+        ("fingerprint_autoencoder", {"num_classes": 5}, 14_400_019),
+        ("fingerprint_discriminator", {}, 8_916_353),
     ],
 )
 def test_published_parameter_counts(name, settings, count):
@@ -99,7 +114,8 @@ def test_bfloat16_is_for_the_arithmetic_only(name):
     if name == "resnet5_generator":
         x = jax.random.normal(jax.random.key(1), x.shape)  # normalised by the batch, equal latents are only rounding
     a, b = (
-        jit(lambda v, x, network=network: network.apply(v, x, **settings))(variables, x) for network in (full, half)
+        jit(lambda v, x, network=network: answer(network.apply(v, x, **settings)))(variables, x)
+        for network in (full, half)
     )
     assert a.dtype == b.dtype == jnp.float32
     assert 0 < np.abs(a - b).max() < 0.1 * np.abs(a).max() + 0.05
@@ -126,11 +142,22 @@ def test_bfloat16_is_for_the_arithmetic_only(name):
         ("progan_generator", {"resolution": 32, "dtype": "float16"}, "dtype 'float16' is unknown; .*float32, bfloat16"),
         ("visnet_classifier", {"resolution": 32, "num_classes": 5, "mode": "post"}, "mode 'post' is unknown"),
         ("visnet_classifier", {"resolution": 32, "num_classes": 5, "switching_res": 24}, "24 is none of 32, 16, 8, 4"),
-        ("visnet_classifier", {"resolution": 32, "num_classes": 5, "latent_res": 64}, "latent_res 64 is none of 32, "),
+        (
+            "visnet_classifier",
+            {"resolution": 32, "num_classes": 5, "latent_res": 64},
+            "latent_res 64 is none of -1, 32, ",
+        ),
         (
             "visnet_classifier",
             {"resolution": 32, "num_classes": 5, "latent_res": 8, "mode": "mean_pool"},
             "leave latent_res at -1",
+        ),
+        ("fingerprint_discriminator", {"resolution": 4}, "resolution 4 is not a power of two of at least 8"),
+        ("fingerprint_discriminator", {"resolution": 8, "minibatch_stddev_group": 0}, "group is 0; give 1 or more"),
+        (
+            "fingerprint_autoencoder",
+            {"resolution": 32, "num_classes": 5, "latent_res": 32},
+            r"latent_res 32 is none of \[16, 8, 4\]",
         ),
     ],
 )
@@ -227,6 +254,29 @@ def test_sngan_classes():
     without = create("sngan_discriminator", resolution=16, num_classes=0, **NARROW["sngan_discriminator"])
     with pytest.raises(ValueError, match="no classes"):
         without.init(jax.random.key(0), x, jnp.array([0]))
+
+
+@pytest.mark.parametrize(("resolution", "latent_res"), [(8, 4), (16, 4), (16, 8), (64, 8), (64, 32)])
+def test_an_autoencoder_with_any_bottleneck(resolution, latent_res):
+    settings = NARROW["fingerprint_autoencoder"] | {"latent_res": latent_res}
+    network = create("fingerprint_autoencoder", resolution=resolution, **settings)
+    x = jax.random.uniform(jax.random.key(0), (2, resolution, resolution, 3), minval=-1.0)
+    shapes, variables = jax.eval_shape(network.init_with_output, jax.random.key(1), x)
+    assert tuple(value.shape for value in shapes) == (x.shape, x.shape, (2, 3))
+    sides = [latent_res << k for k in range((resolution // latent_res).bit_length())]
+    scopes = {f"{scope}_{side}x{side}" for scope in "EG" for side in sides}
+    assert variables["params"].keys() == scopes | {"Conv_fingerprints"}
+    if resolution == 8:  # compiled in a second
+        out = jit(network.apply)(jit(network.init)(jax.random.key(1), x), x)
+        np.testing.assert_allclose(out.fingerprints, x - out.reconstructions, atol=1e-6)
+        assert np.abs(out.reconstructions).max() < 1
+
+
+def test_images_of_another_size_are_refused_by_the_fingerprint_networks():
+    for name in ("fingerprint_autoencoder", "fingerprint_discriminator"):
+        network = create(name, resolution=16, **NARROW[name])
+        with pytest.raises(ValueError, match=r"images are \(8, 8\), the \w+ is for side 16"):
+            jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((2, 8, 8, 3)))
 
 
 def test_spectral_normalization_converges_to_the_largest_singular_value():

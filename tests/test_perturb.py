@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ganfp_jax.data.perturb import PERTURBATIONS, check_perturbation, perturb
+from ganfp_jax.data.perturb import PERTURBATIONS, check_immunisation, check_perturbation, immunise, perturb
 from ganfp_jax.errors import UserError
 
 NAMES = ["none", "jpeg75", "jpeg1", "jpeg100", "noise15", "noise0.5", "blur0.7", "blur3"]
@@ -82,3 +82,49 @@ def test_known_names_pass_the_check():
 @given(seed=st.integers(0, 2**32 - 1))
 def test_any_seed(seed):
     assert perturb(textures(1, 8), "noise3", seed=seed).shape == (1, 8, 8, 3)
+
+
+def test_immunise_perturbs_a_share_of_the_images_each_on_its_own():
+    images = np.random.RandomState(0).randint(0, 256, (400, 16, 16, 3)).astype(np.uint8)
+    kept = images.copy()
+
+    def immunised(seed, **settings):
+        return immunise(images, np.random.default_rng(seed), **settings)
+
+    half = immunised(0, share=0.5, perturbations=("jpeg50-95",))
+    changed = (half != images).any((1, 2, 3))
+    assert 160 < changed.sum() < 240
+    # One strength is a range of one: what was chosen is what `perturb` makes of it.
+    fixed = immunised(0, share=1.0, perturbations=("jpeg75",))
+    np.testing.assert_array_equal(fixed, perturb(images, "jpeg75"))
+    np.testing.assert_array_equal(images, kept)
+    np.testing.assert_array_equal(half, immunised(0, share=0.5, perturbations=("jpeg50-95",)))
+    assert (half != immunised(1, share=0.5, perturbations=("jpeg50-95",))).any()
+    np.testing.assert_array_equal(images, immunised(0, share=0.0, perturbations=()))
+
+
+def test_immunise_draws_strengths_from_the_range():
+    images = np.full((300, 8, 8, 3), 128, np.uint8)
+    noisy = immunise(images, np.random.default_rng(0), share=1.0, perturbations=("noise5-20",))
+    deviations = noisy.astype(float).std((1, 2, 3))
+    assert 4 < deviations.min() < 7
+    assert 18 < deviations.max() < 23
+    both = immunise(images, np.random.default_rng(0), share=1.0, perturbations=("noise5-20", "blur1"))
+    assert 100 < (both != images).any((1, 2, 3)).sum() < 200  # a blur leaves a flat image as it is
+
+
+@pytest.mark.parametrize(
+    ("share", "perturbations", "message"),
+    [
+        (0.5, (), "share 0.5 with perturbations none"),
+        (0.0, ("jpeg75",), "share 0 with perturbations jpeg75"),
+        (1.5, ("jpeg75",), "from 0 to 1"),
+        (0.5, ("jpeg",), "unknown perturbation 'jpeg'"),
+        (0.5, ("jpeg50-101",), "unknown perturbation 'jpeg101'"),
+        (0.5, ("noise20-5",), "'noise20-5' falls"),
+        (0.5, ("none",), "unknown perturbation 'none'"),
+    ],
+)
+def test_immunisation_that_makes_no_sense(share, perturbations, message):
+    with pytest.raises(UserError, match=message):
+        check_immunisation(share, perturbations)

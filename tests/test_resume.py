@@ -32,7 +32,9 @@ RUNS = {
     "cramergan": ("configs/cramergan.py:tiny", "--config.num_steps=200"),
     "mmdgan": ("configs/mmdgan.py:tiny", "--config.num_steps=200"),
     "attribution": ("configs/attribution.py:tiny", "--config.num_steps=200"),
+    "fingerprint": ("configs/fingerprint.py:tiny", "--config.num_steps=120"),
 }
+LABELLED = ("attribution", "fingerprint")
 KILL_AT = 50
 
 
@@ -50,7 +52,8 @@ def fade_in():
 def test_a_killed_run_resumes_bit_for_bit(family, tmp_path, labelled_root):
     config, *overrides = RUNS[family]
     overrides += ["--config.checkpoint_every=40", "--config.log_every=5"]
-    overrides += [f"--config.data.root={labelled_root}"] if family == "attribution" else ["--config.sample_every=60"]
+    overrides += [f"--config.data.root={labelled_root}"] if family in LABELLED else []
+    overrides += ["--config.sample_every=60"] if family != "attribution" else []
     # Compiled once for the three processes, but for two families, where every process compiles for itself.
     cache = None if family in ("sngan", "attribution") else tmp_path / "compiled"
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"

@@ -11,10 +11,11 @@ import pytest
 from golden_files import jit
 from jax.sharding import AxisType, Mesh
 
-from configs import attribution, cramergan, mmdgan, progan, sngan
+from configs import attribution, cramergan, fingerprint, mmdgan, progan, sngan
 from ganfp_jax.latents import make_latents
 from ganfp_jax.models import create
 from ganfp_jax.objectives import OBJECTIVES, penalties
+from ganfp_jax.objectives import fingerprint as losses
 from ganfp_jax.objectives.penalties import CriticPenalty
 from ganfp_jax.pixels import to_network
 from ganfp_jax.training.gan_step import fade_real, make_gan_step, real_batches
@@ -22,8 +23,13 @@ from ganfp_jax.training.loop import PROGRAMS
 from ganfp_jax.training.optimizers import make_adam
 from ganfp_jax.training.sharding import make_put, replicated
 from ganfp_jax.training.state import init_gan, init_network
+from ganfp_jax.views import random_view
 
-CONFIGS = {"progan": progan, "sngan": sngan, "cramergan": cramergan, "mmdgan": mmdgan, "attribution": attribution}
+CONFIGS = {
+    "progan": progan, "sngan": sngan, "cramergan": cramergan, "mmdgan": mmdgan,
+    "attribution": attribution, "fingerprint": fingerprint,
+}  # fmt: skip
+LABELLED = ("attribution", "fingerprint")
 GANS = ["progan", "sngan", "cramergan", "mmdgan"]
 CRITIC_STEPS = {"progan": 1, "sngan": 2, "cramergan": 1, "mmdgan": 2}
 REAL_BATCHES = {"progan": 1, "sngan": 2, "cramergan": 2, "mmdgan": 3}  # one more where the generator's loss wants one
@@ -36,7 +42,7 @@ def mesh_of(devices: int) -> Mesh:
 @functools.cache
 def program_of(family, labelled_root=None):
     config = CONFIGS[family].get_config("tiny").to_dict()
-    if family == "attribution":
+    if family in LABELLED:
         config["data"]["root"] = str(labelled_root)
     else:
         config["step"]["critic_steps"] = CRITIC_STEPS[family]
@@ -87,10 +93,11 @@ def adam(network):
 
 @pytest.mark.parametrize("family", CONFIGS)
 def test_two_devices_step_as_one(family, labelled_root):
-    root = labelled_root if family == "attribution" else None
+    root = labelled_root if family in LABELLED else None
     one, metrics_one = one_step(family, 1, labelled_root=root)
     two, metrics_two = one_step(family, 2, labelled_root=root)
-    for name in ("network",) if family == "attribution" else ("generator", "critic"):
+    networks = {"attribution": ("network",), "fingerprint": ("network", "critic")}
+    for name in networks.get(family, ("generator", "critic")):
         a, b = getattr(one, name), getattr(two, name)
         # What the update is made of: both moments of Adam, and the batch and spectral statistics.
         jax.tree.map(close, (*adam(a), a.stats), (*adam(b), b.stats))
@@ -268,6 +275,89 @@ def test_the_running_average_lags_by_one_step():
     assert max(jax.tree.leaves(far)) > 1e-3
 
 
+@functools.cache
+def fingerprint_step_by_hand(labelled_root):
+    """A step's states, metrics and images, and both gradients taken by hand: (critic's, autoencoder's)."""
+    state, _, batch = on_devices("fingerprint", 1, labelled_root)
+    after, metrics = one_step("fingerprint", labelled_root=labelled_root)
+    config = CONFIGS["fingerprint"].get_config("tiny")
+    network = create(**config.model, resolution=16, num_classes=2)
+    critic = create(**config.critic, resolution=16)
+    weights = losses.Weights(**config.objective)
+    view_key, mix_key = (jax.random.fold_in(jax.random.key(1), stream) for stream in (0, 1))
+    images = random_view(jnp.asarray(batch["image"]), view_key, "d4") / 127.5 - 1
+    labels = jnp.asarray(batch["label"])[1::2]
+    mix = jax.random.uniform(mix_key, (16, 1, 1, 1))
+
+    @jit
+    def gradients(old, new_critic):
+        def critic_loss(params):
+            real, fake = images[::2], network.apply({"params": old.network.params}, images[::2]).reconstructions
+            return losses.critic_loss(lambda x: critic.apply({"params": params}, x), real, fake, mix, weights).mean()
+
+        def autoencoder_loss(params):
+            out = network.apply({"params": params}, images[1::2])
+            scores = critic.apply({"params": new_critic}, out.reconstructions)
+            terms = losses.autoencoder_terms(images[1::2], labels, out.reconstructions, out.logits, scores)
+            return losses.autoencoder_loss(terms, weights).mean()
+
+        return (
+            jax.value_and_grad(critic_loss)(old.critic.params),
+            jax.value_and_grad(autoencoder_loss)(old.network.params),
+        )
+
+    return state, after, metrics, gradients(state, after.critic.params)
+
+
+def test_the_fingerprint_network_and_its_critic_learn_from_their_own_images(labelled_root):
+    """The critic from the even images and the old autoencoder, then the autoencoder from the others and the new one."""
+    _, after, metrics, by_hand = fingerprint_step_by_hand(labelled_root)
+    for name, owner, (loss, gradient) in zip(
+        ("critic", "autoencoder"), (after.critic, after.network), by_hand, strict=True
+    ):
+        np.testing.assert_allclose(metrics[f"{name}_loss"], loss, rtol=1e-5)
+        np.testing.assert_allclose(metrics[f"{name}_grad_norm"], optax.tree.norm(gradient), rtol=1e-4)
+        # beta1 is 0, so Adam's first moment is the gradient.
+        jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-5), adam(owner)[0], gradient)
+
+
+def test_a_fingerprint_step_has_one_update_of_each_network(labelled_root):
+    state, after, metrics, _ = fingerprint_step_by_hand(labelled_root)
+    for network in (after.network, after.critic):
+        counts = optax.tree.get_all_with_path(network.opt_state, "count")
+        assert {int(count) for _, count in counts} == {1}
+    assert (int(state.step), int(after.step)) == (0, 1)
+    assert metrics.keys() == {
+        "critic_loss", "critic_grad_norm", "autoencoder_loss", "autoencoder_grad_norm",
+        "classification_loss", "reconstruction_error", "adversarial_loss", "accuracy",
+    }  # fmt: skip
+    terms = [metrics[name] for name in ("classification_loss", "reconstruction_error", "adversarial_loss")]
+    np.testing.assert_allclose(metrics["autoencoder_loss"], np.dot(terms, [1, 5, 0.1]), rtol=1e-5)
+
+
+def test_the_average_of_the_fingerprint_network_follows_every_step(labelled_root):
+    state, step, batch = on_devices("fingerprint", 1, labelled_root)
+    put = make_put(mesh_of(1))
+    jax.tree.map(np.testing.assert_array_equal, state.ema_params, state.network.params)
+    one, _ = step(state, put(batch), jax.random.key(1))
+    two, _ = step(one, put(batch), jax.random.key(2))
+    for before, after in ((state, one), (one, two)):
+        expected = jax.tree.map(lambda old, new: 0.9 * old + 0.1 * new, before.ema_params, after.network.params)
+        jax.tree.map(close, after.ema_params, expected)
+    far = jax.tree.map(lambda a, b: np.abs(a - b).max(), two.ema_params, two.network.params)
+    assert max(jax.tree.leaves(far)) > 1e-4
+
+
+def test_steps_on_one_batch_lower_the_fingerprint_networks_loss(labelled_root):
+    state, step, batch = on_devices("fingerprint", 1, labelled_root)
+    batch, seen = make_put(mesh_of(1))(batch), []
+    for k in range(16):
+        state, metrics = step(state, batch, jax.random.key(k))
+        seen.append({name: float(value) for name, value in metrics.items()})
+    for name in ("autoencoder_loss", "reconstruction_error"):
+        assert np.mean([m[name] for m in seen[-3:]]) < 0.9 * seen[0][name]
+
+
 def test_real_images_fade_as_the_generators_do():
     x = jax.random.normal(jax.random.key(1), (2, 4, 4, 3))
     np.testing.assert_allclose(fade_real(x, jnp.float32(0)), x)
@@ -298,7 +388,7 @@ def loops_with_convolutions(jaxpr, inside=False):
 @pytest.mark.parametrize("family", CONFIGS)
 def test_no_convolution_stands_in_a_loop(family, labelled_root):
     """On the CPU back end one would run 30 times slower there."""
-    program = program_of(family, labelled_root if family == "attribution" else None)
+    program = program_of(family, labelled_root if family in LABELLED else None)
     state = jax.eval_shape(program.init, jax.random.key(0))
     for phase in program.phases:
         traced = jax.make_jaxpr(phase.step)(state, phase.batches()[0], jax.random.key(1))

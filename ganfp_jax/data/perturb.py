@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -38,6 +38,41 @@ def check_perturbation(name: str) -> None:
     """Raise `UserError` unless `perturb` knows `name`."""
     if name != "none":
         _parse(name)
+
+
+def check_immunisation(share: float, perturbations: Sequence[str]) -> None:
+    """Raise `UserError` unless `immunise` takes these settings."""
+    if not 0 <= share <= 1 or (share > 0) != bool(perturbations):
+        raise UserError(
+            f"immunise: share {share:g} with perturbations {', '.join(perturbations) or 'none'}; "
+            "give a share from 0 to 1, and perturbations where it is above 0"
+        )
+    for name in perturbations:
+        _parse_range(name)
+
+
+def immunise(
+    images: UInt8[np.ndarray, "n h w 3"], rng: np.random.Generator, *, share: float, perturbations: Sequence[str]
+) -> UInt8[np.ndarray, "n h w 3"]:
+    """Perturb each image with probability `share`, so that a network trained on the result withstands it.
+
+    Args:
+        images: a training batch; it is not changed.
+        rng: decides which images, which perturbation and how strong.
+        share: of the images, 0 to 1.
+        perturbations: each image that is chosen meets one of them, equally often. Named as for `perturb`, with one
+            strength or a range, from which strengths are drawn evenly: "jpeg50-95", "noise5-20".
+
+    Raises:
+        UserError: unknown name, or strengths out of range.
+    """
+    result = images.copy()
+    for index in np.flatnonzero(rng.random(len(images)) < share):
+        family, low, high = _parse_range(perturbations[int(rng.integers(len(perturbations)))])
+        strength = float(rng.integers(int(low), int(high) + 1)) if family == "jpeg" else rng.uniform(low, high)
+        one, seed = slice(index, index + 1), int(rng.integers(2**32))
+        result[one] = PERTURBATIONS[family](images[one], strength, seed, np.zeros(1, np.int64))
+    return result
 
 
 def jpeg(
@@ -91,6 +126,15 @@ def _parse(name: str) -> tuple[str, float]:
             "(standard deviation, such as noise15) or blurS (standard deviation in pixels, such as blur0.7)"
         )
     return family, strength
+
+
+def _parse_range(name: str) -> tuple[str, float, float]:
+    first, _, high = name.partition("-")
+    family, low = _parse(first)
+    _, top = _parse(f"{family}{high}") if high else (family, low)
+    if top < low:
+        raise UserError(f"perturbation {name!r} falls: write the smaller strength first, such as jpeg50-95")
+    return family, low, top
 
 
 def _to_uint8(values: np.ndarray) -> np.ndarray:

@@ -42,17 +42,40 @@ def progan_discriminator(variables: Published) -> Variables:
 
 def visnet_classifier(variables: Published) -> Variables:
     """Return {"params"} of `models.visnet.Classifier`, in any of its modes; `lod` is left out."""
-    *levels, last = _sides(variables, "attribution classifier")
-    rules: Rules = {}
-    for side in levels:
-        rules |= _scope(f"{side}x{side}/Conv0") | _scope(f"{side}x{side}/Conv1")
+    network = "attribution classifier"
+    *levels, last = _sides(variables, network)
+    rules = _two_convs(*(f"{side}x{side}" for side in levels))
     head = f"{last}x{last}"
     rules |= _scope(f"{head}/Conv0")
     if f"{head}/Conv2/weight" in variables:
         rules |= _scope(f"{head}/Conv1") | _scope(f"{head}/Conv2")
     else:
         rules |= _scope(f"{head}/Dense1", _rows_channels_last) | _scope(f"{head}/Dense2")
-    return _apply(rules, variables, "attribution classifier", ignored=["lod"])
+        if _num_outputs(variables, f"{head}/Dense2/weight") == 1:
+            raise UserError(f"{network}: {head}/Dense2 has one output, a classifier has more; is it another network?")
+    return _apply(rules, variables, network, ignored=["lod"])
+
+
+def visnet_autoencoder(variables: Published) -> Variables:
+    """Return {"params"} of `models.fingerprint_net.Autoencoder`; `lod` is left out."""
+    network = "fingerprint autoencoder"
+    sides = _numbers(r"E_(\d+)x\1/", variables, network)[::-1]
+    rules = _two_convs(*(f"{scope}_{side}x{side}" for scope in "EG" for side in sides))
+    rules |= _scope(f"G_{sides[0]}x{sides[0]}/Conv_toRGB")
+    rules["Conv_fingerprints/weight"] = ("params/Conv_fingerprints/weight", _same)
+    return _apply(rules, variables, network, ignored=["lod"])
+
+
+def visnet_discriminator(variables: Published) -> Variables:
+    """Return {"params"} of `models.fingerprint_net.Discriminator`; `lod` is left out."""
+    network = "fingerprint discriminator"
+    *levels, last = _sides(variables, network)
+    rules = _two_convs(*(f"{side}x{side}" for side in levels))
+    head = f"{last}x{last}"
+    rules |= _scope(f"{head}/Conv0") | _scope(f"{head}/Dense1", _rows_channels_last) | _scope(f"{head}/Dense2")
+    if (outputs := _num_outputs(variables, f"{head}/Dense2/weight")) > 1:
+        raise UserError(f"{network}: {head}/Dense2 has {outputs} outputs, a critic has one; is it another network?")
+    return _apply(rules, variables, network, ignored=["lod"])
 
 
 def sngan_generator(variables: Published) -> Variables:
@@ -163,6 +186,20 @@ def _rows_channels_last(matrix: np.ndarray) -> np.ndarray:
 def _scope(scope: str, turn: Turn = _same) -> Rules:
     """Rules of a TensorFlow layer: our names are the published ones."""
     return {f"{scope}/weight": (f"params/{scope}/weight", turn), f"{scope}/bias": (f"params/{scope}/bias", _same)}
+
+
+def _two_convs(*scopes: str) -> Rules:
+    """Rules of Conv0 and Conv1 in each of the scopes."""
+    rules: Rules = {}
+    for scope in scopes:
+        rules |= _scope(f"{scope}/Conv0") | _scope(f"{scope}/Conv1")
+    return rules
+
+
+def _num_outputs(variables: Published, name: str) -> int:
+    """Length of the last axis of a variable, 0 where there is none."""
+    shape = np.shape(variables[name]) if name in variables else ()
+    return shape[-1] if shape else 0
 
 
 def _link(link: str, turn: Turn, turn_bias: Turn = _same) -> Rules:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from ganfp_jax.errors import UserError
-from ganfp_jax.models import dcgan5, progan, resnet5, sngan, visnet
+from ganfp_jax.models import dcgan5, fingerprint_net, progan, resnet5, sngan, visnet
 
 MODELS: dict[str, type[nn.Module]] = {
     "progan_generator": progan.Generator,
@@ -17,6 +17,8 @@ MODELS: dict[str, type[nn.Module]] = {
     "resnet5_generator": resnet5.Generator,
     "dcgan5_critic": dcgan5.Critic,
     "visnet_classifier": visnet.Classifier,
+    "fingerprint_autoencoder": fingerprint_net.Autoencoder,
+    "fingerprint_discriminator": fingerprint_net.Discriminator,
 }
 # How often a network with a `bottom_width` must at least double or halve the side.
 DOUBLINGS = {"sngan": 1, "resnet5": 2, "dcgan5": 1}
@@ -31,7 +33,7 @@ COUNTS = (
     "minibatch_stddev_group",
 )
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-SMALLEST = {"progan": 4, "sngan": 16, "resnet5": 16, "dcgan5": 16, "visnet": 4}
+SMALLEST = {"progan": 4, "sngan": 16, "resnet5": 16, "dcgan5": 16, "visnet": 4, "fingerprint": 8}
 CHOICES: dict[str, tuple[str, ...]] = {
     "dtype": tuple(DTYPES),
     "input": ("image", "residual"),
@@ -83,12 +85,17 @@ def _check(name: str, settings: dict[str, Any]) -> None:
         sides = [resolution >> k for k in range(DOUBLINGS[family], resolution.bit_length())]
         if settings["bottom_width"] not in sides:
             raise UserError(f"model {name}: bottom_width {settings['bottom_width']} is none of {sides}")
-    for key in ("switching_res", "latent_res"):
+    if name == "visnet_classifier":
         sides = [resolution >> k for k in range(resolution.bit_length() - 2)]
-        if key in settings and settings[key] not in (sides if key == "switching_res" else [-1, *sides]):
-            raise UserError(f"model {name}: {key} {settings[key]} is none of {', '.join(map(str, sides))}")
-    if settings.get("mode") == "mean_pool" and settings.get("latent_res", -1) != -1:
-        raise UserError(f"model {name}: mode mean_pool ends at switching_res; leave latent_res at -1")
+        for key, choices_of in (("switching_res", sides), ("latent_res", [-1, *sides])):
+            if key in settings and settings[key] not in choices_of:
+                raise UserError(f"model {name}: {key} {settings[key]} is none of {', '.join(map(str, choices_of))}")
+        if settings.get("mode") == "mean_pool" and settings.get("latent_res", -1) != -1:
+            raise UserError(f"model {name}: mode mean_pool ends at switching_res; leave latent_res at -1")
+    if name == "fingerprint_autoencoder" and "latent_res" in settings:
+        sides = [resolution >> k for k in range(1, resolution.bit_length() - 2)]
+        if settings["latent_res"] not in sides:
+            raise UserError(f"model {name}: latent_res {settings['latent_res']} is none of {sides}")
     for key, choices in CHOICES.items():
         if key in settings and settings[key] not in choices:
             raise UserError(f"model {name}: {key} {settings[key]!r} is unknown; choose one of {', '.join(choices)}")

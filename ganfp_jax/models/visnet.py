@@ -85,7 +85,7 @@ class Classifier(nn.Module):
                 x = box_downsample(x)
             side //= 2
         stage_features = self._fmaps(2 if self.latent_res == -1 else side)
-        head = _Head(
+        head = Head(
             self._fmaps(side),
             self.num_features or max(stage_features, self.num_classes),
             self.num_classes,
@@ -95,6 +95,7 @@ class Classifier(nn.Module):
         )
         return head(x)
 
+    @nn.nowrap
     def model_fingerprints(self, params: Mapping[str, Any]) -> tuple[AnyFloat, AnyFloat]:
         """Return (W, b): every source's fingerprint, a column of W (F, K) each, and its bias, b (K,).
 
@@ -136,7 +137,12 @@ class Level(nn.Module):
         return box_downsample(x)
 
 
-class _Head(nn.Module):
+class Head(nn.Module):
+    """The last layers: a convolution, then two dense layers, or 1x1 convolutions in their place ("map").
+
+    Without the first convolution, and with the mean over the map, they are the paper's post-pooling ("mean").
+    """
+
     features: int
     num_features: int
     num_classes: int
@@ -145,6 +151,7 @@ class _Head(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"]) -> tuple[Float[Array, "n ... f"], Float[Array, "n ... k"]]:
+        """Return what the last layer multiplies, and its products."""
         if self.form != "mean":
             x = leaky_relu(EqualizedConv(self.features, padding="reflect", dtype=self.dtype, name="Conv0")(x))
         if self.form == "dense":

@@ -80,6 +80,16 @@ def roc_figure(results: Mapping[str, Any]) -> bytes:
     return _png(draw_roc, results)
 
 
+FIGURES: dict[str, Callable[[Mapping[str, Any]], bytes]] = {
+    "responses": responses_figure,
+    "confusion": confusion_figure,
+    "embedding": embedding_figure,
+    "spectra": spectra_figure,
+    "roc": roc_figure,
+}
+"""What is made of the results of an inspection, by file name."""
+
+
 def low_data_figure(results: Mapping[str, Any]) -> bytes:
     """Accuracy against training images a source as a PNG: a panel for each condition, a line for each method.
 

@@ -18,6 +18,7 @@ from ganfp_jax import atomic
 from ganfp_jax.data.decode import png_bytes
 from ganfp_jax.grid import data_uri
 from ganfp_jax.report import figures, rendering, wording
+from ganfp_jax.report.table import CONTROLS
 
 REQUIRED = (
     "title", "command", "created", "devices", "config", "versions", "classes", "network", "metrics", "interactions",
@@ -55,7 +56,8 @@ def write_fingerprint_page(results: Mapping[str, Any], path: str | os.PathLike[s
             "images": {class: F numbers}, "fingerprints": the same or None}}.
           separability: {feature space: {"n", "dimension", "frechet_ratio": {"value", "ci95"}, "verification": {"auc":
             {"value", "ci95"}, "eer": {"value", "ci95"}, "roc": {"false_positive": [...], "true_positive": [...]}},
-            "control": the same keys for a real class split in halves}}. Any of them may be None.
+            "control": the same keys for a real class split in halves, "photographs": and for its photographs in the
+            place of sources}}. Any of them may be None.
           cosine: K x K, the cosine similarities of the model fingerprints.
           scales: {what is shown as a picture: how its values became colours}.
           notes: sentences that belong beside the headline.
@@ -94,7 +96,7 @@ def render(results: Mapping[str, Any]) -> str:
             _spectra(results, kind) for kind in ("images", "fingerprints") if results["spectra"][kind] is not None
         ],
         separability=[
-            {"space": space, "spaces": _measured(row), "control": _measured(row["control"])}
+            [{"name": name, "is_control": part is not row, **_measured(part)} for name, part in _parts(space, row)]
             for space, row in separability.items()
         ],
         roc=Markup(figures.drawing(figures.draw_roc, results)) if curves else None,
@@ -115,7 +117,7 @@ def check(results: Mapping[str, Any]) -> None:
                 rendering.check_keys(table or {}, classes, f"spectra.{name}")
     for space, row in results["separability"].items():
         rendering.check_keys(
-            row, ("n", "dimension", "frechet_ratio", "verification", "control"), f"separability.{space}"
+            row, ("n", "dimension", "frechet_ratio", "verification", "control", "photographs"), f"separability.{space}"
         )
     if list(results["metrics"]["classes"]) != list(classes):
         raise ValueError("report: the metrics have other classes or another order than the results")
@@ -155,6 +157,14 @@ def _comparison(own: Mapping[str, Any], space: str, rival: Mapping[str, Any]) ->
     if own["ci95"][1] < rival["ci95"][0]:
         return f"The network is not needed to tell these sources apart: {space} keep them farther apart {numbers}."
     return f"Fingerprints keep the sources no farther apart than {space} do, within the intervals {numbers}."
+
+
+def _parts(space: str, row: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    """A feature space and its controls, by what their rows are called."""
+    yield space, row
+    for key, name in CONTROLS.items():
+        if key == "control" or row[key] is not None:
+            yield f"control: {name}", row[key]
 
 
 def _sample(sample: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:

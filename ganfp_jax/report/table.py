@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 
 from ganfp_jax.report import wording
 
+# Nothing should tell the halves of one class apart; what tells its photographs apart is not a source's trace.
+CONTROLS = {"control": "real images in halves", "photographs": "real photographs as sources"}
+
 
 class ImageRow(NamedTuple):
     """The verdict on one image: its target is "" where none is known; votes are counted by class name."""
@@ -85,6 +88,20 @@ def summary_table(results: Mapping[str, Any]) -> str:
                 ))  # fmt: skip
     headers = ["images", "method", "views, rule", "n", "one view", "accuracy", "95%", "repaired, broken"]
     return text_table(headers, rows, align="<<<>>>>>")
+
+
+def separability_table(metrics: Mapping[str, Any]) -> str:
+    """Accuracy, and how separable each feature space is, beside its control, of an inspection's metrics.json."""
+    rows = []
+    for space, block in metrics["separability"].items():
+        for what, measured in ((space, block), *((f"  {name}", block[key]) for key, name in CONTROLS.items())):
+            if measured is not None:
+                pairs = measured["verification"]
+                measures = (measured["frechet_ratio"], pairs["auc"], pairs["eer"])
+                rows.append((what, *map(wording.measure, measures)))
+    right = f"{wording.percent(metrics['accuracy'])} ({wording.interval(metrics['ci95'])}), n = {metrics['total']}"
+    table = text_table(["", "Frechet ratio (95 %)", "pairs: ROC-AUC", "pairs: EER"], rows)
+    return f"accuracy of one view: {right}\n\n{table}"
 
 
 def conditions(results: Mapping[str, Any]) -> list[tuple[str, int]]:

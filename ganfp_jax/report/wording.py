@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 _BASELINES = {
     "knn": "nearest neighbours on pixels",
@@ -33,6 +34,14 @@ def interval(bounds: Sequence[float | int]) -> str:
     """(0.95, 0.97) -> "95.0–97.0"; the unit is the percent of the number it stands beside."""
     low, high = bounds
     return f"{100 * low:.1f}–{100 * high:.1f}"
+
+
+def measure(block: Mapping[str, Any]) -> str:
+    """{"value": 2.314, "ci95": [2.05, 2.6]} -> "2.31 (2.05–2.60)"; "–" without a value."""
+    if block["value"] is None:
+        return "–"
+    bounds = "" if block["ci95"] is None else " ({:.2f}–{:.2f})".format(*block["ci95"])
+    return f"{block['value']:.2f}{bounds}"
 
 
 def p_value(p: float | int) -> str:

@@ -52,9 +52,10 @@ class Logs:
         for name, value in values.items():
             self._events.add_scalar(name, value, step)
 
-    def samples(self, step: int, images: UInt8[np.ndarray, "n h w 3"]) -> None:
-        """Writes a grid of samples as `samples/<step>.png`."""
-        picture = image_grid(images, columns=int(np.ceil(np.sqrt(len(images)))), scale=max(1, 64 // images.shape[1]))
+    def samples(self, step: int, images: UInt8[np.ndarray, "n h w 3"], columns: int = 0) -> None:
+        """Writes a grid of samples as `samples/<step>.png`, with `columns` in a row, or about as many as rows."""
+        columns = columns or int(np.ceil(np.sqrt(len(images))))
+        picture = image_grid(images, columns=columns, scale=max(1, 64 // images.shape[1]))
         path = self._workdir / "samples" / f"{step}.png"
         path.parent.mkdir(exist_ok=True)
         encode_png(path, picture)

@@ -14,13 +14,14 @@ from ganfp_jax.data.batches import read_ahead
 from ganfp_jax.errors import UserError
 from ganfp_jax.training.attribution_program import attribution_program
 from ganfp_jax.training.checkpoint import Checkpoints
+from ganfp_jax.training.fingerprint_program import fingerprint_program
 from ganfp_jax.training.gan_program import gan_program
 from ganfp_jax.training.logs import Logs, progress
 from ganfp_jax.training.program import Program
 from ganfp_jax.training.sharding import check_batch_size, make_mesh, make_put, replicated
 
 # A config's `program` -> (config, workdir) -> what the loop runs.
-PROGRAMS = {"gan": gan_program, "attribution": attribution_program}
+PROGRAMS = {"gan": gan_program, "attribution": attribution_program, "fingerprint": fingerprint_program}
 
 # Streams of random keys, all derived from the config's seed.
 INIT, STEP = 0, 1
@@ -128,7 +129,7 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
                     logs.scalars(done, values)
                     logged, clock = done, time.perf_counter()
                 if phase.sample and (last or done % config["sample_every"] == 0):
-                    logs.samples(done, phase.sample(state))
+                    logs.samples(done, phase.sample(state), phase.sample_columns)
                 if save:
                     checkpoints.save(done, state, program.metadata)
                     good = done

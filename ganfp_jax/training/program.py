@@ -22,6 +22,7 @@ class Phase:
         batches: makes the data set, when the phase begins.
         reset_at: steps before which `reset` is applied to the state.
         sample: draws the same few images from any state.
+        sample_columns: how many of them stand in a row of the picture; 0 for about as many as there are rows.
         evaluate: state -> numbers to watch while it trains.
         adapt: state -> state on the host, every `adapt_every` steps: a rule that looks at what the network makes.
     """
@@ -34,6 +35,7 @@ class Phase:
     reset_at: Sequence[int] = ()
     reset: Callable[[PyTree], PyTree] | None = None
     sample: Callable[[PyTree], UInt8[np.ndarray, "n h w 3"]] | None = None
+    sample_columns: int = 0
     evaluate: Callable[[PyTree], dict[str, float]] | None = None
     adapt: Callable[[PyTree], PyTree] | None = None
     adapt_every: int = 0

@@ -42,6 +42,15 @@ class AttributionState(struct.PyTreeNode):
     network: NetworkState
 
 
+class FingerprintState(struct.PyTreeNode):
+    """The image-sized fingerprint network, its critic, and the running average of its parameters."""
+
+    step: PyTree  # an int32 scalar
+    network: NetworkState
+    critic: NetworkState
+    ema_params: PyTree
+
+
 def init_network(
     module: nn.Module, optimizer: optax.GradientTransformation, key: jax.Array, example: jax.Array
 ) -> NetworkState:
@@ -53,6 +62,14 @@ def init_network(
 
 def init_gan(generator: NetworkState, critic: NetworkState, *, keep_ema: bool, plateau: PyTree) -> GanState:
     """A GAN at step 0."""
-    # A copy: a donated state must not hold one buffer twice.
-    ema_params = jax.tree.map(jnp.copy, generator.params) if keep_ema else {}
-    return GanState(jnp.int32(0), generator, critic, ema_params, plateau)
+    return GanState(jnp.int32(0), generator, critic, _copy(generator.params) if keep_ema else {}, plateau)
+
+
+def init_fingerprint(network: NetworkState, critic: NetworkState) -> FingerprintState:
+    """The image-sized fingerprint network at step 0; its average begins at its own first parameters."""
+    return FingerprintState(jnp.int32(0), network, critic, _copy(network.params))
+
+
+def _copy(params: PyTree) -> PyTree:
+    # A donated state must not hold one buffer twice.
+    return jax.tree.map(jnp.copy, params)

@@ -1,0 +1,115 @@
+"""The attribution network in its forms, the fingerprint network and a control, on the quickstart's images.
+
+    python -m experiments.fingerprints                   # about a quarter of an hour after make quickstart
+    python -m experiments.fingerprints --variant=tiny    # the same path in a minute; its numbers mean nothing
+
+Trains each network, inspects its fingerprints (configs/inspect_fingerprints.py) and writes results.jsonl beside this
+file, one line a network. The control is trained and tested like the classifier, on real images split in two at random:
+what it tells apart is no fingerprint.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ganfp_jax.data import labelled
+from ganfp_jax.report import wording
+
+HERE = Path(__file__).parent
+# What is trained: name -> (config, settings on top of it). The first is the default, which the quickstart has trained.
+FORMS: dict[str, tuple[str, dict[str, Any]]] = {
+    "VisNet on residuals": ("attribution", {}),
+    "VisNet on images": ("attribution", {"model.input": "image"}),
+    "VisNet on residuals, post-pooling": ("attribution", {"model.mode": "mean_pool", "model.switching_res": 8}),
+    "VisNet on images reduced by 2": (
+        "attribution",
+        {"model.input": "image", "model.mode": "predownscale", "model.switching_res": 16},
+    ),
+    "fingerprint network": ("fingerprint", {}),
+}
+CONTROL = "control"
+
+
+def run(config: str, variant: str, workdir: Path, **settings: object) -> None:
+    """Runs one job; what is done already in `workdir` is not done again."""
+    flags = [f"--config.{key}={value}" for key, value in settings.items()]
+    command = [sys.executable, "-m", "ganfp_jax.main", f"--config=configs/{config}.py{variant}"]
+    subprocess.run([*command, f"--workdir={workdir}", *flags], check=True)
+
+
+def write_halves(images: Path, root: Path, real: str = "real") -> None:
+    """Copies the real images of both splits into two sources each, `half_a` and `half_b`, at random."""
+    for split in labelled.SPLITS:
+        files = sorted((images / split / real).iterdir())
+        sides = np.random.RandomState(0).permutation(len(files)) % 2
+        for side, name in enumerate(("half_a", "half_b")):
+            folder = root / split / name
+            folder.mkdir(parents=True, exist_ok=True)
+            for i in np.flatnonzero(sides == side):
+                shutil.copyfile(files[i], folder / files[i].name)
+
+
+def row_of(name: str, workdir: Path) -> dict[str, Any]:
+    """The flat figures of one inspected network."""
+    metrics = json.loads((workdir / "metrics.json").read_text())
+    return {"network": name, **{k: metrics[k] for k in ("accuracy", "correct", "total", "ci95", "per_class")}} | {
+        "separability": metrics["separability"]
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown: accuracy, and what the fingerprints' own separability is, a line each network."""
+    lines = ["| network | accuracy (95 %) | real called real | Frechet ratio | pairs: ROC-AUC | pairs: EER |"]
+    lines.append("|---|---|---|---|---|---|")
+    for row in rows:
+        space = row["separability"]["fingerprints"]
+        measures = [space["frechet_ratio"], space["verification"]["auc"], space["verification"]["eer"]]
+        real = row["per_class"].get("real")
+        cells = [
+            row["network"],
+            f"{wording.percent(row['accuracy'])} ({wording.interval(row['ci95'])}), n = {row['total']}",
+            f"{wording.percent(real['accuracy'])} of {real['total']}" if real else "–",
+            *(wording.measure(measure) for measure in measures),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Trains what is not there yet, then writes results.jsonl and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--variant", default="", help="of the configs, such as tiny")
+    parser.add_argument("--out", type=Path, help="where results.jsonl goes (default: beside this file)")
+    args = parser.parse_args()
+    variant = f":{args.variant}" if args.variant else ""
+    suffix = f"-{args.variant}" if args.variant else ""
+    study, base = Path("runs") / f"quickstart{suffix}", Path("runs") / f"fingerprints{suffix}"
+    run("quickstart", variant, study)
+    images = study / "images"
+    rows = []
+    for name, (config, settings) in FORMS.items():
+        folder = base / name.lower().replace(" ", "-").replace(",", "")
+        run(config, variant, folder / "network", **{"data.root": images}, **settings)
+        inspect = {"checkpoint": folder / "network", "data.root": images}
+        run("inspect_fingerprints", variant, folder / "inspection", **inspect)
+        rows.append(row_of(name, folder / "inspection"))
+    folder = base / CONTROL
+    write_halves(images, folder / "images")
+    run("attribution", variant, folder / "network", **{"data.root": folder / "images"})
+    inspect = {"checkpoint": folder / "network", "data.root": folder / "images"}
+    run("inspect_fingerprints", variant, folder / "inspection", **inspect)
+    rows.append(row_of("control: halves of the real images", folder / "inspection"))
+    out = (args.out or HERE) / "results.jsonl"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,344 @@
+"""A network and a labelled folder -> its fingerprints as pictures, how they interact, and how far they separate."""
+
+import csv
+import dataclasses
+import io
+import platform
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from ganfp_jax import atomic, spectra
+from ganfp_jax.attributor import Attributor
+from ganfp_jax.data import labelled
+from ganfp_jax.data.decode import encode_png
+from ganfp_jax.embedding import tsne
+from ganfp_jax.errors import UserError
+from ganfp_jax.fingerprints import Fingerprints
+from ganfp_jax.metrics import accuracy_block
+from ganfp_jax.report import figures
+from ganfp_jax.report.fingerprint_page import write_fingerprint_page
+from ganfp_jax.report.table import separability_table
+from ganfp_jax.run_folder import write_json
+from ganfp_jax.separability import cosine_matrix, separability
+from ganfp_jax.signed import signed_picture, vector_as_rows
+from ganfp_jax.training.logs import progress
+
+PERCENTILE = 99.5  # of the sizes of the values shown, where a limit is not given
+MAPPED = 200  # images of each source in the t-SNE map, at most
+PACKAGES = ("ganfp_jax", "jax", "flax", "numpy", "scikit-learn")
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspected:
+    """Labelled images and what a network makes of them."""
+
+    classes: Sequence[str]
+    names: Sequence[str]
+    """"source/file" of each image."""
+    images: UInt8[np.ndarray, "n r r 3"]
+    targets: Int[np.ndarray, " n"]
+    groups: Int[np.ndarray, " n"]
+    """Images with one number were taken from one photograph."""
+    fingerprints: Fingerprints
+    rejected: Sequence[tuple[str, str]]
+
+    @property
+    def predicted(self) -> Int[np.ndarray, " n"]:
+        """Class index of the largest logit of each image."""
+        return self.fingerprints.logits.argmax(1)
+
+    def some_of_each(self, count: int) -> list[int]:
+        """Positions of `count` images of every source, source by source, evenly spread over its files."""
+        shown: list[int] = []
+        for k in range(len(self.classes)):
+            own = np.flatnonzero(self.targets == k)
+            shown += own[np.linspace(0, len(own), min(count, len(own)), endpoint=False).astype(int)].tolist()
+        return shown
+
+
+@dataclasses.dataclass(frozen=True)
+class Scales:
+    """The one scale of every picture of a kind: the size of a value that is drawn at full strength."""
+
+    fingerprint: float
+    response: float
+    model: float
+    mask_negative: bool
+
+    def words(self) -> dict[str, str]:
+        """How values became colours, for a reader of the pictures."""
+        masked = "; zero where a channel of the pixel is negative" if self.mask_negative else ""
+        return {
+            "image fingerprints": f"±{self.fingerprint:.3g}, cut beyond",
+            "responses": f"fingerprint times unscaled model fingerprint, ±{self.response:.3g}, cut beyond{masked}",
+            "model fingerprints": f"unscaled, ±{self.model:.3g} (the largest of all)",
+        }
+
+
+def inspect(
+    attributor: Attributor,
+    folder: labelled.LabelledFolder,
+    *,
+    images_per_source: int,
+    seed: int,
+    resize: str = "crop",
+) -> Inspected:
+    """Takes the fingerprints of some images of every source: a random choice that depends on `seed` alone.
+
+    Args:
+        folder: opened with the network's classes.
+        images_per_source: at most; 0 takes all.
+
+    Raises:
+        UserError: no image of a source could be read.
+    """
+    rng = np.random.default_rng(seed)
+    chosen = [
+        np.sort(rng.permutation(np.flatnonzero(folder.labels == k))[: images_per_source or None])
+        for k in range(len(folder.classes))
+    ]
+    decoded = labelled.decode_all(folder, attributor.resolution, resize=resize, indices=np.concatenate(chosen))
+    targets = folder.labels[decoded.kept]
+    for k, name in enumerate(folder.classes):
+        if k not in targets:
+            reason = next((why for image, why in decoded.rejected if image.startswith(f"{name}/")), "there is none")
+            raise UserError(f"{folder.root} has no usable image of {name} ({reason}); see data.resize and data.root")
+    origins = np.array(labelled.origins(folder))[decoded.kept]
+    return Inspected(
+        classes=folder.classes,
+        names=[folder.names[i] for i in decoded.kept],
+        images=decoded.images,
+        targets=targets,
+        groups=np.unique(origins, return_inverse=True)[1].reshape(-1),
+        fingerprints=attributor.fingerprints(decoded.images),
+        rejected=decoded.rejected,
+    )
+
+
+def measure(inspected: Inspected, *, real: str, seed: int) -> dict[str, Any]:
+    """The content of metrics.json: accuracy of single views, separability of three feature spaces, cosines.
+
+    Args:
+        real: the class whose images the control splits in halves; a name that is no class makes no control.
+        seed: of everything random.
+    """
+    found, classes = inspected.fingerprints, list(inspected.classes)
+    spaces = {
+        "fingerprints": found.images.reshape(len(found.images), -1),
+        "pixels": inspected.images.reshape(len(inspected.images), -1).astype(np.float32) / 255,
+        "log spectra": spectra.log_spectrum_features(inspected.images),
+    }
+    blocks = {}
+    with progress(len(spaces), "separability", "space") as bar:
+        for space, features in spaces.items():
+            blocks[space] = separability(
+                features,
+                inspected.targets,
+                classes,
+                seed=seed,
+                groups=inspected.groups,
+                real=real if real in classes else None,
+            )
+            bar.update()
+    interactions = np.stack([found.interactions[inspected.targets == k].mean(0) for k in range(len(classes))])
+    return {
+        **accuracy_block(inspected.targets, inspected.predicted, classes),
+        "separability": blocks,
+        "model_cosine": cosine_matrix(found.models.reshape(-1, len(classes)).T).tolist(),
+        "mean_interaction": interactions.tolist(),
+    }
+
+
+def interactions_csv(inspected: Inspected) -> str:
+    """The text of interactions.csv: each image's inner product with each model fingerprint (no bias)."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["image", "target", "predicted", *inspected.classes])
+    for i, name in enumerate(inspected.names):
+        products = [f"{value:.6g}" for value in inspected.fingerprints.interactions[i]]
+        target, predicted = (inspected.classes[k[i]] for k in (inspected.targets, inspected.predicted))
+        writer.writerow([name, target, predicted, *products])
+    return text.getvalue()
+
+
+def responses(inspected: Inspected, index: int, mask_negative: bool) -> Float[np.ndarray, "k ..."]:
+    """The responses of one image, at the scale of unscaled weights; see configs/inspect_fingerprints.py."""
+    products = inspected.fingerprints.responses(index) * np.sqrt(inspected.fingerprints.size)
+    if mask_negative and products.ndim == 4:
+        products = np.where(products.min(-1, keepdims=True) < 0, 0, products)
+    return products
+
+
+def choose_scales(
+    inspected: Inspected, shown: Sequence[int], *, fingerprint_limit: float, response_limit: float, mask_negative: bool
+) -> Scales:
+    """One limit for every kind of picture: the one given, or where that is 0 what most of the values shown reach."""
+
+    def limit(given: float, values: np.ndarray) -> float:
+        return given or float(np.percentile(np.abs(values), PERCENTILE)) or 1.0
+
+    found = inspected.fingerprints
+    return Scales(
+        fingerprint=limit(fingerprint_limit, found.images[list(shown)]),
+        response=limit(response_limit, np.stack([responses(inspected, i, mask_negative) for i in shown])),
+        model=float(np.abs(found.models).max() * np.sqrt(found.size)) or 1.0,
+        mask_negative=mask_negative,
+    )
+
+
+def picture(values: np.ndarray, limit: float) -> UInt8[np.ndarray, "h w 3"]:
+    """A fingerprint or response (F,) or (R, R, 3) as colours; a vector is folded into rows."""
+    return signed_picture(vector_as_rows(values) if values.ndim == 1 else values, limit)
+
+
+def pictures(
+    inspected: Inspected, shown: Sequence[int], scales: Scales
+) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
+    """The images `shown` with their fingerprints and responses as pictures, and the model fingerprints."""
+    found = inspected.fingerprints
+    samples = [
+        {
+            "image": inspected.images[i],
+            "fingerprint": picture(found.images[i], scales.fingerprint),
+            "responses": [
+                picture(response, scales.response) for response in responses(inspected, i, scales.mask_negative)
+            ],
+            "logits": found.logits[i].tolist(),
+            "target": inspected.classes[inspected.targets[i]],
+            "predicted": inspected.classes[inspected.predicted[i]],
+            "name": inspected.names[i],
+        }
+        for i in shown
+    ]
+    models = np.moveaxis(found.models, -1, 0) * np.sqrt(found.size)
+    return samples, [picture(model, scales.model) for model in models]
+
+
+def write_pictures(
+    folder: Path, classes: Sequence[str], samples: list[dict[str, Any]], models: list[np.ndarray]
+) -> None:
+    """Writes every picture as a PNG of its own, under the names that the published code gives them."""
+    for name, model in zip(classes, models, strict=True):
+        _write_png(folder / f"model_fingerprint_{name}.png", model)
+    for sample in samples:
+        stem = folder / Path(sample["name"]).with_suffix("")
+        _write_png(stem.with_name(f"{stem.name}_image_fingerprint.png"), sample["fingerprint"])
+        for name, response in zip(classes, sample["responses"], strict=True):
+            responding = f"{stem.name}_image_fingerprint_responding_to_model_fingerprint_{name}.png"
+            _write_png(stem.with_name(responding), response)
+
+
+def _write_png(path: Path, image: UInt8[np.ndarray, "h w 3"]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    encode_png(path, image)
+
+
+def map_of(inspected: Inspected, seed: int) -> dict[str, Any]:
+    """The 2-D map of the image fingerprints of up to `MAPPED` images a source."""
+    shown = inspected.some_of_each(MAPPED)
+    features = inspected.fingerprints.images[shown].reshape(len(shown), -1)
+    wrong = inspected.predicted[shown] != inspected.targets[shown]
+    return {"points": tsne(features, seed), "labels": inspected.targets[shown], "wrong": wrong}
+
+
+def spectra_of(inspected: Inspected) -> dict[str, Any]:
+    """Average power spectra of every source's images, and of their fingerprints where these are images."""
+
+    def average(values: np.ndarray) -> dict[str, np.ndarray]:
+        return {
+            name: spectra.average_log_power(values[inspected.targets == k]) for k, name in enumerate(inspected.classes)
+        }
+
+    fingerprints = inspected.fingerprints.images
+    tables = {
+        "images": average(inspected.images),
+        "fingerprints": average(fingerprints) if fingerprints.ndim == 4 else None,
+    }
+    profiles: dict[str, Any] = {}
+    for kind, table in tables.items():
+        rings = {name: spectra.radial_profile(spectrum) for name, spectrum in (table or {}).items()}
+        if rings:
+            profiles["frequencies"] = next(iter(rings.values()))[0].tolist()
+        profiles[kind] = {name: values.tolist() for name, (_, values) in rings.items()} or None
+    return {**tables, "profiles": profiles}
+
+
+def run(config: dict[str, Any], workdir: Path) -> None:
+    """The job `inspect_fingerprints`."""
+    for key in ("checkpoint", "data.root"):
+        if not (config["checkpoint"] if key == "checkpoint" else config["data"]["root"]):
+            raise UserError(f"config.{key} is empty; give a folder: --config.{key}=DIR")
+    attributor = Attributor.load(config["checkpoint"])
+    folder = labelled.open_labelled(Path(config["data"]["root"]), split="test", classes=attributor.classes)
+    inspected = inspect(
+        attributor,
+        folder,
+        images_per_source=config["images_per_source"],
+        seed=config["seed"],
+        resize=config["data"]["resize"],
+    )
+    shown = inspected.some_of_each(config["pictures"])
+    scales = choose_scales(
+        inspected, shown, **{k: config[k] for k in ("fingerprint_limit", "response_limit", "mask_negative")}
+    )
+    samples, models = pictures(inspected, shown, scales)
+    write_pictures(workdir / "pictures", inspected.classes, samples, models)
+    write_json(workdir / "pictures" / "scales.json", dataclasses.asdict(scales) | {"words": scales.words()})
+    atomic.write_bytes(workdir / "interactions.csv", interactions_csv(inspected).encode())
+    labelled.write_rejected(workdir / "rejected.csv", inspected.rejected)
+    metrics = measure(inspected, real=config["real"], seed=config["seed"])
+    results = {
+        "title": "Fingerprints",
+        "command": f"python -m ganfp_jax.main --config=configs/inspect_fingerprints.py --workdir={workdir}",
+        "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "devices": ", ".join(sorted({device.device_kind for device in jax.devices()})),
+        "config": config,
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        "classes": list(inspected.classes),
+        "network": _describe(inspected),
+        "metrics": metrics,
+        "interactions": metrics["mean_interaction"],
+        "samples": samples,
+        "models": models,
+        "embedding": map_of(inspected, config["seed"]),
+        "spectra": spectra_of(inspected),
+        "separability": metrics["separability"],
+        "cosine": metrics["model_cosine"],
+        "scales": scales.words(),
+        "notes": list(_notes(inspected)),
+    }
+    for name, draw in figures.FIGURES.items():
+        atomic.write_bytes(_made(workdir / "figures") / f"{name}.png", draw(results))
+    write_fingerprint_page(results, workdir / "report" / "index.html")
+    write_json(workdir / "metrics.json", metrics)  # the last: where it stands, the inspection is complete
+    print(separability_table(metrics))
+    print(f"report: {workdir / 'report' / 'index.html'}  metrics: {workdir / 'metrics.json'}")
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _describe(inspected: Inspected) -> str:
+    if inspected.fingerprints.images.ndim == 4:
+        return "The fingerprint network, by one view,"
+    return f"The attribution network (fingerprints of {inspected.fingerprints.size} numbers), by one view,"
+
+
+def _notes(inspected: Inspected) -> Iterator[str]:
+    photographs = len(np.unique(inspected.groups))
+    if photographs < len(inspected.groups):
+        yield (
+            "Crops of one photograph are not independent. They never form a pair, and the intervals of ROC-AUC and EER "
+            "resample photographs; those of the accuracy and of the FD ratio take crops for independent."
+        )
+    if inspected.rejected:
+        yield f"{len(inspected.rejected)} files could not be used; rejected.csv lists them."

@@ -1,0 +1,164 @@
+"""The image-sized fingerprint network: what has its source left in an image, pixel by pixel? (Yu, Davis, Fritz 2019.)
+
+An autoencoder learns to redraw images without what gives their source away. The residual, image minus reconstruction,
+is the image's fingerprint, and its inner products with one fingerprint a source are the logits: no bias, no dense
+layer between. `Discriminator` is the critic for which the reconstructions have to look real (spec section 6).
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from ganfp_jax.models.layers import EqualizedConv, leaky_relu, minibatch_stddev, upsample
+from ganfp_jax.models.visnet import Head, Level, count_fmaps
+
+
+class Outputs(NamedTuple):
+    """What an `Autoencoder` makes of images: float32."""
+
+    reconstructions: Float[Array, "n r r 3"]
+    """In (-1, 1)."""
+    fingerprints: Float[Array, "n r r 3"]
+    """Images minus reconstructions, in (-2, 2)."""
+    logits: Float[Array, "n k"]
+    """Inner products of the fingerprints with every source's."""
+
+
+class Autoencoder(nn.Module):
+    """Images in [-1, 1] to reconstructions, fingerprints and logits; 3x3 convolutions with reflected borders.
+
+    Attributes:
+        resolution: side R of the images, a power of two >= 8.
+        num_classes: number of sources K.
+        fmap_base: overall number of feature maps; stage s has min(fmap_base / 2**(s fmap_decay), fmap_max).
+        fmap_decay: how fast their number falls with the size.
+        fmap_max: upper bound of their number.
+        latent_res: side of the bottleneck, a power of two from 4 to R / 2.
+        dtype: dtype of the arithmetic; parameters and outputs are float32, and so are the inner products.
+    """
+
+    resolution: int
+    num_classes: int
+    fmap_base: int = 1024
+    fmap_decay: float = 1.0
+    fmap_max: int = 512
+    latent_res: int = 4
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, images: Float[Array, "n h w c"]) -> Outputs:
+        """Return reconstructions (N, R, R, 3), fingerprints (N, R, R, 3) and logits (N, K)."""
+        _check_side(images, self.resolution, "autoencoder")
+        x, side = images.astype(self.dtype), self.resolution
+        while side > self.latent_res:
+            x = Level(self._fmaps(side), self._fmaps(side // 2), self.dtype, name=f"E_{side}x{side}")(x)
+            side //= 2
+        for scope in ("E", "G"):
+            x = _Convs(self._fmaps(side), False, self.dtype, name=f"{scope}_{side}x{side}")(x)
+        while side < self.resolution:
+            side *= 2
+            last = side == self.resolution
+            x = _Convs(self._fmaps(side), last, self.dtype, name=f"G_{side}x{side}")(upsample(x))
+        reconstructions = jnp.tanh(x.astype(jnp.float32))
+        fingerprints = images - reconstructions
+        logits = _InnerProducts(self.num_classes, name="Conv_fingerprints")(fingerprints)
+        return Outputs(reconstructions, fingerprints, logits)
+
+    def features(self, images: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
+        """Return image fingerprints (N, R, R, 3): images minus reconstructions."""
+        return self(images).fingerprints
+
+    def fingerprints_and_logits(
+        self, images: Float[Array, "n h w c"]
+    ) -> tuple[Float[Array, "n h w c"], Float[Array, "n k"]]:
+        """Return image fingerprints (N, R, R, 3) and logits (N, K)."""
+        outputs = self(images)
+        return outputs.fingerprints, outputs.logits
+
+    @nn.nowrap
+    def model_fingerprints(self, params: dict[str, Any]) -> tuple[Any, Any]:
+        """Return every source's fingerprint as used, (R, R, 3, K), and the bias, K zeros.
+
+        The sum over pixels and channels of an image's fingerprint times source k's, plus bias k, is logit k. The
+        published pictures of model fingerprints show the stored weights: these without their factor 1 / sqrt(3 R^2).
+
+        Args:
+            params: this network's parameters, JAX's or NumPy's.
+        """
+        weight = params["Conv_fingerprints"]["weight"]
+        return weight * _scale(weight.shape), np.zeros(weight.shape[-1], np.float32)
+
+    def _fmaps(self, side: int) -> int:
+        return count_fmaps(side, self.fmap_base, self.fmap_decay, self.fmap_max)
+
+
+class _Convs(nn.Module):
+    features: int
+    to_rgb: bool
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n h w o"]:
+        for name in ("Conv0", "Conv1"):
+            x = leaky_relu(EqualizedConv(self.features, padding="reflect", dtype=self.dtype, name=name)(x))
+        if self.to_rgb:
+            x = EqualizedConv(3, padding="reflect", dtype=self.dtype, name="Conv_toRGB")(x)
+        return x
+
+
+class _InnerProducts(nn.Module):
+    """A convolution with kernels of the images' size, at its one position and without bias."""
+
+    num_classes: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n k"]:
+        shape = (*x.shape[1:], self.num_classes)
+        weight = self.param("weight", nn.initializers.normal(1.0), shape)
+        return jnp.tensordot(x, weight * _scale(shape), 3)
+
+
+def _scale(shape: tuple[int, ...]) -> float:
+    """The factor of equalised learning rates at gain 1, for a kernel (R, R, 3, K)."""
+    return 1 / math.sqrt(math.prod(shape[:-1]))
+
+
+class Discriminator(nn.Module):
+    """Images in [-1, 1] to one unbounded score each: the classifier's levels with minibatch standard deviation.
+
+    Attributes:
+        resolution, fmap_base, fmap_decay, fmap_max, dtype: as in `Autoencoder`.
+        minibatch_stddev_group: samples per group of the minibatch standard deviation; the batch size must be
+            a multiple of it, or smaller.
+    """
+
+    resolution: int
+    fmap_base: int = 1024
+    fmap_decay: float = 1.0
+    fmap_max: int = 512
+    minibatch_stddev_group: int = 4
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, images: Float[Array, "n h w c"]) -> Float[Array, " n"]:
+        """Return scores (N,)."""
+        _check_side(images, self.resolution, "discriminator")
+        x, side = images.astype(self.dtype), self.resolution
+        while side > 4:
+            x = Level(self._fmaps(side), self._fmaps(side // 2), self.dtype, name=f"{side}x{side}")(x)
+            side //= 2
+        x = minibatch_stddev(x, self.minibatch_stddev_group)
+        _, scores = Head(self._fmaps(4), self._fmaps(2), 1, "dense", self.dtype, name="4x4")(x)  # (N, 1)
+        return scores[:, 0]
+
+    def _fmaps(self, side: int) -> int:
+        return count_fmaps(side, self.fmap_base, self.fmap_decay, self.fmap_max)
+
+
+def _check_side(images: Float[Array, "n h w c"], side: int, what: str) -> None:
+    if images.shape[1:3] != (side, side):
+        raise ValueError(f"images are {images.shape[1:3]}, the {what} is for side {side}")

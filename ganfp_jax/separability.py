@@ -1,0 +1,576 @@
+"""How separable sources are in a feature space, whatever the features: fingerprints, pixels, spectra.
+
+Two measures. `frechet_ratio` asks whether classes lie farther apart than two halves of one class do, and
+`pair_verification` whether two images are more alike when one source made both. `separability` gives both for one
+feature space, beside the same two measures on one class split at random, which must come out at chance: a fingerprint
+is a property of the source, not of the picture.
+
+Images that are cut from one photograph are not independent of each other. Give their photograph as `groups`: then a
+photograph is split, resampled and left out as a whole, and two crops of it are never a pair.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+MOST_IMAGES = 400  # of a class in the Frechet ratio
+MOST_IN_PAIRS = 200  # of a class in the pairs: five classes make half a million pairs
+SPLITS = 6
+BLOCKS = 10
+REPLICATES = 200
+ROC_POINTS = 200
+FEWEST = 4  # images of a class without which no half has a covariance
+MIN_SHARE = 0.9  # of the replicates that must have a value for their quantiles to be an interval
+CHANCE = {"frechet_ratio": 1.0, "auc": 0.5, "eer": 0.5}
+
+
+# --- Resampling
+
+
+def interval(
+    values: Sequence[float] | np.ndarray, value: float, *, smallest: float, confidence: float = 0.95
+) -> list[float] | None:
+    """Bootstrap interval of a rate, [low, high]: the replicates' quantiles reflected at the value, in log-odds.
+
+    The reflection ("basic" bootstrap) turns the skewness of a rate near 0 or 1 the right way round, and the log-odds
+    keep the interval inside (0, 1).
+
+    Args:
+        values: replicates in [0, 1]; NaN for one without a value, say one that drew no pair of one source. If more
+            than a tenth are NaN there is no interval: what is left would be a choice of the easy ones.
+        value: the rate itself.
+        smallest: rates closer to 0 or 1 than this count as being this far from it, since their log-odds have no end.
+        confidence: coverage aimed at, between 0 and 1.
+
+    Raises:
+        ValueError: a confidence outside (0, 1).
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
+    replicates = np.asarray(values, np.float64)
+    known = replicates[np.isfinite(replicates)]
+    if len(known) < 2 or len(known) < MIN_SHARE * len(replicates):
+        return None
+
+    def log_odds(rates: np.ndarray) -> np.ndarray:
+        clipped = np.clip(rates, smallest, 1 - smallest)
+        return np.log(clipped / (1 - clipped))
+
+    low, high = np.quantile(log_odds(known), [(1 - confidence) / 2, (1 + confidence) / 2])
+    reflected = 1 / (1 + np.exp(np.array([high, low]) - 2 * log_odds(np.array([value]))))
+    return [min(float(reflected[0]), value), max(float(reflected[1]), value)]
+
+
+def bootstrap_indices(
+    labels: Int[np.ndarray, " n"], groups: Int[np.ndarray, " n"] | None, rng: np.random.Generator
+) -> Int[np.ndarray, " m"]:
+    """Indices of one bootstrap sample: from every class as many groups as it has, drawn with replacement.
+
+    Args:
+        labels: class index of each image.
+        groups: images of a class with the same number are drawn together; a negative number, as `None` for all,
+            says that an image is on its own. Where groups differ in size, the size of the sample varies.
+        rng: of the draws.
+    """
+    units = _units(labels, groups)
+    order = np.argsort(units, kind="stable")
+    members = np.split(order, np.flatnonzero(np.diff(units[order])) + 1)
+    unit_labels = labels[[member[0] for member in members]]
+    drawn = [rng.choice(own, len(own)) for own in (np.flatnonzero(unit_labels == c) for c in np.unique(labels))]
+    return np.concatenate([members[unit] for unit in np.concatenate(drawn)])
+
+
+def halves(num_images: int, *, groups: Int[np.ndarray, " n"] | None = None, seed: int) -> Int[np.ndarray, " n"]:
+    """A random split of the images of one class in two: 0 or 1 for each, whole groups on one side.
+
+    The groups come in random order and each goes to the side that is smaller so far, so the sides differ by no more
+    than the largest group, and by one image at most without groups.
+    """
+    rng = np.random.default_rng(seed)
+    return _split(_units(np.zeros(num_images, np.int64), groups), np.zeros(num_images, np.int64), rng)
+
+
+def _units(labels: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """What is drawn as a whole, numbered 0, 1, ...: a group within its class, or an image on its own."""
+    if groups is None:
+        return np.arange(len(labels))
+    if len(groups) != len(labels):
+        raise ValueError(f"{len(groups)} groups for {len(labels)} images")
+    own = groups < 0
+    named = np.stack([labels, np.where(own, np.arange(len(labels)), groups), own], axis=1)
+    return np.unique(named, axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def _split(units: np.ndarray, blocks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Side 0 or 1 of each image: whole units, every block spread over both sides as evenly as they allow."""
+    names, first, sizes = np.unique(units, return_index=True, return_counts=True)
+    side_of = np.zeros(len(names), np.int64)
+    totals = [0, 0]
+    # the blocks in another order each time: the last unit of one and the first of the next take opposite sides
+    place = rng.permutation(int(blocks.max(initial=0)) + 1)
+    for unit in sorted(rng.permutation(len(names)), key=lambda unit: place[blocks[first[unit]]]):
+        side = int(rng.integers(2)) if totals[0] == totals[1] else int(totals[1] < totals[0])
+        side_of[unit] = side
+        totals[side] += int(sizes[unit])
+    return side_of[np.searchsorted(names, units)]
+
+
+def _deal(units: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Block 0..count-1 of each image: whole units, the largest first, each to the block with the fewest images."""
+    names, sizes = np.unique(units, return_counts=True)
+    shuffled = rng.permutation(len(names))
+    block_of = np.zeros(len(names), np.int64)
+    totals = np.zeros(count, np.int64)
+    for unit in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
+        block_of[unit] = totals.argmin()
+        totals[block_of[unit]] += sizes[unit]
+    return block_of[np.searchsorted(names, units)]
+
+
+# --- Frechet distance ratio
+
+
+def frechet_from_gram(gram: Float[np.ndarray, "n n"], a: Int[np.ndarray, " p"], b: Int[np.ndarray, " q"]) -> float:
+    """Frechet distance of the vectors `a` and `b` (indices) from the inner products of all vectors.
+
+    |m_a - m_b|^2 + tr(A + B - 2 (A B)^(1/2)) with unbiased covariances. For centred data X (p, D) and Y (q, D) the
+    non-zero eigenvalues of A B = X'X Y'Y / ((p-1)(q-1)) are the squared singular values of X Y', so the trace of the
+    root is the nuclear norm of X Y' over sqrt((p-1)(q-1)): a p by q matrix, however long the vectors are. Same value
+    as `quality.distances.frechet_distance`, which decomposes matrices of D by D.
+
+    Subtract the overall mean before taking inner products, or digits are lost where the vectors lie far from zero.
+    """
+    return _frechet(gram, a, b)
+
+
+def _frechet(gram: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
+    p, q = len(a), len(b)
+    aa, bb, ab = gram[np.ix_(a, a)], gram[np.ix_(b, b)], gram[np.ix_(a, b)]
+    between = aa.mean() + bb.mean() - 2 * ab.mean()
+    within = (np.trace(aa) - aa.sum() / p) / (p - 1) + (np.trace(bb) - bb.sum() / q) / (q - 1)
+    centred = ab - ab.mean(0) - ab.mean(1, keepdims=True) + ab.mean()  # X Y'
+    root = np.linalg.svd(centred, compute_uv=False).sum() / math.sqrt((p - 1) * (q - 1))
+    return max(0.0, float(between + within - 2 * root))
+
+
+def frechet_ratio(
+    features: Float[np.ndarray, "n d"],
+    labels: Int[np.ndarray, " n"],
+    num_classes: int,
+    *,
+    seed: int,
+    groups: Int[np.ndarray, " n"] | None = None,
+    per_class: int = MOST_IMAGES,
+    splits: int = SPLITS,
+    blocks: int = BLOCKS,
+) -> dict[str, Any]:
+    """Mean Frechet distance between classes over the mean distance between two halves of one class.
+
+    From each class the same number of images is taken (`per_class`, or as many as the smallest class has), and split
+    at random into halves A and B of h images each. `intra` is the mean over classes of FD(A, B); `inter` the mean over
+    unordered pairs of classes of FD(A, A') and FD(B, B'). So every distance is of two sets of h images, and the bias
+    of the Frechet distance, which grows with D / h, is in both. Both are averaged over `splits` random splits.
+
+    If all classes are one distribution, the expected ratio is 1 (up to the curvature of a quotient). `intra` is
+    nothing but the bias, and falls as 1/h: the ratio of classes that do differ therefore grows with h. Compare ratios
+    only at the same `images_per_half`.
+
+    The interval is for the mean of this ratio over fresh images *at the same h*. Drawing with replacement would not
+    give it: doubled images act as a smaller sample, which about doubles `intra` itself. Instead each class is cut
+    into `blocks` blocks, one block of one class is left out at a time with all splits kept as they are, and the
+    variance of log(ratio) is the sum of the classes' jackknife variances; a t quantile with Satterthwaite's degrees
+    of freedom makes the interval, symmetric in the logarithm. Measured with the default splits and blocks on 100
+    to 200 sets of Gaussian classes each (two or three classes of 40 images, 4 or 60 dimensions, true ratio 1 to 21),
+    the intervals cover 96 to 100 %, and 95 to 99.5 % with groups: they err on the wide side, by half their width where
+    the classes are one distribution, since a jackknife overstates the variance of squared differences.
+
+    Args:
+        features: one row per image.
+        labels: class index of each, 0 to K - 1.
+        num_classes: K, two or more.
+        seed: of the choice, the splits and the blocks.
+        groups: see `bootstrap_indices`. A group stands in one half and one block. Halves whose groups differ in size
+            are cut to the smallest half of all.
+        per_class: images of each class at most.
+        splits: how many random splits.
+        blocks: how many blocks a class is cut into; fewer where it has fewer groups.
+
+    Returns:
+        `value`, `ci95` [low, high] or None, `inter`, `intra`, `n` (images used), `images_per_half`. Where the ratio
+        does not exist, `value` and `ci95` are None and `reason` says why; where only the interval does not exist,
+        `reason` says that.
+
+    Raises:
+        ValueError: labels or groups that do not belong to the features, features that are not finite, fewer than two
+            classes, splits or blocks.
+    """
+    from threadpoolctl import threadpool_limits
+
+    _check(features, labels, groups)
+    if num_classes < 2 or splits < 1 or blocks < 2:
+        raise ValueError(f"{num_classes} classes, {splits} splits, {blocks} blocks: give at least 2, 1 and 2")
+    if len(labels) and not 0 <= labels.min() <= labels.max() < num_classes:
+        raise ValueError(f"class indices outside 0..{num_classes - 1}")
+    rng = np.random.default_rng(seed)
+    each = min(per_class, *np.bincount(labels, minlength=num_classes).tolist())
+    each -= each % 2
+    if each < FEWEST:
+        return _no_value(len(labels), f"a Frechet ratio needs {FEWEST} images of each class, the smallest gives {each}")
+    chosen = np.concatenate([rng.choice(np.flatnonzero(labels == c), each, False) for c in range(num_classes)])
+    units = _units(labels, groups)[chosen]
+    members = np.arange(len(chosen)).reshape(num_classes, each)
+    counts = [len(np.unique(units[member])) for member in members]
+    if min(counts) < 2:
+        return _no_value(len(chosen), "a class of a single group cannot be split into halves")
+    block_of = np.concatenate([_deal(units[m], min(blocks, c), rng) for m, c in zip(members, counts, strict=True)])
+    sides = [[_split(units[m], block_of[m], rng) for m in members] for _ in range(splits)]
+    h = min(int(np.bincount(side, minlength=2).min()) for split in sides for side in split)
+    if h < 2:
+        return _no_value(len(chosen), "the groups of a class leave fewer than 2 images for one of its halves")
+    # parts[split][class][side]: indices of the h images
+    parts = [
+        [[rng.permutation(m[side == s])[:h] for s in (0, 1)] for m, side in zip(members, split, strict=True)]
+        for split in sides
+    ]
+    x = features[chosen].astype(np.float64)
+    x -= x.mean(0)
+    # matrices of a few hundred rows gain nothing from a second BLAS thread, and lose much on a busy machine
+    with threadpool_limits(1, user_api="blas"):
+        gram = x @ x.T
+        distances = np.stack([_distances(gram, part) for part in parts])  # (splits, K, K)
+        inter, intra = _inter_intra(distances)
+        spread = np.trace(gram) / len(gram)
+        if not intra > 1e-9 * spread:
+            return _no_value(len(chosen), "the images of a class do not differ in these features")
+        value = inter / intra
+        block: dict[str, Any] = {
+            "value": value,
+            "ci95": None,
+            "inter": inter,
+            "intra": intra,
+            "n": 2 * h * num_classes,
+            "images_per_half": h,
+        }
+        variances, freedoms = [], []
+        for c in range(num_classes):
+            logs = []
+            for left_out in range(min(blocks, counts[c])):
+                kept = [[ids[block_of[ids] != left_out] for ids in part[c]] for part in parts]
+                if min(len(ids) for pair in kept for ids in pair) < 2:
+                    return {**block, "reason": "too few images or groups for an interval"}
+                changed = np.stack(
+                    [
+                        _distances(gram, [*part[:c], pair, *part[c + 1 :]], distance, c)
+                        for part, pair, distance in zip(parts, kept, distances, strict=True)
+                    ]
+                )
+                numerator, denominator = _inter_intra(changed)
+                if not min(numerator, denominator) > 0:
+                    return {**block, "reason": "a distance of zero without one block: no interval"}
+                logs.append(math.log(numerator / denominator))
+            variances.append((len(logs) - 1) ** 2 / len(logs) * float(np.var(logs, ddof=1)))
+            freedoms.append(len(logs) - 1)
+    block["ci95"] = _log_interval(value, variances, freedoms)
+    return block
+
+
+def _distances(
+    gram: np.ndarray, part: Sequence[Sequence[np.ndarray]], known: np.ndarray | None = None, only: int | None = None
+) -> np.ndarray:
+    """(K, K): FD of a class's halves on the diagonal, of two classes above it; only those of class `only` anew."""
+    table = np.zeros((len(part), len(part))) if known is None else known.copy()
+    for i in range(len(part)):
+        for j in range(i, len(part)):
+            if only is not None and only not in (i, j):
+                continue
+            if i == j:
+                table[i, i] = _frechet(gram, part[i][0], part[i][1])
+            else:
+                table[i, j] = np.mean([_frechet(gram, part[i][s], part[j][s]) for s in (0, 1)])
+    return table
+
+
+def _inter_intra(distances: np.ndarray) -> tuple[float, float]:
+    mean = distances.mean(0)
+    return float(mean[np.triu_indices(len(mean), 1)].mean()), float(np.diagonal(mean).mean())
+
+
+def _log_interval(value: float, variances: Sequence[float], freedoms: Sequence[int]) -> list[float] | None:
+    from scipy.stats import t
+
+    total = sum(variances)
+    if not value > 0 or not total > 0:
+        return None
+    freedom = total**2 / sum(v**2 / f for v, f in zip(variances, freedoms, strict=True))
+    factor = math.exp(min(700.0, t.ppf(0.975, freedom) * math.sqrt(total)))
+    return [value / factor, value * factor]
+
+
+# --- Same source or not
+
+
+def cosine_matrix(vectors: Float[np.ndarray, "k d"]) -> Float[np.ndarray, "k k"]:
+    """Cosine of the angle between every two rows, -1..1; 0 with a row of zeros, which has no direction."""
+    x = vectors.astype(np.float64)
+    largest = np.abs(x).max(1, keepdims=True, initial=0.0)
+    x = x / np.where(largest > 0, largest, 1.0)  # or the squares of tiny entries vanish
+    norms = np.linalg.norm(x, axis=1, keepdims=True)
+    x = x / np.where(norms > 0, norms, 1.0)
+    return np.clip(x @ x.T, -1.0, 1.0)
+
+
+def _negative_distances(vectors: np.ndarray) -> np.ndarray:
+    from scipy.spatial.distance import pdist, squareform
+
+    return -squareform(pdist(vectors.astype(np.float64)))
+
+
+SIMILARITIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "cosine": cosine_matrix,
+    "negative_distance": _negative_distances,
+}
+
+
+def pair_verification(
+    features: Float[np.ndarray, "n d"],
+    labels: Int[np.ndarray, " n"],
+    *,
+    seed: int,
+    groups: Int[np.ndarray, " n"] | None = None,
+    similarity: str = "cosine",
+    centre: bool = True,
+    replicates: int = REPLICATES,
+    most: int = MOST_IN_PAIRS,
+) -> dict[str, Any]:
+    """Does the similarity of two images tell whether one source made both? Over all pairs of images.
+
+    The interval (see `interval`) comes from a bootstrap over images, not over pairs, since pairs share images: an
+    image drawn w times gives each of its pairs w times the other's weight, and never a pair with its own double.
+    Measured on 200 sets of two or three Gaussian classes of 40 images: where the classes are one distribution it
+    covers 99 to 100 % (it is 1.7 times as wide as it need be), at a true AUC of 0.61 and 0.96 (EER 0.42 and 0.10)
+    92 to 94 %. **Close to 1 it is too short**: 65 % at an AUC of 0.999, which depends on odd images that most samples
+    do not hold (the EER, 0.015 there, is still covered at 93 %). Nothing is known of errors that no image shows: an
+    AUC of exactly 1 has an interval of next to no width. With one class of ten groups of four, 90 %.
+
+    Args:
+        features: one row per image.
+        labels: class index of each.
+        seed: of the choice and of the bootstrap.
+        groups: see `bootstrap_indices`. Two images of one group are no pair: they would be alike for their picture.
+        similarity: a key of `SIMILARITIES`.
+        centre: subtract the mean of the images first. What all images share (activations that are never negative,
+            the mean spectrum) otherwise brings every cosine close to 1, and hides the angles between the sources.
+        replicates: of the bootstrap.
+        most: images of each class at most, chosen at random.
+
+    Returns:
+        `auc` (area under the ROC curve, ties count half) and `eer` (the error rate where false acceptances are as
+        frequent as false rejections, interpolated linearly), each {`value`, `ci95`}; `roc` {`false_positive`,
+        `true_positive`}, 200 points at most; `n` (images), `same` and `different` (pairs). Where there are no pairs of
+        one of the kinds the values are None and `reason` says so.
+
+    Raises:
+        ValueError: labels or groups that do not belong to the features, features that are not finite, an unknown
+            similarity.
+    """
+    _check(features, labels, groups)
+    if similarity not in SIMILARITIES:
+        raise ValueError(f"unknown similarity {similarity!r}; choose from {', '.join(SIMILARITIES)}")
+    rng = np.random.default_rng(seed)
+    by_class = [np.flatnonzero(labels == c) for c in np.unique(labels)]
+    chosen = np.concatenate([np.zeros(0, np.int64), *(rng.permutation(own)[:most] for own in by_class)])
+    labels, units = labels[chosen], _units(labels, groups)[chosen]
+    first, second = np.triu_indices(len(chosen), 1)
+    apart = units[first] != units[second]
+    first, second = first[apart], second[apart]
+    same = labels[first] == labels[second]
+    counts = {"n": len(chosen), "same": int(same.sum()), "different": int((~same).sum())}
+    if not counts["same"] or not counts["different"]:
+        missing = "one source" if not counts["same"] else "two sources"
+        nothing = {"value": None, "ci95": None}
+        return {"auc": nothing, "eer": nothing, "roc": None, **counts, "reason": f"no pair of images of {missing}"}
+    x = features[chosen].astype(np.float64)
+    scores = SIMILARITIES[similarity](x - x.mean(0) if centre else x)[first, second]
+    order = np.argsort(-scores)
+    first, second, same, scores = first[order], second[order], same[order], scores[order]
+    ends = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)  # the last pair of every distinct score
+
+    far, tpr = roc(same.astype(np.float64), (~same).astype(np.float64), ends)
+    values = {"auc": area(far, tpr), "eer": equal_error_rate(far, tpr)}
+    drawn: dict[str, list[float]] = {"auc": [], "eer": []}
+    for _ in range(replicates):
+        weights = np.bincount(bootstrap_indices(labels, units, rng), minlength=len(chosen)).astype(np.float64)
+        pair_weights = weights[first] * weights[second]
+        accepted = np.where(same, pair_weights, 0.0)
+        curve = roc(accepted, pair_weights - accepted, ends)
+        drawn["auc"].append(area(*curve))
+        drawn["eer"].append(equal_error_rate(*curve))
+    thinned = _thin(far, tpr)
+    return {
+        **{
+            name: {"value": value, "ci95": interval(drawn[name], value, smallest=0.5 / min(same.sum(), (~same).sum()))}
+            for name, value in values.items()
+        },
+        "roc": {"false_positive": far[thinned].tolist(), "true_positive": tpr[thinned].tolist()},
+        **counts,
+    }
+
+
+def roc(
+    same: Float[np.ndarray, " p"], different: Float[np.ndarray, " p"], ends: Int[np.ndarray, " e"]
+) -> tuple[Float[np.ndarray, " q"], Float[np.ndarray, " q"]]:
+    """ROC curve of pairs in order of falling score: false and true acceptance rates, from (0, 0) to (1, 1).
+
+    What scikit-learn's `roc_curve` gives with `sample_weight`, which sorts half a million scores anew each time.
+
+    Args:
+        same: weight of each pair that is of one source, 0 for the others.
+        different: weight of each pair that is not, 0 for the others.
+        ends: index of the last pair of every distinct score. Equal scores are accepted together.
+
+    Returns:
+        Both rates; NaN where all weights of a kind are 0.
+    """
+    rates = []
+    for weights in (different, same):
+        total = np.concatenate([[0.0], np.cumsum(weights)[ends]])
+        rates.append(total / total[-1] if total[-1] > 0 else np.full_like(total, np.nan))
+    return rates[0], rates[1]
+
+
+def area(far: Float[np.ndarray, " q"], tpr: Float[np.ndarray, " q"]) -> float:
+    """Area under a ROC curve by trapezia, which counts ties half."""
+    return float(np.trapezoid(tpr, far))
+
+
+def equal_error_rate(far: Float[np.ndarray, " q"], tpr: Float[np.ndarray, " q"]) -> float:
+    """The rate at which false acceptances (FAR) equal false rejections (1 - TPR) on a ROC curve, NaN if it has NaN.
+
+    Linear between the two points of the curve where FAR - FRR changes its sign.
+    """
+    excess = far + tpr - 1  # FAR - FRR: rises from -1 to 1
+    if not np.isfinite(excess).all():
+        return math.nan
+    i = int(np.argmax(excess >= 0))
+    share = -excess[i - 1] / (excess[i] - excess[i - 1])
+    return float(far[i - 1] + share * (far[i] - far[i - 1]))
+
+
+def _thin(far: np.ndarray, tpr: np.ndarray) -> np.ndarray:
+    """Indices of points that are evenly spaced along the curve, both ends among them."""
+    way = far + tpr
+    return np.unique(np.append(np.searchsorted(way, np.linspace(0, way[-1], ROC_POINTS - 1)), [0, len(way) - 1]))
+
+
+# --- One feature space
+
+
+def control(
+    features: Float[np.ndarray, "n d"], *, seed: int, groups: Int[np.ndarray, " n"] | None = None
+) -> dict[str, Any]:
+    """Both measures on one class whose two random halves play the classes, beside what chance gives.
+
+    Halves of one source must not be separable, whatever the pictures show. With `groups` no photograph is in both
+    halves and no pair is of one photograph, so that the expected values stay those of chance.
+
+    Returns:
+        `frechet_ratio`, `verification`, `expected` {`frechet_ratio`: 1, `auc`: 0.5, `eer`: 0.5}, `n`.
+    """
+    sides = halves(len(features), groups=groups, seed=seed)
+    return {
+        "frechet_ratio": frechet_ratio(features, sides, 2, seed=seed, groups=groups),
+        "verification": pair_verification(features, sides, seed=seed, groups=groups),
+        "expected": dict(CHANCE),
+        "n": len(features),
+    }
+
+
+def between_groups(
+    features: Float[np.ndarray, "n d"], groups: Int[np.ndarray, " n"], *, seed: int
+) -> dict[str, Any] | None:
+    """Both measures on one class with its groups (photographs) in the place of sources.
+
+    A fingerprint that were a property of the source alone would not tell the photographs of one source apart: what is
+    above chance here is what the features know of the pictures.
+
+    Returns:
+        `frechet_ratio`, `verification`, `expected`, `n`, `groups` (how many); None with fewer than two groups of 4
+        images or more.
+    """
+    names, counts = np.unique(groups[groups >= 0], return_counts=True)
+    names = names[counts >= FEWEST]
+    if len(names) < 2:
+        return None
+    kept = np.isin(groups, names)
+    labels = np.searchsorted(names, groups[kept])
+    return {
+        "frechet_ratio": frechet_ratio(features[kept], labels, len(names), seed=seed),
+        "verification": pair_verification(features[kept], labels, seed=seed),
+        "expected": dict(CHANCE),
+        "n": int(kept.sum()),
+        "groups": len(names),
+    }
+
+
+def separability(
+    features: Float[np.ndarray, "n d"],
+    labels: Int[np.ndarray, " n"],
+    classes: Sequence[str],
+    *,
+    seed: int,
+    groups: Int[np.ndarray, " n"] | None = None,
+    real: str | None = None,
+) -> dict[str, Any]:
+    """The whole block of one feature space, as plain JSON-able data.
+
+    Args:
+        features: one row per image: fingerprints, pixels, log-spectra.
+        labels: class index of each.
+        classes: the K class names, two or more, in index order.
+        seed: of everything random.
+        groups: see `bootstrap_indices`.
+        real: the class of the controls; None for no controls.
+
+    Returns:
+        `n`, `dimension`, `frechet_ratio` (of images, as published: with few groups it would have no interval),
+        `verification` (of groups), `expected`, and two controls, None without `real`: `control`
+        (the images of `real` in random halves, see `control`: at chance, or the measure is wrong) and `photographs`
+        (the groups of `real` as classes, see `between_groups`; None without such groups).
+
+    Raises:
+        ValueError: as `frechet_ratio`; `real` is none of the classes.
+    """
+    if real is not None and real not in classes:
+        raise ValueError(f"class {real!r} for the control is none of {', '.join(classes)}")
+    _check(features, labels, groups)
+    block = {
+        "n": len(features),
+        "dimension": features.shape[1],
+        "frechet_ratio": frechet_ratio(features, labels, len(classes), seed=seed),
+        "verification": pair_verification(features, labels, seed=seed, groups=groups),
+        "expected": dict(CHANCE),
+    }
+    if real is None:
+        return block | {"control": None, "photographs": None}
+    own = labels == classes.index(real)
+    return block | {
+        "control": control(features[own], seed=seed),
+        "photographs": None if groups is None else between_groups(features[own], groups[own], seed=seed),
+    }
+
+
+def _check(features: np.ndarray, labels: np.ndarray, groups: np.ndarray | None) -> None:
+    if len(features) != len(labels) or (groups is not None and len(groups) != len(labels)):
+        raise ValueError(
+            f"{len(features)} rows of features, {len(labels)} labels"
+            + ("" if groups is None else f", {len(groups)} groups")
+        )
+    if not np.isfinite(features).all():
+        raise ValueError("features hold values that are not finite")
+
+
+def _no_value(n: int, reason: str) -> dict[str, Any]:
+    return {"value": None, "ci95": None, "n": n, "reason": reason}

@@ -1,0 +1,79 @@
+"""The images that a classifier is trained on and watched with, from its config's `data`, `classes` and `resolution`."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Int32, UInt8
+
+from ganfp_jax.data import labelled, perturb
+from ganfp_jax.data.batches import Batch, BatchByStep, make_batches
+from ganfp_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledImages:
+    """Images in memory, 0 to 255, and the class index of each."""
+
+    images: UInt8[np.ndarray, "n r r 3"]
+    labels: Int32[np.ndarray, " n"]
+
+    def batches(self, batch_size: int, seed: int, immunise: Mapping[str, Any]) -> BatchByStep:
+        """This process's part of endless batches {"image", "label"}, some images perturbed as `immunise` says."""
+
+        def perturbed(batch: Batch, rng: np.random.Generator) -> Batch:
+            return batch | {"image": perturb.immunise(batch["image"], rng, **immunise)}
+
+        return make_batches(
+            {"image": self.images, "label": self.labels},
+            batch_size=batch_size,
+            seed=seed,
+            transform=perturbed if immunise["share"] else None,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+
+
+def open_training(config: dict[str, Any]) -> labelled.LabelledFolder:
+    """The labelled folder `data.root`, or its `train/`: a listing, so that the classes are known before any decoding.
+
+    Raises:
+        UserError: no folder is named, or it is missing or incomplete; settings of `immunise` that make no sense.
+    """
+    perturb.check_immunisation(**config["immunise"])
+    root = config["data"]["root"]
+    if not root:
+        raise UserError("config.data.root is empty; give a folder of sources: --config.data.root=DIR")
+    return labelled.open_labelled(root, split="train", classes=config["classes"] or None)
+
+
+def decode_training(config: dict[str, Any], folder: labelled.LabelledFolder, workdir: Path) -> LabelledImages:
+    """All images of the folder; what could not be used is listed in the run folder.
+
+    Raises:
+        UserError: a class without a usable image.
+    """
+    train = labelled.decode_all(folder, config["resolution"], resize=config["data"]["resize"])
+    labelled.tell_rejected(train.rejected, workdir)
+    labels = folder.labels[train.kept]
+    if missing := [name for k, name in enumerate(folder.classes) if k not in labels]:
+        name, reason = train.rejected[0]
+        raise UserError(f"{folder.root / missing[0]} has no usable image, such as {name}: {reason}; see data.resize")
+    return LabelledImages(train.images, labels)
+
+
+def decode_some_test(config: dict[str, Any], classes: Sequence[str]) -> LabelledImages | None:
+    """`eval_images` of `<root>/test`, the same ones always; None where there is no such folder, or none are wanted.
+
+    To watch a training only: nothing is chosen by them.
+    """
+    root = Path(config["data"]["root"])
+    if not (root / "test").is_dir() or not config["eval_images"]:
+        return None
+    folder = labelled.open_labelled(root, split="test", classes=classes)
+    shown = np.random.RandomState(0).permutation(len(folder))[: config["eval_images"]]
+    test = labelled.decode_all(folder, config["resolution"], resize=config["data"]["resize"], indices=shown)
+    return LabelledImages(test.images, folder.labels[test.kept])
