@@ -1,6 +1,7 @@
-"""The figures of the fingerprint page: as pictures that can stand alone, and as drawings inside the page.
+"""Figures: as pictures that can stand alone, and those of the fingerprint page as drawings inside the page too.
 
-Every figure takes the results of `fingerprint_page.write_fingerprint_page`. `responses_figure`, `confusion_figure`,
+`low_data_figure` takes the results of the job `baselines`; every other figure takes those of
+`fingerprint_page.write_fingerprint_page`. `responses_figure`, `confusion_figure`,
 `embedding_figure`, `spectra_figure` and `roc_figure` return PNG files as bytes; `drawing` gives a chart as inline SVG
 that takes its ink and its font from the page around it, so it can be read on a light and on a dark page.
 """
