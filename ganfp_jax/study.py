@@ -25,7 +25,18 @@ from ganfp_jax.report.table import ImageRow, per_image_table, summary_table
 from ganfp_jax.run_folder import write_json
 from ganfp_jax.training import checkpoint
 
-PACKAGES = ("ganfp_jax", "jax", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "pillow", "scikit-learn")
+PACKAGES = (
+    "ganfp_jax",
+    "jax",
+    "flax",
+    "optax",
+    "orbax-checkpoint",
+    "grain",
+    "numpy",
+    "pillow",
+    "scikit-learn",
+    "PyWavelets",
+)
 
 
 @dataclasses.dataclass
