@@ -23,6 +23,7 @@ JOBS = {
     "generate": "ganfp_jax.generation",
     "interpolate": "ganfp_jax.interpolation",
     "evaluate": "ganfp_jax.evaluation",
+    "ablation": "ganfp_jax.ablation",
     "quality": "ganfp_jax.quality.job",
     "quickstart": "ganfp_jax.quickstart",
 }

@@ -1,7 +1,7 @@
 """How good the answers are, with the uncertainty of a finite test set: the numbers of `metrics.json`."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -84,25 +84,29 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def auroc(
-    scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"], weights: Float[np.ndarray, " n"] | None = None
-) -> float | None:
+    scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]
+) -> Callable[[Float[np.ndarray, " n"] | None], float | None]:
     """Area under the ROC curve: how often a positive has the higher score of a positive and a negative, ties half.
 
     Args:
         scores: any finite numbers.
         positive: what the scores should be high for.
-        weights: how often each counts, by default once.
 
     Returns:
-        0..1, or None without positives or without negatives.
+        A function of weights, which say how often each item counts (None: once), as a bootstrap calls it a thousand
+        times for the same scores. It gives 0..1, or None without positives or without negatives.
     """
-    weights = np.ones(len(scores)) if weights is None else weights
     levels, place = np.unique(scores, return_inverse=True)
-    positives, negatives = (np.bincount(place, weights * kind, len(levels)) for kind in (positive, ~positive))
-    pairs = positives.sum() * negatives.sum()
-    if not pairs:
-        return None
-    return float((positives * (np.cumsum(negatives) - negatives / 2)).sum() / pairs)
+    ones = np.ones(len(scores))
+
+    def area(weights: Float[np.ndarray, " n"] | None) -> float | None:
+        weights = ones if weights is None else weights
+        positives = np.bincount(place, weights * positive, len(levels))
+        negatives = np.bincount(place, weights, len(levels)) - positives
+        pairs = positives.sum() * negatives.sum()
+        return float((positives * (np.cumsum(negatives) - negatives / 2)).sum() / pairs) if pairs else None
+
+    return area
 
 
 def bootstrap_weights(
@@ -176,6 +180,15 @@ def accuracy_block(
     }
 
 
+def vote_changes(
+    targets: Integer[np.ndarray, " n"], single: Integer[np.ndarray, " n"], voted: Integer[np.ndarray, " n"]
+) -> dict[str, Any]:
+    """What a vote repairs and what it breaks: `wrong_to_right`, `right_to_wrong`, `mcnemar_p`."""
+    single_right, voted_right = single == targets, voted == targets
+    repaired, broken = int(np.sum(voted_right & ~single_right)), int(np.sum(single_right & ~voted_right))
+    return {"wrong_to_right": repaired, "right_to_wrong": broken, "mcnemar_p": mcnemar_p(repaired, broken)}
+
+
 def evaluation_metrics(
     vote: Vote,
     targets: Integer[np.ndarray, " n"],
@@ -211,18 +224,11 @@ def evaluation_metrics(
         )
     chosen = views.index("identity") if "identity" in views else 0
     single = view_predictions[chosen]
-    voted_right, single_right = predicted == targets, single == targets
-    wrong_to_right = int(np.sum(voted_right & ~single_right))
-    right_to_wrong = int(np.sum(single_right & ~voted_right))
     return {
         **accuracy_block(targets, predicted, classes),
         "views": list(views),
         "rule": rule,
         "single_view": {"view": views[chosen], **accuracy_block(targets, single, classes)},
-        "vote_changes": {
-            "wrong_to_right": wrong_to_right,
-            "right_to_wrong": right_to_wrong,
-            "mcnemar_p": mcnemar_p(wrong_to_right, right_to_wrong),
-        },
+        "vote_changes": vote_changes(targets, single, predicted),
         "images_per_second": float(images_per_second),
     }

@@ -14,6 +14,7 @@ LAYERS = {
     "quickstart": 4,
     "study": 4,
     "evaluation": 3,
+    "ablation": 3,
     "generation": 3,
     "interpolation": 3,
     "attributor": 3,

@@ -161,16 +161,22 @@ def test_auroc_is_that_of_scikit_learn(scores, positive, weights):
     weights = np.array(weights[:n], float)
     if weights[positive].sum() and weights[~positive].sum():
         expected = roc_auc_score(positive, scores, sample_weight=weights)
-        assert auroc(scores, positive, weights) == pytest.approx(expected)
+        assert auroc(scores, positive)(weights) == pytest.approx(expected)
     else:
-        assert auroc(scores, positive, weights) is None
+        assert auroc(scores, positive)(weights) is None
 
 
-def test_auroc_by_hand():
-    assert auroc(np.array([0.1, 0.2, 0.3]), np.array([False, False, True])) == 1.0
-    assert auroc(np.array([0.1, 0.2, 0.3]), np.array([True, False, False])) == 0.0
-    assert auroc(np.zeros(4), np.array([True, False, True, False])) == 0.5
-    assert auroc(np.zeros(2), np.array([True, True])) is None
+@pytest.mark.parametrize(
+    ("scores", "positive", "area"),
+    [
+        ([0.1, 0.2, 0.3], [False, False, True], 1.0),
+        ([0.1, 0.2, 0.3], [True, False, False], 0.0),
+        ([0.0, 0.0, 0.0, 0.0], [True, False, True, False], 0.5),
+        ([0.0, 0.0], [True, True], None),
+    ],
+)
+def test_auroc_by_hand(scores, positive, area):
+    assert auroc(np.array(scores), np.array(positive))(None) == area
 
 
 def test_a_bootstrap_draws_whole_groups():
