@@ -262,7 +262,7 @@ def doubt_table(doubt: Sequence[Mapping[str, Any]], rule: str) -> str:
     def area(signal: Mapping[str, Any]) -> str:
         if signal["auroc"] is None:
             return "–"
-        return f"{signal['auroc']:.3f}" + (" ({:.3f}–{:.3f})".format(*signal["ci95"]) if signal["ci95"] else "")
+        return f"{signal['auroc']:.3f}" + (" ({:.3f} to {:.3f})".format(*signal["ci95"]) if signal["ci95"] else "")
 
     cells = [
         (
