@@ -24,6 +24,7 @@ JOBS = {
     "interpolate": "ganfp_jax.interpolation",
     "evaluate": "ganfp_jax.evaluation",
     "inspect_fingerprints": "ganfp_jax.inspection",
+    "ablation": "ganfp_jax.ablation",
     "quality": "ganfp_jax.quality.job",
     "quickstart": "ganfp_jax.quickstart",
 }
