@@ -1,7 +1,7 @@
 """A trained attribution network, ready to name the source of images."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +11,14 @@ from jaxtyping import Array, PyTree, UInt8
 from ganfp_jax import models
 from ganfp_jax.data.decode import Refused, decode_image
 from ganfp_jax.data.preprocess import fit
+from ganfp_jax.early_stopping import StagedVoter, default_stages, make_staged_vote, vote_in_stages
 from ganfp_jax.errors import UserError
 from ganfp_jax.fingerprints import AttributionNetwork, Fingerprints, read_fingerprints
 from ganfp_jax.run_folder import read_config
 from ganfp_jax.training import checkpoint
 from ganfp_jax.training.sharding import make_mesh
 from ganfp_jax.views import resolve_views
-from ganfp_jax.voting import RULES, Vote, Voter, make_vote, vote_in_batches
+from ganfp_jax.voting import RULES, Vote, Voter, make_view_voters, make_vote, vote_in_batches
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -50,6 +51,7 @@ class Attributor:
         self._variables = variables
         self._mesh = make_mesh()
         self._voters: dict[tuple[tuple[str, ...], str], Voter] = {}
+        self._staged: dict[tuple[tuple[str, ...], tuple[int, ...]], StagedVoter] = {}
 
     def _logits(self, variables: PyTree, images: Array) -> Any:
         return self._network.apply(variables, images, method="fingerprints_and_logits")[1]
@@ -91,18 +93,77 @@ class Attributor:
         views: str | Sequence[str] = "d4",
         rule: str = "majority",
         batch_size: int = 32,
+        early_stopping: bool | Sequence[int] = False,
     ) -> Vote:
         """Attributes images of the network's own size by a vote over views; all arrays of the result are NumPy's.
 
+        Args:
+            images: 0 to 255.
+            views: a set of views or a list, as for `ganfp_jax.views.resolve_views`.
+            rule: one of `ganfp_jax.voting.RULES`.
+            batch_size: images a call.
+            early_stopping: show an image no more views than its majority needs (`ganfp_jax.early_stopping`); numbers
+              say how many views each stage shows. `votes` and `probabilities` are then those of the views shown.
+
         Raises:
-            UserError: unknown view, view set or rule.
+            UserError: unknown view, view set or rule; early stopping with another rule than the majority, or with
+              stages that do not add up to the views.
         """
+        voter = self._voter(views, rule, early_stopping)
+        if isinstance(voter, StagedVoter):
+            return vote_in_stages(voter, self._variables, images, batch_size)
+        return vote_in_batches(voter, self._variables, images, batch_size)
+
+    def warm_up(
+        self,
+        views: str | Sequence[str] = "d4",
+        rule: str = "majority",
+        batch_size: int = 32,
+        early_stopping: bool | Sequence[int] = False,
+    ) -> None:
+        """Compiles all that `vote` needs for these arguments, so that a clock can be started.
+
+        Raises:
+            UserError: as `vote`.
+        """
+        voter = self._voter(views, rule, early_stopping)
+        blank = np.zeros((1, self.resolution, self.resolution, 3), np.uint8)
+        if isinstance(voter, StagedVoter):
+            voter.warm_up(self._variables, blank[0], batch_size)
+        else:
+            vote_in_batches(voter, self._variables, blank, batch_size)
+
+    def view_voters(self, views: str | Sequence[str]) -> dict[str, Callable[[UInt8[np.ndarray, "n r r 3"], int], Vote]]:
+        """For each view a function `(images, batch_size) -> Vote` of that view alone; the network is compiled once.
+
+        Raises:
+            UserError: unknown view or view set.
+        """
+
+        def bind(voter: Voter) -> Callable[[UInt8[np.ndarray, "n r r 3"], int], Vote]:
+            return lambda images, batch_size: vote_in_batches(voter, self._variables, images, batch_size)
+
+        return {view: bind(voter) for view, voter in make_view_voters(self._logits, views, mesh=self._mesh).items()}
+
+    def _voter(
+        self, views: str | Sequence[str], rule: str, early_stopping: bool | Sequence[int]
+    ) -> Voter | StagedVoter:
         if rule not in RULES:
             raise UserError(f"unknown vote rule {rule!r}; choose from {', '.join(RULES)}")
         names = resolve_views(views)
-        if (names, rule) not in self._voters:
-            self._voters[names, rule] = make_vote(self._logits, names, rule, mesh=self._mesh)
-        return vote_in_batches(self._voters[names, rule], self._variables, images, batch_size)
+        if early_stopping is False:
+            if (names, rule) not in self._voters:
+                self._voters[names, rule] = make_vote(self._logits, names, rule, mesh=self._mesh)
+            return self._voters[names, rule]
+        if rule != "majority":
+            raise UserError(
+                f"early stopping needs the rule majority, not {rule}: a mean can change until the last view; "
+                "set config.rule=majority or config.early_stopping=False"
+            )
+        stages = default_stages(len(names)) if early_stopping is True else tuple(early_stopping)
+        if (names, stages) not in self._staged:
+            self._staged[names, stages] = make_staged_vote(self._logits, names, stages, mesh=self._mesh)
+        return self._staged[names, stages]
 
     def attribute(
         self,

@@ -5,7 +5,7 @@ import dataclasses
 import io
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,51 +54,81 @@ def evaluate(
     resize: str = "crop",
     batch_size: int = 32,
     indices: np.ndarray | None = None,
+    early_stopping: bool = False,
 ) -> Evaluation:
     """Attributes the images of `folder` (or those at `indices`) by a vote over views.
 
     Args:
         perturbation: done to every decoded image first, such as "jpeg75".
         seed: of perturbations that draw noise.
+        early_stopping: show an image no more views than its majority needs; the metrics then have `views_saved`, the
+            share of view evaluations that was not needed.
 
     Raises:
         UserError: other classes than the network's, or in another order; unknown view, rule or perturbation; no image
             could be read.
     """
-    if tuple(folder.classes) != tuple(attributor.classes):
-        raise UserError(
-            f"{folder.root} was opened with the classes {', '.join(folder.classes)}, the network has "
-            f"{', '.join(attributor.classes)}; open it with those, in that order"
-        )
+    check_classes(attributor, folder)
     view_names = resolve_views(views)
     perturb.check_perturbation(perturbation)
-    indices = np.arange(len(folder)) if indices is None else indices
     names: list[str] = []
     targets: list[int] = []
     votes: list[Vote] = []
     notes: dict[str, str] = {}
     rejected: list[tuple[str, str]] = []
     seconds = 0.0
-    with progress(len(indices), "evaluate", "image") as bar:
-        for chunk in np.array_split(indices, max(1, -(-len(indices) // CHUNK))):
-            decoded = labelled.decode_all(folder, attributor.resolution, resize=resize, indices=chunk)
-            notes |= decoded.notes
-            rejected += decoded.rejected
-            if len(decoded.kept):
-                images = perturb.perturb(decoded.images, perturbation, seed, numbers=decoded.kept)
-                if not votes:  # compile before the clock runs
-                    attributor.vote(images[:1], views, rule, batch_size)
-                clock = time.perf_counter()
-                votes.append(attributor.vote(images, views, rule, batch_size))
-                seconds += time.perf_counter() - clock
-                names += [folder.names[i] for i in decoded.kept]
-                targets += [int(folder.labels[i]) for i in decoded.kept]
-            bar.update(len(chunk))
+    for chunk in read_chunks(folder, attributor.resolution, perturbation, seed, resize, indices):
+        notes |= chunk.notes
+        rejected += chunk.rejected
+        if not len(chunk.kept):
+            continue
+        if not votes:  # compile before the clock runs
+            attributor.warm_up(views, rule, batch_size, early_stopping)
+        clock = time.perf_counter()
+        votes.append(attributor.vote(chunk.images, views, rule, batch_size, early_stopping))
+        seconds += time.perf_counter() - clock
+        names += [folder.names[i] for i in chunk.kept]
+        targets += [int(folder.labels[i]) for i in chunk.kept]
     if not votes:
-        raise UserError(f"no image of {folder.root} could be read: {rejected[0][0]}: {rejected[0][1]}")
+        raise nothing_read(folder, rejected)
     vote = join_votes(votes)
     metrics = evaluation_metrics(vote, np.array(targets), folder.classes, view_names, rule, len(names) / seconds)
+    if early_stopping:
+        metrics["views_saved"] = 1 - float(vote.views_used.mean()) / len(view_names)
     return Evaluation(names, np.array(targets), vote, metrics, notes, rejected)
+
+
+def check_classes(attributor: Attributor, folder: labelled.LabelledFolder) -> None:
+    """Raises UserError unless `folder` was opened with the network's classes, in their order."""
+    if tuple(folder.classes) != tuple(attributor.classes):
+        raise UserError(
+            f"{folder.root} was opened with the classes {', '.join(folder.classes)}, the network has "
+            f"{', '.join(attributor.classes)}; open it with those, in that order"
+        )
+
+
+def nothing_read(folder: labelled.LabelledFolder, rejected: Sequence[tuple[str, str]]) -> UserError:
+    """The error where every image was refused."""
+    return UserError(f"no image of {folder.root} could be read: {rejected[0][0]}: {rejected[0][1]}")
+
+
+def read_chunks(
+    folder: labelled.LabelledFolder,
+    resolution: int,
+    perturbation: str = "none",
+    seed: int = 0,
+    resize: str = "crop",
+    indices: np.ndarray | None = None,
+    label: str = "evaluate",
+) -> Iterator[labelled.Decoded]:
+    """Decodes and perturbs the images of `folder` (or those at `indices`), `CHUNK` at a time, with a progress bar."""
+    indices = np.arange(len(folder)) if indices is None else indices
+    with progress(len(indices), label, "image") as bar:
+        for chunk in np.array_split(indices, max(1, -(-len(indices) // CHUNK))):
+            decoded = labelled.decode_all(folder, resolution, resize=resize, indices=chunk)
+            images = perturb.perturb(decoded.images, perturbation, seed, numbers=decoded.kept)
+            yield dataclasses.replace(decoded, images=images)
+            bar.update(len(chunk))
 
 
 def predictions_csv(evaluation: Evaluation) -> str:
@@ -147,6 +177,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         seed=config["seed"],
         resize=config["data"]["resize"],
         batch_size=config["batch_size"],
+        early_stopping=config["early_stopping"],
     )
     write_outputs(workdir, evaluation)
     if len(evaluation.names) <= 30:
@@ -180,6 +211,9 @@ def summary(metrics: dict[str, Any]) -> str:
         return what, wording.percent(block["accuracy"]), wording.interval(block["ci95"]), right
 
     changes, classes = metrics["vote_changes"], metrics["classes"]
+    saved = ""
+    if "views_saved" in metrics:
+        saved = f", {wording.percent(metrics['views_saved'])} of the view evaluations saved by stopping early"
     rows = [
         result(f"one view ({metrics['single_view']['view']})", metrics["single_view"]),
         result(f"{metrics['rule']} of {len(metrics['views'])} views", metrics),
@@ -188,7 +222,7 @@ def summary(metrics: dict[str, Any]) -> str:
         [
             text_table(["", "accuracy", "95 %", "right"], rows, align="<>>>"),
             f"The vote repaired {changes['wrong_to_right']} and broke {changes['right_to_wrong']} "
-            f"(McNemar p {wording.p_value(changes['mcnemar_p'])}); {metrics['images_per_second']:.0f} images/s.",
+            f"(McNemar p {wording.p_value(changes['mcnemar_p'])}); {metrics['images_per_second']:.0f} images/s{saved}.",
             text_table(
                 ["target \\ best class", *classes],
                 [(name, *counts) for name, counts in zip(classes, metrics["confusion"], strict=True)],

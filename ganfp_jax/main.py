@@ -25,6 +25,7 @@ JOBS = {
     "evaluate": "ganfp_jax.evaluation",
     "baselines": "ganfp_jax.baselines.job",
     "inspect_fingerprints": "ganfp_jax.inspection",
+    "ablation": "ganfp_jax.ablation",
     "quality": "ganfp_jax.quality.job",
     "quickstart": "ganfp_jax.quickstart",
 }

@@ -1,12 +1,12 @@
 """How good the answers are, with the uncertainty of a finite test set: the numbers of `metrics.json`."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from jaxtyping import Integer
+from jaxtyping import Bool, Float, Integer
 
 from ganfp_jax.voting import Vote
 
@@ -64,6 +64,77 @@ def mcnemar_p(wrong_to_right: int, right_to_wrong: int) -> float:
     return min(1.0, 2 * tail / 2**changed)  # whole numbers of any size, rounded once
 
 
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's correction (Holm 1979) of the p-values of one family of tests, in their order.
+
+    A hypothesis is rejected at level a, with the chance of any false rejection at most a, where its value here is
+    at most a. The smallest of m is multiplied by m, the next by m - 1, and none comes out below a smaller one.
+
+    Raises:
+        ValueError: a value outside [0, 1].
+    """
+    if not all(0 <= p <= 1 for p in p_values):
+        raise ValueError(f"p-values lie between 0 and 1: {list(p_values)}")
+    corrected = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        highest = min(1.0, max(highest, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = highest
+    return corrected
+
+
+def auroc(
+    scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]
+) -> Callable[[Float[np.ndarray, " n"] | None], float | None]:
+    """Area under the ROC curve: how often a positive has the higher score of a positive and a negative, ties half.
+
+    Args:
+        scores: any finite numbers.
+        positive: what the scores should be high for.
+
+    Returns:
+        A function of weights, which say how often each item counts (None: once), as a bootstrap calls it a thousand
+        times for the same scores. It gives 0..1, or None without positives or without negatives.
+    """
+    levels, place = np.unique(scores, return_inverse=True)
+    ones = np.ones(len(scores))
+
+    def area(weights: Float[np.ndarray, " n"] | None) -> float | None:
+        weights = ones if weights is None else weights
+        positives = np.bincount(place, weights * positive, len(levels))
+        negatives = np.bincount(place, weights, len(levels)) - positives
+        pairs = positives.sum() * negatives.sum()
+        return float((positives * (np.cumsum(negatives) - negatives / 2)).sum() / pairs) if pairs else None
+
+    return area
+
+
+def bootstrap_weights(
+    groups: Integer[np.ndarray, " n"], repeats: int, seed: int = 0
+) -> Iterator[Float[np.ndarray, " n"]]:
+    """How often each of N items comes up when as many groups as there are are drawn with replacement, `repeats` times.
+
+    Items of one group depend on each other, as crops of one photograph do, so they come up together.
+    """
+    rng = np.random.RandomState(seed)  # its streams are the same in every version of NumPy
+    number, place = np.unique(groups, return_inverse=True)
+    for _ in range(repeats):
+        drawn = rng.randint(0, len(number), len(number))
+        yield np.bincount(drawn, minlength=len(number))[place].astype(float)
+
+
+def percentile_interval(values: Sequence[float | None], confidence: float = 0.95) -> list[float] | None:
+    """The middle share `confidence` of bootstrap repeats, [low, high]; without those that could not be computed.
+
+    None where more than a tenth of them could not: what is left would not be a fair sample.
+    """
+    known = [value for value in values if value is not None]
+    if not known or len(known) < 0.9 * len(values):
+        return None
+    low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return [float(low), float(high)]
+
+
 def proportion(correct: int, total: int) -> dict[str, Any]:
     """A count as `{"accuracy", "correct", "total", "ci95"}`; accuracy is None where `total` is 0."""
     return {
@@ -109,6 +180,15 @@ def accuracy_block(
     }
 
 
+def vote_changes(
+    targets: Integer[np.ndarray, " n"], single: Integer[np.ndarray, " n"], voted: Integer[np.ndarray, " n"]
+) -> dict[str, Any]:
+    """What a vote repairs and what it breaks: `wrong_to_right`, `right_to_wrong`, `mcnemar_p`."""
+    single_right, voted_right = single == targets, voted == targets
+    repaired, broken = int(np.sum(voted_right & ~single_right)), int(np.sum(single_right & ~voted_right))
+    return {"wrong_to_right": repaired, "right_to_wrong": broken, "mcnemar_p": mcnemar_p(repaired, broken)}
+
+
 def evaluation_metrics(
     vote: Vote,
     targets: Integer[np.ndarray, " n"],
@@ -144,18 +224,11 @@ def evaluation_metrics(
         )
     chosen = views.index("identity") if "identity" in views else 0
     single = view_predictions[chosen]
-    voted_right, single_right = predicted == targets, single == targets
-    wrong_to_right = int(np.sum(voted_right & ~single_right))
-    right_to_wrong = int(np.sum(single_right & ~voted_right))
     return {
         **accuracy_block(targets, predicted, classes),
         "views": list(views),
         "rule": rule,
         "single_view": {"view": views[chosen], **accuracy_block(targets, single, classes)},
-        "vote_changes": {
-            "wrong_to_right": wrong_to_right,
-            "right_to_wrong": right_to_wrong,
-            "mcnemar_p": mcnemar_p(wrong_to_right, right_to_wrong),
-        },
+        "vote_changes": vote_changes(targets, single, predicted),
         "images_per_second": float(images_per_second),
     }

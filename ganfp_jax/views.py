@@ -1,9 +1,15 @@
-"""Views of an image: the eight turns and flips of the square, and interpolating turns.
+"""Views of an image: the eight turns and flips of the square, interpolating turns, shifts and crops.
 
 The eight exact views are the dihedral group D4. Each is an optional transpose, then an optional reversal of
 the rows, then an optional reversal of the columns, so all of them move pixels and none changes a value. Any
 other whole number of degrees (`rot15`, `rot345`, `rot-15`) is a bilinear turn about the centre of the image,
 whose border is continued by reflection. `rotD` turns counter-clockwise by D degrees, as `numpy.rot90` does.
+
+`shift2_-1` moves the picture 2 pixels down and 1 to the left. `crop28` keeps the central 28x28 pixels,
+`crop28_ul` those in the upper left corner (`ur`, `ll`, `lr`: the others), and `crop-4`, whatever the size of
+the image, all but 4 rows and columns. Both copy whole pixels and fill the rest by reflection, never by resizing:
+what a generator leaves in an image is bound to the pixel grid, and resampling would smooth it away, so that
+the vote would be one about resized images. A crop stays where it was in the frame; a shift moves it.
 
 Turned views only help a classifier that was trained on turned images (`random_view`): the augmentation of the
 training and the views of the vote are one decision.
@@ -33,6 +39,9 @@ _D4 = {
     "anti_transpose": (True, True, True),
 }
 _QUARTER_TURNS = {0: "identity", 90: "rot90", 180: "rot180", 270: "rot270"}
+_TURN = re.compile(r"rot([+-]?[0-9]{1,6})")
+_SHIFT = re.compile(r"shift([+-]?[0-9]{1,4})_([+-]?[0-9]{1,4})")
+_CROP = re.compile(r"crop(-?[1-9][0-9]{0,3})(?:_(ul|ur|ll|lr))?")
 
 EXACT_VIEWS: tuple[str, ...] = tuple(_D4)
 VIEW_SETS: dict[str, tuple[str, ...]] = {
@@ -40,6 +49,13 @@ VIEW_SETS: dict[str, tuple[str, ...]] = {
     "mirror": ("identity", "mirror"),
     "seed": ("identity", "rot90", "rot270", "vertical_flip"),
     "d4": EXACT_VIEWS,
+    "flips": ("identity", "mirror", "vertical_flip", "rot180"),
+    "rotations": ("identity", "rot90", "rot180", "rot270"),
+    "turns5": ("identity", "rot5", "rot355"),
+    "turns15": ("identity", "rot15", "rot345"),
+    "turns45": ("identity", "rot45", "rot315"),
+    "shifts": ("identity", "shift1_0", "shift-1_0", "shift0_1", "shift0_-1"),
+    "crops": ("identity", "crop-4", "crop-4_ul", "crop-4_ur", "crop-4_ll", "crop-4_lr"),
 }
 AUGMENTATIONS: tuple[str, ...] = ("none", "mirror", "d4")
 
@@ -54,7 +70,8 @@ def resolve_views(views: str | Sequence[str]) -> tuple[str, ...]:
 
     Returns:
         View names without repetition; whole turns are reduced to 0..359 degrees (`rot-15` becomes `rot345`,
-        `rot450` becomes `rot90`).
+        `rot450` becomes `rot90`) and `shift0_0` is `identity`. Whether a crop or a shift fits the image is known
+        when it is applied, and so is that `crop28` and `crop-4` are the same on 32x32.
 
     Raises:
         UserError: no view, an unknown view, or the same view twice.
@@ -78,10 +95,21 @@ def resolve_views(views: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def inverse_view(view: str) -> str:
-    """Name of the view that undoes `view` (exactly for `EXACT_VIEWS`, up to interpolation for the others)."""
+    """Name of the view that undoes `view`.
+
+    Exactly for `EXACT_VIEWS`, up to interpolation for the other turns, and for shifts but for what left the frame.
+
+    Raises:
+        UserError: unknown view.
+        ValueError: a crop, which nothing undoes.
+    """
     view = _canonical(view)
-    if view.startswith("rot"):
-        return _canonical(f"rot{-_degrees(view)}")
+    if turn := _TURN.fullmatch(view):
+        return _canonical(f"rot{-int(turn[1])}")
+    if shift := _SHIFT.fullmatch(view):
+        return _canonical(f"shift{-int(shift[1])}_{-int(shift[2])}")
+    if _CROP.fullmatch(view):
+        raise ValueError(f"nothing undoes the view {view!r}: what lay outside the crop is gone")
     return view  # every reflection is its own inverse
 
 
@@ -90,19 +118,24 @@ def apply_view(images: Shaped[Array | np.ndarray, "n h w c"], view: str) -> Shap
 
     Args:
         images: `(N, H, W, C)`, any dtype and range.
-        view: one of `EXACT_VIEWS`, or `rotD` for any whole number of degrees D. Static under `jax.jit`.
+        view: one of `EXACT_VIEWS`, `rotD`, a shift or a crop (see the module). Static under `jax.jit`.
 
     Returns:
-        Images of the same shape. Exact views keep dtype and values; interpolating turns return unrounded
-        floats (see `rotate`).
+        Images of the same shape. Interpolating turns return unrounded floats (see `rotate`), all other views
+        keep dtype and values.
 
     Raises:
-        UserError: unknown view.
+        UserError: unknown view; a shift that leaves nothing of the image, a crop that is not smaller than it.
         ValueError: a view that exchanges rows and columns, on images that are not square.
     """
     view = _canonical(view)
-    if view not in _D4:
-        return rotate(images, _degrees(view))
+    if turn := _TURN.fullmatch(view):
+        if view not in _D4:
+            return rotate(images, int(turn[1]))
+    elif view not in _D4:
+        rows, columns = _source_lines(view, *images.shape[1:3])
+        pixels = jnp.asarray(images).at[:, rows].get(mode="promise_in_bounds")
+        return pixels.at[:, :, columns].get(mode="promise_in_bounds")
     transpose, reverse_rows, reverse_columns = _D4[view]
     images = jnp.asarray(images)
     if transpose:
@@ -168,20 +201,48 @@ def _canonical(view: str) -> str:
     """The one name of a view; `UserError` if there is no such view."""
     if view in _D4:
         return view
-    if not re.fullmatch(r"rot[+-]?[0-9]{1,6}", view):
-        hint = f"{view!r} is a set of views, give it alone; " if view in VIEW_SETS else ""
-        raise UserError(f"unknown view {view!r}: {hint}choose {_choices()}")
-    degrees = int(view.removeprefix("rot")) % 360
-    return _QUARTER_TURNS.get(degrees, f"rot{degrees}")
-
-
-def _degrees(view: str) -> int:
-    """Degrees of a canonical `rotD`."""
-    return int(view.removeprefix("rot"))
+    if turn := _TURN.fullmatch(view):
+        degrees = int(turn[1]) % 360
+        return _QUARTER_TURNS.get(degrees, f"rot{degrees}")
+    if shift := _SHIFT.fullmatch(view):
+        down, right = int(shift[1]), int(shift[2])
+        return f"shift{down}_{right}" if down or right else "identity"
+    if _CROP.fullmatch(view):
+        return view
+    hint = f"{view!r} is a set of views, give it alone; " if view in VIEW_SETS else ""
+    raise UserError(f"unknown view {view!r}: {hint}choose {_choices()}")
 
 
 def _choices() -> str:
-    return f"a set ({', '.join(VIEW_SETS)}) or views among {', '.join(EXACT_VIEWS)} or rotD for D whole degrees (rot15)"
+    return (
+        f"a set ({', '.join(VIEW_SETS)}) or views among {', '.join(EXACT_VIEWS)}, rotD for D whole degrees (rot15), "
+        "shiftR_C for R pixels down and C to the right (shift-1_3), cropS for the central SxS pixels (crop28), crop-S "
+        "for S rows and columns fewer, either with _ul, _ur, _ll or _lr for a corner (crop28_ul)"
+    )
+
+
+def _source_lines(view: str, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """The row and the column of the image that each row and column of a shift or a crop is copied from."""
+    rows, columns = np.arange(height), np.arange(width)
+    if shift := _SHIFT.fullmatch(view):
+        down, right = int(shift[1]), int(shift[2])
+        if abs(down) >= height or abs(right) >= width:
+            raise UserError(
+                f"the view {view!r} moves the whole of a {height}x{width} image out of sight: shift it less"
+            )
+        return _reflect(rows - down, height), _reflect(columns - right, width)
+    crop = _CROP.fullmatch(view)
+    assert crop
+    sides = [int(crop[1]) + (size if int(crop[1]) < 0 else 0) for size in (height, width)]
+    if not (0 < sides[0] < height and 0 < sides[1] < width):
+        raise UserError(
+            f"the view {view!r} of {height}x{width} images would be {sides[0]}x{sides[1]}: a crop must be smaller than "
+            "the image and hold a pixel"
+        )
+    corner = crop[2] or ""
+    top = {"u": 0, "l": height - sides[0]}.get(corner[:1], (height - sides[0]) // 2)
+    left = {"l": 0, "r": width - sides[1]}.get(corner[1:], (width - sides[1]) // 2)
+    return top + _reflect(rows - top, sides[0]), left + _reflect(columns - left, sides[1])
 
 
 def _require_square(shape: tuple[int, ...], what: str) -> None:

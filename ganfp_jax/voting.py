@@ -1,7 +1,8 @@
 """Voting: one classifier looks at several views of an image, and the views decide together.
 
 `make_vote` compiles the whole of it (views, classifier, rule) into one call; `vote_in_batches` runs that call
-over any number of images with a single compilation.
+over any number of images with a single compilation. `make_view_voters` is for those who want the logits of many
+views to try votes on. `ganfp_jax.early_stopping` shows an image no more views than its majority needs.
 """
 
 import dataclasses
@@ -12,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, Int32, UInt8
+from jaxtyping import Array, Bool, Float, Int32, Shaped, UInt8
 
 from ganfp_jax.errors import UserError
 from ganfp_jax.views import apply_view, resolve_views
@@ -27,16 +28,21 @@ class Vote(NamedTuple):
     """What V views said about N images of K classes (JAX arrays, or NumPy from `vote_in_batches`)."""
 
     predicted: Int32[AnyArray, " n"]  # the class that the rule chose
-    probabilities: Float[AnyArray, "n k"]  # rows sum to 1
-    votes: Int32[AnyArray, "n k"]  # how many views chose each class; rows sum to V
-    view_predictions: Int32[AnyArray, "v n"]  # the class that each view chose
-    view_logits: Float[AnyArray, "v n k"]
+    probabilities: Float[AnyArray, "n k"]  # rows sum to 1; over the views that were shown the image
+    votes: Int32[AnyArray, "n k"]  # how many views chose each class
+    view_predictions: Int32[AnyArray, "v n"]  # the class that each view chose, -1 where it was not shown the image
+    view_logits: Float[AnyArray, "v n k"]  # NaN where the view was not shown the image
+
+    @property
+    def views_used(self) -> Int32[AnyArray, " n"]:
+        """How many views were shown each image: V, or fewer where a vote stopped early."""
+        return self.votes.sum(axis=-1, dtype=np.int32)
 
 
 _IMAGE_AXIS = Vote(predicted=0, probabilities=0, votes=0, view_predictions=1, view_logits=1)  # type: ignore[arg-type]
 
 
-def count_votes(view_logits: Float[AnyArray, "v n k"], rule: str) -> Vote:
+def count_votes(view_logits: Float[AnyArray, "v n k"], rule: str, seen: Bool[AnyArray, "v n"] | None = None) -> Vote:
     """Combine the logits of several views of the same images. Pure; the order of the views does not matter.
 
     Args:
@@ -44,6 +50,8 @@ def count_votes(view_logits: Float[AnyArray, "v n k"], rule: str) -> Vote:
         rule: `"majority"`: the class with most views; a tie goes to the higher mean probability, then to the
             lower class index. `"mean_logit"`: the highest mean logit. `"mean_probability"`: the highest mean
             probability. Static under `jax.jit`.
+        seen: which views were shown each image, one or more; the logits of the others do not count, whatever
+            they are. By default all.
 
     Returns:
         A `Vote`. Its `probabilities` are the softmax of the mean logits for `"mean_logit"`, and the mean over
@@ -56,12 +64,15 @@ def count_votes(view_logits: Float[AnyArray, "v n k"], rule: str) -> Vote:
     logits = jnp.asarray(view_logits, jnp.float32)
     num_classes = logits.shape[-1]
     view_predictions = jnp.argmax(logits, axis=-1).astype(jnp.int32)
-    votes = jax.nn.one_hot(view_predictions, num_classes, dtype=jnp.int32).sum(axis=0)  # (N, K)
+    if seen is not None:
+        view_predictions = jnp.where(seen, view_predictions, -1)
+        logits = jnp.where(seen[..., None], logits, jnp.nan)
+    votes = jax.nn.one_hot(view_predictions, num_classes, dtype=jnp.int32).sum(axis=0)  # (N, K), no 1 for -1
     if rule == "mean_logit":
-        score = _mean_over_views(logits)
+        score = _mean_over_views(logits, seen)
         probabilities = jax.nn.softmax(score)
     else:
-        score = probabilities = _mean_over_views(jax.nn.softmax(logits))
+        score = probabilities = _mean_over_views(jax.nn.softmax(logits), seen)
     if rule == "majority":
         leads = votes == votes.max(axis=-1, keepdims=True)
         score = jnp.where(leads, probabilities, -1.0)  # below every probability
@@ -79,7 +90,7 @@ class Voter:
     views: tuple[str, ...]
     rule: str
     mesh: Mesh | None
-    compiled: Callable[[Any, Any], Vote]  # the jitted (variables, images) -> Vote
+    compiled: Callable[[Any, Any], Vote]  # (variables, images) -> Vote, jitted
 
     def __call__(self, variables: Any, images: UInt8[AnyArray, "n h w c"]) -> Vote:
         """Vote on `images`, 0..255. With a mesh, N must be a multiple of `num_shards` (ValueError).
@@ -135,34 +146,45 @@ def make_vote(
     """
     names = resolve_views(views)
     _check_rule(rule)
-    if mesh is not None and "data" not in mesh.axis_names:
-        raise ValueError(f"images are spread over a mesh axis 'data', but the axes are {mesh.axis_names}")
+    _check_mesh(mesh)
     if unroll is None:
         platform = jax.default_backend() if mesh is None else mesh.devices.flat[0].platform
         unroll = platform == "cpu"
 
-    def classify(variables: Any, images: Array) -> Array:
-        logits = logits_fn(variables, images)
-        if logits.ndim != 2:
-            raise ValueError(f"a vote needs logits (N, K), not the shape {logits.shape} of this classifier")
-        return logits
-
     def vote(variables: Any, images: Array) -> Vote:
-        seen = [apply_view(images.astype(jnp.float32) / 127.5 - 1.0, view) for view in names]
+        seen = [apply_view(_to_signed(images), view) for view in names]
         if unroll:
-            logits = jnp.stack([classify(variables, view) for view in seen])  # (V, N, K)
+            logits = jnp.stack([_classify(logits_fn, variables, view) for view in seen])  # (V, N, K)
         else:
             # the views of an image side by side, so that a batch cut among devices stays where it is
             batch = jnp.stack(seen, axis=1).reshape(-1, *images.shape[1:])  # (N V, H, W, C)
-            logits = classify(variables, batch)  # (N V, K)
+            logits = _classify(logits_fn, variables, batch)  # (N V, K)
             logits = logits.reshape(len(images), len(names), logits.shape[-1]).swapaxes(0, 1)
         return count_votes(logits, rule)
 
-    if mesh is None:
-        return Voter(names, rule, None, jax.jit(vote))
-    everywhere, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("data"))
-    compiled = jax.jit(vote, in_shardings=(everywhere, split), out_shardings=everywhere)
-    return Voter(names, rule, mesh, compiled)
+    return Voter(names, rule, mesh, _compile(vote, mesh))
+
+
+def make_view_voters(logits_fn: LogitsFn, views: str | Sequence[str], *, mesh: Mesh | None = None) -> dict[str, Voter]:
+    """A voter for each view alone, all around one compiled classifier.
+
+    Compiling the classifier takes seconds and making a view takes none, so this is the way to the logits of dozens
+    of views. Arguments and errors are those of `make_vote`.
+    """
+    names = resolve_views(views)
+    _check_mesh(mesh)
+    split = None if mesh is None else NamedSharding(mesh, PartitionSpec("data"))
+
+    def vote(variables: Any, seen: Array) -> Vote:
+        return count_votes(_classify(logits_fn, variables, seen)[None], "mean_logit")
+
+    voted = _compile(vote, mesh)
+
+    def alone(view: str) -> Voter:
+        see = jax.jit(lambda images: apply_view(_to_signed(images), view), out_shardings=split)
+        return Voter((view,), "mean_logit", mesh, lambda variables, images: voted(variables, see(images)))
+
+    return {view: alone(view) for view in names}
 
 
 def vote_in_batches(voter: Voter, variables: Any, images: UInt8[np.ndarray, "n h w c"], batch_size: int) -> Vote:
@@ -189,9 +211,7 @@ def vote_in_batches(voter: Voter, variables: Any, images: UInt8[np.ndarray, "n h
     if len(images) == 0:
         spec = jax.ShapeDtypeStruct((batch_size, *images.shape[1:]), np.uint8)
         shapes = jax.eval_shape(voter.compiled, variables, spec)
-        return jax.tree.map(
-            lambda axis, shape: np.zeros(shape.shape, shape.dtype).take(range(0), axis), _IMAGE_AXIS, shapes
-        )
+        return first_images(jax.tree.map(lambda shape: np.zeros(shape.shape, shape.dtype), shapes), 0)
     parts: list[Vote] = []
     for start in range(0, len(images), batch_size):
         batch = images[start : start + batch_size]
@@ -200,9 +220,14 @@ def vote_in_batches(voter: Voter, variables: Any, images: UInt8[np.ndarray, "n h
         if len(parts) > 1:  # wait for the batch before, while the device works on this one
             parts[-2] = jax.device_get(parts[-2])
     parts[-1] = jax.device_get(parts[-1])
-    vote = jax.tree.map(lambda axis, x: x.take(range(len(images)), axis), _IMAGE_AXIS, join_votes(parts))
+    vote = first_images(join_votes(parts), len(images))
     _refuse_nan(vote)
     return vote
+
+
+def first_images(vote: Vote, count: int) -> Vote:
+    """The part of a `Vote` of NumPy arrays that is on the first `count` images."""
+    return jax.tree.map(lambda axis, x: x.take(range(count), axis), _IMAGE_AXIS, vote)
 
 
 def join_votes(votes: Sequence[Vote]) -> Vote:
@@ -214,9 +239,37 @@ def join_votes(votes: Sequence[Vote]) -> Vote:
     return jax.tree.map(lambda axis, *parts: np.concatenate(parts, axis), _IMAGE_AXIS, *votes)
 
 
-def _mean_over_views(values: Float[Array, "v n k"]) -> Float[Array, "n k"]:
+def _to_signed(images: Shaped[Array, "n h w c"]) -> Float[Array, "n h w c"]:
+    """0..255 to [-1, 1]."""
+    return images.astype(jnp.float32) / 127.5 - 1.0
+
+
+def _classify(logits_fn: LogitsFn, variables: Any, images: Float[Array, "n h w c"]) -> Array:
+    logits = logits_fn(variables, images)
+    if logits.ndim != 2:
+        raise ValueError(f"a vote needs logits (N, K), not the shape {logits.shape} of this classifier")
+    return logits
+
+
+def _compile(vote: Callable[[Any, Any], Vote], mesh: Mesh | None) -> Callable[[Any, Any], Vote]:
+    """(variables, images) -> Vote, with the images cut among the devices of a mesh."""
+    if mesh is None:
+        return jax.jit(vote)
+    everywhere, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("data"))
+    return jax.jit(vote, in_shardings=(everywhere, split), out_shardings=everywhere)
+
+
+def _check_mesh(mesh: Mesh | None) -> None:
+    if mesh is not None and "data" not in mesh.axis_names:
+        raise ValueError(f"images are spread over a mesh axis 'data', but the axes are {mesh.axis_names}")
+
+
+def _mean_over_views(values: Float[Array, "v n k"], seen: Bool[AnyArray, "v n"] | None) -> Float[Array, "n k"]:
     """Mean over the first axis; sorted first, because a float sum depends on the order of its terms."""
-    return jnp.sort(values, axis=0).mean(axis=0)
+    if seen is None:
+        return jnp.sort(values, axis=0).mean(axis=0)
+    values = jnp.sort(jnp.where(seen[..., None], values, 0.0), axis=0)
+    return values.sum(axis=0) / seen.sum(axis=0)[:, None]
 
 
 def _check_rule(rule: str) -> None:

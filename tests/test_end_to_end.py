@@ -184,6 +184,66 @@ def test_quality_of_a_generator_of_the_study(study, tmp_path):
     assert "swd64_16  " in out
 
 
+def inspect(checkpoint, images, workdir, *overrides):
+    places = (f"--workdir={workdir}", f"--config.checkpoint={checkpoint}", f"--config.data.root={images}")
+    return run("--config=configs/inspect_fingerprints.py:tiny", *places, *overrides)
+
+
+def test_fingerprints_of_the_classifier(study, tmp_path):
+    workdir, _ = study
+    out = inspect(workdir / "visnet-d4", workdir / "images", tmp_path)
+    metrics = read_json(tmp_path / "metrics.json")
+    single = read_json(workdir / "evaluation" / "d4-clean-d4-24" / "metrics.json")["single_view"]
+    assert {k: metrics[k] for k in single if k != "view"} == {k: v for k, v in single.items() if k != "view"}
+    assert set(metrics["separability"]) == {"fingerprints", "pixels", "log spectra"}
+    fingerprints = metrics["separability"]["fingerprints"]
+    assert (fingerprints["n"], fingerprints["dimension"]) == (120, 16)
+    for block in (fingerprints, fingerprints["control"]):
+        low, high = block["frechet_ratio"]["ci95"]
+        assert 0 < low < block["frechet_ratio"]["value"] < high
+        for measure in ("auc", "eer"):
+            low, high = block["verification"][measure]["ci95"]
+            assert 0 <= low <= block["verification"][measure]["value"] <= high <= 1
+    assert np.diag(metrics["model_cosine"]) == pytest.approx(np.ones(5))
+    rows = list(csv.DictReader((tmp_path / "interactions.csv").open()))
+    assert list(rows[0]) == ["image", "target", "predicted", *SOURCES]
+    found = Attributor.load(workdir / "visnet-d4").fingerprints(images_of(workdir, rows[:3]))
+    written = [[float(row[name]) for name in SOURCES] for row in rows[:3]]
+    np.testing.assert_allclose(written, found.interactions, rtol=1e-3, atol=1e-4)
+    pictures = {path.name for path in (tmp_path / "pictures").rglob("*.png")}
+    assert {f"model_fingerprint_{name}.png" for name in SOURCES} <= pictures
+    assert len(pictures) == 5 + 5 * 2 * 6  # models; two images a source, each with its fingerprint and five responses
+    assert read_json(tmp_path / "pictures" / "scales.json")["response"] > 0
+    assert {path.stem for path in (tmp_path / "figures").iterdir()} == {
+        "responses", "confusion", "embedding", "spectra", "roc",
+    }  # fmt: skip
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "real photographs as sources" in page
+    assert "://" not in page
+    assert "real images in halves" in out
+
+
+def images_of(workdir, rows):
+    return np.stack([np.asarray(Image.open(workdir / "images" / "test" / row["image"])) for row in rows])
+
+
+def test_the_fingerprint_network_from_training_to_pictures(study, tmp_path):
+    workdir, _ = study
+    images, network = workdir / "images", tmp_path / "network"
+    run("--config=configs/fingerprint.py:tiny", f"--workdir={network}", f"--config.data.root={images}")
+    evaluate = ["--config=configs/evaluate.py:tiny", f"--config.checkpoint={network}", f"--config.data.root={images}"]
+    run(*evaluate, f"--workdir={tmp_path / 'evaluation'}", "--config.views=identity")
+    inspect(network, images, tmp_path / "inspection", "--config.response_limit=5", "--config.mask_negative=True")
+    metrics, evaluated = (read_json(tmp_path / name / "metrics.json") for name in ("inspection", "evaluation"))
+    assert metrics["confusion"] == evaluated["confusion"]
+    assert metrics["separability"]["fingerprints"]["dimension"] == 16 * 16 * 3
+    assert read_json(tmp_path / "inspection" / "pictures" / "scales.json")["response"] == 5
+    # Zero is mid grey, and masked responses are nowhere darker.
+    picture = next((tmp_path / "inspection" / "pictures" / "real").glob("*_responding_to_model_fingerprint_real.png"))
+    assert np.asarray(Image.open(picture)).min() >= 127
+    assert "Fingerprints" in (tmp_path / "inspection" / "report" / "index.html").read_text()
+
+
 def test_the_python_api_takes_paths_pictures_and_arrays(study):
     workdir, _ = study
     attributor = Attributor.load(workdir / "visnet-d4")

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ganfp_jax.metrics import accuracy_block, evaluation_metrics, mcnemar_p, proportion, wilson_interval
+from ganfp_jax.metrics import (
+    accuracy_block,
+    auroc,
+    bootstrap_weights,
+    evaluation_metrics,
+    holm,
+    mcnemar_p,
+    percentile_interval,
+    proportion,
+    wilson_interval,
+)
 from ganfp_jax.voting import Vote, count_votes
 
 CLASSES = ("real", "ProGAN", "SNGAN")
@@ -91,6 +101,99 @@ def test_mcnemar_of_very_many_changes_is_quick_and_no_overflow():
 def test_mcnemar_refuses_negative_counts():
     with pytest.raises(ValueError, match="negative"):
         mcnemar_p(-1, 3)
+
+
+# --- Holm's correction
+
+
+@pytest.mark.parametrize(
+    ("p_values", "corrected"),
+    [
+        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),  # R: p.adjust(p, "holm")
+        ([0.01, 0.02, 0.03, 0.04, 0.05], [0.05, 0.08, 0.09, 0.09, 0.09]),
+        ([0.5, 0.6, 1.0], [1.0, 1.0, 1.0]),
+        ([0.02, 0.02], [0.04, 0.04]),
+        ([0.7], [0.7]),
+        ([], []),
+    ],
+)
+def test_holm_known_values(p_values, corrected):
+    assert holm(p_values) == pytest.approx(corrected)
+
+
+@given(p_values=st.lists(st.floats(0, 1), min_size=1, max_size=12))
+@settings(max_examples=60)
+def test_holm_properties(p_values):
+    corrected = holm(p_values)
+    assert all(p <= c <= min(1, len(p_values) * p) + 1e-12 for p, c in zip(p_values, corrected, strict=True))
+    in_order = [corrected[i] for i in np.argsort(p_values, kind="stable")]
+    assert in_order == sorted(in_order)
+    # Step by step, as it is defined: the hypotheses that are rejected at 5 %.
+    rejected = 0
+    for i, p in enumerate(sorted(p_values)):
+        if p * (len(p_values) - i) > 0.05:
+            break
+        rejected += 1
+    assert sum(c <= 0.05 for c in corrected) == rejected
+
+
+def test_holm_refuses_what_is_no_p_value():
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        holm([0.5, 1.5])
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        holm([float("nan")])
+
+
+# --- areas under ROC curves, and bootstrap intervals
+
+
+@given(
+    scores=st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=2, max_size=40),
+    positive=st.integers(0, 2**40 - 1),
+    weights=st.lists(st.integers(0, 3), min_size=40, max_size=40),
+)
+@settings(max_examples=60)
+def test_auroc_is_that_of_scikit_learn(scores, positive, weights):
+    from sklearn.metrics import roc_auc_score
+
+    scores, n = np.array(scores), len(scores)
+    positive = np.array([bool(positive >> i & 1) for i in range(n)])
+    weights = np.array(weights[:n], float)
+    if weights[positive].sum() and weights[~positive].sum():
+        expected = roc_auc_score(positive, scores, sample_weight=weights)
+        assert auroc(scores, positive)(weights) == pytest.approx(expected)
+    else:
+        assert auroc(scores, positive)(weights) is None
+
+
+@pytest.mark.parametrize(
+    ("scores", "positive", "area"),
+    [
+        ([0.1, 0.2, 0.3], [False, False, True], 1.0),
+        ([0.1, 0.2, 0.3], [True, False, False], 0.0),
+        ([0.0, 0.0, 0.0, 0.0], [True, False, True, False], 0.5),
+        ([0.0, 0.0], [True, True], None),
+    ],
+)
+def test_auroc_by_hand(scores, positive, area):
+    assert auroc(np.array(scores), np.array(positive))(None) == area
+
+
+def test_a_bootstrap_draws_whole_groups():
+    groups = np.array([7, 7, 7, 2, 5])
+    draws = np.stack(list(bootstrap_weights(groups, 200)))
+    np.testing.assert_array_equal(draws[:, 0], draws[:, 1])
+    np.testing.assert_array_equal(draws[:, 0], draws[:, 2])
+    assert np.all(draws[:, 0] + draws[:, 3] + draws[:, 4] == 3)  # three groups, three draws
+    assert draws.mean(0) == pytest.approx([1] * 5, abs=0.2)
+    np.testing.assert_array_equal(draws, np.stack(list(bootstrap_weights(groups, 200))))
+
+
+def test_percentile_interval():
+    assert percentile_interval([float(i) for i in range(101)]) == pytest.approx([2.5, 97.5])
+    assert percentile_interval([1.0] * 95 + [None] * 5) == [1.0, 1.0]
+    assert percentile_interval([1.0] * 80 + [None] * 20) is None
+    assert percentile_interval([]) is None
 
 
 # --- accuracy

@@ -82,7 +82,7 @@ def test_other_views_take_any_rectangle(view):
 
 def test_apply_view_is_the_same_under_jit():
     images = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
-    for view in (*EXACT_VIEWS, "rot15"):
+    for view in (*EXACT_VIEWS, "rot15", "shift-1_3", "crop5_ur"):
         jitted = jax.jit(apply_view, static_argnums=1)(images, view)
         np.testing.assert_allclose(jitted, apply_view(images, view), atol=1e-6)
 
@@ -142,6 +142,75 @@ def test_turning_there_and_back_is_nearly_the_smooth_image():
     np.testing.assert_allclose(back[:, 6:-6, 6:-6], images[:, 6:-6, 6:-6], atol=0.01)
 
 
+# --- shifts and crops
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, jnp.bfloat16, np.bool_])
+@pytest.mark.parametrize(("view", "down", "right"), [("shift2_0", 2, 0), ("shift-1_3", -1, 3), ("shift0_-4", 0, -4)])
+def test_shifts_move_whole_pixels_and_reflect_the_border(view, down, right, dtype):
+    images = np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3)).astype(dtype)
+    seen = apply_view(images, view)
+    assert seen.dtype == images.dtype
+    padded = np.pad(images, ((0, 0), (4, 4), (4, 4), (0, 0)), mode="reflect")
+    np.testing.assert_array_equal(seen, padded[:, 4 - down : 9 - down, 4 - right : 11 - right])
+
+
+@given(down=st.integers(-4, 4), right=st.integers(-4, 4))
+@settings(max_examples=40)
+def test_a_shift_and_its_opposite_restore_the_inner_part(down, right):
+    images = numbered(9)
+    view = f"shift{down}_{right}"
+    back = apply_view(apply_view(images, view), inverse_view(view))
+    # What went over one border is lost there; the rest, beyond the other border too, is as it was.
+    rows = slice(max(0, -down), 9 - max(0, down))
+    columns = slice(max(0, -right), 9 - max(0, right))
+    np.testing.assert_array_equal(back[:, rows, columns], images[:, rows, columns])
+    assert inverse_view(inverse_view(view)) == resolve_views([view])[0]
+
+
+@pytest.mark.parametrize(
+    ("view", "before", "after"),  # rows and columns that are filled, above and left, below and right
+    [
+        ("crop4", (2, 2), (2, 2)),
+        ("crop5", (1, 1), (2, 2)),
+        ("crop-2", (1, 1), (1, 1)),
+        ("crop6_ul", (0, 0), (2, 2)),
+        ("crop6_ur", (0, 2), (2, 0)),
+        ("crop6_ll", (2, 0), (0, 2)),
+        ("crop-2_lr", (2, 2), (0, 0)),
+        ("crop1", (3, 3), (4, 4)),
+    ],
+)
+def test_crops_keep_their_pixels_in_place_and_reflect_the_rest(view, before, after):
+    images = numbered(8, n=2, dtype=np.uint8)
+    (top, left), (below, right) = before, after
+    inner = images[:, top : 8 - below, left : 8 - right]
+    seen = apply_view(images, view)
+    assert seen.dtype == np.uint8
+    mode = "edge" if view == "crop1" else "reflect"  # of one pixel there is nothing to reflect
+    np.testing.assert_array_equal(seen, np.pad(inner, ((0, 0), (top, below), (left, right), (0, 0)), mode=mode))
+
+
+def test_crops_and_shifts_must_fit_the_image():
+    images = np.zeros((1, 8, 6, 3), np.uint8)
+    assert apply_view(images, "crop5").shape == images.shape
+    for view in ("crop6", "crop8", "crop-6", "crop40_ul"):
+        with pytest.raises(UserError, match=f"'{view}' of 8x6 images would be .*smaller than the image"):
+            apply_view(images, view)
+    assert apply_view(images, "shift7_-5").shape == images.shape
+    for view in ("shift8_0", "shift0_-6"):
+        with pytest.raises(UserError, match=f"'{view}' moves the whole of a 8x6 image out of sight"):
+            apply_view(images, view)
+
+
+@pytest.mark.parametrize("name", VIEW_SETS)
+def test_every_set_holds_identity_and_makes_views_that_differ(name):
+    views = VIEW_SETS[name]
+    assert "identity" in views
+    seen = {np.asarray(apply_view(numbered(16, dtype=np.float32), view)).tobytes() for view in views}
+    assert len(seen) == len(views)
+
+
 # --- names
 
 
@@ -153,10 +222,11 @@ def test_resolve_views_knows_sets_views_and_lists():
     assert resolve_views("rot180") == ("rot180",)
     assert resolve_views("identity, rot15,rot345") == ("identity", "rot15", "rot345")
     assert resolve_views(("rot-15", "rot375", "rot-270")) == ("rot345", "rot15", "rot90")
-    assert resolve_views(["rot0"]) == resolve_views(["rot720"]) == ("identity",)
+    assert resolve_views(["rot0"]) == resolve_views(["rot720"]) == resolve_views(["shift0_-0"]) == ("identity",)
+    assert resolve_views("shift+2_-01,crop28, crop-4_lr") == ("shift2_-1", "crop28", "crop-4_lr")
 
 
-@pytest.mark.parametrize("name", [*VIEW_SETS, *EXACT_VIEWS, "rot15"])
+@pytest.mark.parametrize("name", [*VIEW_SETS, *EXACT_VIEWS, "rot15", "shift-1_3", "crop28_ul"])
 def test_resolve_views_leaves_resolved_views_alone(name):
     assert resolve_views(resolve_views(name)) == resolve_views(name)
 
@@ -169,6 +239,12 @@ def test_resolve_views_leaves_resolved_views_alone(name):
         ("upside_down", "unknown view 'upside_down'"),
         ("rot15.5", "unknown view 'rot15.5'"),
         ("rot", "unknown view 'rot'"),
+        ("shift2", "unknown view 'shift2'"),
+        ("shift2,1", "unknown view 'shift2'"),
+        ("crop", "unknown view 'crop'"),
+        ("crop0", "unknown view 'crop0'"),
+        ("crop28_up", "unknown view 'crop28_up'"),
+        ("shift1_0,shift+1_0", r"'shift1_0' is given twice \('shift\+1_0' is 'shift1_0'\)"),
         ("identity,", "unknown view ''"),
         (["d4", "rot15"], "'d4' is a set of views, give it alone"),
         ("identity,identity", "'identity' is given twice"),
@@ -188,6 +264,9 @@ def test_inverse_names():
     assert inverse_view("rot15") == "rot345"
     assert inverse_view("rot-15") == "rot15"
     assert inverse_view("anti_transpose") == "anti_transpose"
+    assert inverse_view("shift2_-1") == "shift-2_1"
+    with pytest.raises(ValueError, match="nothing undoes the view 'crop28'"):
+        inverse_view("crop28")
 
 
 # --- random views

@@ -13,7 +13,7 @@ from jax.sharding import AxisType
 
 from ganfp_jax.errors import UserError
 from ganfp_jax.views import EXACT_VIEWS, apply_view
-from ganfp_jax.voting import RULES, Vote, count_votes, join_votes, make_vote, vote_in_batches
+from ganfp_jax.voting import RULES, Vote, count_votes, join_votes, make_view_voters, make_vote, vote_in_batches
 
 NUM_CLASSES, SIZE = 3, 8
 
@@ -339,3 +339,42 @@ def test_a_mesh_needs_the_data_axis():
     mesh = jax.sharding.Mesh(jax.devices()[:1], ("model",))
     with pytest.raises(ValueError, match=r"a mesh axis 'data', but the axes are .*model"):
         make_vote(logits_fn, "d4", mesh=mesh)
+
+
+# --- one classifier for many views
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_view_voters_say_what_each_view_says_in_the_vote(variables, mesh, devices):
+    traced = []
+
+    def counting(variables, images):
+        traced.append(images.shape)
+        return logits_fn(variables, images)
+
+    views = (*EXACT_VIEWS, "rot15", "shift1_-2", "crop-2_ul")
+    images = random_images(7)
+    voters = make_view_voters(counting, views, mesh=mesh if devices == 2 else None)
+    together = vote_in_batches(make_vote(logits_fn, views, "mean_logit"), variables, images, 4)
+    assert tuple(voters) == views
+    for view, logits in zip(views, together.view_logits, strict=True):
+        alone = vote_in_batches(voters[view], variables, images, 4)
+        assert alone.view_logits.shape == (1, 7, NUM_CLASSES)
+        np.testing.assert_allclose(alone.view_logits[0], logits, atol=1e-5)
+    assert traced == [(4, SIZE, SIZE, 3)], "the classifier is compiled once for all views"
+
+
+@pytest.mark.parametrize("rule", RULES)
+@given(logits=view_logits, seen=hnp.arrays(np.bool_, (7, 3)))
+@settings(max_examples=10)
+def test_views_that_were_not_shown_an_image_do_not_count(rule, logits, seen):
+    seen = np.concatenate([np.ones((1, 3), bool), seen])
+    logits[~seen] = np.nan
+    vote = counted(logits, rule, seen)
+    for i in range(3):
+        alone = count_votes(logits[seen[:, i], i : i + 1], rule)
+        assert vote.predicted[i] == alone.predicted[0]
+        np.testing.assert_array_equal(vote.votes[i], alone.votes[0])
+        np.testing.assert_allclose(vote.probabilities[i], alone.probabilities[0], atol=1e-6)
+    np.testing.assert_array_equal(vote.views_used, seen.sum(0))
+    np.testing.assert_array_equal(vote.view_predictions == -1, ~seen)
