@@ -53,6 +53,7 @@ def _study(variant: str) -> ConfigDict:
                 *("knn", "eigenface", "prnu", "logistic_pixels", "logistic_log_dct", "logistic_log_packets"),
                 "metadata",
             ),
+            "immunised_baselines": ("logistic_log_dct", "logistic_log_packets"),
         }
     )
 

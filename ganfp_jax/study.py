@@ -5,7 +5,7 @@ import dataclasses
 import json
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -176,6 +176,7 @@ def write_results(study: Study, evaluations: Sequence[dict[str, Any]], baselines
             f"Crops of {config['resolution']}x{config['resolution']} pixels were taken from the photographs after "
             f"reducing them by {config['photos']['reduction']:g}; flat ones were refused. The generators saw crops of "
             "the training photographs only; their test images come from other seeds than their training images."
+            + _immunisation(config["attribution"]["immunise"])
         ),
         "stages": [{"name": name, "seconds": seconds} for name, seconds in study.stages().items()],
     }
@@ -202,3 +203,13 @@ def _image_counts(folder: labelled.LabelledFolder) -> dict[str, int]:
 def _photographs(folder: labelled.LabelledFolder) -> list[str]:
     real = folder.classes.index("real")
     return sorted({photograph(name) for name, k in zip(folder.names, folder.labels, strict=True) if k == real})
+
+
+def _immunisation(immunise: Mapping[str, Any]) -> str:
+    if not immunise["share"]:
+        return ""
+    perturbations = ", ".join(immunise["perturbations"])
+    return (
+        f" Of the networks' training images {immunise['share']:.0%} were perturbed, anew in every batch "
+        f"({perturbations}); none of the generators'."
+    )

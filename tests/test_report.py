@@ -407,6 +407,7 @@ def test_only_all_is_100_percent(value, text):
         (wording.listed, ["a"], "a"),
         (wording.listed, ["a", "b", "c"], "a, b and c"),
         (wording.baseline_label, "knn_pixels", "knn pixels"),
+        (wording.baseline_label, "knn_pixels_immunised", "knn pixels, immunised as the networks"),
         (wording.condition_label, "noise15", "noise σ 15"),
         (wording.condition_label, "blur0.7", "blur σ 0.7"),
         (wording.condition_label, "clean", "clean"),

@@ -76,6 +76,11 @@ class ImageSet:
             rejected=(),
         )
 
+    def immunised(self, seed: int, immunise: Mapping[str, Any]) -> "ImageSet":
+        """The same images, each perturbed or not as `data.perturb.immunise` draws it."""
+        images = perturb.immunise(self.images, np.random.default_rng(seed), **immunise)
+        return dataclasses.replace(self, images=images)
+
     def fit(self, name: str, classes: Sequence[str], seed: int) -> baselines.Fitted:
         """Trains a baseline on these images."""
         samples = self.images if baselines.BASELINES[name].needs == "images" else self.paths

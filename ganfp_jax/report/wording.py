@@ -76,7 +76,9 @@ def listed(names: Sequence[str]) -> str:
 
 def baseline_label(name: str) -> str:
     """The name of a baseline in words."""
-    return _BASELINES.get(name, name.replace("_", " "))
+    plain = name.removesuffix("_immunised")
+    words = _BASELINES.get(plain, plain.replace("_", " "))
+    return words if plain == name else f"{words}, immunised as the networks"
 
 
 def condition_label(condition: str) -> str:
