@@ -1,0 +1,1 @@
+"""The forms of the attribution network, the fingerprint network, and a control."""

@@ -1,7 +1,7 @@
 """The attribution network in its forms, the fingerprint network and a control, on the quickstart's images.
 
-    python -m experiments.fingerprints                   # about a quarter of an hour after make quickstart
-    python -m experiments.fingerprints --variant=tiny    # the same path in a minute; its numbers mean nothing
+    python -m experiments.fingerprints                   # about twenty minutes after make quickstart
+    python -m experiments.fingerprints --variant=tiny    # the same path in minutes; its numbers mean nothing
 
 Trains each network, inspects its fingerprints (configs/inspect_fingerprints.py) and writes results.jsonl beside this
 file, one line a network. The control is trained and tested like the classifier, on real images split in two at random:
@@ -22,16 +22,18 @@ from ganfp_jax.data import labelled
 from ganfp_jax.report import wording
 
 HERE = Path(__file__).parent
-# What is trained: name -> (config, settings on top of it). The first is the default, which the quickstart has trained.
+# What is trained: name -> (config, settings on top of its default). The default is trained by the quickstart.
+DEFAULT = "VisNet on residuals"
 FORMS: dict[str, tuple[str, dict[str, Any]]] = {
-    "VisNet on residuals": ("attribution", {}),
+    "VisNet on residuals, not immunised": ("attribution", {"immunise.share": 0.0, "immunise.perturbations": ()}),
+    "VisNet on residuals, post-pooling at 8": ("attribution", {"model.mode": "mean_pool", "model.switching_res": 8}),
     "VisNet on images": ("attribution", {"model.input": "image"}),
-    "VisNet on residuals, post-pooling": ("attribution", {"model.mode": "mean_pool", "model.switching_res": 8}),
-    "VisNet on images reduced by 2": (
+    "VisNet on images, pre-downscaled to 16": (
         "attribution",
         {"model.input": "image", "model.mode": "predownscale", "model.switching_res": 16},
     ),
     "fingerprint network": ("fingerprint", {}),
+    "fingerprint network, 6,000 steps": ("fingerprint", {"num_steps": 6000}),
 }
 CONTROL = "control"
 
@@ -55,25 +57,40 @@ def write_halves(images: Path, root: Path, real: str = "real") -> None:
                 shutil.copyfile(files[i], folder / files[i].name)
 
 
-def row_of(name: str, workdir: Path) -> dict[str, Any]:
-    """The flat figures of one inspected network."""
-    metrics = json.loads((workdir / "metrics.json").read_text())
-    return {"network": name, **{k: metrics[k] for k in ("accuracy", "correct", "total", "ci95", "per_class")}} | {
-        "separability": metrics["separability"]
+def inspect(name: str, variant: str, network: Path, images: Path, folder: Path) -> dict[str, Any]:
+    """Inspects a network's fingerprints, tests it on JPEG images, and returns both as one flat row."""
+    places = {"checkpoint": network, "data.root": images}
+    run("inspect_fingerprints", variant, folder / "inspection", **places)
+    run("evaluate", variant, folder / "jpeg75", **places, views="identity", perturb="jpeg75")
+    metrics, jpeg = (json.loads((folder / part / "metrics.json").read_text()) for part in ("inspection", "jpeg75"))
+    shares = ("accuracy", "correct", "total", "ci95", "per_class")
+    return {
+        "network": name,
+        **{key: metrics[key] for key in shares},
+        "jpeg75": {key: jpeg[key] for key in shares},
+        "separability": without_curves(metrics["separability"]),
     }
+
+
+def without_curves(block: Any) -> Any:
+    """Separability without the points of its ROC curves, which are for drawing."""
+    return {k: without_curves(v) for k, v in block.items() if k != "roc"} if isinstance(block, dict) else block
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown: accuracy, and what the fingerprints' own separability is, a line each network."""
-    lines = ["| network | accuracy (95 %) | real called real | Frechet ratio | pairs: ROC-AUC | pairs: EER |"]
-    lines.append("|---|---|---|---|---|---|")
+    head = ["network", "clean (95 %)", "JPEG 75 (95 %)", "real called real", "FD ratio", "pairs: ROC-AUC", "pairs: EER"]
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for row in rows:
         space = row["separability"]["fingerprints"]
         measures = [space["frechet_ratio"], space["verification"]["auc"], space["verification"]["eer"]]
         real = row["per_class"].get("real")
         cells = [
             row["network"],
-            f"{wording.percent(row['accuracy'])} ({wording.interval(row['ci95'])}), n = {row['total']}",
+            *(
+                f"{wording.percent(block['accuracy'])} ({wording.interval(block['ci95'])}), n = {block['total']}"
+                for block in (row, row["jpeg75"])
+            ),
             f"{wording.percent(real['accuracy'])} of {real['total']}" if real else "–",
             *(wording.measure(measure) for measure in measures),
         ]
@@ -85,6 +102,7 @@ def main() -> None:
     """Trains what is not there yet, then writes results.jsonl and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variant", default="", help="of the configs, such as tiny")
+    parser.add_argument("--forms", nargs="*", default=list(FORMS), choices=FORMS, help="which to train (default: all)")
     parser.add_argument("--out", type=Path, help="where results.jsonl goes (default: beside this file)")
     args = parser.parse_args()
     variant = f":{args.variant}" if args.variant else ""
@@ -92,19 +110,17 @@ def main() -> None:
     study, base = Path("runs") / f"quickstart{suffix}", Path("runs") / f"fingerprints{suffix}"
     run("quickstart", variant, study)
     images = study / "images"
-    rows = []
-    for name, (config, settings) in FORMS.items():
+    rows = [inspect(DEFAULT, variant, study / "visnet-d4", images, base / "default")]
+    for name in args.forms:
+        config, settings = FORMS[name]
         folder = base / name.lower().replace(" ", "-").replace(",", "")
         run(config, variant, folder / "network", **{"data.root": images}, **settings)
-        inspect = {"checkpoint": folder / "network", "data.root": images}
-        run("inspect_fingerprints", variant, folder / "inspection", **inspect)
-        rows.append(row_of(name, folder / "inspection"))
+        rows.append(inspect(name, variant, folder / "network", images, folder))
     folder = base / CONTROL
     write_halves(images, folder / "images")
     run("attribution", variant, folder / "network", **{"data.root": folder / "images"})
-    inspect = {"checkpoint": folder / "network", "data.root": folder / "images"}
-    run("inspect_fingerprints", variant, folder / "inspection", **inspect)
-    rows.append(row_of("control: halves of the real images", folder / "inspection"))
+    halves = "control: halves of the real images"
+    rows.append(inspect(halves, variant, folder / "network", folder / "images", folder))
     out = (args.out or HERE) / "results.jsonl"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("".join(json.dumps(row) + "\n" for row in rows))
