@@ -35,6 +35,9 @@ def _of(quickstart: str) -> ConfigDict:
                 *("knn", "eigenface", "prnu", "logistic_pixels", "logistic_log_dct", "logistic_log_packets"),
                 *("metadata", "file_size"),
             ),
+            # Fitted once more on images of which a part is perturbed, as the images that the networks are trained on.
+            "immunised_methods": ("logistic_log_dct", "logistic_log_packets"),
+            "immunise": {"share": 0.5, "perturbations": ("jpeg50-95",)},
             "perturb": ("none", "jpeg75"),
             "train_counts": (20, 100, 500, 2000),
             "seed": 0,

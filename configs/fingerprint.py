@@ -11,8 +11,8 @@ logit. `samples/` shows images, reconstructions and fingerprints, one row each; 
 `:celeba` and `:lsun` are the published training at 128x128: 25 million images, and as many again for the critic. The
 default trains a narrow network at 32x32, bottleneck at 8x8, in about two minutes on two CPU cores (43 ms a step);
 expect about 53 % of the test images named rightly (five sources, so chance is 20 %), and blurred reconstructions. Its
-learning rate and `rec_weight` are the best of a few tried, by images held out of `train/`. `:tiny` takes seconds, on
-the images of `configs/quickstart.py:tiny`.
+learning rate and `rec_weight` are the best of a few tried, by images held out of `train/`. How often it is evaluated,
+drawn and saved is ours. `:tiny` takes seconds, on the images of `configs/quickstart.py:tiny`.
 """
 
 from ml_collections import ConfigDict
@@ -84,6 +84,8 @@ def _photos() -> ConfigDict:
     config.optimizer.schedule_args = {"warmup": 0.05}
     config.ema_decay = 0.99
     config.augment = "d4"
+    config.immunise.share = 0.5  # as configs/attribution.py, so that the two can be compared
+    config.immunise.perturbations = ("jpeg50-95",)
     config.batch_size = 16
     config.num_steps = 1500
     config.data.root = "runs/quickstart/images"

@@ -5,14 +5,17 @@
 `checkpoint` is the run folder of configs/attribution.py (fingerprints are 512 numbers) or of configs/fingerprint.py
 (fingerprints are images); by default the quickstart's network on the quickstart's test images. Writes a page,
 `report/index.html`; the fingerprints and responses of `pictures` images a source and the model fingerprints as PNGs;
-`interactions.csv`, one row an image; and `metrics.json`: accuracy, Frechet-distance ratio, verification of pairs and
-cosine similarities with 95 % intervals, and the same for pixels and spectra. About 80 s on two CPU cores.
+`interactions.csv`, one row an image, its inner product with each model fingerprint; and `metrics.json`: accuracy,
+Frechet-distance ratio, verification of pairs and cosine similarities with 95 % intervals, and the same for pixels and
+spectra. About 80 s on two CPU cores.
 
 Signed values become pictures with zero in the middle, cut at a limit: `fingerprint_limit` for image fingerprints,
 `response_limit` for responses (times the square root of the fingerprint's size, which undoes the scale of the last
 layer); 0 takes the 99.5th percentile of the sizes shown, one limit for the whole run, written into `scales.json`.
 `:celeba` and `:lsun` draw as the published code does: fingerprints to 1, responses to 5, and responses set to zero
-where one of a pixel's three channels is negative (`mask_negative`; for display only).
+where one of a pixel's three channels is negative (`mask_negative`; for display only); model fingerprints, which it
+stretches from their least to their greatest value, have zero in the middle here too. `real` names the class of
+photographs, on which the controls are made.
 """
 
 from ml_collections import ConfigDict
@@ -22,13 +25,17 @@ from ganfp_jax.variants import choose
 
 def get_config(variant: str = "default") -> ConfigDict:
     """The config of one of the variants default, celeba, lsun, tiny."""
-    return choose(variant, {"default": _default, "celeba": _published, "lsun": _published, "tiny": _tiny})
+    config = choose(variant, {"default": _default, "celeba": _published, "lsun": _published, "tiny": _tiny})
+    if variant != "default":
+        config.command += f":{variant}"
+    return config
 
 
 def _default() -> ConfigDict:
     return ConfigDict(
         {
             "job": "inspect_fingerprints",
+            "command": "python -m ganfp_jax.main --config=configs/inspect_fingerprints.py",
             "checkpoint": "runs/quickstart/visnet-d4",
             "data": {"root": "runs/quickstart/images", "resize": "crop"},
             "seed": 0,

@@ -44,6 +44,7 @@ COLUMNS = (
 METHOD = {
     "single_view": "the vote of every row is compared with the view identity, whether or not the set holds it",
     "holm_p": "Holm's correction over all rows of one condition but those of identity alone, which compare nothing",
+    "independence": "McNemar, Holm and Wilson take images for independent, which crops of one photograph are not",
     "images_per_second": (
         "images over the sum of the measured seconds of the views of the set; each view was timed on its own, over all "
         "images, batch by batch, compilation and decoding left out; counting the votes is not in it"

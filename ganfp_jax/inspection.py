@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import io
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,7 @@ from ganfp_jax import atomic, spectra
 from ganfp_jax.attributor import Attributor
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
-from ganfp_jax.embedding import tsne
+from ganfp_jax.embedding import FEWEST, tsne
 from ganfp_jax.errors import UserError
 from ganfp_jax.fingerprints import Fingerprints
 from ganfp_jax.metrics import accuracy_block
@@ -97,7 +97,7 @@ def inspect(
         images_per_source: at most; 0 takes all.
 
     Raises:
-        UserError: no image of a source could be read.
+        UserError: no image of a source could be read, or fewer than four of all.
     """
     rng = np.random.default_rng(seed)
     chosen = [
@@ -110,6 +110,8 @@ def inspect(
         if k not in targets:
             reason = next((why for image, why in decoded.rejected if image.startswith(f"{name}/")), "there is none")
             raise UserError(f"{folder.root} has no usable image of {name} ({reason}); see data.resize and data.root")
+    if len(targets) < FEWEST:
+        raise UserError(f"{folder.root} gives {len(targets)} images; fingerprints are compared from {FEWEST} images on")
     origins = np.array(labelled.origins(folder))[decoded.kept]
     return Inspected(
         classes=folder.classes,
@@ -126,33 +128,28 @@ def measure(inspected: Inspected, *, real: str, seed: int) -> dict[str, Any]:
     """The content of metrics.json: accuracy of single views, separability of three feature spaces, cosines.
 
     Args:
-        real: the class whose images the control splits in halves; a name that is no class makes no control.
+        real: the class of the controls, "" for none.
         seed: of everything random.
     """
     found, classes = inspected.fingerprints, list(inspected.classes)
-    spaces = {
-        "fingerprints": found.images.reshape(len(found.images), -1),
-        "pixels": inspected.images.reshape(len(inspected.images), -1).astype(np.float32) / 255,
-        "log spectra": spectra.log_spectrum_features(inspected.images),
+    spaces: dict[str, Callable[[], np.ndarray]] = {
+        "fingerprints": lambda: found.images.reshape(len(found.images), -1),
+        "pixels": lambda: inspected.images.reshape(len(inspected.images), -1).astype(np.float32) / 255,
+        "log spectra": lambda: spectra.log_spectrum_features(inspected.images),
     }
     blocks = {}
     with progress(len(spaces), "separability", "space") as bar:
-        for space, features in spaces.items():
+        for space, features in spaces.items():  # one at a time: each can take gigabytes
             blocks[space] = separability(
-                features,
-                inspected.targets,
-                classes,
-                seed=seed,
-                groups=inspected.groups,
-                real=real if real in classes else None,
+                features(), inspected.targets, classes, seed=seed, groups=inspected.groups, real=real or None
             )
             bar.update()
-    interactions = np.stack([found.interactions[inspected.targets == k].mean(0) for k in range(len(classes))])
+    mean_logits = np.stack([found.logits[inspected.targets == k].mean(0) for k in range(len(classes))])
     return {
         **accuracy_block(inspected.targets, inspected.predicted, classes),
         "separability": blocks,
         "model_cosine": cosine_matrix(found.models.reshape(-1, len(classes)).T).tolist(),
-        "mean_interaction": interactions.tolist(),
+        "mean_logit": mean_logits.tolist(),
     }
 
 
@@ -276,6 +273,11 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         if not (config["checkpoint"] if key == "checkpoint" else config["data"]["root"]):
             raise UserError(f"config.{key} is empty; give a folder: --config.{key}=DIR")
     attributor = Attributor.load(config["checkpoint"])
+    if config["real"] and config["real"] not in attributor.classes:
+        raise UserError(
+            f"config.real {config['real']!r} is none of the network's classes {', '.join(attributor.classes)}; give "
+            'the class of photographs, on which the controls are made, or "" for no controls'
+        )
     folder = labelled.open_labelled(Path(config["data"]["root"]), split="test", classes=attributor.classes)
     inspected = inspect(
         attributor,
@@ -296,7 +298,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     metrics = measure(inspected, real=config["real"], seed=config["seed"])
     results = {
         "title": "Fingerprints",
-        "command": f"python -m ganfp_jax.main --config=configs/inspect_fingerprints.py --workdir={workdir}",
+        "command": f"{config['command']} --config.checkpoint={config['checkpoint']} "
+        f"--config.data.root={config['data']['root']}",
         "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "devices": ", ".join(sorted({device.device_kind for device in jax.devices()})),
         "config": config,
@@ -304,7 +307,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         "classes": list(inspected.classes),
         "network": _describe(inspected),
         "metrics": metrics,
-        "interactions": metrics["mean_interaction"],
+        "interactions": metrics["mean_logit"],
         "samples": samples,
         "models": models,
         "embedding": map_of(inspected, config["seed"]),
@@ -312,7 +315,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         "separability": metrics["separability"],
         "cosine": metrics["model_cosine"],
         "scales": scales.words(),
-        "notes": list(_notes(inspected)),
+        "notes": list(_notes(inspected, metrics["separability"])),
     }
     for name, draw in figures.FIGURES.items():
         atomic.write_bytes(_made(workdir / "figures") / f"{name}.png", draw(results))
@@ -333,12 +336,18 @@ def _describe(inspected: Inspected) -> str:
     return f"The attribution network (fingerprints of {inspected.fingerprints.size} numbers), by one view,"
 
 
-def _notes(inspected: Inspected) -> Iterator[str]:
+def _notes(inspected: Inspected, blocks: Mapping[str, Any]) -> Iterator[str]:
     photographs = len(np.unique(inspected.groups))
     if photographs < len(inspected.groups):
         yield (
             "Crops of one photograph are not independent. They never form a pair, and the intervals of ROC-AUC and EER "
-            "resample photographs; those of the accuracy and of the FD ratio take crops for independent."
+            "resample photographs; those of accuracy and FD ratio are for other crops of the same photographs."
+        )
+    by_photograph = blocks["fingerprints"]["frechet_ratio_by_group"]
+    if by_photograph and by_photograph["value"] is not None:
+        yield (
+            f"The FD ratio of fingerprints is {by_photograph['value']:.1f} where the halves of a source never share a "
+            "photograph: what is left above 1 then is not the photographs."
         )
     if inspected.rejected:
         yield f"{len(inspected.rejected)} files could not be used; rejected.csv lists them."

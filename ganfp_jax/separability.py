@@ -535,7 +535,8 @@ def separability(
         real: the class of the controls; None for no controls.
 
     Returns:
-        `n`, `dimension`, `frechet_ratio` (of images, as published: with few groups it would have no interval),
+        `n`, `dimension`, `frechet_ratio` (halves drawn image by image, as published: its interval is for other images
+        of the same groups), `frechet_ratio_by_group` (no group in both halves; seldom enough groups for an interval),
         `verification` (of groups), `expected`, and two controls, None without `real`: `control`
         (the images of `real` in random halves, see `control`: at chance, or the measure is wrong) and `photographs`
         (the groups of `real` as classes, see `between_groups`; None without such groups).
@@ -550,6 +551,9 @@ def separability(
         "n": len(features),
         "dimension": features.shape[1],
         "frechet_ratio": frechet_ratio(features, labels, len(classes), seed=seed),
+        "frechet_ratio_by_group": None
+        if groups is None
+        else frechet_ratio(features, labels, len(classes), seed=seed, groups=groups),
         "verification": pair_verification(features, labels, seed=seed, groups=groups),
         "expected": dict(CHANCE),
     }

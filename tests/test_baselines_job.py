@@ -54,9 +54,10 @@ def test_the_table_has_every_method_count_and_condition(done):
     assert tuple(rows[0]) == job.COLUMNS
     assert results["images_per_source"] == [5, 20, 30]  # 500 are not there
     files = {name for name, baseline in baselines.BASELINES.items() if baseline.needs == "paths"}
+    immunised = {"logistic_log_dct_immunised", "logistic_log_packets_immunised"}
     assert {(row["method"], row["condition"]) for row in rows} == {
-        *((name, "clean") for name in baselines.BASELINES),
-        *((name, "jpeg75") for name in baselines.BASELINES if name not in files),
+        *((name, "clean") for name in {*baselines.BASELINES} | immunised),
+        *((name, "jpeg75") for name in {*baselines.BASELINES} - files | immunised),
     }
     for row in rows:
         assert (row["total"], row["images_per_source"] in ("5", "20", "30")) == ("40", True)
@@ -69,6 +70,18 @@ def test_the_table_has_every_method_count_and_condition(done):
     assert Image.open(workdir / "low_data.png").size[0] > 800
 
 
+def test_immunised_baselines_are_fitted_on_perturbed_images(images, tmp_path, monkeypatch):
+    seen = []
+    whole = job.measure
+    monkeypatch.setattr(job, "measure", lambda *given: seen.append(given[2].images) or whole(*given))
+    settings = {"methods": ("knn",), "immunised_methods": ("knn",), "perturb": ("none",), "train_counts": (30,)}
+    job.run(config_of(images, **settings), tmp_path)
+    plain, immunised = seen
+    assert 15 < (plain != immunised).any((1, 2, 3)).sum() < 45  # half of 60
+    rows = json.loads((tmp_path / "baselines.json").read_text())["rows"]
+    assert [row["method"] for row in rows] == ["knn", "knn_immunised"]
+
+
 def test_what_is_cut_and_what_is_reached_is_printed(images, tmp_path, capsys):
     job.run(config_of(images, methods=("knn", "metadata"), train_counts=(5, 500)), tmp_path)
     out = capsys.readouterr().out
@@ -78,7 +91,7 @@ def test_what_is_cut_and_what_is_reached_is_printed(images, tmp_path, capsys):
 
 
 def test_a_run_that_was_stopped_goes_on(images, tmp_path, monkeypatch):
-    config = config_of(images, methods=("knn", "prnu"), train_counts=(10,))
+    config = config_of(images, methods=("knn", "prnu"), immunised_methods=(), train_counts=(10,))
     whole = job.measure
     monkeypatch.setattr(job, "measure", lambda name, *rest: whole(name, *rest) if name == "knn" else 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -93,7 +106,8 @@ def test_nothing_is_chosen_on_test_images(images, done, tmp_path):
     other = tmp_path / "images"
     shutil.copytree(images / "train", other / "train")
     write_set(other, "test", 20, seed=2, trace=100)
-    job.run(config_of(other, methods=("knn", "eigenface", "prnu"), perturb=("none",)), tmp_path / "job")
+    methods = {"methods": ("knn", "eigenface", "prnu"), "immunised_methods": ()}
+    job.run(config_of(other, **methods, perturb=("none",)), tmp_path / "job")
     rows = json.loads((tmp_path / "job" / "baselines.json").read_text())["rows"]
     before = {(row["method"], row["images_per_source"]): row["settings"] for row in done[1]["rows"]}
     assert [row["settings"] for row in rows] == [before[row["method"], row["images_per_source"]] for row in rows]

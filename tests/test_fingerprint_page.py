@@ -148,19 +148,6 @@ def test_headline_stands_beside_guessing(results):
     assert "Within its interval the network is no better than guessing." in Page(render(results)).text
 
 
-@pytest.mark.parametrize(
-    ("ratio", "said"),
-    [
-        (3.0, "Fingerprints keep the sources farther apart than pixels do (12.4 against 3.0 times"),
-        (12.0, "Fingerprints keep the sources no farther apart than pixels do, within the intervals (12.4"),
-        (40.0, "The network is not needed to tell these sources apart: pixels keep them farther apart (12.4"),
-    ],
-)
-def test_what_is_said_of_the_fingerprints_depends_on_the_best_other_space(results, ratio, said):
-    results["separability"]["pixels"] |= measured(ratio, 0.6, 0.4)
-    assert said in Page(render(results)).text
-
-
 def test_verdict_is_said_in_words_and_form_as_well_as_colour(results):
     html = render(results)
     text = Page(html).text

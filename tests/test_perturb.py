@@ -122,7 +122,7 @@ def test_immunise_draws_strengths_from_the_range():
         (0.5, ("jpeg",), "unknown perturbation 'jpeg'"),
         (0.5, ("jpeg50-101",), "unknown perturbation 'jpeg101'"),
         (0.5, ("noise20-5",), "'noise20-5' falls"),
-        (0.5, ("none",), "unknown perturbation 'none'"),
+        (0.5, ("none",), "'none' is no perturbation"),
     ],
 )
 def test_immunisation_that_makes_no_sense(share, perturbations, message):

@@ -13,6 +13,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,14 @@ def run(config: str, variant: str, workdir: Path, **settings: object) -> None:
 
 
 def write_halves(images: Path, root: Path, real: str = "real") -> None:
-    """Copies the real images of both splits into two sources each, `half_a` and `half_b`, at random."""
+    """Copies the real images of both splits into two sources each, `half_a` and `half_b`.
+
+    A checksum of the file decides, so that an image that stood in both splits would be in the same half of both, and
+    the halves above chance.
+    """
     for split in labelled.SPLITS:
         files = sorted((images / split / real).iterdir())
-        sides = np.random.RandomState(0).permutation(len(files)) % 2
+        sides = np.array([zlib.crc32(file.read_bytes()) % 2 for file in files])
         for side, name in enumerate(("half_a", "half_b")):
             folder = root / split / name
             folder.mkdir(parents=True, exist_ok=True)
@@ -57,10 +62,10 @@ def write_halves(images: Path, root: Path, real: str = "real") -> None:
                 shutil.copyfile(files[i], folder / files[i].name)
 
 
-def inspect(name: str, variant: str, network: Path, images: Path, folder: Path) -> dict[str, Any]:
+def inspect(name: str, variant: str, network: Path, images: Path, folder: Path, real: str = "real") -> dict[str, Any]:
     """Inspects a network's fingerprints, tests it on JPEG images, and returns both as one flat row."""
     places = {"checkpoint": network, "data.root": images}
-    run("inspect_fingerprints", variant, folder / "inspection", **places)
+    run("inspect_fingerprints", variant, folder / "inspection", **places, real=real)
     run("evaluate", variant, folder / "jpeg75", **places, views="identity", perturb="jpeg75")
     metrics, jpeg = (json.loads((folder / part / "metrics.json").read_text()) for part in ("inspection", "jpeg75"))
     shares = ("accuracy", "correct", "total", "ci95", "per_class")
@@ -120,7 +125,7 @@ def main() -> None:
     write_halves(images, folder / "images")
     run("attribution", variant, folder / "network", **{"data.root": folder / "images"})
     halves = "control: halves of the real images"
-    rows.append(inspect(halves, variant, folder / "network", folder / "images", folder))
+    rows.append(inspect(halves, variant, folder / "network", folder / "images", folder, real=""))
     out = (args.out or HERE) / "results.jsonl"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("".join(json.dumps(row) + "\n" for row in rows))

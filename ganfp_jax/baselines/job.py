@@ -98,8 +98,12 @@ class ImageSet:
 
 def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `baselines`."""
-    methods, conditions, seed = config["methods"], config["perturb"], config["seed"]
-    baselines.check(methods)
+    conditions, seed = config["perturb"], config["seed"]
+    # What a row is called, its method, and whether it is trained on immunised images.
+    methods = [(name, name, False) for name in config["methods"]]
+    methods += [(f"{name}_immunised", name, True) for name in config["immunised_methods"]]
+    baselines.check([name for _, name, _ in methods])
+    perturb.check_immunisation(**config["immunise"])
     for perturbation in conditions:
         perturb.check_perturbation(perturbation)
     attributor = Attributor.load(config["checkpoint"]) if config["checkpoint"] else None
@@ -120,17 +124,24 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         ImageSet.read(folder, resolution, config["data"]["resize"]) for folder in (train_folder, test_folder)
     )
     labelled.tell_rejected([*train.rejected, *test.rejected], workdir)
-    present = int(np.bincount(train.labels, minlength=len(classes)).min())
+    per_source = np.bincount(train.labels, minlength=len(classes))
+    if missing := [name for name, number in zip(classes, per_source, strict=True) if not number]:
+        raise UserError(
+            f"{train_folder.root} has no usable image of {', '.join(missing)}; see data.resize, rejected.csv"
+        )
+    present = int(per_source.min())
     counts = usable_counts(config["train_counts"], present)
     rows = []
     with progress(len(methods) * len(counts), "baselines", "fit") as bar:
-        for name in methods:
+        for called, name, immunised in methods:
             for count in counts:
-                path = workdir / "fits" / f"{name}-{count}.json"  # of a run that was stopped
+                path = workdir / "fits" / f"{called}-{count}.json"  # of a run that was stopped
                 if not path.exists():
                     path.parent.mkdir(parents=True, exist_ok=True)
                     few = train.part(first_at_random(train.labels, count, seed))
-                    write_json(path, measure(name, count, few, test, classes, conditions, seed))
+                    few = few.immunised(seed, config["immunise"]) if immunised else few
+                    measured = measure(name, count, few, test, classes, conditions, seed)
+                    write_json(path, [row | {"method": called} for row in measured])
                 rows += json.loads(path.read_text())
                 bar.update(1)
     if attributor:

@@ -129,6 +129,8 @@ def _parse(name: str) -> tuple[str, float]:
 
 
 def _parse_range(name: str) -> tuple[str, float, float]:
+    if name == "none":
+        raise UserError("immunise: 'none' is no perturbation; share says how many images stay as they are")
     first, _, high = name.partition("-")
     family, low = _parse(first)
     _, top = _parse(f"{family}{high}") if high else (family, low)

@@ -151,13 +151,17 @@ def draw_profiles(results: Mapping[str, Any], kind: str = "images") -> "Figure":
 
 
 def draw_roc(results: Mapping[str, Any]) -> "Figure":
-    """True over false positive rate: a full line for a feature space, a dotted one for its control."""
+    """True over false positive rate: a full line for a feature space, broken and dotted ones for its controls."""
     figure = _figure(4.6, 4.9)
     panel = figure.subplots()
     panel.plot([0, 1], [0, 1], color=INK, linewidth=0.7, alpha=0.45)
-    for what, style, width in (("", "-", 1.6), (", control", ":", 1.2)):
+    for part, what, style, width in (
+        (None, "", "-", 1.6),
+        ("photographs", ", photographs", (0, (4, 1.5)), 1.2),
+        ("control", ", halves", ":", 1.2),
+    ):
         for index, (space, row) in enumerate(results["separability"].items()):
-            roc = (((row["control"] if what else row) or {}).get("verification") or {}).get("roc")
+            roc = (((row[part] if part else row) or {}).get("verification") or {}).get("roc")
             if roc is not None:
                 panel.plot(roc["false_positive"], roc["true_positive"], color=_colour(index), linestyle=style,
                            linewidth=width, label=space + what)  # fmt: skip

@@ -139,24 +139,7 @@ def _findings(results: Mapping[str, Any]) -> Iterable[str]:
     """What the numbers say, what takes away from them first; then the caller's notes."""
     if results["metrics"]["ci95"][0] <= 1 / len(results["classes"]):
         yield "Within its interval the network is no better than guessing."
-    ratios = {space: _measure(row, MEASURES[0]) for space, row in results["separability"].items()}
-    own = ratios.pop("fingerprints", None)
-    rivals = {space: ratio for space, ratio in ratios.items() if ratio is not None}
-    if own is not None and rivals:
-        best = max(rivals, key=lambda space: rivals[space]["value"])
-        yield _comparison(own, best, rivals[best])
     yield from results["notes"]
-
-
-def _comparison(own: Mapping[str, Any], space: str, rival: Mapping[str, Any]) -> str:
-    numbers = f"({own['value']:.1f} against {rival['value']:.1f} times the distance within a source)"
-    if own["ci95"] is None or rival["ci95"] is None:
-        return f"Distances between sources, in fingerprints and in {space}: {numbers[1:-1]}, without an interval."
-    if own["ci95"][0] > rival["ci95"][1]:
-        return f"Fingerprints keep the sources farther apart than {space} do {numbers}."
-    if own["ci95"][1] < rival["ci95"][0]:
-        return f"The network is not needed to tell these sources apart: {space} keep them farther apart {numbers}."
-    return f"Fingerprints keep the sources no farther apart than {space} do, within the intervals {numbers}."
 
 
 def _parts(space: str, row: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:

@@ -69,6 +69,9 @@ def decode_some_test(config: dict[str, Any], classes: Sequence[str]) -> Labelled
     """`eval_images` of `<root>/test`, the same ones always; None where there is no such folder, or none are wanted.
 
     To watch a training only: nothing is chosen by them.
+
+    Raises:
+        UserError: none of them can be used.
     """
     root = Path(config["data"]["root"])
     if not (root / "test").is_dir() or not config["eval_images"]:
@@ -76,4 +79,7 @@ def decode_some_test(config: dict[str, Any], classes: Sequence[str]) -> Labelled
     folder = labelled.open_labelled(root, split="test", classes=classes)
     shown = np.random.RandomState(0).permutation(len(folder))[: config["eval_images"]]
     test = labelled.decode_all(folder, config["resolution"], resize=config["data"]["resize"], indices=shown)
+    if not len(test.kept):
+        name, reason = test.rejected[0]
+        raise UserError(f"{folder.root}: no test image to watch can be used, such as {name}: {reason}; see data.resize")
     return LabelledImages(test.images, folder.labels[test.kept])
