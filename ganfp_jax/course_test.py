@@ -14,7 +14,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 
 from ganfp_jax import atomic
 from ganfp_jax.attributor import Attributor
@@ -36,8 +36,8 @@ SINGLE = "identity"  # the one view that every vote is compared with
 # Images a source -> right of all, by one view of the project's own network (trained on CelebA at 128x128).
 PUBLISHED = {(5, 5, 5): 14, (50, 50, 50): 138}
 SUMMARY_HEADERS = (
-    *("images", "network", "views", "mean accuracy (95%)", "right", "seeds helped, same, hurt"),
-    *("images repaired, broken (p)", "published"),
+    *("images", "network", "views", "mean accuracy (95%)", "right", "gain in points (95%)"),
+    *("seeds: helped, same, hurt", "images: repaired, broken (p)", "published"),
 )
 METHOD = {
     "tests": "the images of a smaller test are the first of each source of the larger one",
@@ -206,23 +206,31 @@ def make_classify(
     return attributor.classes, classify
 
 
+def targets_and_chosen(record: Mapping[str, Any], counts: Sequence[int]) -> tuple[np.ndarray, Int[np.ndarray, " m"]]:
+    """The true source of every image of a data set, by name, and the indices of one test's: the first of each source.
+
+    Args:
+        record: as `attribute_datasets` writes it.
+        counts: images of each source in the test.
+    """
+    targets = np.array([name.split("/")[0] for name in record["names"]])
+    present = dict.fromkeys(targets.tolist())
+    places = [np.flatnonzero(targets == source)[:count] for source, count in zip(present, counts, strict=True)]
+    return targets, np.concatenate(places)
+
+
 def rows_of(record: Mapping[str, Any], counts: Sequence[int]) -> list[dict[str, Any]]:
     """What one data set says of one test: a row for each network and view set.
 
     Args:
-        record: as `attribute_datasets` writes it.
-        counts: images of each source, which are the first of that source.
+        record, counts: as for `targets_and_chosen`.
 
     Returns:
         Rows of `images` (all of the test), `seed`, `network`, `views`, `correct`, `repaired` and `broken` (beside the
         single view) and `right` by source.
     """
-    targets = np.array([name.split("/")[0] for name in record["names"]])
-    present = list(dict.fromkeys(targets.tolist()))
-    chosen = np.concatenate(
-        [np.flatnonzero(targets == source)[:count] for source, count in zip(present, counts, strict=True)]
-    )
-    rows = []
+    targets, chosen = targets_and_chosen(record, counts)
+    shown, rows = targets[chosen], []
     for network, answers in record["answers"].items():
         right = {views: (np.array(said["predicted"]) == targets)[chosen] for views, said in answers.items()}
         for views, hits in right.items():
@@ -234,7 +242,7 @@ def rows_of(record: Mapping[str, Any], counts: Sequence[int]) -> list[dict[str, 
                 "correct": int(hits.sum()),
                 "repaired": int((hits & ~right[SINGLE]).sum()),
                 "broken": int((right[SINGLE] & ~hits).sum()),
-                "right": {source: int(hits[targets[chosen] == source].sum()) for source in present},
+                "right": {source: int(hits[shown == source].sum()) for source in dict.fromkeys(shown.tolist())},
             })  # fmt: skip
     return rows
 
@@ -302,12 +310,14 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def summary_cells(entry: Mapping[str, Any]) -> tuple[str, ...]:
-    """An entry of `summarise` in words: test, network, views, accuracy, range, seeds, images, published."""
+    """An entry of `summarise` in words, under `SUMMARY_HEADERS`."""
     mean = wording.percent(entry["mean"])
-    changes = ("", "")
+    changes = ("", "", "")
     if "gain" in entry:
-        p = wording.p_value(entry["mcnemar_p"])
+        p, gain = wording.p_value(entry["mcnemar_p"]), entry["gain"]
+        bounds = " ({} to {})".format(*(wording.signed(100 * x) for x in gain["ci95"])) if gain["ci95"] else ""
         changes = (
+            f"{wording.signed(100 * gain['mean'])}{bounds}",
             f"{entry['helped']}, {entry['same']}, {entry['hurt']}",
             f"{entry['repaired']}, {entry['broken']} ({p})",
         )
@@ -332,20 +342,17 @@ def _tell(
         for views, how in ((SINGLE, "one view"), (config["view_sets"][-1], f"{rule} of {config['view_sets'][-1]}")):
             print(f"seed {record['seed']}, network {network}, {how}:\n")
             print(per_image_table(image_rows(record, counts, network, views)) + "\n")
-    print(text_table(SUMMARY_HEADERS, map(summary_cells, summary), align="><<>>>>>"))
+    print(text_table(SUMMARY_HEADERS, map(summary_cells, summary), align="><<>>>>>>"))
     print(f"\nOver {summary[0]['seeds']} dataset seeds; published: {METHOD['published']}.")
 
 
 def image_rows(record: Mapping[str, Any], counts: Sequence[int], network: str, views: str) -> list[ImageRow]:
     """One row an image of one test, as one network and view set see it."""
-    said, taken, rows = record["answers"][network][views], dict[str, int](), []
-    limits = dict(zip(dict.fromkeys(name.split("/")[0] for name in record["names"]), counts, strict=True))
-    for name, predicted, votes in zip(record["names"], said["predicted"], said["votes"], strict=True):
-        source = name.split("/")[0]
-        taken[source] = taken.get(source, 0) + 1
-        if taken[source] <= limits[source]:
-            rows.append(ImageRow(name, source, predicted, votes))
-    return rows
+    targets, chosen = targets_and_chosen(record, counts)
+    said = record["answers"][network][views]
+    return [
+        ImageRow(record["names"][i], str(targets[i]), said["predicted"][i], said["votes"][i]) for i in chosen.tolist()
+    ]
 
 
 def _record_of(workdir: Path, seed: int) -> Path:

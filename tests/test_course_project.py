@@ -191,7 +191,16 @@ def test_the_summary_follows_from_the_rows(job):
 
 def test_published_figures_stand_beside_the_single_view():
     rows = [
-        {"images": 15, "seed": s, "network": "d4", "views": v, "correct": c, "repaired": r, "broken": 0, "right": {}}
+        {
+            "images": 15,
+            "seed": s,
+            "network": "d4",
+            "views": v,
+            "correct": c,
+            "repaired": r,
+            "broken": 0,
+            "right": {"real": c},
+        }
         for s, single, voted in ((1, 13, 14), (2, 14, 14))
         for v, c, r in (("identity", single, 0), ("d4", voted, voted - single))
     ]
@@ -202,8 +211,8 @@ def test_published_figures_stand_beside_the_single_view():
     assert (vote["helped"], vote["same"], vote["hurt"]) == (1, 1, 0)
     assert course_test.summarise(rows[:2], {})[0]["ci95"] is None  # one seed has no interval
     text = table([single, vote])
-    assert "| 15 | d4 | identity | 90.0% (47.6–100.0) | 13–14 |  |  | 14 of 15 |" in text
-    assert "| 1, 1, 0 | 1, 0 (1.000) |" in text
+    assert "| 15 | d4 | identity | 90.0% (47.6–100.0) | 13–14 |  |  |  | 14 of 15 |" in text
+    assert "| +3.3 (−39.0 to +45.7) | 1, 1, 0 | 1, 0 (1.000) |" in text
 
 
 def test_a_finished_run_repeats_nothing_and_a_stopped_one_goes_on(config, job, capsys):
