@@ -50,6 +50,7 @@ def main() -> None:
     run(f"course_project.py:{args.variant or 'default'}", workdir, f"--config.study={study}", *args.settings)
     results = json.loads((workdir / "results.json").read_text())
     lines = "".join(json.dumps(row) + "\n" for row in results["rows"])
+    args.out.mkdir(parents=True, exist_ok=True)
     atomic.write_bytes(args.out / "results.jsonl", lines.encode())
     print(table(results["summary"]))
 
