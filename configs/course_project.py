@@ -2,8 +2,8 @@
 
     python -m ganfp_jax.main --config=configs/quickstart.py:course     # first: its generators and networks
     python -m ganfp_jax.main --config=configs/course_project.py
-    python -m ganfp_jax.main --config=configs/course_project.py --config.n_real="(10,)" --config.n_progan="(10,)" \\
-        --config.n_sngan="(10,)" --config.dataset_seeds="(7, 8, 9)"
+    python -m ganfp_jax.main --config=configs/course_project.py --workdir=runs/ten --config.n_real="(10,)" \\
+        --config.n_progan="(10,)" --config.n_sngan="(10,)" --config.dataset_seeds="(7, 8, 9)"
 
 `n_real`, `n_progan` and `n_sngan` have one number a test; the images of a smaller test are the first of the larger one.
 Each dataset seed draws new crops of the photographs that `study` held out and new images of its generators; seeds that

@@ -25,7 +25,7 @@ from ganfp_jax.generation import FILE_PREFIXES, Sampler
 from ganfp_jax.metrics import mcnemar_p, mean_interval, proportion
 from ganfp_jax.report import wording
 from ganfp_jax.report.table import ImageRow, per_image_table, text_table
-from ganfp_jax.run_folder import read_config, write_json
+from ganfp_jax.run_folder import CONFIG, read_config, write_json
 from ganfp_jax.training.logs import progress
 from ganfp_jax.views import resolve_views
 from ganfp_jax.voting import RULES, Vote, count_votes
@@ -79,10 +79,9 @@ def open_study(folder: Path, networks: Sequence[str]) -> dict[str, Any]:
         UserError: it is none; says what is missing.
     """
     remedy = "give the run folder of `python -m ganfp_jax.main --config=configs/quickstart.py:course`"
-    try:
-        study = read_config(folder)
-    except UserError as error:
-        raise UserError(f"config.study: {error}; {remedy}") from error
+    if not (folder / CONFIG).is_file():
+        raise UserError(f"config.study: {folder} is not a run folder; {remedy}")
+    study = read_config(folder)
     if study.get("job") != "quickstart":
         raise UserError(f"config.study: {folder} holds no study (its job is {study.get('job')!r}); {remedy}")
     for key, wanted in (("generators", GENERATORS), ("networks", networks)):
@@ -255,10 +254,10 @@ def summarise(rows: Sequence[Mapping[str, Any]], published: Mapping[int, int]) -
         published: images of a test -> how many of them the course project had right by one view.
 
     Returns:
-        Entries of `mean` accuracy with `ci95` (None for one seed), `least` and `most` right, `right` pooled by source;
-        of a vote also `gain` over the single view (mean and ci95), the number of seeds in which it `helped`, left the
-        count the `same` or `hurt`, and `repaired`, `broken` and `mcnemar_p` of the pooled images; of the single view
-        `published` and in how many seeds it was reached.
+        Entries of `mean` accuracy with `ci95` (None for one seed, or where all agree), `least` and `most` right,
+        `right` pooled by source; of a vote also `gain` over the single view (mean and ci95), the number of seeds in
+        which it `helped`, left the count the `same` or `hurt`, and `repaired`, `broken` and `mcnemar_p` of the pooled
+        images; of the single view `published` and in how many seeds it was reached.
     """
     summary = []
     for images, network, views in dict.fromkeys((row["images"], row["network"], row["views"]) for row in rows):
@@ -343,7 +342,8 @@ def _tell(
             print(f"seed {record['seed']}, network {network}, {how}:\n")
             print(per_image_table(image_rows(record, counts, network, views)) + "\n")
     print(text_table(SUMMARY_HEADERS, map(summary_cells, summary), align="><<>>>>>>"))
-    print(f"\nOver {summary[0]['seeds']} dataset seeds; published: {METHOD['published']}.")
+    print(f"\nOver {summary[0]['seeds']} dataset seeds.", end=" ")
+    print(f"Published: {METHOD['published']}." if any("published" in entry for entry in summary) else "")
 
 
 def image_rows(record: Mapping[str, Any], counts: Sequence[int], network: str, views: str) -> list[ImageRow]:

@@ -140,14 +140,16 @@ def mean_interval(
     confidence: float = 0.95,
     within: tuple[float, float] = (-math.inf, math.inf),
 ) -> list[float] | None:
-    """Student's t interval for the mean of independent values, [low, high], cut at `within`; None for fewer than two.
+    """Student's t interval for the mean of independent values, [low, high], cut at `within`.
+
+    None for fewer than two values, and where all are equal: the interval would be a point, as if nothing were in doubt.
 
     Raises:
         ValueError: a confidence outside (0, 1).
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
-    if len(values) < 2:
+    if len(values) < 2 or np.ptp(values) == 0:
         return None
     from scipy.special import stdtrit  # takes a while to import
 

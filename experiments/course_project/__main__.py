@@ -40,14 +40,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variant", default="", help="of configs/course_project.py, such as tiny")
     parser.add_argument("--out", type=Path, default=HERE, help="where the results go (default: beside this file)")
-    parser.add_argument("settings", nargs="*", help="further settings of the test, such as --config.rule=... after --")
     args = parser.parse_args()
     name = f"course_project-{args.variant}" if args.variant else "course_project"
     study_variant = args.variant or "course"
     study, workdir = Path("runs") / f"quickstart-{study_variant}", Path("runs") / name
     if not (study / "results.json").exists():
         run(f"quickstart.py:{study_variant}", study)
-    run(f"course_project.py:{args.variant or 'default'}", workdir, f"--config.study={study}", *args.settings)
+    run(f"course_project.py:{args.variant or 'default'}", workdir, f"--config.study={study}")
     results = json.loads((workdir / "results.json").read_text())
     lines = "".join(json.dumps(row) + "\n" for row in results["rows"])
     args.out.mkdir(parents=True, exist_ok=True)
