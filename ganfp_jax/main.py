@@ -28,6 +28,7 @@ JOBS = {
     "ablation": "ganfp_jax.ablation",
     "quality": "ganfp_jax.quality.job",
     "quickstart": "ganfp_jax.quickstart",
+    "course_test": "ganfp_jax.course_test",
 }
 
 FLAGS = flags.FLAGS

@@ -135,6 +135,29 @@ def percentile_interval(values: Sequence[float | None], confidence: float = 0.95
     return [float(low), float(high)]
 
 
+def mean_interval(
+    values: Sequence[float] | Float[np.ndarray, " n"],
+    confidence: float = 0.95,
+    within: tuple[float, float] = (-math.inf, math.inf),
+) -> list[float] | None:
+    """Student's t interval for the mean of independent values, [low, high], cut at `within`.
+
+    None for fewer than two values, and where all are equal: the interval would be a point, as if nothing were in doubt.
+
+    Raises:
+        ValueError: a confidence outside (0, 1).
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
+    if len(values) < 2 or np.ptp(values) == 0:
+        return None
+    from scipy.special import stdtrit  # takes a while to import
+
+    mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    half = float(stdtrit(len(values) - 1, (1 + confidence) / 2)) * error
+    return [max(within[0], mean - half), min(within[1], mean + half)]
+
+
 def proportion(correct: int, total: int) -> dict[str, Any]:
     """A count as `{"accuracy", "correct", "total", "ci95"}`; accuracy is None where `total` is 0."""
     return {

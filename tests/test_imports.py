@@ -13,6 +13,7 @@ LAYERS = {
     "main": 5,
     "quickstart": 4,
     "study": 4,
+    "course_test": 3,
     "evaluation": 3,
     "ablation": 3,
     "generation": 3,

@@ -14,6 +14,7 @@ from ganfp_jax.metrics import (
     evaluation_metrics,
     holm,
     mcnemar_p,
+    mean_interval,
     percentile_interval,
     proportion,
     wilson_interval,
@@ -194,6 +195,16 @@ def test_percentile_interval():
     assert percentile_interval([1.0] * 95 + [None] * 5) == [1.0, 1.0]
     assert percentile_interval([1.0] * 80 + [None] * 20) is None
     assert percentile_interval([]) is None
+
+
+def test_mean_interval():
+    # Mean 3, standard error sqrt(2.5 / 5), Student's t with 4 degrees of freedom 2.776.
+    assert mean_interval([1.0, 2.0, 3.0, 4.0, 5.0]) == pytest.approx([1.0367, 4.9633], abs=1e-4)
+    assert mean_interval([0.9, 1.0], within=(0.0, 1.0)) == pytest.approx([0.3147, 1.0], abs=1e-4)
+    assert mean_interval(np.ones(20)) is None
+    assert mean_interval([1.0]) is None
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        mean_interval([1.0, 2.0], confidence=1.0)
 
 
 # --- accuracy
