@@ -34,7 +34,7 @@ FORMS: dict[str, tuple[str, dict[str, Any]]] = {
         {"model.input": "image", "model.mode": "predownscale", "model.switching_res": 16},
     ),
     "fingerprint network": ("fingerprint", {}),
-    "fingerprint network, 6,000 steps": ("fingerprint", {"num_steps": 6000}),
+    "fingerprint network, a quarter of the steps": ("fingerprint", {"num_steps": 1500}),
 }
 CONTROL = "control"
 
