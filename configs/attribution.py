@@ -8,13 +8,15 @@
 images a step, mirroring, up to 100 million images. `:tiny` takes seconds, on the images of
 `configs/quickstart.py:tiny`.
 
-The default trains a small network at 32x32 in about 80 s on two CPU cores, with a cosine schedule. Three of its
-settings are not the published ones; they were chosen on training photographs that were held out:
+The default trains a small network at 32x32 in about two and a half minutes on two CPU cores, with a cosine schedule
+and batches of 64: 95.2 % of the quickstart's 2,000 clean test images by one view and 96.7 % by the vote over eight,
+91.4 and 92.5 % as JPEG 75 (batches of 32, as in the quickstart, take half the time: 94.3 and 95.0, 91.7 and 91.8 %).
+Three of its settings are not the published ones; they were chosen on training photographs that were held out:
 
 `model.input = "residual"` shows the network what a blur takes away, the paper's high-frequency residual. On whole
 images it learns the few training photographs by heart, and calls most crops of others generated.
-`immunise` compresses half of the training images (JPEG quality 50 to 95). Without it, a network on residuals calls
-nearly every JPEG real.
+`immunise` compresses half of the training images (JPEG quality 50 to 95). Without it, a network on residuals is right on
+57 % of JPEG 75 images, and calls most of the others real.
 `augment = "d4"` turns and flips. It belongs together with the views of a later vote: views that a network has never
 seen vote badly.
 
@@ -88,6 +90,7 @@ def _photos() -> ConfigDict:
     config.augment = "d4"
     config.immunise.share = 0.5
     config.immunise.perturbations = ("jpeg50-95",)
+    config.batch_size = 64
     config.num_steps = 1000
     config.data.root = "runs/quickstart/images"
     config.data.resize = "crop"

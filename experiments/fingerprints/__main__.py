@@ -37,6 +37,7 @@ FORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "fingerprint network, a quarter of the steps": ("fingerprint", {"num_steps": 1500}),
 }
 CONTROL = "control"
+BATCH_SIZE = 32  # of the classifiers, as in the quickstart
 
 
 def run(config: str, variant: str, workdir: Path, **settings: object) -> None:
@@ -119,11 +120,12 @@ def main() -> None:
     for name in args.forms:
         config, settings = FORMS[name]
         folder = base / name.lower().replace(" ", "-").replace(",", "")
-        run(config, variant, folder / "network", **{"data.root": images}, **settings)
+        size = {"batch_size": BATCH_SIZE} if config == "attribution" else {}
+        run(config, variant, folder / "network", **{"data.root": images}, **size, **settings)
         rows.append(inspect(name, variant, folder / "network", images, folder))
     folder = base / CONTROL
     write_halves(images, folder / "images")
-    run("attribution", variant, folder / "network", **{"data.root": folder / "images"})
+    run("attribution", variant, folder / "network", **{"data.root": folder / "images"}, batch_size=BATCH_SIZE)
     halves = "control: halves of the real images"
     rows.append(inspect(halves, variant, folder / "network", folder / "images", folder, real=""))
     out = (args.out or HERE) / "results.jsonl"
