@@ -15,8 +15,8 @@ Three of its settings are not the published ones; they were chosen on training p
 
 `model.input = "residual"` shows the network what a blur takes away, the paper's high-frequency residual. On whole
 images it learns the few training photographs by heart, and calls most crops of others generated.
-`immunise` compresses half of the training images (JPEG quality 50 to 95). Without it, a network on residuals is right on
-57 % of JPEG 75 images, and calls most of the others real.
+`immunise` compresses half of the training images (JPEG quality 50 to 95). Without it, a network on residuals is right
+on 57 % of JPEG 75 images, and calls most of the others real.
 `augment = "d4"` turns and flips. It belongs together with the views of a later vote: views that a network has never
 seen vote badly.
 
