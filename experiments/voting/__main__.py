@@ -1,13 +1,13 @@
 """When does a vote over views help, when does it hurt, and what does it cost?
 
-    python -m experiments.voting                          # fold 0, network seeds 0 to 2: about two hours on two CPU cores
-    python -m experiments.voting --folds 0 1 2            # the other folds too
-    python -m experiments.voting --variant=tiny           # the same path in two minutes; its numbers mean nothing
+    python -m experiments.voting                    # fold 0, network seeds 0 to 2: about two hours on two CPU cores
+    python -m experiments.voting --folds 0 1 2      # the other folds too
+    python -m experiments.voting --variant=tiny     # the same path in two minutes; its numbers mean nothing
 
 For both tasks (five sources; real and three trainings of one GAN) and both trainings (mirroring; all flips and turns),
 trains a network for each seed as the quickstart does, classifies every test image once in each of 23 views under each
-condition (`configs/ablation.py`) and counts every set of views by every rule. Writes results.jsonl, one line a cell, and
-voting.png; prints the tables. What is done already is not done again.
+condition (`configs/ablation.py`) and counts every set of views by every rule. Writes results.jsonl, one line a cell,
+and voting.png; prints the tables. What is done already is not done again.
 """
 
 import argparse
@@ -62,9 +62,9 @@ def networks(task: str, variant: str, folds: Sequence[int], seeds: Sequence[int]
                 ablation = runs / f"{training}-seed{seed}"
                 if not (ablation / "ablation.json").exists():
                     if seed:
-                        recipe = {} if variant else {"batch_size": BATCH_SIZE}
-                        recipe |= {"augment": training, "seed": seed, "eval_images": 0} | root
-                        run(f"attribution.py{tiny}", checkpoint, **recipe)
+                        size = {} if variant else {"batch_size": BATCH_SIZE}
+                        recipe = {"augment": training, "seed": seed, "eval_images": 0}
+                        run(f"attribution.py{tiny}", checkpoint, **recipe, **size, **root)
                     run(f"ablation.py{tiny}", ablation, checkpoint=checkpoint, perturb=CONDITIONS, **root)
                 yield Network(task, training, fold, seed, ablation)
 

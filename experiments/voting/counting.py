@@ -21,11 +21,11 @@ def count_cells(measured: Sequence[tuple[int, Path]]) -> Iterator[dict[str, Any]
         measured: fold and run folder of `configs/ablation.py` of each network. Those of one fold saw the same images.
 
     Yields:
-        Of each cell `condition`, `views`, `num_views`, `rule`, `images` (different ones: N), `networks`; `accuracy` (mean
-        over images and networks) with `ci95` (Wilson's, as if one network had answered N images), `least` and `most`
-        (of the networks); `wrong_to_right`, `right_to_wrong` (mean of the networks), `change` (accuracy minus that of
-        the view identity) with `change_ci95` (normal, over images); `p` (see `_sign_p`); `images_per_second` of the
-        first network's vote on clean images.
+        Of each cell `condition`, `views`, `num_views`, `rule`, `images` (different ones: N), `networks`; `accuracy`
+        (mean over images and networks) with `ci95` (Wilson's, as if one network had answered N images), `least` and
+        `most` (of the networks); `wrong_to_right`, `right_to_wrong` (mean of the networks), `change` (accuracy minus
+        that of the view identity) with `change_ci95` (normal, over images); `p` (see `_sign_p`); `images_per_second`
+        of the first network on clean images.
     """
     ablations = [json.loads((folder / "ablation.json").read_text()) for _, folder in measured]
     speeds = {row["views"]: row["images_per_second"] for row in ablations[0]["conditions"][0]["rows"]}
@@ -36,14 +36,17 @@ def count_cells(measured: Sequence[tuple[int, Path]]) -> Iterator[dict[str, Any]
         for row in condition["rows"]:
             voted = [_right(arrays, row["view_names"], row["rule"]) for _, arrays in loaded]
             changes = [v.astype(int) - s for v, s in zip(voted, single, strict=True)]
-            change, total = _by_image(measured, changes), len(_by_image(measured, changes))
-            right = _by_image(measured, voted)
-            half = Z * float(change.std()) / total**0.5
+            right, change = _by_image(measured, voted), _by_image(measured, changes)
+            half = Z * float(change.std()) / len(change) ** 0.5
             yield {
-                **{"condition": condition["condition"], "views": row["views"], "num_views": row["num_views"]},
-                **{"rule": row["rule"], "images": total, "networks": len(measured)},
+                "condition": condition["condition"],
+                "views": row["views"],
+                "num_views": row["num_views"],
+                "rule": row["rule"],
+                "images": len(change),
+                "networks": len(measured),
                 "accuracy": float(right.mean()),
-                "ci95": list(wilson_interval(round(float(right.sum())), total)),
+                "ci95": list(wilson_interval(round(float(right.sum())), len(right))),
                 "least": min(float(v.mean()) for v in voted),
                 "most": max(float(v.mean()) for v in voted),
                 "wrong_to_right": float(np.mean([(c > 0).sum() for c in changes])),
@@ -71,7 +74,9 @@ def read_doubts(ablations: Sequence[Path]) -> Iterator[dict[str, Any]]:
         for place, entry in enumerate(condition["doubt"]):
             same = [result["conditions"][number]["doubt"][place] for result in results]
             yield {
-                **{"condition": condition["condition"], "views": entry["views"], "errors_of": entry["errors_of"]},
+                "condition": condition["condition"],
+                "views": entry["views"],
+                "errors_of": entry["errors_of"],
                 **{signal: [one[signal]["auroc"] for one in same] for signal in ("disagreement", "control")},
             }
 

@@ -19,8 +19,8 @@ LIMIT = 10.0  # points at which the colours end
 def voting_figure(cells: Sequence[Mapping[str, Any]], rule: str = "majority") -> bytes:
     """A panel a task and training: sets of views by conditions, in each cell the change in points, as a PNG.
 
-    Blue: the vote is better than one view; red: worse. Bold where Holm's correction leaves p below 0.05. Beside the name of
-    a set stands its number of views, under that of a condition the accuracy of one view.
+    Blue: the vote is better than one view; red: worse. Bold where Holm's correction leaves p below 0.05. Beside the
+    name of a set stands its number of views, under that of a condition the accuracy of one view.
     """
     cells = [cell for cell in cells if cell["rule"] == rule]
     tasks = list(dict.fromkeys(cell["task"] for cell in cells))
