@@ -149,7 +149,7 @@ def test_published_values_of_cramer_and_mmd(name, variant):
         "critic_steps": 5, "generator_first": False, "ema_decay": 0.0, "pixels": "unit", "augment": "none",
     }  # fmt: skip
     assert config["data"]["source"] == "folder"
-    assert config["data"]["folder"]["resize"] == "refuse"
+    assert config["data"]["folder"]["resize"] == config["data"]["tfds"]["resize"] == variant
     assert config["source_name"] == {"cramergan": "CramerGAN", "mmdgan": "MMDGAN"}[name]
 
 

@@ -50,12 +50,12 @@ def test_given_classes_come_first(tmp_path):
     folder = open_labelled(tmp_path, classes=["SNGAN", "absent", "real"])
     assert folder.classes == ("SNGAN", "absent", "real")
     assert folder.labels.tolist() == [0, 0, 2]
-    fails("source folder real is none of the classes SNGAN, ProGAN", tmp_path, classes=["SNGAN", "ProGAN"])
+    fails("source real is none of the classes SNGAN, ProGAN", tmp_path, classes=["SNGAN", "ProGAN"])
 
 
 def test_one_class_needs_given_classes(tmp_path):
     make(tmp_path, {"real": 2})
-    fails("one source folder only, real", tmp_path)
+    fails("one source only, real", tmp_path)
     assert open_labelled(tmp_path, classes=["ProGAN", "real"]).labels.tolist() == [1, 1]
 
 
@@ -104,9 +104,9 @@ def test_missing_and_empty_folders(tmp_path):
 def test_manifest_and_folders_must_agree(tmp_path):
     make(tmp_path, {"a": 1, "b": 1})
     write_manifest(tmp_path, ["a", "b", "c"], {})
-    fails("names the source c, but there is no folder", tmp_path)
+    fails("names the source c, but .* has no images of it", tmp_path)
     write_manifest(tmp_path, ["a"], {})
-    fails("b is not among the classes of .*manifest.json", tmp_path)
+    fails("source b is not among the classes of .*manifest.json", tmp_path)
 
 
 @pytest.mark.parametrize(
