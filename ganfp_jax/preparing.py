@@ -34,7 +34,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     tfds_sets.write_dataset(
         root,
         classes,
-        {split: _examples(folder, usable[split]) for split, folder in folders.items()},
+        {split: _examples(folder, usable[split], split) for split, folder in folders.items()},
         {
             labelled.MANIFEST: labelled.manifest_bytes(classes, manifest["sources"]),
             ORIGIN: origin.encode(),
@@ -75,10 +75,11 @@ def _usable(
     return usable, rejected
 
 
-def _examples(folder: labelled.LabelledFolder, indices: list[int]) -> Iterator[tfds_sets.Example]:
-    for index in indices:
-        name = folder.names[index]
-        yield tfds_sets.Example(folder.paths[index], folder.classes[folder.labels[index]], name)
+def _examples(folder: labelled.LabelledFolder, indices: list[int], split: str) -> Iterator[tfds_sets.Example]:
+    with progress(len(indices), f"write {split}", "image", delay=2.0) as bar:
+        for index in indices:
+            yield tfds_sets.Example(folder.paths[index], folder.classes[folder.labels[index]], folder.names[index])
+            bar.update()
 
 
 def _digest(folders: dict[str, labelled.LabelledFolder]) -> str:

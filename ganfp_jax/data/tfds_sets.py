@@ -5,6 +5,7 @@ Images come out as encoded files, so that they go through the same decoder as ev
 
 import contextlib
 import dataclasses
+import io
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -143,36 +144,33 @@ def write_dataset(
         shutil.rmtree(incomplete)
     incomplete.mkdir(parents=True)
 
-    with tfds.core.registered.skip_registering():
+    class LabelledImages(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[name-defined]
+        name = NAME
+        VERSION = tfds.core.Version("1.0.0")
 
-        class LabelledImages(tfds.core.GeneratorBasedBuilder):  # type: ignore[name-defined]
-            name = NAME
-            VERSION = tfds.core.Version("1.0.0")
+        def _info(self) -> Any:
+            features = {
+                "image": tfds.features.Image(shape=(None, None, 3)),
+                "label": tfds.features.ClassLabel(names=list(classes)),
+                "name": tfds.features.Text(),
+            }
+            return tfds.core.DatasetInfo(
+                builder=self,
+                description="Real and generated images by source.",
+                features=tfds.features.FeaturesDict(features),
+            )
 
-            def _info(self) -> Any:
-                features = {
-                    "image": tfds.features.Image(shape=(None, None, 3)),
-                    "label": tfds.features.ClassLabel(names=list(classes)),
-                    "name": tfds.features.Text(),
-                }
-                return tfds.core.DatasetInfo(
-                    builder=self,
-                    description="Real and generated images by source.",
-                    features=tfds.features.FeaturesDict(features),
-                )
+        def _split_generators(self, _: Any) -> dict[str, Iterable]:
+            return {split: self._generate_examples(those) for split, those in examples.items()}
 
-            def _split_generators(self, _: Any) -> dict[str, Iterable]:
-                return {split: self._generate_examples(those) for split, those in examples.items()}
-
-            def _generate_examples(self, those: Iterable[Example]) -> Iterator[tuple[str, dict[str, Any]]]:
-                for example in those:
-                    yield example.name, {"image": _stored(example.file), "label": example.label, "name": example.name}
+        def _generate_examples(self, those: Iterable[Example]) -> Iterator[tuple[str, dict[str, Any]]]:
+            for example in those:
+                yield example.name, {"image": _stored(example.file), "label": example.label, "name": example.name}
 
     builder = LabelledImages(data_dir=str(incomplete), file_format="array_record")
-    builder.download_and_prepare(
-        download_dir=str(incomplete / "downloads"),
-        download_config=tfds.download.DownloadConfig(try_download_gcs=False),
-    )
+    tfds.disable_progress_bar()  # whoever gives the examples knows better
+    with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads
+        builder.download_and_prepare(download_dir=str(incomplete / "downloads"))
     made = Path(builder.data_path)
     for name, content in extra.items():
         atomic.write_bytes(made / name, content)
@@ -180,14 +178,14 @@ def write_dataset(
     shutil.rmtree(incomplete)
 
 
-def _stored(file: ImageFile) -> Any:
+def _stored(file: ImageFile) -> io.BytesIO:
     """What goes into a data set: the file's own bytes where every reader knows them, else a PNG."""
     with open_header(file) as image:
         plain = image.format in _AS_STORED and image.mode == "RGB" and image.getexif().get(_ORIENTATION_TAG, 1) == 1
     if not plain:
-        return png_bytes(decode_image(file))
+        return io.BytesIO(png_bytes(decode_image(file)))
     with open_file(file) as content:
-        return content.read()
+        return io.BytesIO(content.read())
 
 
 def _from_folder(root: Path) -> Any:
