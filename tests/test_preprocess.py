@@ -58,7 +58,7 @@ def test_celeba_is_the_published_window():
     assert note == "cropped from 178x218"
     np.testing.assert_array_equal(fitted, image[57:185, 25:153])
     np.testing.assert_array_equal(fit(image, 64, "celeba")[0], image[89:153, 57:121])
-    with pytest.raises(Refused, match="^is 178x217, not the 178x218 of aligned CelebA$"):
+    with pytest.raises(Refused, match=r"^is 178x217, not the 178x218 of aligned CelebA$"):
         fit(noise(217, 178), 128, "celeba")
     with pytest.raises(Refused, match="a window of 180x180 around"):
         fit(image, 180, "celeba")

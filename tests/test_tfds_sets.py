@@ -194,13 +194,14 @@ def test_mistakes_are_one_clear_line(data_dir, settings, message):
 
 def test_reading_needs_no_tensorflow(prepared, data_dir):
     """Neither to write, nor to read: in a fresh process it is never imported."""
+    root, again = str(prepared), f"{prepared}-again"
     code = f"""
 import sys
 from pathlib import Path
 from ganfp_jax import preparing
 from ganfp_jax.data import labelled, sources
-preparing.run({{"data": {{"root": {str(prepared.parent / "dataset")!r}}}, "prepare": {str(prepared) + "2"!r}}}, Path({str(data_dir)!r}))
-labelled.decode_all(labelled.open_labelled({str(prepared)!r}, "test"), 16)
+preparing.run({{"data": {{"root": {root!r}}}, "prepare": {again!r}}}, Path({again!r}))
+labelled.decode_all(labelled.open_labelled({again!r}, "test"), 16)
 sources.tfds(name="tiny_scenes/bedroom", data_dir={str(data_dir)!r}, resolution=16)
 assert "tensorflow" not in sys.modules
 """

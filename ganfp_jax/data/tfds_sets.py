@@ -144,7 +144,7 @@ def write_dataset(
         shutil.rmtree(incomplete)
     incomplete.mkdir(parents=True)
 
-    class LabelledImages(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[name-defined]
+    class LabelledImages(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg,name-defined]
         name = NAME
         VERSION = tfds.core.Version("1.0.0")
 
