@@ -31,7 +31,7 @@ class Evaluation:
     """What an attribution network said of the images of a labelled folder.
 
     `names` are "source/file", `targets` class indices; `notes` says of each image that was not at the network's
-    size what was done; `rejected` lists (name, reason).
+    size what was done; `rejected` lists (name, reason) of what was not used, `left_out` of the folder included.
     """
 
     names: Sequence[str]
@@ -74,7 +74,7 @@ def evaluate(
     targets: list[int] = []
     votes: list[Vote] = []
     notes: dict[str, str] = {}
-    rejected: list[tuple[str, str]] = []
+    rejected = list(folder.left_out)
     seconds = 0.0
     for chunk in read_chunks(folder, attributor.resolution, perturbation, seed, resize, indices):
         notes |= chunk.notes
@@ -89,7 +89,7 @@ def evaluate(
         names += [folder.names[i] for i in chunk.kept]
         targets += [int(folder.labels[i]) for i in chunk.kept]
     if not votes:
-        raise nothing_read(folder, rejected)
+        raise nothing_read(folder, rejected[len(folder.left_out) :])
     vote = join_votes(votes)
     metrics = evaluation_metrics(vote, np.array(targets), folder.classes, view_names, rule, len(names) / seconds)
     if early_stopping:
@@ -154,10 +154,11 @@ def predictions_csv(evaluation: Evaluation) -> str:
 
 
 def write_outputs(folder: Path, evaluation: Evaluation) -> None:
-    """Writes predictions.csv, rejected.csv and, last, metrics.json: where that exists, the evaluation is complete."""
+    """Writes predictions.csv, rejected.csv, notes.csv and, last, metrics.json: where that exists, all is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     atomic.write_bytes(folder / "predictions.csv", predictions_csv(evaluation).encode())
     labelled.write_rejected(folder / "rejected.csv", evaluation.rejected)
+    labelled.write_notes(folder / "notes.csv", evaluation.notes)
     write_json(folder / "metrics.json", evaluation.metrics)
 
 

@@ -53,7 +53,7 @@ def open_training(config: dict[str, Any]) -> labelled.LabelledFolder:
 
 
 def decode_training(config: dict[str, Any], folder: labelled.LabelledFolder, workdir: Path) -> LabelledImages:
-    """All images of the folder; what could not be used is listed in the run folder.
+    """All images of the folder; what could not be used, or was brought to size, is listed in the run folder.
 
     A set that takes more than `data.cache_gib` of memory stays on disk: each file is decoded once now, to see whether
     it can be, and again whenever a batch needs it.
@@ -65,12 +65,14 @@ def decode_training(config: dict[str, Any], folder: labelled.LabelledFolder, wor
     images: np.ndarray | ImagesOnDisk
     if fits(len(folder), resolution, config["data"]["cache_gib"]):
         decoded = labelled.decode_all(folder, resolution, resize, label="read train")
-        images, kept, rejected = decoded.images, decoded.kept, decoded.rejected
+        images, kept, rejected, notes = decoded.images, decoded.kept, decoded.rejected, decoded.notes
     else:
         checked = check_files(folder.paths, resolution, resize, "check train")
         kept, rejected = checked.kept, tuple((folder.names[i], reason) for i, reason in checked.refused.items())
+        notes = {folder.names[i]: note for i, note in checked.notes.items()}
         images = ImagesOnDisk([folder.paths[i] for i in kept], resolution, resize)
-    labelled.tell_rejected(rejected, workdir)
+    labelled.tell_rejected([*rejected, *folder.left_out], workdir)
+    labelled.tell_notes(notes, workdir)
     labels = folder.labels[kept]
     if missing := [name for k, name in enumerate(folder.classes) if k not in labels]:
         name, reason = rejected[0]
