@@ -179,7 +179,7 @@ class Attributor:
         """A verdict for each image, in order.
 
         Args:
-            images: file paths, PIL images (both by the table of `data.decode.decode_image`) or a uint8 array (N, H, W, 3).
+            images: file paths or PIL images, converted as by `data.decode.decode_image`, or a uint8 array (N, H, W, 3).
             resize: what is done with images of another size: "crop" (the centre; resizing would damage the trace),
               "area", or "refuse".
 

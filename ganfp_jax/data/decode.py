@@ -16,7 +16,10 @@ from PIL import Image, UnidentifiedImageError
 from ganfp_jax import atomic
 
 IMAGE_SUFFIXES = frozenset(
-    f".{suffix}" for suffix in "avif bmp gif jfif jp2 jpeg jpg pbm pgm png pnm ppm tif tiff webp".split()
+    {
+        *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif"),
+        *(".tiff", ".webp"),
+    }
 )
 """Endings, in lower case, by which an image is known in a folder. `decode_image` itself goes by the content."""
 
