@@ -55,9 +55,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         print(f"no baselines: {reason}")
     for name, note in list(evaluation.notes.items())[:5]:
         print(f"{name}: {note}")
-    if len(evaluation.notes) > 5:
-        more, file = len(evaluation.notes) - 5, workdir / "notes.csv"
-        print(f"... and {more} more images were not at the network's size: {file}")
+    if evaluation.notes:
+        print(f"{len(evaluation.notes)} images were not at the network's size: {workdir / 'notes.csv'}")
     if evaluation.rejected:
         print(f"{len(evaluation.rejected)} files could not be used: {workdir / 'rejected.csv'}")
     print(f"predictions: {workdir / 'predictions.csv'}  metrics: {workdir / 'metrics.json'}  report: {report}")

@@ -78,7 +78,8 @@ def decode_image(file: str | os.PathLike[str] | Record, *, max_pixels: int = 64_
     and gamma values are ignored: the numbers are those in the file, as a network sees them everywhere else. The format
     is recognised by content, whatever the suffix: AVIF (where Pillow has it), BMP, GIF, JPEG, JPEG 2000, PNG, PPM, TIFF
     or WebP. Damage that the decoder notices refuses a file; bits that flipped in the compressed data of a JPEG often go
-    unnoticed, since nothing in it is a checksum. What follows the end of an image is ignored.
+    unnoticed, since nothing in it is a checksum, and a PNG whose compressed data end early, but in good order, is black
+    from there on. What follows the end of an image is ignored.
 
     | Pillow mode    | meaning                      | becomes                                                     |
     |----------------|------------------------------|-------------------------------------------------------------|

@@ -126,6 +126,7 @@ def open_labelled(
     left_out: Sequence[tuple[str, str]] = ()
     if split not in (None, *SPLITS):
         raise UserError(f"unknown split {split!r} of {root}: choose one of {', '.join(SPLITS)}")
+    _check_open(root)
     if root.is_file():
         files = _listed(root, split)
         base, places = root, [root.parent]
@@ -156,9 +157,10 @@ def splits(root: str | os.PathLike[str]) -> tuple[str, ...]:
     """Which of `SPLITS` a labelled image set has; none where it is one whole.
 
     Raises:
-        UserError: a CSV list that cannot be read.
+        UserError: a folder or a CSV list that cannot be read.
     """
     root = Path(root)
+    _check_open(root)
     if root.is_file():
         return tuple(split for split in SPLITS if split in {row.get("split") for row in _rows(root)})
     if tfds_sets.is_dataset(root):
@@ -348,6 +350,16 @@ def _base(root: Path, split: str | None) -> Path:
         wanted = f"no {split}" if split else "no source folders of its own"
         raise UserError(f"{root} has {' and '.join(present)} but {wanted}: give the folder or the split that is meant")
     return root
+
+
+def _check_open(root: Path) -> None:
+    """Raise `UserError` where we may not look into a folder, or not even see what is there."""
+    try:
+        next(root.iterdir(), None)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise UserError(f"{root} {reason_of(error)}") from error
 
 
 def _own_classes(places: Sequence[Path], base: Path, sources: Iterable[str]) -> list[str]:
