@@ -58,7 +58,7 @@ def make_file(seed: int, number: int, sound: dict[str, bytes]) -> tuple[str, byt
 
 def read_twice(path: Path) -> Outcome:
     """Decode a file two times and hold the results against what `decode_image` promises."""
-    found = []
+    found: list[np.ndarray | str] = []
     for _ in range(2):
         try:
             found.append(decode_image(path))
@@ -131,10 +131,9 @@ class Worker:
         else:
             return None
         self.numbers = self.numbers[1:]
-        if outcome.verdict in ("crash", "hang"):
+        if outcome.verdict in ("crash", "hang") and self.numbers:
             self.close()
-            if self.numbers:
-                self._start()
+            self._start()
         self.since = time.monotonic()
         return outcome
 
@@ -153,10 +152,13 @@ def fuzz(args: argparse.Namespace) -> tuple[dict[str, Any], dict[int, Outcome]]:
     peak, clock = 0, time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, progress(args.files, "fuzz", "file") as bar:
         workers = [Worker(range(first, args.files, args.workers), args, folder) for first in range(args.workers)]
-        while workers := [worker for worker in workers if worker.numbers or worker.close()]:
+        while workers:
             wait([worker.connection for worker in workers], timeout=0.2)
             for worker in workers:
-                while worker.numbers and (number := worker.numbers[0]) >= 0 and (outcome := worker.outcome()):
+                while worker.numbers:
+                    number, outcome = worker.numbers[0], worker.outcome()
+                    if outcome is None:
+                        break
                     name, _ = make_file(args.seed, number, sound)
                     verdict = outcome.verdict if outcome.verdict in (READ, REFUSED) else "failed"
                     formats.setdefault(name.split()[0], Counter())[verdict] += 1
@@ -166,6 +168,9 @@ def fuzz(args: argparse.Namespace) -> tuple[dict[str, Any], dict[int, Outcome]]:
                         failures[number] = outcome
                     peak = max(peak, outcome.peak_kib)
                     bar.update()
+                if not worker.numbers:
+                    worker.close()
+            workers = [worker for worker in workers if worker.numbers]
     total = sum(formats.values(), Counter())
     result = {
         "files": args.files,

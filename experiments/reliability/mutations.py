@@ -8,6 +8,7 @@ import random
 import struct
 import zlib
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 Mutation = Callable[[bytes, random.Random], bytes]
 
@@ -138,9 +139,9 @@ def jpeg_segments(content: bytes, rng: random.Random) -> bytes:
 
 def tiff_entries(content: bytes, rng: random.Random) -> bytes:
     """Change the tag, type, count or value of an entry of a TIFF's first directory, or where the next one lies."""
-    order = "little" if content.startswith(b"II") else "big"
-    first = int.from_bytes(content[4:8], order)  # type: ignore[arg-type]
-    count = int.from_bytes(content[first : first + 2], order)  # type: ignore[arg-type]
+    order: Literal["little", "big"] = "little" if content.startswith(b"II") else "big"
+    first = int.from_bytes(content[4:8], order)
+    count = int.from_bytes(content[first : first + 2], order)
     end = first + 2 + 12 * count
     if not count or end + 4 > len(content):
         return content
@@ -153,7 +154,7 @@ def tiff_entries(content: bytes, rng: random.Random) -> bytes:
     entry = first + 2 + 12 * rng.randrange(count)
     place, width = rng.choice(((0, 2), (2, 2), (4, 4), (8, 4), (8, 2)))
     number = rng.choice((*_AT_LIMITS, len(content), first, rng.randrange(256, 340))) % 256**width
-    return content[: entry + place] + number.to_bytes(width, order) + content[entry + place + width :]  # type: ignore[arg-type]
+    return content[: entry + place] + number.to_bytes(width, order) + content[entry + place + width :]
 
 
 def riff_chunks(content: bytes, rng: random.Random) -> bytes:

@@ -230,6 +230,8 @@ def _check_samples(image: Image.Image) -> None:
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
     mode = image.mode
+    if mode == "RGB":
+        return np.asarray(image)
     if mode in _CONVERTED_BY_PILLOW:
         image.info.pop("transparency", None)  # it is dropped; Pillow would look for a colour to keep it in
         return np.asarray(image.convert("RGB"))
