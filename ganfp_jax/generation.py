@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float32, PyTree, UInt8
 
 from ganfp_jax import models, pixels
+from ganfp_jax.audit.quick import tell_leaks
 from ganfp_jax.data import labelled, sources
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.errors import UserError
@@ -172,3 +173,4 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     else:
         raise UserError('config.generator is empty; give a run folder (--config.generator=runs/progan) or "photos"')
     print(f"{config['count']} images in {root}")
+    tell_leaks(root)  # against the sources that are there already

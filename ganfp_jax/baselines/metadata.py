@@ -4,6 +4,7 @@ If a classifier knows the sources from formats, dimensions or text that a progra
 written in different ways, and every accuracy on them is in doubt. Where all files were written alike it can but guess.
 """
 
+import hashlib
 import itertools
 import struct
 from collections import Counter
@@ -51,9 +52,10 @@ def fit_file_size(training: method.Training) -> method.Model:
 def tokens(path: Path) -> frozenset[str]:
     """What a file says of itself, as words such as "format=PNG", "size=32x32", "chunk=tEXt", "text Software=GIMP".
 
-    Suffix, format, width and height, mode, frames, types of chunks (PNG), sampling and quantisation tables (JPEG), EXIF
-    tags and whatever Pillow finds beside the pixels, short values included. Neither the name, nor the number of bytes,
-    nor the times of the file. A file that cannot be opened says "unreadable".
+    Suffix, format, width and height, mode, frames, types of chunks and the head of the zlib stream (PNG), sampling and
+    quantisation tables (JPEG), EXIF tags, the digest of the colour profile and whatever Pillow finds beside the pixels,
+    short values included. Neither the name, nor the number of bytes, nor the times of the file. A file that cannot be
+    opened says "unreadable".
     """
     said = {f"suffix={path.suffix.lower()}"}
     try:
@@ -64,19 +66,26 @@ def tokens(path: Path) -> frozenset[str]:
                 said |= {f"text {key}", f"text {key}={value}" if len(str(value)) < LONG else f"text {key} is long"}
             said |= {f"exif {tag}={str(value)[:LONG]}" for tag, value in image.getexif().items()}
             said |= {f"table {n}={table}" for n, table in getattr(image, "quantization", {}).items()}
+            if profile := image.info.get("icc_profile"):
+                said.add(f"profile={hashlib.sha256(profile).hexdigest()[:8]}")
             if image.format == "PNG":
-                said |= {f"chunk={kind}" for kind in _png_chunks(path)}
+                said |= set(_png_chunks(path))
     except Exception:  # decoders raise whatever a damaged file makes them raise
         said.add("unreadable")
     return frozenset(said)
 
 
 def _png_chunks(path: Path) -> Iterator[str]:
+    begun = False
     with path.open("rb") as file:
         file.seek(8)  # the signature
         while len(head := file.read(8)) == 8:
             length, kind = struct.unpack(">I4s", head)
-            yield kind.decode("latin-1")
+            yield f"chunk={kind.decode('latin-1')}"
+            if kind == b"IDAT" and not begun:
+                begun = True
+                yield f"zlib={file.read(2).hex()}"  # window and, roughly, the level of the compression
+                length -= 2
             file.seek(length + 4, 1)  # the content and its checksum
 
 

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Int32, UInt8
 
+from ganfp_jax.audit.quick import tell_leaks
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.data.batches import Batch, BatchByStep, make_batches
 from ganfp_jax.errors import UserError
@@ -51,13 +52,15 @@ def open_training(config: dict[str, Any]) -> labelled.LabelledFolder:
 
 
 def decode_training(config: dict[str, Any], folder: labelled.LabelledFolder, workdir: Path) -> LabelledImages:
-    """All images of the folder; what could not be used is listed in the run folder.
+    """All images of the folder; what could not be used is listed in the run folder, and signs of a leak are printed.
 
     Raises:
         UserError: a class without a usable image.
     """
     train = labelled.decode_all(folder, config["resolution"], resize=config["data"]["resize"])
     labelled.tell_rejected(train.rejected, workdir)
+    if jax.process_index() == 0:
+        tell_leaks(folder.root)
     labels = folder.labels[train.kept]
     if missing := [name for k, name in enumerate(folder.classes) if k not in labels]:
         name, reason = train.rejected[0]
