@@ -1,4 +1,11 @@
-"""Images that are there twice: pixel for pixel, or nearly, and photographs that are on both sides of the split."""
+"""Images that are there twice: pixel for pixel, or nearly, and photographs that are on both sides of the split.
+
+Nearly: perceptual hashes of 64 bits that differ in few. How few is measured on the quickstart's 8,000 images of 32x32,
+32 million pairs. Images that repeat another within 4 bits were six, all crops of the same photograph; 6 bits added
+twelve, five of them of different ones. Of 400 test crops, 98 % stayed within 4 bits when saved as JPEG of quality 90,
+94 % of quality 75, 92 % of quality 50, all when 10 levels brighter or twice as large, and 30 % when moved by a pixel.
+Mirrored and turned copies are not looked for.
+"""
 
 import hashlib
 import os
@@ -16,13 +23,6 @@ from ganfp_jax.data.decode import Refused, decode_image
 from ganfp_jax.data.sources import PHOTOS
 from ganfp_jax.training.logs import progress
 
-DISTANCE = 6
-"""Bits of 64 up to which two perceptual hashes count as of one picture.
-
-Measured on the quickstart's 32x32 crops: between different photographs the least distance of 160,000 pairs was 12, also
-between images of one generator. Saved as JPEG of quality 75 or 50, nine of ten crops stayed within 6; so did nearly all
-when 10 levels brighter or twice as large. Moved by a pixel, half of them did.
-"""
 FLAT = 3.0  # standard deviation of the luma below which an image has no shape to compare
 _BLOCK = 256  # images compared with all others at a time
 _EXACT = -1
@@ -119,7 +119,7 @@ def find(
             bits[digest_of[block, None] == digest_of[None, before]] = _EXACT
             bits[before[None] >= block[:, None]] = 64
             other = np.where(split_of[block, None] == split_of[None, before], np.int16(64), bits)
-            for row, place in enumerate(block):
+            for row, place in enumerate(block.tolist()):
                 choice = other[row] if other[row].min() <= distance else bits[row]
                 partner = int(choice.argmin())
                 if choice[partner] <= max(distance, _EXACT):

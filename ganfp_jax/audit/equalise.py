@@ -102,10 +102,10 @@ def write(
                 bar.update()
             for label in np.unique(folder.labels):
                 if not written[label]:
-                    name, reason = next(pair for pair in rejected if f"/{folder.classes[label]}/" in f"/{pair[0]}")
+                    name, why = next(pair for pair in rejected if f"/{folder.classes[label]}/" in f"/{pair[0]}")
                     raise UserError(
                         f"{folder.root}: no image of {folder.classes[label]} can be used at {side}x{side}, such as "
-                        f"{name}: {reason}; see config.equalised"
+                        f"{name}: {why}; see config.equalised"
                     )
             _write_manifest(folder, out / split, record)
     labelled.write_rejected(out / "rejected.csv", rejected)

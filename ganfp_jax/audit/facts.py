@@ -118,13 +118,14 @@ def left_out(counts: Int[np.ndarray, " 256"]) -> float:
     """The share of levels that are empty though their neighbours are not, as fewer levels or a palette leave them.
 
     So does a stretch after rounding. Levels are counted where their four neighbours on either side hold four values or
-    more on average; 0 and 255, where values pile up, are not. A share below a twentieth, which pictures as a camera or
-    a generator makes them have too, is given as 0.
+    more on average, without the image's least and greatest value, where values that were cut off pile up. A share below
+    a twentieth, which pictures as a camera or a generator makes them have too, is given as 0.
     """
-    inner = counts.astype(float)
-    inner[[0, 255]] = 0
+    inner, seen = counts.astype(float), np.flatnonzero(counts)
+    ends = [0, seen[0], seen[-1], 255]
+    inner[ends] = 0
     counted = np.convolve(inner, _NEAR, "same") >= _EXPECTED
-    counted[[0, 255]] = False
+    counted[: seen[0]] = counted[seen[-1] :] = counted[ends] = False
     share = float((counted & (counts == 0)).sum() / max(1, counted.sum()))
     return share if share >= _FEW else 0.0
 

@@ -1,4 +1,4 @@
-"""The job `audit`: a labelled folder -> what gives its classes away without any fingerprint, and what is there twice."""
+"""The job `audit`: a labelled folder -> what gives its classes away without a fingerprint, and what is there twice."""
 
 import csv
 import io
@@ -171,16 +171,11 @@ def overall(findings: Sequence[Finding]) -> str:
         [KINDS[finding.kind].what for finding in findings if finding.verdict == verdict]
         for verdict in ("leak", "warning")
     )
-    first = (
-        f"LEAK: {wording.listed(leaks)} gives the classes away" if leaks else "No leak found in how files are written"
-    )
-    first = first.replace(" gives ", " give ") if len(leaks) > 1 else first
+    first = f"LEAK: the classes are given away by {wording.listed(leaks)}" if leaks else "No leak found"
     if not warnings:
         return f"{first}."
-    return (
-        f"{first}; {'also ' if leaks else ''}{wording.listed(warnings)} {'tells' if len(warnings) == 1 else 'tell'} "
-        "them apart, which may be the pictures' doing: give a classifier's accuracy beside it."
-    )
+    told = f"{'they can also' if leaks else 'the classes can'} be told apart by {wording.listed(warnings)}"
+    return f"{first}; {told}, which may be the pictures' doing: give these accuracies beside a classifier's."
 
 
 def row(finding: Finding) -> dict[str, Any]:
@@ -238,14 +233,14 @@ def summary(results: Mapping[str, Any]) -> str:
     counts, photographs = results["duplicates"], results["shared_photographs"]
     chance = f"chance {wording.percent(1 / len(results['classes']))}, {results['files_tested']:,} files tested"
     twice = [
-        f"{counts[kind]:,} of {counts['compared']:,} images are {words} another "
-        f"({counts[f'{kind}_across_splits']:,} one in the other split, {counts[f'{kind}_across_sources']:,} one of another "
-        "source)"
+        f"{counts[kind]:,} of {counts['compared']:,} images repeat another one {words} "
+        f"({counts[f'{kind}_across_splits']:,} one in the other split, "
+        f"{counts[f'{kind}_across_sources']:,} one of another source)"
         for kind, words in (("exact", "pixel for pixel"), ("near", "nearly"))
     ]
     seen = f"photographs in train/ and test/: {', '.join(photographs)}" if photographs else ""
     table = text_table(heads, lines, align="<>>>")
-    return "\n".join([table, "", f"{results['verdict']} ({chance})", *twice, *([seen] if seen else [])])
+    return "\n".join([table, "", results["verdict"], f"({chance})", *twice, *([seen] if seen else [])])
 
 
 def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> bytes:

@@ -15,6 +15,7 @@ FEWEST = 5  # of fewer nothing is said
 DIFFERENCE = 0.5  # between the shares of two sources that say a thing; so much is no chance
 MAX_PIXELS = 2**20  # of an image whose values are looked at, which takes milliseconds then
 STRETCHED = "values span exactly 0 to 255"
+VAGUE = ("chunk", "suffix")  # words named only where no other tells as much
 FOLLOWING = ("compression", "metadata")  # differ wherever the format does
 
 
@@ -30,11 +31,12 @@ def quick_check(base: str | os.PathLike[str]) -> list[str]:
             counts = Counter(said for path in paths for said in _said(path))
             shares[folder.name] = {said: count / len(paths) for said, count in counts.items()}
     widest: dict[str, tuple[float, str, str, str]] = {}
-    for kind, word in sorted({said for own in shares.values() for said in own}):
+    words_said = {said for own in shares.values() for said in own}
+    for kind, word in sorted(words_said, key=lambda said: (said[1].startswith(VAGUE), said)):
         own = {name: share.get((kind, word), 0.0) for name, share in shares.items()}
         most, least = max(own, key=lambda name: own[name]), min(own, key=lambda name: own[name])
         found = (own[most] - own[least], word, most, least)
-        if found[0] >= max(DIFFERENCE, widest.get(kind, (0.0,))[0]):
+        if found[0] >= DIFFERENCE and (kind not in widest or found[0] > widest[kind][0]):
             widest[kind] = found
     kinds = [kind for kind in KINDS if kind in widest and not ("format" in widest and kind in FOLLOWING)]
     return [_line(Path(base), kind, *widest[kind][1:], shares) for kind in kinds]
@@ -47,8 +49,8 @@ def tell_leaks(base: str | os.PathLike[str]) -> None:
 
 
 def _some(folder: Path) -> Sequence[Path]:
-    names = (entry.name for entry in os.scandir(folder))
-    names = sorted(n for n in names if not n.startswith(".") and Path(n).suffix.lower() in IMAGE_SUFFIXES)
+    listed = (entry.name for entry in os.scandir(folder))
+    names = sorted(n for n in listed if not n.startswith(".") and Path(n).suffix.lower() in IMAGE_SUFFIXES)
     places = np.linspace(0, len(names) - 1, min(FILES, len(names))).astype(int)
     return [folder / names[place] for place in places]
 
