@@ -3,7 +3,9 @@
 import csv
 import json
 import shutil
+from types import SimpleNamespace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
@@ -14,6 +16,7 @@ from ganfp_jax.audit import facts, job, quick, verdict
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.errors import UserError
+from ganfp_jax.pixels import to_stored
 
 SOURCES = ("ProGAN", "real")
 COUNT = 48
@@ -43,8 +46,9 @@ def commented(path, image):
 
 def stretch(image):
     """As the published CramerGAN and MMDGAN images were written, of values before rounding."""
-    values = image + np.random.default_rng(int(image.sum())).uniform(-0.5, 0.5, image.shape)
-    return np.floor((values - values.min()) * 255 / np.ptp(values) + 0.5).astype(np.uint8)
+    rng = np.random.default_rng(int(image.sum()))
+    values = (image + rng.uniform(-0.5, 0.5, image.shape)).astype(np.float32) / 255
+    return np.asarray(to_stored(jnp.asarray(values[None]), "unit", "published"))[0]
 
 
 def write_folder(root, seed, writers, count=COUNT):
@@ -227,6 +231,23 @@ def test_generation_says_what_a_glance_finds(tmp_path, capsys):
         jpeg(tmp_path / "other" / f"{i}", picture(np.random.default_rng(i), 16))
     generation.run(config | {"root": str(tmp_path)}, tmp_path / "unused")
     assert "the file format can give the sources away" in capsys.readouterr().out
+
+
+def test_evaluation_says_what_a_glance_finds(tmp_path, capsys, monkeypatch):
+    from configs import evaluate
+    from ganfp_jax import evaluation_job
+
+    def stop(*given, **settings):
+        raise UserError("as far as this test goes")
+
+    root = write_folder(tmp_path / "set", 0, (png, commented), count=8)
+    network = SimpleNamespace(classes=SOURCES, resolution=24)
+    monkeypatch.setattr(evaluation_job, "Attributor", SimpleNamespace(load=lambda path: network))
+    monkeypatch.setattr(evaluation_job, "evaluate", stop)
+    config = evaluate.get_config("tiny").to_dict() | {"data": {"root": str(root), "resize": "crop"}}
+    with pytest.raises(UserError, match="as far as this test goes"):
+        evaluation_job.run(config, tmp_path)
+    assert "metadata can give the sources away" in capsys.readouterr().out
 
 
 # The job
