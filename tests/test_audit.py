@@ -157,6 +157,19 @@ def test_photographs_are_held_out_whole_and_make_the_interval_wider():
     assert np.ptp(apart.ci95) > np.ptp(alone.ci95)
 
 
+@pytest.mark.parametrize("sizes", [(40, 10, 10), (58, 1, 1), (30, 30), (60,)])
+def test_to_name_one_source_for_all_is_chance_however_photographs_fall(sizes):
+    """Of uneven photographs a fold has many or none; a number that hardly any file has tells nothing of that."""
+    groups = [f"photograph {i}" for i, size in enumerate(sizes) for _ in range(size)] + [str(i) for i in range(120)]
+    labels = np.repeat([0, 1, 2], 60)
+    numbers = {kind: (0.0,) * len(about.numbers) for kind, about in facts.KINDS.items() if about.numbers}
+    own = [facts.Facts({kind: frozenset() for kind in LEAKS[:4]}, numbers) for _ in labels]
+    own[7] = facts.Facts(own[7].words, numbers | {"bytes": (1.0,)})
+    findings = verdict.judge(own, labels, "abc", groups, folds=5, alpha=0.05, min_gain=0.0, seed=0)
+    assert [finding.accuracy for finding in findings] == pytest.approx([1 / 3] * len(findings))
+    assert all(finding.ci95[0] <= finding.accuracy <= finding.ci95[1] for finding in findings)
+
+
 def test_facts_of_images():
     spread = np.arange(256).repeat(3).reshape(16, 16, 3).astype(np.uint8)
     assert facts.is_stretched(facts.histogram(spread))
@@ -275,8 +288,8 @@ def test_the_job_writes_what_it_found(audited, capsys):
     rows = {row["kind"]: row for row in csv.DictReader((workdir / "audit.csv").open())}
     assert list(rows) == list(facts.KINDS)
     metadata = rows["metadata"]
-    assert (metadata["verdict"], metadata["correct"], metadata["total"], metadata["chance"]) == (
-        *("leak", "58", "58", "0.500000"),
+    assert (metadata["verdict"], metadata["accuracy"], metadata["total"], metadata["chance"]) == (
+        *("leak", "1.000000", "58", "0.500000"),
     )
     for row in rows.values():
         assert float(row["ci95_low"]) <= float(row["accuracy"]) <= float(row["ci95_high"])

@@ -24,9 +24,7 @@ from ganfp_jax.report.table import text_table
 from ganfp_jax.run_folder import write_json
 from ganfp_jax.training.logs import progress
 
-COLUMNS = (
-    *("kind", "verdict", "correct", "total", "accuracy", "ci95_low", "ci95_high", "chance", "p", "p_holm", "says"),
-)
+COLUMNS = (*("kind", "verdict", "total", "accuracy", "ci95_low", "ci95_high", "chance", "p", "p_holm", "says"),)
 SHOWN_PAIRS = 32  # in duplicates.png
 SHOWN_SIDE = 64  # of an image there
 
@@ -180,7 +178,7 @@ def overall(findings: Sequence[Finding]) -> str:
 
 def row(finding: Finding) -> dict[str, Any]:
     """A finding for audit.json."""
-    return {**asdict(finding), "ci95": list(finding.ci95), "accuracy": finding.accuracy}
+    return {**asdict(finding), "ci95": list(finding.ci95)}
 
 
 def count_pairs(pairs: Sequence[duplicates.Pair]) -> dict[str, int]:

@@ -24,20 +24,21 @@ class Finding:
 
     Attributes:
         kind: a key of `KINDS`.
-        correct: files that it named the source of while it was not trained on them.
+        accuracy: share of the files that it named the source of while it was not trained on them. Every source counts
+            alike in every fold, so to name one source for all is right at chance, however photographs fall.
         total: files tested, as many of every source.
         ci95: interval of the accuracy: Wilson's; the wider of that and a bootstrap of whole photographs where several
             files come from one.
         chance: accuracy of a guess.
         p: how often a guess is right as often (one-sided, binomial). This and Wilson's interval take the files for
-            fewer than they are (`_inflation`).
+            fewer than they are (see `_answers`).
         p_holm: the same, corrected by Holm for the number of kinds.
         verdict: "leak", "warning" (found, but it depends on the picture too) or "nothing found".
         says: the feature that tells most, in two of the sources.
     """
 
     kind: str
-    correct: int
+    accuracy: float
     total: int
     ci95: tuple[float, float]
     chance: float
@@ -45,11 +46,6 @@ class Finding:
     p_holm: float
     verdict: Verdict
     says: str
-
-    @property
-    def accuracy(self) -> float:
-        """The share of correct files."""
-        return self.correct / self.total
 
 
 def judge(
@@ -66,9 +62,11 @@ def judge(
     """Tests every kind; one finding each, in the order of `KINDS`.
 
     A decision tree is trained on all folds but one and asked about that one, each in turn. Files of one group are in
-    one fold, so what tells photographs apart is not taken for what tells sources apart. A kind counts as found where
-    its corrected p is at most `alpha`, its interval lies above chance, and it is right `min_gain` more often than
-    chance: with many files the smallest difference is certain, and does no harm.
+    one fold, so what tells photographs apart is not taken for what tells sources apart; there are no more folds than
+    any source has groups. (The files of a source with a single one stand alone: it cannot be held out.)
+
+    A kind counts as found where its corrected p is at most `alpha`, its interval lies above chance, and it is right
+    `min_gain` more often than chance: with many files the smallest difference is certain, and does no harm.
 
     Args:
         facts: of N files, as many of each class.
@@ -80,22 +78,27 @@ def judge(
         min_gain: share of files, 0 to 1.
         seed: 0 to 2**32 - 1.
     """
-    chance = 1 / len(classes)
-    held_out = _folds(labels, groups, folds, seed)
+    chance, group_of = 1 / len(classes), _numbered(labels, groups)
+    folds = min(folds, *(len(np.unique(group_of[labels == label])) for label in np.unique(labels)))
+    fold_of = _folds(labels, group_of, folds, seed)
+    cells = np.bincount(labels * folds + fold_of, minlength=len(classes) * folds)
+    weights = len(labels) / (len(classes) * folds * cells[labels * folds + fold_of])
+    answers = _answers(weights, folds)
     tables = {kind: columns(kind, facts) for kind in KINDS}
-    rights = {kind: _predict(table[1], labels, held_out, seed) == labels for kind, table in tables.items()}
-    p_values = {kind: _p_value(int(right.sum()), len(right), chance, folds) for kind, right in rights.items()}
+    rights = {kind: _predict(table[1], labels, fold_of, seed) == labels for kind, table in tables.items()}
+    # Rounded, or the weights' last digit would make 1 a little more than that.
+    accuracies = {kind: round(float((weights * right).mean()), 12) for kind, right in rights.items()}
+    p_values = {kind: _p_value(accuracy, answers, chance) for kind, accuracy in accuracies.items()}
     corrected = dict(zip(p_values, holm(list(p_values.values())), strict=True))
     findings = []
     for kind, (names, values) in tables.items():
-        right = rights[kind]
-        ci95 = _interval(right, labels, groups, folds, seed)
-        found = corrected[kind] <= alpha and ci95[0] > chance and right.mean() - chance >= min_gain
+        ci95 = _interval(rights[kind], weights, labels, group_of, answers, seed)
+        found = corrected[kind] <= alpha and ci95[0] > chance and accuracies[kind] - chance >= min_gain
         findings.append(
             Finding(
                 kind=kind,
-                correct=int(right.sum()),
-                total=len(right),
+                accuracy=accuracies[kind],
+                total=len(labels),
                 ci95=ci95,
                 chance=chance,
                 p=p_values[kind],
@@ -107,25 +110,32 @@ def judge(
     return findings
 
 
-def _folds(
-    labels: Int[np.ndarray, " n"], groups: Sequence[str], folds: int, seed: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(trained on, asked about) index arrays; every class is spread as evenly over the folds as its groups allow."""
-    rng = np.random.RandomState(seed)
+def _numbered(labels: Int[np.ndarray, " n"], groups: Sequence[str]) -> Int[np.ndarray, " n"]:
+    """A number for each group; one for each file of a class that has a single group."""
     _, group_of = np.unique(np.asarray(groups), return_inverse=True)
+    for label in np.unique(labels):
+        own = np.flatnonzero(labels == label)
+        if np.ptp(group_of[own]) == 0:
+            group_of[own] = group_of.max() + 1 + np.arange(len(own))
+    return group_of
+
+
+def _folds(
+    labels: Int[np.ndarray, " n"], group_of: Int[np.ndarray, " n"], folds: int, seed: int
+) -> Int[np.ndarray, " n"]:
+    """The fold of each file; every class is spread as evenly over all folds as its groups allow."""
+    rng = np.random.RandomState(seed)
     fold_of = np.zeros(len(labels), int)
     for label in np.unique(labels):
         own = np.flatnonzero(labels == label)
-        numbers, sizes = np.unique(group_of[own], return_counts=True)
-        filled = np.zeros(folds, int)
-        shuffled = rng.permutation(len(numbers))
-        fold_of_group = np.zeros(group_of.max() + 1, int)
+        _, place_of, sizes = np.unique(group_of[own], return_inverse=True, return_counts=True)
+        fold_of_group, filled = np.zeros(len(sizes), int), np.zeros(folds, int)
+        shuffled = rng.permutation(len(sizes))
         for place in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:  # the large ones first
-            fold = int(filled.argmin())
-            filled[fold] += sizes[place]
-            fold_of_group[numbers[place]] = fold
-        fold_of[own] = fold_of_group[group_of[own]]
-    return [(np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)) for fold in range(folds)]
+            fold_of_group[place] = filled.argmin()
+            filled[fold_of_group[place]] += sizes[place]
+        fold_of[own] = fold_of_group[place_of]
+    return fold_of
 
 
 def _tree(values: Float[np.ndarray, "n f"], labels: Int[np.ndarray, " n"], seed: int) -> Any:
@@ -140,44 +150,49 @@ def _tree(values: Float[np.ndarray, "n f"], labels: Int[np.ndarray, " n"], seed:
 def _predict(
     values: Float[np.ndarray, "n f"],
     labels: Int[np.ndarray, " n"],
-    held_out: Sequence[tuple[np.ndarray, np.ndarray]],
+    fold_of: Int[np.ndarray, " n"],
     seed: int,
 ) -> Int[np.ndarray, " n"]:
     """The class named for each file by a tree that did not see it; the first class where there is nothing to go by."""
     predicted = np.full(len(labels), labels.min())
     if not values.shape[1]:
         return predicted
-    for known, asked in held_out:
-        if len(asked):
-            predicted[asked] = _tree(values[known], labels[known], seed).predict(values[asked])
+    for fold in np.unique(fold_of):
+        asked = fold_of == fold
+        predicted[asked] = _tree(values[~asked], labels[~asked], seed).predict(values[asked])
     return predicted
 
 
-def _inflation(folds: int) -> float:
-    """How many times the variance of a cross-validated accuracy is that of as many independent answers.
+def _answers(weights: Float[np.ndarray, " n"], folds: int) -> float:
+    """How many independent answers the cross-validated accuracy is worth: fewer than there are files.
 
-    Trees of different folds share most of their training files, so they err together (Nadeau and Bengio 2003). Without
-    this, three times as many clean folders as `alpha` says would be found guilty.
+    Trees of different folds share most of their training files, so they err together; the variance is 1 + folds /
+    (folds - 1) times as large (Nadeau and Bengio 2003). Without this, three times as many clean folders as `alpha` says
+    would be found guilty. Uneven weights make it larger too (Kish).
     """
-    return 1 + folds / (folds - 1)
+    return float(weights.sum() ** 2 / (weights**2).sum()) / (1 + folds / (folds - 1))
 
 
-def _p_value(correct: int, total: int, chance: float, folds: int) -> float:
+def _p_value(accuracy: float, answers: float, chance: float) -> float:
     from scipy.special import betainc  # takes a while to import
 
-    right, answers = correct / _inflation(folds), total / _inflation(folds)
-    return float(betainc(right, answers - right + 1, chance)) if correct else 1.0  # the binomial tail, for any number
+    right = accuracy * answers
+    return float(betainc(right, answers - right + 1, chance)) if right else 1.0  # the binomial tail, for any number
 
 
 def _interval(
-    right: Bool[np.ndarray, " n"], labels: Int[np.ndarray, " n"], groups: Sequence[str], folds: int, seed: int
+    right: Bool[np.ndarray, " n"],
+    weights: Float[np.ndarray, " n"],
+    labels: Int[np.ndarray, " n"],
+    group_of: Int[np.ndarray, " n"],
+    answers: float,
+    seed: int,
 ) -> tuple[float, float]:
-    answers = max(1, round(len(right) / _inflation(folds)))
-    low, high = wilson_interval(round(answers * float(right.mean())), answers)
-    _, group_of = np.unique(np.asarray(groups), return_inverse=True)
-    if group_of.max() + 1 < len(right):  # crops of one photograph depend on each other
+    whole = max(1, round(answers))
+    low, high = wilson_interval(min(whole, round(whole * float((weights * right).mean()))), whole)
+    if len(np.unique(group_of)) < len(right):  # crops of one photograph depend on each other
         drawn = bootstrap_weights(group_of, REPEATS, seed)
-        bounds = percentile_interval([_mean_recall(right, labels, weights) for weights in drawn])
+        bounds = percentile_interval([_mean_recall(right, labels, weights * times) for times in drawn])
         low, high = (min(low, bounds[0]), max(high, bounds[1])) if bounds else (low, high)
     return low, high
 
