@@ -22,7 +22,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     evaluation_page.check_baselines(config["baselines"])
     attributor = Attributor.load(config["checkpoint"])
     folder = labelled.open_labelled(Path(config["data"]["root"]), split="test", classes=attributor.classes)
-    tell_leaks(folder.root)
+    tell_leaks(folder)
     same = {"resize": config["data"]["resize"], "perturbation": config["perturb"], "seed": config["seed"]}
     clock = time.perf_counter()
     evaluation = evaluate(

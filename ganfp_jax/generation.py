@@ -1,5 +1,6 @@
 """A trained generator (or the real photographs) -> one labelled image folder with a manifest."""
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -173,4 +174,5 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     else:
         raise UserError('config.generator is empty; give a run folder (--config.generator=runs/progan) or "photos"')
     print(f"{config['count']} images in {root}")
-    tell_leaks(root)  # against the sources that are there already
+    with contextlib.suppress(UserError):  # one source only, or a folder that cannot be used yet
+        tell_leaks(labelled.open_labelled(root))

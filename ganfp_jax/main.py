@@ -20,6 +20,7 @@ from ganfp_jax.run_folder import open_run
 
 JOBS = {
     "train": "ganfp_jax.training.loop",
+    "prepare": "ganfp_jax.preparing",
     "generate": "ganfp_jax.generation",
     "interpolate": "ganfp_jax.interpolation",
     "evaluate": "ganfp_jax.evaluation_job",

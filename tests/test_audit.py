@@ -188,10 +188,14 @@ def test_facts_of_images():
 # The cheap part
 
 
+def glance(root):
+    return quick.quick_check(labelled.open_labelled(root))
+
+
 @pytest.mark.parametrize("name", ["format", "quality", "zlib", "metadata", "dimensions", "stretch"])
 def test_a_glance_finds_what_is_gross(tmp_path, name):
     first, second, kinds, said = PLANTED[name]
-    lines = quick.quick_check(write_folder(tmp_path / "set", 0, (first, second), count=8))
+    lines = glance(write_folder(tmp_path / "set", 0, (first, second), count=8))
     said = "0 to 255" if name == "stretch" else said
     assert len(lines) == 1
     assert all(part in lines[0] for part in (*(facts.KINDS[kind].what for kind in kinds), "100%", "configs/audit.py"))
@@ -199,15 +203,30 @@ def test_a_glance_finds_what_is_gross(tmp_path, name):
 
 
 def test_a_glance_is_silent_where_there_is_nothing_to_see(tmp_path):
-    assert quick.quick_check(write_folder(tmp_path / "clean", 0, (png, png), count=8)) == []
+    assert glance(write_folder(tmp_path / "clean", 0, (png, png), count=8)) == []
     few = write_folder(tmp_path / "few", 0, (png, jpeg), count=quick.FEWEST - 1)
-    assert quick.quick_check(few) == []
-    shutil.rmtree(few / "real")
-    assert quick.quick_check(few) == []
+    assert glance(few) == []
     broken = write_folder(tmp_path / "broken", 0, (png, png), count=8)
     (broken / "real" / "real_00000000.png").write_bytes(b"no image")
-    (broken / "real" / "note.txt").write_text("no image either")
-    assert quick.quick_check(broken) == []
+    assert glance(broken) == []
+    shutil.rmtree(broken / "real")
+    assert quick.quick_check(labelled.open_labelled(broken, classes=SOURCES)) == []
+
+
+def test_lists_of_files_are_glanced_at_and_audited_too(tmp_path):
+    root = write_folder(tmp_path / "set", 0, (png, commented), count=12)
+    rows = [f"{path.relative_to(root)},{path.parent.name}\n" for path in sorted(root.glob("*/*"))]
+    (root / "list.csv").write_text("".join(["image,source\n", *rows]))
+    (line,) = quick.quick_check(labelled.open_labelled(root / "list.csv"))
+    assert line.startswith(f"{root / 'list.csv'}: metadata")
+    out, run = tmp_path / "out", tmp_path / "run"
+    run.mkdir()
+    job.run(config_of(root / "list.csv", equalise=str(out)), run)
+    assert json.loads((run / "audit.json").read_text())["verdict"].startswith(
+        "LEAK: the classes are given away by meta"
+    )
+    assert glance(out) == []
+    assert sorted(path.name for path in out.glob("*/*")) == sorted(path.name for path in root.glob("*/*"))
 
 
 def test_a_glance_reads_fifty_files_of_a_source(tmp_path, monkeypatch):
@@ -218,7 +237,7 @@ def test_a_glance_reads_fifty_files_of_a_source(tmp_path, monkeypatch):
     read = []
     whole = quick.words
     monkeypatch.setattr(quick, "words", lambda path: read.append(path) or whole(path))
-    assert quick.quick_check(root) == []
+    assert glance(root) == []
     assert len(read) == len(set(read)) == 2 * quick.FILES
 
 
@@ -226,7 +245,7 @@ def test_training_says_what_a_glance_finds(tmp_path, capsys):
     from ganfp_jax.training.labelled_images import decode_training
 
     root = write_folder(tmp_path / "set", 0, (png, commented), count=8)
-    config = {"resolution": 24, "data": {"resize": "crop"}}
+    config = {"resolution": 24, "data": {"resize": "crop", "cache_gib": 1.0}}
     decode_training(config, labelled.open_labelled(root), tmp_path)
     assert "warning: " in (out := capsys.readouterr().out)
     assert "Software" in out
@@ -242,6 +261,7 @@ def test_generation_says_what_a_glance_finds(tmp_path, capsys):
     (tmp_path / "other").mkdir()
     for i in range(6):
         jpeg(tmp_path / "other" / f"{i}", picture(np.random.default_rng(i), 16))
+    labelled.write_manifest(tmp_path, ["other"], {})
     generation.run(config | {"root": str(tmp_path)}, tmp_path / "unused")
     assert "the file format can give the sources away" in capsys.readouterr().out
 

@@ -108,7 +108,8 @@ def test_blocks_hide_no_pair(crops, tmp_path, monkeypatch):
 def folders(root, photographs):
     for split, listed in photographs.items():
         (root / split / "real").mkdir(parents=True)
-        encode_png(root / split / "real" / "a_00000.png", np.zeros((8, 8, 3), np.uint8))
+        for name in [*listed.get("photographs", ()), "unlisted"]:
+            encode_png(root / split / "real" / f"{name}_00000.png", np.zeros((8, 8, 3), np.uint8))
         labelled.write_manifest(root / split, ["real"], {"real": listed})
     return {split: labelled.open_labelled(root, split=split, classes=("real",)) for split in photographs}
 

@@ -19,7 +19,7 @@ SOURCES = ["real", "ProGAN", "SNGAN", "CramerGAN", "MMDGAN"]
 
 def run(*arguments):
     command = [sys.executable, "-m", "ganfp_jax.main", *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

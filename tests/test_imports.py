@@ -19,6 +19,7 @@ LAYERS = {
     "evaluation_job": 3,
     "ablation": 3,
     "generation": 3,
+    "preparing": 3,
     "interpolation": 3,
     "inspection": 3,
     "attributor": 3,
@@ -53,6 +54,7 @@ LAYERS = {
     "run_folder": 0,
     "variants": 0,
     "errors": 0,
+    "progress": 0,
 }
 # Pure parts: functions of arrays, which know nothing of configs, files, flags or checkpoints.
 PURE = (
@@ -71,7 +73,13 @@ PURE = (
     *("training.gan_step", "training.attribution_step", "training.fingerprint_step", "training.state"),
 )
 PURE_MAY_IMPORT = {"jax", "flax", "optax", "numpy", "jaxtyping", "ganfp_jax"}
-ONLY_IN = {"orbax": "training.checkpoint", "absl": "main", "grain": "data.batches", "tensorboardX": "training.logs"}
+ONLY_IN = {
+    "orbax": "training.checkpoint",
+    "absl": "main",
+    "grain": "data.batches",
+    "tensorflow_datasets": "data.tfds_sets",
+    "tensorboardX": "training.logs",
+}
 
 
 def module_name(path: Path) -> str:

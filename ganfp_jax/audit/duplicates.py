@@ -11,7 +11,6 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -19,9 +18,9 @@ from jaxtyping import Bool, Int, UInt8, UInt64
 from PIL import Image
 
 from ganfp_jax.data import labelled
-from ganfp_jax.data.decode import Refused, decode_image
+from ganfp_jax.data.decode import ImageFile, Refused, decode_image
 from ganfp_jax.data.sources import PHOTOS
-from ganfp_jax.training.logs import progress
+from ganfp_jax.progress import progress
 
 FLAT = 3.0  # standard deviation of the luma below which an image has no shape to compare
 _BLOCK = 256  # images compared with all others at a time
@@ -55,17 +54,17 @@ class Pair(NamedTuple):
     across_sources: bool
 
 
-def take_prints(paths: Sequence[Path]) -> Prints:
+def take_prints(files: Sequence[ImageFile]) -> Prints:
     """Decodes files and takes their prints, in threads, with a progress bar; about 0.5 ms for a small image."""
     import imagehash
 
-    digests: list[bytes] = [b""] * len(paths)
-    hashes, shaped = np.zeros(len(paths), np.uint64), np.zeros(len(paths), bool)
+    digests: list[bytes] = [b""] * len(files)
+    hashes, shaped = np.zeros(len(files), np.uint64), np.zeros(len(files), bool)
     refused: dict[int, str] = {}
 
     def take(place: int) -> None:
         try:
-            image = decode_image(paths[place])
+            image = decode_image(files[place])
         except Refused as reason:
             refused[place] = str(reason)
             return
@@ -75,16 +74,16 @@ def take_prints(paths: Sequence[Path]) -> Prints:
         shaped[place] = _luma_std(image) >= FLAT
 
     def take_some(first: int) -> None:
-        for place in range(first, min(first + 64, len(paths))):
+        for place in range(first, min(first + 64, len(files))):
             take(place)
             bar.update()
 
     with (
-        progress(len(paths), "duplicates", "image") as bar,
+        progress(len(files), "duplicates", "image") as bar,
         ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="prints") as pool,
     ):
-        list(pool.map(take_some, range(0, len(paths), 64)))  # list() raises what a task raised
-    read = np.array([place for place in range(len(paths)) if place not in refused], np.int64)
+        list(pool.map(take_some, range(0, len(files), 64)))  # list() raises what a task raised
+    read = np.array([place for place in range(len(files)) if place not in refused], np.int64)
     return Prints(
         read=read,
         digests=tuple(digests[place] for place in read),
@@ -139,17 +138,19 @@ def find(
 
 
 def shared_photographs(folders: Mapping[str, labelled.LabelledFolder]) -> list[str]:
-    """Photographs that the manifests list in more than one split, sorted: these make a test easier than it looks.
+    """Photographs of which more than one split has crops, sorted: these make a test easier than it looks.
 
-    Of the embedded photographs also those of one scene, such as the two halves of a stereo pair.
+    Known where manifests list them. Of the embedded photographs also those of one scene, such as a stereo pair.
     """
     seen: dict[str, dict[str, set[str]]] = {}
     for split, folder in folders.items():
-        for origin in (labelled.read_manifest(folder.root) or {"sources": {}})["sources"].values():
-            for photograph in origin.get("photographs", ()):
-                embedded = origin.get("source") == "photos" and photograph in PHOTOS
-                scene = PHOTOS[photograph].scene if embedded else photograph
-                seen.setdefault(scene, {}).setdefault(split, set()).add(photograph)
+        manifest = labelled.read_manifest(folder.root) or labelled.read_manifest(folder.root.parent) or {"sources": {}}
+        embedded = {name for name, origin in manifest["sources"].items() if origin.get("source") == "photos"}
+        for origin in set(labelled.origins(folder)) - set(folder.names):
+            source, _, photograph = origin.partition("/")
+            known = source in embedded and photograph in PHOTOS
+            scene = PHOTOS[photograph].scene if known else photograph
+            seen.setdefault(scene, {}).setdefault(split, set()).add(photograph)
     return sorted({photograph for by in seen.values() if len(by) > 1 for own in by.values() for photograph in own})
 
 

@@ -1,11 +1,12 @@
 """A labelled folder -> a copy whose files are all written alike: one codec, one size, no metadata."""
 
 import io
+import itertools
 import json
 import zlib
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,10 @@ from PIL import Image
 
 from ganfp_jax import atomic
 from ganfp_jax.data import labelled
-from ganfp_jax.data.decode import Refused, decode_image, open_header, png_bytes
+from ganfp_jax.data.decode import ImageFile, Refused, decode_image, open_header, png_bytes
 from ganfp_jax.data.preprocess import check_resize, fit
 from ganfp_jax.errors import UserError
-from ganfp_jax.training.logs import progress
+from ganfp_jax.progress import progress
 
 CODECS = {"png": ".png", "jpeg": ".jpg"}
 STRETCHES = ("auto", "all", "none")
@@ -128,10 +129,10 @@ def stretched(image: UInt8[np.ndarray, "h w 3"], rng: np.random.RandomState) -> 
     return np.clip(np.rint((values - low) * 255 / max(high - low, 1)), 0, 255).astype(np.uint8)
 
 
-def _header(path: Path) -> tuple[str, int]:
+def _header(file: ImageFile) -> tuple[str, int]:
     """Format and smaller side; ("", 0) of what is no image."""
     try:
-        with open_header(path) as image:
+        with open_header(file) as image:
             return str(image.format), min(image.size)
     except Exception:  # of any type, for a damaged file; decoding will say why
         return "", 0
@@ -149,13 +150,18 @@ def _claim(out: Path, record: dict[str, Any]) -> None:
     atomic.write_bytes(mark, text.encode())
 
 
-def _targets(folder: labelled.LabelledFolder, base: Path, suffix: str) -> list[tuple[Path, Path, str, int]]:
-    """(new path, old path, name, label) of every file; a.png and a.jpg become a.png.png and a.jpg.png."""
-    stems = Counter((path.parent.name, path.stem) for path in folder.paths)
+def _targets(folder: labelled.LabelledFolder, base: Path, suffix: str) -> list[tuple[Path, ImageFile, str, int]]:
+    """(new path, file, name, label) of every file; where they meet, a.png and a.jpg become a.png.png and a.jpg.png."""
+    stems = [PurePath(name).stem for name in folder.names]
+    files = [PurePath(name).name for name in folder.names]
+    whole = [name.replace("/", "_") for name in folder.names]
+    counts = Counter(itertools.chain(*(zip(folder.labels.tolist(), names, strict=True) for names in (stems, files))))
     targets = []
-    for path, name, label in zip(folder.paths, folder.names, folder.labels, strict=True):
-        stem = path.stem if stems[path.parent.name, path.stem] == 1 else path.name
-        targets.append((base / folder.classes[label] / f"{stem}{suffix}", path, name, int(label)))
+    for index, label in enumerate(folder.labels.tolist()):
+        options = (stems[index], files[index])
+        stem = next((option for option in options if counts[label, option] == 1), whole[index])
+        path = base / folder.classes[label] / f"{stem}{suffix}"
+        targets.append((path, folder.paths[index], folder.names[index], label))
     return targets
 
 

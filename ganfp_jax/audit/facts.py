@@ -4,14 +4,13 @@ import dataclasses
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from ganfp_jax.baselines.metadata import RARE, tokens
-from ganfp_jax.data.decode import decode_image
+from ganfp_jax.baselines.metadata import RARE, num_bytes, tokens
+from ganfp_jax.data.decode import ImageFile, decode_image
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,32 +66,32 @@ class Facts(NamedTuple):
     numbers: Mapping[str, tuple[float, ...]]
 
 
-def read(path: Path) -> Facts:
+def read(file: ImageFile) -> Facts:
     """Reads a file's facts; about 0.5 ms for a small PNG.
 
     Raises:
         Refused: it cannot be decoded.
     """
-    image = decode_image(path)
+    image = decode_image(file)
     counts = histogram(image)
     seen = np.flatnonzero(counts)
     numbers = {
         "stretch": (float(is_stretched(counts)),),
         "levels": (left_out(counts),),
-        "bytes": (float(path.stat().st_size),),
+        "bytes": (float(num_bytes(file)),),
         "values": (
             *(float(seen[0]), float(seen[-1])),
             *(float(counts[0] / counts.sum()), float(counts[255] / counts.sum()), float(len(seen))),
         ),
         "colour": tuple(float(value) for value in image.mean((0, 1))),
     }
-    return Facts(words(path), numbers)
+    return Facts(words(file), numbers)
 
 
-def words(path: Path) -> dict[str, frozenset[str]]:
+def words(file: ImageFile) -> dict[str, frozenset[str]]:
     """The tokens of a file by kind, from its header; a file that cannot be opened says "unreadable"."""
     said: dict[str, set[str]] = {kind: set() for kind, about in KINDS.items() if not about.numbers}
-    for token in tokens(path):
+    for token in tokens(file):
         parts = re.split(r"[ =]", token, maxsplit=2)
         said[_KIND_OF.get(" ".join(parts[:2])) or _KIND_OF.get(parts[0], "metadata")].add(token)
     return {kind: frozenset(own) for kind, own in said.items()}

@@ -14,15 +14,15 @@ from ganfp_jax.audit import duplicates, equalise
 from ganfp_jax.audit.facts import KINDS, Facts, read
 from ganfp_jax.audit.verdict import Finding, judge
 from ganfp_jax.data import labelled
-from ganfp_jax.data.decode import Refused, decode_image, png_bytes
+from ganfp_jax.data.decode import ImageFile, Refused, decode_image, png_bytes
 from ganfp_jax.data.preprocess import fit
 from ganfp_jax.errors import UserError
 from ganfp_jax.grid import image_grid
+from ganfp_jax.progress import progress
 from ganfp_jax.report import wording
 from ganfp_jax.report.audit_figure import audit_figure
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run_folder import write_json
-from ganfp_jax.training.logs import progress
 
 COLUMNS = (*("kind", "verdict", "total", "accuracy", "ci95_low", "ci95_high", "chance", "p", "p_holm", "says"),)
 SHOWN_PAIRS = 32  # in duplicates.png
@@ -30,9 +30,9 @@ SHOWN_SIDE = 64  # of an image there
 
 
 class File(NamedTuple):
-    """A file of the folder: its place on the disk, its name with its split, its split, class index and origin."""
+    """A file of the set: where it is, its name with its split, its split, class index and origin."""
 
-    path: Path
+    path: ImageFile
     name: str
     split: str
     label: int
@@ -113,10 +113,9 @@ def open_splits(root: str) -> dict[str, labelled.LabelledFolder]:
     if not root:
         raise UserError("config.data.root is empty; give a folder of sources: --config.data.root=DIR")
     folders: dict[str, labelled.LabelledFolder] = {}
-    for split in labelled.SPLITS:
-        if any(path.is_dir() for path in Path(root, split).glob("*")):
-            classes = next(iter(folders.values())).classes if folders else None
-            folders[split] = labelled.open_labelled(root, split=split, classes=classes)
+    for split in labelled.splits(root):
+        classes = next(iter(folders.values())).classes if folders else None
+        folders[split] = labelled.open_labelled(root, split=split, classes=classes)
     return folders or {"": labelled.open_labelled(root)}
 
 
@@ -192,7 +191,7 @@ def count_pairs(pairs: Sequence[duplicates.Pair]) -> dict[str, int]:
 
 
 def write_outputs(
-    workdir: Path, results: Mapping[str, Any], pairs: Sequence[duplicates.Pair], paths: Mapping[str, Path]
+    workdir: Path, results: Mapping[str, Any], pairs: Sequence[duplicates.Pair], paths: Mapping[str, ImageFile]
 ) -> None:
     """Writes audit.csv, duplicates.csv, audit.png, duplicates.png where there are any, and, last, audit.json."""
     rows = []
@@ -249,5 +248,5 @@ def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _small(path: Path) -> np.ndarray:
-    return fit(decode_image(path), SHOWN_SIDE, "area")[0]
+def _small(file: ImageFile) -> np.ndarray:
+    return fit(decode_image(file), SHOWN_SIDE, "area")[0]

@@ -1,14 +1,13 @@
 """The cheap part of the audit, which generation, training and evaluation run: a glance at some files of each source."""
 
-import os
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ganfp_jax.audit.facts import KINDS, histogram, is_stretched, words
-from ganfp_jax.data.decode import IMAGE_SUFFIXES, decode_image, open_header
+from ganfp_jax.data.decode import ImageFile, decode_image, open_header
+from ganfp_jax.data.labelled import LabelledFolder
 
 FILES = 50  # looked at a source
 FEWEST = 5  # of fewer nothing is said
@@ -19,48 +18,43 @@ VAGUE = ("chunk", "suffix")  # words named only where no other tells as much
 FOLLOWING = ("compression", "metadata")  # differ wherever the format does
 
 
-def quick_check(base: str | os.PathLike[str]) -> list[str]:
-    """What tells the source folders in `base` apart at a glance, one line each: nothing where files are written alike.
+def quick_check(folder: LabelledFolder) -> list[str]:
+    """What tells the sources of a labelled set apart at a glance, one line each: nothing where files are written alike.
 
     Format, dimensions, compression settings, metadata and the per-image stretch of at most 50 files a source, evenly
     over its listing, compared between the sources. The job `audit` says how far each of them leads, and finds more.
     """
     shares: dict[str, dict[tuple[str, str], float]] = {}
-    for folder in sorted(path for path in Path(base).iterdir() if path.is_dir() and not path.name.startswith(".")):
-        if len(paths := _some(folder)) >= FEWEST:
-            counts = Counter(said for path in paths for said in _said(path))
-            shares[folder.name] = {said: count / len(paths) for said, count in counts.items()}
+    for label, name in enumerate(folder.classes):
+        own = np.flatnonzero(folder.labels == label)
+        if len(own) >= FEWEST:
+            files = [folder.paths[i] for i in own[np.linspace(0, len(own) - 1, min(FILES, len(own))).astype(int)]]
+            counts = Counter(said for file in files for said in _said(file))
+            shares[name] = {said: count / len(files) for said, count in counts.items()}
     widest: dict[str, tuple[float, str, str, str]] = {}
     words_said = {said for own in shares.values() for said in own}
     for kind, word in sorted(words_said, key=lambda said: (said[1].startswith(VAGUE), said)):
-        own = {name: share.get((kind, word), 0.0) for name, share in shares.items()}
-        most, least = max(own, key=lambda name: own[name]), min(own, key=lambda name: own[name])
-        found = (own[most] - own[least], word, most, least)
+        by_share = sorted(shares, key=lambda name: shares[name].get((kind, word), 0.0))
+        least, most = by_share[0], by_share[-1]
+        found = (shares[most].get((kind, word), 0.0) - shares[least].get((kind, word), 0.0), word, most, least)
         if found[0] >= DIFFERENCE and (kind not in widest or found[0] > widest[kind][0]):
             widest[kind] = found
     kinds = [kind for kind in KINDS if kind in widest and not ("format" in widest and kind in FOLLOWING)]
-    return [_line(Path(base), kind, *widest[kind][1:], shares) for kind in kinds]
+    return [_line(folder.root, kind, *widest[kind][1:], shares) for kind in kinds]
 
 
-def tell_leaks(base: str | os.PathLike[str]) -> None:
+def tell_leaks(folder: LabelledFolder) -> None:
     """Print what `quick_check` finds."""
-    for line in quick_check(base):
+    for line in quick_check(folder):
         print(f"warning: {line}")
 
 
-def _some(folder: Path) -> Sequence[Path]:
-    listed = (entry.name for entry in os.scandir(folder))
-    names = sorted(n for n in listed if not n.startswith(".") and Path(n).suffix.lower() in IMAGE_SUFFIXES)
-    places = np.linspace(0, len(names) - 1, min(FILES, len(names))).astype(int)
-    return [folder / names[place] for place in places]
-
-
-def _said(path: Path) -> set[tuple[str, str]]:
-    said = {(kind, word) for kind, own in words(path).items() for word in own}
+def _said(file: ImageFile) -> set[tuple[str, str]]:
+    said = {(kind, word) for kind, own in words(file).items() for word in own}
     try:
-        with open_header(path) as image:
+        with open_header(file) as image:
             small = image.width * image.height <= MAX_PIXELS
-        if small and is_stretched(histogram(decode_image(path))):
+        if small and is_stretched(histogram(decode_image(file))):
             said.add(("stretch", STRETCHED))
     except Exception:  # of any type, for a damaged file; its header said so, and whoever reads all files lists it
         return said
@@ -68,11 +62,11 @@ def _said(path: Path) -> set[tuple[str, str]]:
 
 
 def _line(
-    base: Path, kind: str, word: str, most: str, least: str, shares: dict[str, dict[tuple[str, str], float]]
+    root: Path, kind: str, word: str, most: str, least: str, shares: dict[str, dict[tuple[str, str], float]]
 ) -> str:
     first, second = (shares[name].get((kind, word), 0.0) for name in (most, least))
     word = word if len(word) <= 60 else f"{word[:57]}..."
     return (
-        f"{base}: {KINDS[kind].what} can give the sources away: {word!r} in {first:.0%} of {most}, {second:.0%} of "
+        f"{root}: {KINDS[kind].what} can give the sources away: {word!r} in {first:.0%} of {most}, {second:.0%} of "
         f"{least}; configs/audit.py tests it and can write an equalised copy"
     )

@@ -1,4 +1,4 @@
-"""Arrays in memory -> batches, as a function of the seed and the step, for one process or several."""
+"""Arrays, or images on disk -> batches, as a function of the seed and the step, for one process or several."""
 
 import functools
 import sys
@@ -18,6 +18,15 @@ T = TypeVar("T")
 
 
 @runtime_checkable
+class Rows(Protocol):
+    """An array, or what reads like one: `data.on_disk.ImagesOnDisk`."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray: ...
+
+
+@runtime_checkable
 class BatchByStep(Protocol):
     """Random access to batches, as of `make_batches`."""
 
@@ -25,7 +34,7 @@ class BatchByStep(Protocol):
 
 
 def make_batches(
-    arrays: Mapping[str, np.ndarray],
+    arrays: Mapping[str, Rows],
     *,
     batch_size: int,
     seed: int,
@@ -41,7 +50,7 @@ def make_batches(
     process would get, and they are disjoint (unless the batch spans epochs).
 
     Args:
-        arrays: name -> array with the examples along the first axis, all of one length.
+        arrays: name -> examples along the first axis, all of one length.
         batch_size: examples a step over all processes.
         seed: 0 to 2**32 - 1.
         transform: applied to each process's part, with a generator that depends on `seed`, the step and the process.
@@ -78,7 +87,7 @@ def make_batches(
     def gather(part: int) -> Batch:
         epochs, places = np.divmod(np.arange(part * part_size, (part + 1) * part_size), size)
         rows = np.concatenate([order(int(epoch))[places[epochs == epoch]] for epoch in np.unique(epochs)])
-        return {name: np.take(array, rows, axis=0) for name, array in arrays.items()}
+        return {name: array[rows] for name, array in arrays.items()}
 
     parts = grain.MapDataset.range(sys.maxsize).seed(seed).map(gather)
     if transform is not None:

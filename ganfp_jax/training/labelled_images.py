@@ -12,14 +12,16 @@ from jaxtyping import Int32, UInt8
 from ganfp_jax.audit.quick import tell_leaks
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.data.batches import Batch, BatchByStep, make_batches
+from ganfp_jax.data.on_disk import ImagesOnDisk, fits
+from ganfp_jax.data.preprocess import check_files
 from ganfp_jax.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
 class LabelledImages:
-    """Images in memory, 0 to 255, and the class index of each."""
+    """Images, 0 to 255, in memory or on disk, and the class index of each."""
 
-    images: UInt8[np.ndarray, "n r r 3"]
+    images: UInt8[np.ndarray, "n r r 3"] | ImagesOnDisk
     labels: Int32[np.ndarray, " n"]
 
     def batches(self, batch_size: int, seed: int, immunise: Mapping[str, Any]) -> BatchByStep:
@@ -54,18 +56,29 @@ def open_training(config: dict[str, Any]) -> labelled.LabelledFolder:
 def decode_training(config: dict[str, Any], folder: labelled.LabelledFolder, workdir: Path) -> LabelledImages:
     """All images of the folder; what could not be used is listed in the run folder, and signs of a leak are printed.
 
+    A set that takes more than `data.cache_gib` of memory stays on disk: each file is decoded once now, to see whether
+    it can be, and again whenever a batch needs it.
+
     Raises:
         UserError: a class without a usable image.
     """
-    train = labelled.decode_all(folder, config["resolution"], resize=config["data"]["resize"])
-    labelled.tell_rejected(train.rejected, workdir)
+    resolution, resize = config["resolution"], config["data"]["resize"]
+    images: np.ndarray | ImagesOnDisk
+    if fits(len(folder), resolution, config["data"]["cache_gib"]):
+        decoded = labelled.decode_all(folder, resolution, resize, label="read train")
+        images, kept, rejected = decoded.images, decoded.kept, decoded.rejected
+    else:
+        checked = check_files(folder.paths, resolution, resize, "check train")
+        kept, rejected = checked.kept, tuple((folder.names[i], reason) for i, reason in checked.refused.items())
+        images = ImagesOnDisk([folder.paths[i] for i in kept], resolution, resize)
+    labelled.tell_rejected(rejected, workdir)
     if jax.process_index() == 0:
-        tell_leaks(folder.root)
-    labels = folder.labels[train.kept]
+        tell_leaks(folder)
+    labels = folder.labels[kept]
     if missing := [name for k, name in enumerate(folder.classes) if k not in labels]:
-        name, reason = train.rejected[0]
+        name, reason = rejected[0]
         raise UserError(f"{folder.root / missing[0]} has no usable image, such as {name}: {reason}; see data.resize")
-    return LabelledImages(train.images, labels)
+    return LabelledImages(images, labels)
 
 
 def decode_some_test(config: dict[str, Any], classes: Sequence[str]) -> LabelledImages | None:
