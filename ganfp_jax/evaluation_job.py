@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ganfp_jax import evaluation_page
+from ganfp_jax import evaluation_page, processes
 from ganfp_jax.attributor import Attributor
 from ganfp_jax.data import labelled
 from ganfp_jax.errors import UserError
@@ -32,6 +32,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         early_stopping=config["early_stopping"],
         **same,
     )
+    if not processes.first():
+        return
     seconds = {"evaluate": time.perf_counter() - clock}
     write_outputs(workdir, evaluation)
     if len(evaluation.names) <= 30:
