@@ -17,10 +17,10 @@ from ganfp_jax.data.decode import encode_png
 from ganfp_jax.errors import UserError
 from ganfp_jax.latents import draw_latents
 from ganfp_jax.pixels import Encoding
+from ganfp_jax.progress import progress
 from ganfp_jax.run_folder import read_config
 from ganfp_jax.training import checkpoint
 from ganfp_jax.training.gan_step import make_sampler
-from ganfp_jax.training.logs import progress
 
 # The published file names; a source that is not listed here gives its files its own name.
 FILE_PREFIXES = {"CramerGAN": "CRAMER", "MMDGAN": "MMD"}

@@ -12,6 +12,7 @@ from PIL import Image, ImageFilter
 from PIL.PngImagePlugin import PngInfo
 
 from configs import audit as config_file
+from ganfp_jax import preparing
 from ganfp_jax.audit import facts, job, quick, verdict
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
@@ -227,6 +228,21 @@ def test_lists_of_files_are_glanced_at_and_audited_too(tmp_path):
     )
     assert glance(out) == []
     assert sorted(path.name for path in out.glob("*/*")) == sorted(path.name for path in root.glob("*/*"))
+
+
+def test_prepared_data_sets_are_audited_too(tmp_path):
+    for split in ("train", "test"):
+        write_folder(tmp_path / "set" / split, len(split), (png, commented), count=8)
+    for name in ("prepared", "run"):
+        (tmp_path / name).mkdir()
+    preparing.run({"data": {"root": str(tmp_path / "set")}, "prepare": ""}, tmp_path / "prepared")
+    dataset, out = tmp_path / "prepared" / "dataset", tmp_path / "out"
+    assert len(quick.quick_check(labelled.open_labelled(dataset, "test"))) == 1
+    job.run(config_of(dataset, equalise=str(out)), tmp_path / "run")
+    results = json.loads((tmp_path / "run" / "audit.json").read_text())
+    assert (results["files"], results["verdict"][:4]) == (32, "LEAK")
+    for split in ("train", "test"):
+        assert labelled.open_labelled(out, split).names == labelled.open_labelled(tmp_path / "set", split).names
 
 
 def test_a_glance_reads_fifty_files_of_a_source(tmp_path, monkeypatch):

@@ -48,6 +48,7 @@ LAYERS = {
     "pixels": 1,
     "animation": 1,
     "provenance": 1,
+    "processes": 1,
     "grid": 0,
     "signed": 0,
     "atomic": 0,
