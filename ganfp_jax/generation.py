@@ -1,5 +1,6 @@
 """A trained generator (or the real photographs) -> one labelled image folder with a manifest."""
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float32, PyTree, UInt8
 
 from ganfp_jax import models, pixels
+from ganfp_jax.audit.quick import tell_leaks
 from ganfp_jax.data import labelled, sources
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.errors import UserError
@@ -172,3 +174,5 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     else:
         raise UserError('config.generator is empty; give a run folder (--config.generator=runs/progan) or "photos"')
     print(f"{config['count']} images in {root}")
+    with contextlib.suppress(UserError):  # one source only, or a folder that cannot be used yet
+        tell_leaks(labelled.open_labelled(root))

@@ -26,6 +26,8 @@ LAYERS = {
     "report": 3,
     "training.loop": 3,
     "training": 2,
+    "audit.job": 3,
+    "audit": 2,
     "baselines.job": 3,
     "baselines": 2,
     "embedding": 2,

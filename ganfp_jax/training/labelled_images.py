@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Int32, UInt8
 
 from ganfp_jax import processes
+from ganfp_jax.audit.quick import tell_leaks
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.data.batches import Batch, BatchByStep, make_batches
 from ganfp_jax.data.on_disk import ImagesOnDisk, fits
@@ -56,7 +57,7 @@ def open_training(config: dict[str, Any]) -> labelled.LabelledFolder:
 
 
 def decode_training(config: dict[str, Any], folder: labelled.LabelledFolder, workdir: Path) -> LabelledImages:
-    """All images of the folder; what could not be used is listed in the run folder.
+    """All images of the folder; what could not be used is listed in the run folder, and signs of a leak are printed.
 
     A set that takes more than `data.cache_gib` of memory stays on disk: each file is decoded once now, by one of the
     processes, to see whether it can be, and again whenever a batch needs it.
@@ -76,6 +77,7 @@ def decode_training(config: dict[str, Any], folder: labelled.LabelledFolder, wor
         images = ImagesOnDisk([folder.paths[i] for i in kept], resolution, resize)
     if processes.first():
         labelled.tell_rejected(rejected, workdir)
+        tell_leaks(folder)
     labels = folder.labels[kept]
     if missing := [name for k, name in enumerate(folder.classes) if k not in labels]:
         name, reason = rejected[0]
