@@ -16,7 +16,7 @@ from ganfp_jax.errors import UserError
 from ganfp_jax.fingerprints import AttributionNetwork, Fingerprints, read_fingerprints
 from ganfp_jax.run_folder import read_config
 from ganfp_jax.training import checkpoint
-from ganfp_jax.training.sharding import make_mesh
+from ganfp_jax.training.sharding import make_local_mesh
 from ganfp_jax.views import resolve_views
 from ganfp_jax.voting import RULES, Vote, Voter, make_view_voters, make_vote, vote_in_batches
 
@@ -53,7 +53,7 @@ class Attributor:
         self.resolution = resolution
         self._network = network
         self._variables = variables
-        self._mesh = make_mesh()
+        self._mesh = make_local_mesh()
         self._voters: dict[tuple[tuple[str, ...], str], Voter] = {}
         self._staged: dict[tuple[tuple[str, ...], tuple[int, ...]], StagedVoter] = {}
 

@@ -128,6 +128,20 @@ def test_evaluate_agrees_with_the_study(study, tmp_path):
     assert page.count('src="data:image/png') == len(SOURCES) + min(24, page.count("<li>\n    <img"))
 
 
+def test_the_studys_images_give_nothing_but_themselves_away(study, tmp_path):
+    workdir, told = study
+    assert "warning:" not in told
+    run("--config=configs/audit.py:tiny", f"--workdir={tmp_path}", f"--config.data.root={workdir / 'images'}")
+    results = read_json(tmp_path / "audit.json")
+    assert results["verdict"].startswith("No leak found")
+    assert {row["kind"] for row in results["kinds"] if row["says"] == "all files alike"} >= {
+        *("format", "dimensions", "compression", "metadata"),
+    }
+    assert (results["files"], results["files_tested"]) == (5 * (48 + 24), 5 * 40)
+    assert results["duplicates"]["exact_across_splits"] == 0
+    assert results["shared_photographs"] == []
+
+
 def test_baselines_agree_with_the_study_and_stand_beside_its_network(study, tmp_path):
     workdir, _ = study
     out = run(

@@ -129,7 +129,7 @@ def _make_phase(gan: Gan, stage: growing.Stage) -> Phase:
             {"image": smaller(gan.real) if isinstance(gan.real, np.ndarray) else gan.real},
             batch_size=stage.batch_size * real_batches(gan.objective, step_args["critic_steps"]),
             seed=config["seed"],
-            transform=None if in_memory else lambda batch, _: {"image": smaller(batch["image"])},
+            transform=None if in_memory else lambda batch, rng, part: {"image": smaller(batch["image"])},
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )

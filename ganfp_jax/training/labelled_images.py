@@ -1,6 +1,7 @@
 """The images that a classifier is trained on and watched with, from its config's `data`, `classes` and `resolution`."""
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import jax
 import numpy as np
 from jaxtyping import Int32, UInt8
 
+from ganfp_jax import processes
+from ganfp_jax.audit.quick import tell_leaks
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.data.batches import Batch, BatchByStep, make_batches
 from ganfp_jax.data.on_disk import ImagesOnDisk, fits
@@ -26,8 +29,9 @@ class LabelledImages:
     def batches(self, batch_size: int, seed: int, immunise: Mapping[str, Any]) -> BatchByStep:
         """This process's part of endless batches {"image", "label"}, some images perturbed as `immunise` says."""
 
-        def perturbed(batch: Batch, rng: np.random.Generator) -> Batch:
-            return batch | {"image": perturb.immunise(batch["image"], rng, **immunise)}
+        def perturbed(batch: Batch, rng: np.random.Generator, part: slice) -> Batch:
+            images = perturb.immunise(batch["image"], rng, first=part.start, total=batch_size, **immunise)
+            return batch | {"image": images}
 
         return make_batches(
             {"image": self.images, "label": self.labels},
@@ -53,10 +57,10 @@ def open_training(config: dict[str, Any]) -> labelled.LabelledFolder:
 
 
 def decode_training(config: dict[str, Any], folder: labelled.LabelledFolder, workdir: Path) -> LabelledImages:
-    """All images of the folder; what could not be used, or was brought to size, is listed in the run folder.
+    """All images of the folder; what could not be used or was cut to size is listed, signs of a leak are printed.
 
-    A set that takes more than `data.cache_gib` of memory stays on disk: each file is decoded once now, to see whether
-    it can be, and again whenever a batch needs it.
+    A set that takes more than `data.cache_gib` of memory stays on disk: each file is decoded once now, by one of the
+    processes, to see whether it can be, and again whenever a batch needs it.
 
     Raises:
         UserError: a class without a usable image.
@@ -67,17 +71,30 @@ def decode_training(config: dict[str, Any], folder: labelled.LabelledFolder, wor
         decoded = labelled.decode_all(folder, resolution, resize, label="read train")
         images, kept, rejected, notes = decoded.images, decoded.kept, decoded.rejected, decoded.notes
     else:
-        checked = check_files(folder.paths, resolution, resize, "check train")
-        kept, rejected = checked.kept, tuple((folder.names[i], reason) for i, reason in checked.refused.items())
-        notes = {folder.names[i]: note for i, note in checked.notes.items()}
+        refused, notes = _checked(folder, resolution, resize)
+        kept = np.array([i for i in range(len(folder)) if i not in refused], np.int64)
+        rejected = tuple((folder.names[i], reason) for i, reason in refused.items())
         images = ImagesOnDisk([folder.paths[i] for i in kept], resolution, resize)
-    labelled.tell_rejected([*rejected, *folder.left_out], workdir)
-    labelled.tell_notes(notes, workdir)
+    if processes.first():
+        labelled.tell_rejected([*rejected, *folder.left_out], workdir)
+        labelled.tell_notes(notes, workdir)
+        tell_leaks(folder)
     labels = folder.labels[kept]
     if missing := [name for k, name in enumerate(folder.classes) if k not in labels]:
         name, reason = rejected[0]
         raise UserError(f"{folder.root / missing[0]} has no usable image, such as {name}: {reason}; see data.resize")
     return LabelledImages(images, labels)
+
+
+def _checked(folder: labelled.LabelledFolder, resolution: int, resize: str) -> tuple[dict[int, str], dict[str, str]]:
+    """Index -> reason, for the files that cannot be used, and name -> note; every process looks at its part of them."""
+    own = processes.share(np.arange(len(folder)))
+    label = "check train" if processes.first() else None
+    checked = check_files([folder.paths[i] for i in own], resolution, resize, label)
+    refused = [(int(own[position]), reason) for position, reason in checked.refused.items()]
+    notes = [(folder.names[own[position]], note) for position, note in checked.notes.items()]
+    parts = [json.loads(part) for part in processes.gather(json.dumps([refused, notes]).encode())]
+    return dict(pair for part, _ in parts for pair in part), dict(pair for _, part in parts for pair in part)
 
 
 def decode_some_test(config: dict[str, Any], classes: Sequence[str]) -> LabelledImages | None:

@@ -13,7 +13,6 @@ from tensorboardX import SummaryWriter
 from ganfp_jax import atomic
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.grid import image_grid
-from ganfp_jax.progress import progress as progress
 
 
 class Logs:
