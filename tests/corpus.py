@@ -9,6 +9,7 @@ import io
 import os
 import socket
 import struct
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -404,12 +405,16 @@ def not_images() -> Iterator[File]:
     yield File("empty.webp", b"", reason="empty file")
 
 
+# Other systems have no such names.
+_NO_UTF8 = (os.fsdecode(b"no_utf8_\xff\xfe.png"),) if sys.platform == "linux" else ()
+
+
 def names() -> Iterator[File]:
     for name in (
         *("png_inside.jpg", "UPPER.PNG", "Mixed.PnG", "-rf.png", "--help.png", " spaces around .png", "=1+1.png"),
         *('comma, quote".png', "tab\t.png", "line\nbreak.png", "return\r.png", "escape\x1b[31m.png", "per%cent.png"),
         *("größe_日本語.png", "e\u0301.png", "\u202eright_to_left.png", "\U0001f9d1‍\U0001f680.png", "line\u2028.png"),
-        *(os.fsdecode(b"no_utf8_\xff\xfe.png"), "x" * 251 + ".png", "two.dots.png", "folder/below/rgb.png"),
+        *(*_NO_UTF8, "x" * 251 + ".png", "two.dots.png", "folder/below/rgb.png"),
     ):
         yield File(name, PNG, PICTURE)
     yield File("jpeg_inside.png", saved("JPEG", quality=95, subsampling=0), PICTURE, 4)

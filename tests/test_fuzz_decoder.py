@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import struct
+import sys
 import time
 import zlib
 from pathlib import Path
@@ -19,6 +20,9 @@ from experiments.reliability.seeds import seeds
 from ganfp_jax.data.decode import Refused, decode_image
 
 SOUND = seeds()
+
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="for Linux: the memory limit needs /proc")
 
 
 def settings(tmp_path, **changes):
