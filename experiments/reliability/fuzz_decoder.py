@@ -5,8 +5,9 @@
 Files are made from small sound ones of every format by `mutations.mutate`; file n of a seed is always the same. They
 are decoded in processes of their own, so that a crash of a C library is seen and counted. A file fails if the process
 dies or takes longer than `--seconds`, if anything but `Refused` is raised, if the array or the reason is not as
-`decode_image` promises, or if a second reading, in memory with other leftovers, gives something else. Writes results.jsonl, keeps the files that failed
-in `--out`/failures, prints the table, and ends with status 1 if there are any. For Linux: the memory limit needs /proc.
+`decode_image` promises, or if a second reading, in memory with other leftovers, gives something else. Writes
+results.jsonl, keeps the files that failed in `--out`/failures, prints the table, and ends with status 1 if there are
+any. For Linux: the memory limit needs /proc.
 """
 
 import argparse
