@@ -1,0 +1,136 @@
+"""A file of published weights before anything in it is believed: how it is opened, and bounds that all readers keep.
+
+A reader raises `Refused` wherever a file says something that no network's file says; `open_stored` turns that into the
+one line for the user. Sizes that a file declares are compared with the bytes it has before memory is asked for.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ganfp_jax.errors import UserError
+
+MAX_VARIABLES = 10_000  # the largest published network has 89
+_MAX_NAME = 512  # characters of a variable's name; a line of text in a file may have as many bytes
+_MAX_AXES = 8
+_MAX_SIZE = 4 << 30
+
+
+class Refused(Exception):  # noqa: N818 - a verdict about a file, not a fault of the program
+    """A file that is not read. `str(refused)` is the reason: one line, without the path."""
+
+
+class StoredFile:
+    """A file that never gives less than was asked of it, and never reserves memory for bytes that it does not have.
+
+    Attributes:
+        size: of the whole file, in bytes.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size = os.fstat(file.fileno()).st_size
+        if self.size > _MAX_SIZE:  # a sparse file takes no room on a disk, but would in memory
+            raise Refused(f"it has {self.size} bytes, a published network at most 300 million")
+
+    def tell(self) -> int:
+        """Where the next `read` starts."""
+        return self._file.tell()
+
+    def read(self, length: int) -> bytes:
+        """The next `length` bytes.
+
+        Raises:
+            Refused: the file ends before.
+        """
+        self._check(self.tell(), length)
+        return self._file.read(length)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """`length` bytes from `offset` on.
+
+        Raises:
+            Refused: they do not lie inside the file.
+        """
+        self._check(offset, length)
+        self._file.seek(offset)
+        return self._file.read(length)
+
+    def readline(self) -> bytes:
+        """The next line, cut off where it is longer than any name."""
+        return self._file.readline(_MAX_NAME)
+
+    def _check(self, offset: int, length: int) -> None:
+        if not 0 <= offset <= offset + length <= self.size:
+            raise Refused(f"it ends at byte {self.size}, before what it says it holds; download it again")
+
+
+@contextlib.contextmanager
+def open_stored(path: Path) -> Iterator[StoredFile]:
+    """Opens a file of weights; `Refused` inside the block becomes the user's error.
+
+    Raises:
+        UserError: there is no such file, it cannot be read, or the block refuses it.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} is no file; give a file of weights")
+    try:
+        with path.open("rb") as file:
+            yield StoredFile(file)
+    except Refused as reason:
+        raise UserError(f"{path} is not read: {reason}") from reason
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}; check the file") from error
+
+
+def shown(text: object) -> str:
+    """What a file says, as it may stand in an error: quoted, on one line, not long."""
+    quoted = repr(text)
+    return quoted if len(quoted) <= 80 else f"{quoted[:76]}..."
+
+
+def check_name(name: Any, known: dict[str, Any]) -> str:
+    """Returns the name of a variable.
+
+    Raises:
+        Refused: it is no plain text, too long, or among the `known` ones already.
+    """
+    if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME or not (name.isascii() and name.isprintable()):
+        raise Refused(f"{shown(name)} is no name of a variable; download it again")
+    if name in known:
+        raise Refused(f"it holds {shown(name)} twice; download it again")
+    return name
+
+
+def check_shape(name: str, shape: Any, itemsize: int, length: int) -> tuple[int, ...]:
+    """Returns the shape of a variable that is stored in `length` bytes.
+
+    Raises:
+        Refused: it is no shape, has an empty or too many axes, or does not fill the bytes exactly.
+    """
+    if not isinstance(shape, tuple | list) or not all(type(axis) is int for axis in shape):
+        raise Refused(f"{name} has no shape but {shown(shape)}; download it again")
+    total = itemsize
+    for axis in shape[: _MAX_AXES + 1]:
+        total *= axis
+    if len(shape) > _MAX_AXES or min(shape, default=1) < 1 or total != length:
+        raise Refused(
+            f"{name} should have the shape {shown(tuple(shape))} of {itemsize} bytes each, but has {length} bytes; "
+            "download it again"
+        )
+    return tuple(shape)
+
+
+def check_finite(name: str, array: np.ndarray) -> np.ndarray:
+    """Returns the array.
+
+    Raises:
+        Refused: it has NaN or infinite values.
+    """
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise Refused(f"{name} has values that are not finite; the file is damaged, or its training diverged")
+    return array
