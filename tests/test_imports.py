@@ -28,6 +28,7 @@ LAYERS = {
     "embedding": 2,
     "spectra": 2,
     "interop": 2,
+    "weights": 2,
     "metrics": 2,
     "separability": 2,
     "quality.job": 3,
