@@ -26,6 +26,7 @@ JOBS = {
     "baselines": "ganfp_jax.baselines.job",
     "inspect_fingerprints": "ganfp_jax.inspection",
     "ablation": "ganfp_jax.ablation",
+    "import_weights": "ganfp_jax.interop.importing",
     "quality": "ganfp_jax.quality.job",
     "quickstart": "ganfp_jax.quickstart",
     "course_test": "ganfp_jax.course_test",
