@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from ganfp_jax.interop.stored_file import Refused, StoredFile, open_stored
-from ganfp_jax.interop.tensor_bundle import SUFFIX, TABLE_MAGIC, find_prefix, is_checkpoint_text
+from ganfp_jax.interop.tensor_bundle import TABLE_MAGIC, find_index, is_checkpoint_text
 
 _START = 4096  # bytes that say what a file is
 
@@ -21,11 +21,12 @@ _STRANGERS = [
     for start, what, advice in (
         (rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml|!--)", "a web page, such as a file host's notice", _DOWNLOAD),
         (rb"version https://git-lfs", "a pointer of Git LFS, not the file it stands for", "fetch it with git lfs pull"),
-        (rb"\x80\x02\x8a\x0al\xfc\x9cF\xf9|PK\x03\x04.{26}[^/]*/(data\.pkl|version|byteorder|\.)", "PyTorch's", _OTHER),
+        (rb"\x80\x02\x8a\x0al\xfc\x9cF\xf9", "a PyTorch file", _OTHER),
+        (rb"PK\x03\x04.{26}[^/]*/(data\.pkl|version|byteorder|\.)", "a PyTorch file", _OTHER),
         (rb"PK(\x03\x04|\x05\x06)", "a zip archive of something other than arrays", _UNPACK),
         (rb"\x1f\x8b|BZh|\xfd7zXZ|7z\xbc\xaf\x27\x1c|Rar!|\x28\xb5\x2f\xfd|.{257}ustar", "a packed archive", _UNPACK),
-        (rb"\x89HDF", "of HDF5, as Keras writes it", _OTHER),
-        (rb".{6}\0\0\{", "of safetensors", _OTHER),
+        (rb"\x89HDF", "an HDF5 file, as Keras writes them", _OTHER),
+        (rb".{6}\0\0\{", "a safetensors file", _OTHER),
         (rb"\x93NUMPY", "a single NumPy array", _OTHER),
     )
 ]
@@ -40,9 +41,8 @@ def recognise(path: Path) -> str:
     Raises:
         UserError: there is nothing, or it is something else; the line says what, where that can be seen.
     """
-    if path.is_dir() or (not path.exists() and _index(path).is_file()):
-        find_prefix(path)
-        return "bundle"
+    if path.is_dir() or not path.exists() or path.suffix == ".meta" or ".data-" in path.suffix:
+        path = find_index(path)
     with open_stored(path) as file:
         return _format(path, file)
 
@@ -59,12 +59,11 @@ def _format(path: Path, file: StoredFile) -> str:
             raise Refused(f"it is {what}; {advice}")
     if _PICKLE.match(start):
         return "pickle"
-    if is_checkpoint_text(start) or (SUFFIX.search(path.name) and _index(find_prefix(path)).is_file()):
-        return "bundle"
-    if file.read_at(max(0, file.size - len(TABLE_MAGIC)), min(file.size, len(TABLE_MAGIC))) == TABLE_MAGIC:
+    if path.suffix != ".index" and is_checkpoint_text(start):
+        return recognise(find_index(path))
+    end = min(file.size, len(TABLE_MAGIC))
+    if file.read_at(file.size - end, end) != TABLE_MAGIC:
+        raise Refused(f"it is of no known format; {_OTHER}")
+    if path.suffix != ".index":
         raise Refused("it is a V1 checkpoint of TensorFlow, or an index that lost its ending; save it again as V2")
-    raise Refused(f"it is of no known format; {_OTHER}")
-
-
-def _index(prefix: Path) -> Path:
-    return prefix.with_name(f"{prefix.name}.index")
+    return "bundle"

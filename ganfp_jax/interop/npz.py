@@ -36,7 +36,7 @@ _MAX_HEADER = 4096  # bytes of an array's description
 # NumPy writes the description in this order; Python 2 wrote some numbers as 3L.
 _HEADER = re.compile(
     rb"\{'descr': '([<>|])([a-zA-Z])(\d{1,9})', 'fortran_order': (True|False), "
-    rb"'shape': \(((?:\d{1,20}L?,? ?)*)\), \}\s*"
+    rb"'shape': \(((?:\d{1,19}L?(?:, ?|(?=\))))*)\), \}\s*"
 )
 _ELEMENTS = ("f2", "f4", "f8", "b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 
@@ -141,7 +141,7 @@ class _Content:
         num_bytes = self._member.size - len(magic) - struct.calcsize(length_format) - length
         shape = check_shape(self._name, axes, element.itemsize, num_bytes)
         data = self._read(num_bytes)
-        if self._crc != self._member.crc:
+        if self._crc != self._member.crc or self._piece(1):
             raise Refused(f"{self._name} does not match its checksum; download it again")
         array = np.frombuffer(data, element).reshape(shape, order="F" if header[4] == b"True" else "C")
         return check_finite(self._name, np.asarray(array, element.newbyteorder("="), order="C"))

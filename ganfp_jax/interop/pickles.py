@@ -27,7 +27,7 @@ from ganfp_jax.interop.stored_file import (
 BUILD_FUNCTIONS = ("G_paper", "D_paper", "C_patch", "EG", "D_patch")
 
 _STATE = ("version", "name", "static_kwargs", "build_module_src", "build_func_name", "variables")
-_MAX_OPCODES = 200_000  # three ProGAN networks take about 3,000
+_MAX_OPCODES = 50_000  # the three ProGAN networks take 5,000
 _MAX_DEPTH = 8  # of lists and dicts inside static_kwargs
 
 # All that a file may name, and what the machine does when it is called; `ndarray` is only ever an argument.
@@ -234,6 +234,7 @@ class _Reader:
             case "dict", ():
                 return {}
             case "dict", [[*pairs]] if all(isinstance(p, tuple | list) and len(p) == 2 for p in pairs):  # Python 2
+                self._spend_items(len(pairs))
                 if not all(isinstance(key, str) for key, _ in pairs):
                     raise _damaged()
                 return dict(pairs)
@@ -271,8 +272,8 @@ class _Reader:
         if not isinstance(state["static_kwargs"], dict) or not isinstance(variables, list):
             raise _damaged()
         arrays: dict[str, np.ndarray] = {}
-        for pair in variables[: MAX_VARIABLES + 1]:
-            self._spend_item()
+        self._spend_items(len(variables))
+        for pair in variables:
             if not isinstance(pair, tuple) or len(pair) != 2:
                 raise _damaged()
             name = check_name(pair[0], arrays)
@@ -280,13 +281,13 @@ class _Reader:
         kwargs = self._plain(state["static_kwargs"], 0)
         return StoredNetwork(check_name(state["name"], {}), function, kwargs, arrays)
 
-    def _spend_item(self) -> None:
-        self._items_left -= 1
+    def _spend_items(self, count: int) -> None:
+        self._items_left -= count
         if self._items_left < 0:
             raise Refused(f"it holds more than {MAX_VARIABLES} things, a network far fewer; do not trust it")
 
     def _variable(self, name: str, stub: Any) -> np.ndarray:
-        with np.errstate(over="ignore"):  # what float32 cannot hold is refused as infinite
+        with np.errstate(all="ignore"):  # what float32 cannot hold becomes infinite and is refused
             array = np.asarray(self._array(name, stub, _FLOATS), np.float32, order="C")
         return check_finite(name, array)
 
@@ -319,7 +320,7 @@ class _Reader:
 
     def _plain(self, value: Any, depth: int) -> Any:
         """A copy of a value of static_kwargs; tuples become lists, NumPy's numbers Python's."""
-        self._spend_item()
+        self._spend_items(1)
         if depth > _MAX_DEPTH:
             raise Refused("its static_kwargs are nested without end; do not trust it")
         if value is None or isinstance(value, bool | int | float | str):
@@ -338,7 +339,7 @@ def _find(module: Any, name: Any) -> _Global:
     kind = _GLOBALS.get((module, name)) if isinstance(module, str) and isinstance(name, str) else None
     if kind is None:
         asked = f"{module}.{name}" if isinstance(module, str) and isinstance(name, str) else name
-        raise Refused(f"it asks for {shown(asked)}, which no network needs; nothing was executed, do not trust it")
+        raise Refused(f"it asks for {shown(asked)}, which no published network needs; nothing was executed")
     return _Global(kind)
 
 

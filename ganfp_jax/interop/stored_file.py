@@ -47,8 +47,7 @@ class StoredFile:
         Raises:
             Refused: the file ends before.
         """
-        self._check(self.tell(), length)
-        return self._file.read(length)
+        return self.read_at(self.tell(), length)
 
     def read_at(self, offset: int, length: int) -> bytes:
         """`length` bytes from `offset` on.
@@ -56,17 +55,17 @@ class StoredFile:
         Raises:
             Refused: they do not lie inside the file.
         """
-        self._check(offset, length)
+        if not 0 <= offset <= offset + length <= self.size:
+            raise Refused(f"it ends at byte {self.size}, before what it says it holds; download it again")
         self._file.seek(offset)
-        return self._file.read(length)
+        data = self._file.read(length)
+        if len(data) != length:
+            raise Refused("it was changed while it was read; try again")
+        return data
 
     def readline(self) -> bytes:
         """The next line, cut off where it is longer than any name."""
         return self._file.readline(_MAX_NAME)
-
-    def _check(self, offset: int, length: int) -> None:
-        if not 0 <= offset <= offset + length <= self.size:
-            raise Refused(f"it ends at byte {self.size}, before what it says it holds; download it again")
 
 
 @contextlib.contextmanager
@@ -76,9 +75,9 @@ def open_stored(path: Path) -> Iterator[StoredFile]:
     Raises:
         UserError: there is no such file, it cannot be read, or the block refuses it.
     """
-    if not path.is_file():
-        raise UserError(f"{path} is no file; give a file of weights")
     try:
+        if not path.is_file():
+            raise UserError(f"{path} is no file; give a file of weights")
         with path.open("rb") as file:
             yield StoredFile(file)
     except Refused as reason:

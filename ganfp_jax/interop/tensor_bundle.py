@@ -32,7 +32,8 @@ _TRAILER = 5  # after each block: its compression and its checksum
 _RAW, _SNAPPY = 0, 1
 _MAX_TABLE = 2 << 20  # bytes of an index, which is read whole; a published one has about 6,000
 _MAX_KEY = 512
-SUFFIX = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
+_MAX_FILE_NAME = 200  # bytes
+_SUFFIX = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
 _NEWEST = re.compile(rb'\s*model_checkpoint_path:\s*"((?:[^"\\\n]|\\.)*)"')
 # TensorFlow's numbers of the types that variables have.
 _ELEMENTS = {1: "<f4", 2: "<f8", 3: "<i4", 4: "|u1", 5: "<i2", 6: "|i1", 9: "<i8", 19: "<f2"}
@@ -52,30 +53,36 @@ def read_bundle(path: Path) -> dict[str, np.ndarray]:
         UserError: a file is missing or cannot be opened, is damaged, compressed, big-endian, or holds something other
           than finite arrays of numbers.
     """
-    prefix = find_prefix(path)
-    with open_stored(prefix.with_name(f"{prefix.name}.index")) as file:
+    index = find_index(path)
+    with open_stored(index) as file:
         num_shards, entries = _read_index(file)
     arrays: dict[str, np.ndarray] = {}
     for shard in sorted({entry.shard for entry in entries.values()}):
-        with open_stored(prefix.with_name(f"{prefix.name}.data-{shard:05d}-of-{num_shards:05d}")) as file:
+        with open_stored(index.with_suffix(f".data-{shard:05d}-of-{num_shards:05d}")) as file:
             arrays |= _read_shard(file, {name: entry for name, entry in entries.items() if entry.shard == shard})
     return {name: arrays[name] for name in entries}
 
 
-def find_prefix(path: Path) -> Path:
-    """The common start of a checkpoint's file names, from any of the paths that `read_bundle` takes.
+def find_index(path: Path) -> Path:
+    """The `PREFIX.index` of a checkpoint, from any of the paths that `read_bundle` takes.
 
     Raises:
-        UserError: the folder has no file `checkpoint`, or that names nothing that could lie beside it.
+        UserError: the folder has no file `checkpoint`, that names none, or there is no such index.
     """
     if path.is_dir():
         if not (path / CHECKPOINT).is_file():
             raise UserError(f"{path} holds no file {CHECKPOINT}; give the file that ends in .index")
         path = path / CHECKPOINT
-    if path.is_file() and not SUFFIX.search(path.name):
+    if path.is_file() and not _SUFFIX.search(path.name):
         with open_stored(path) as file:
-            return path.with_name(_newest(file))
-    return path.with_name(SUFFIX.sub("", path.name))
+            name = _newest(file)
+    else:
+        name = _SUFFIX.sub("", path.name)
+    index = path.with_name(f"{name}.index")
+    if not index.is_file():
+        what = f"{path} needs {index.name} beside it" if path.exists() else f"there is neither {path} nor {index}"
+        raise UserError(f"{what}; keep the files of a checkpoint in one folder, or check the path")
+    return index
 
 
 def is_checkpoint_text(start: bytes) -> bool:
@@ -89,7 +96,7 @@ def _newest(file: StoredFile) -> str:
     quoted = found[1] if found else b""
     path = re.sub(rb"\\([0-7]{3}|.)", lambda m: bytes([int(m[1], 8) & 255]) if len(m[1]) == 3 else m[1], quoted)
     name = re.split(r"[/\\]", path.decode("utf-8", "replace"))[-1]
-    if name in ("", ".", "..") or not name.isprintable():
+    if not name or not name.isprintable() or len(name.encode()) > _MAX_FILE_NAME:
         raise Refused(f"it names no checkpoint ({shown(name)}); give the file that ends in .index")
     return name
 
@@ -120,6 +127,8 @@ def _read_index(file: StoredFile) -> tuple[int, dict[str, _Entry]]:
         raise Refused(f"it says that it has {num_shards} data files; download it again")
     entries: dict[str, _Entry] = {}
     for key, value in items.items():
+        if key.startswith(b"\0"):
+            raise Refused("it holds variables in slices; save them unpartitioned")
         name = check_name(key.decode("latin-1"), entries)
         entries[name] = _entry(shown(name), _fields(value), num_shards)
     if not entries:
@@ -129,8 +138,6 @@ def _read_index(file: StoredFile) -> tuple[int, dict[str, _Entry]]:
 
 def _entry(name: str, fields: Fields, num_shards: int) -> _Entry:
     dtype, shard, offset, length, checksum = (_number(fields, field) for field in (1, 3, 4, 5, 6))
-    if 7 in fields:
-        raise Refused(f"{name} is stored in slices; save it unpartitioned")
     if dtype not in _ELEMENTS:
         raise Refused(f"{name} is of TensorFlow's type {dtype}, no plain number; give a checkpoint of TensorFlow 1")
     if shard >= num_shards:
@@ -185,8 +192,10 @@ def _block(table: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]
     if table[end] != _RAW:
         how = "with Snappy" if table[end] == _SNAPPY else f"in way {table[end]}"
         raise Refused(f"it is compressed {how}, as TensorFlow's own indices are not; save it again with TensorFlow")
-    num_restarts = int.from_bytes(table[max(offset, end - 4) : end], "little")
-    block = _Bytes(table[offset : max(offset, end - 4 - 4 * num_restarts)])
+    num_restarts = int.from_bytes(table[end - 4 : end], "little")
+    if (length := size - 4 * (num_restarts + 1)) < 0:
+        raise _damaged()
+    block = _Bytes(table[offset : offset + length])
     key = b""
     while block.left:
         shared, unshared, length = block.varint(), block.varint(), block.varint()
