@@ -27,6 +27,7 @@ JOBS = {
     "inspect_fingerprints": "ganfp_jax.inspection",
     "ablation": "ganfp_jax.ablation",
     "quality": "ganfp_jax.quality.job",
+    "export_weights": "ganfp_jax.exporting",
     "quickstart": "ganfp_jax.quickstart",
     "course_test": "ganfp_jax.course_test",
 }

@@ -17,6 +17,7 @@ LAYERS = {
     "evaluation": 3,
     "ablation": 3,
     "generation": 3,
+    "exporting": 3,
     "interpolation": 3,
     "inspection": 3,
     "attributor": 3,
