@@ -1,4 +1,4 @@
-"""Evaluate an attribution network: checkpoint + labelled folder -> predictions.csv, metrics.json, rejected.csv.
+"""Evaluate an attribution network: checkpoint + labelled folder -> predictions.csv, metrics.json, rejected.csv, a page.
 
     python -m ganfp_jax.main --config=configs/evaluate.py --config.checkpoint=runs/attribution --config.data.root=DIR
 
@@ -7,7 +7,10 @@
 `ganfp_jax/views.py`); `rule` is "majority", "mean_logit" or "mean_probability". `metrics.json` holds the vote and,
 beside it, the same network's single view. `early_stopping` lets an image leave as soon as no view to come can change
 its majority: the same decisions in less time (`views_saved`; a third of the views by default), while `votes` and
-probabilities are of the views it was shown. `perturb` damages every image first ("jpeg75", "noise15", "blur0.7"). By
+probabilities are of the views it was shown. `perturb` damages every image first ("jpeg75", "noise15", "blur0.7").
+Where `data.root` has train/ and test/, the cheap methods of `baselines` are trained on `images_per_source` images of
+train/, those of `immunised_methods` on images damaged as `immunise` says, and stand beside the network in metrics.json
+and in `report/index.html` (`--config.baselines.methods="()" --config.baselines.immunised_methods="()"` for none). By
 default the D4-trained network of `configs/quickstart.py`, on its 2,000 test images, in about 30 s on two CPU cores.
 `:tiny` does the same with `configs/quickstart.py:tiny`.
 """
@@ -19,7 +22,7 @@ from ganfp_jax.variants import choose
 
 def get_config(variant: str = "default") -> ConfigDict:
     """The config of one of the variants default, tiny."""
-    return choose(variant, {"default": lambda: _of("runs/quickstart"), "tiny": lambda: _of("runs/quickstart-tiny")})
+    return choose(variant, {"default": lambda: _of("runs/quickstart"), "tiny": _tiny})
 
 
 def _of(quickstart: str) -> ConfigDict:
@@ -34,5 +37,21 @@ def _of(quickstart: str) -> ConfigDict:
             "perturb": "none",
             "seed": 0,
             "batch_size": 32,
+            "baselines": {
+                "methods": (
+                    *("knn", "eigenface", "prnu", "logistic_pixels", "logistic_log_dct", "logistic_log_packets"),
+                    "metadata",
+                ),
+                "immunised_methods": ("logistic_log_dct", "logistic_log_packets"),
+                "immunise": {"share": 0.5, "perturbations": ("jpeg50-95",)},
+                "images_per_source": 500,
+            },
         }
     )
+
+
+def _tiny() -> ConfigDict:
+    config = _of("runs/quickstart-tiny")
+    config.baselines.methods = ("logistic_log_dct", "metadata")
+    config.baselines.immunised_methods = ("logistic_log_dct",)
+    return config

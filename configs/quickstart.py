@@ -2,6 +2,7 @@
 
     python -m ganfp_jax.main --config=configs/quickstart.py           # or: make quickstart
     python -m ganfp_jax.main --config=configs/quickstart.py:course    # the course project's test: 15 and 150 images
+    python -m ganfp_jax.main --config=configs/quickstart.py:seeds     # three trainings of one GAN, told apart
     python -m ganfp_jax.main --config=configs/quickstart.py:tiny      # the same path in seconds, results mean nothing
 
 Trains ProGAN, SNGAN, CramerGAN and MMDGAN on 32x32 crops of five embedded scenes, makes 1,200 training and 400 test
@@ -9,7 +10,8 @@ images a source (the real test images are crops of other photographs, `photos.fo
 mirroring and with all eight flips and quarter turns, and evaluates both with votes over two view sets on clean and on
 JPEG-75 images, beside nine baselines. About ten minutes on two CPU cores. Stopped and started again it goes on
 where it was. `:course` has the course project's three sources: real, ProGAN and SNGAN; `configs/course_project.py`
-repeats its test over 20 dataset seeds.
+repeats its test over 20 dataset seeds. `:seeds` has the paper's harder question: the sources are real and three
+ProGANs that differ only in the seed of their training, with 500 test images each.
 """
 
 from ml_collections import ConfigDict
@@ -19,8 +21,8 @@ from ganfp_jax.variants import choose
 
 
 def get_config(variant: str = "default") -> ConfigDict:
-    """The config of one of the variants default, course, tiny."""
-    return choose(variant, {"default": _default, "course": _course, "tiny": _tiny})
+    """The config of one of the variants default, course, seeds, tiny."""
+    return choose(variant, {"default": _default, "course": _course, "seeds": _seeds, "tiny": _tiny})
 
 
 def _default() -> ConfigDict:
@@ -65,6 +67,20 @@ def _course() -> ConfigDict:
     config.command += ":course"
     config.generators = ("progan", "sngan")
     config.test_counts = (5, 50)
+    return config
+
+
+def _seeds() -> ConfigDict:
+    config = _study("photos")
+    config.command += ":seeds"
+    for name in config.generators:
+        del config[name]
+    config.generators = ("progan_0", "progan_1", "progan_2")
+    for seed, name in enumerate(config.generators):
+        config[name] = progan.get_config("photos")
+        config[name].seed = seed
+        config[name].source_name = f"ProGAN-{seed}"
+    config.test_counts = (500,)
     return config
 
 

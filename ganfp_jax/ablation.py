@@ -1,6 +1,7 @@
 """The job `ablation`: which views and which rule a vote should have -> ablation.csv, ablation.json, ablation.png.
 
-Each view of each image is classified once; every set of views and every rule is then counted on those logits.
+Each view of each image is classified once; every set of views and every rule is then counted on those logits, which
+stay in `logits-<condition>.npz` for whoever wants to count others.
 """
 
 import csv
@@ -124,6 +125,24 @@ def view_logits(
     )
 
 
+def logits_npz(measured: ViewLogits) -> bytes:
+    """The content of `logits-<condition>.npz`.
+
+    Arrays `views` (V), `images` (N), `origins` (N: what an image is a crop of, or itself), `targets` (N), `logits`
+    (V, N, K).
+    """
+    content = io.BytesIO()
+    np.savez(
+        content,
+        views=np.array(list(measured.logits)),
+        images=np.array(measured.names),
+        origins=np.array(measured.origins),
+        targets=measured.targets,
+        logits=np.stack(list(measured.logits.values())),
+    )
+    return content.getvalue()
+
+
 def ablate(
     measured: ViewLogits,
     view_sets: Mapping[str, Sequence[str]],
@@ -215,6 +234,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         single = accuracy_block(measured.targets, measured.logits[REFERENCE].argmax(-1), attributor.classes)
         file = f"ablation-{condition}.csv" if number else "ablation.csv"
         atomic.write_bytes(workdir / file, table_csv(rows).encode())
+        atomic.write_bytes(workdir / f"logits-{condition}.npz", logits_npz(measured))
         results["conditions"].append(
             {
                 "condition": condition,

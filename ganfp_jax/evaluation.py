@@ -16,8 +16,7 @@ from ganfp_jax.attributor import Attributor
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.errors import UserError
 from ganfp_jax.metrics import evaluation_metrics
-from ganfp_jax.report import wording
-from ganfp_jax.report.table import ImageRow, per_image_table, text_table
+from ganfp_jax.report.table import ImageRow
 from ganfp_jax.run_folder import write_json
 from ganfp_jax.training.logs import progress
 from ganfp_jax.views import resolve_views
@@ -162,36 +161,6 @@ def write_outputs(folder: Path, evaluation: Evaluation) -> None:
     write_json(folder / "metrics.json", evaluation.metrics)
 
 
-def run(config: dict[str, Any], workdir: Path) -> None:
-    """The job `evaluate`."""
-    if not config["checkpoint"]:
-        raise UserError("config.checkpoint is empty; give a trained network: --config.checkpoint=RUN_FOLDER")
-    attributor = Attributor.load(config["checkpoint"])
-    folder = labelled.open_labelled(Path(config["data"]["root"]), split="test", classes=attributor.classes)
-    evaluation = evaluate(
-        attributor,
-        folder,
-        views=config["views"],
-        rule=config["rule"],
-        perturbation=config["perturb"],
-        seed=config["seed"],
-        resize=config["data"]["resize"],
-        batch_size=config["batch_size"],
-        early_stopping=config["early_stopping"],
-    )
-    write_outputs(workdir, evaluation)
-    if len(evaluation.names) <= 30:
-        print(per_image_table(image_rows(evaluation)))
-    print(summary(evaluation.metrics))
-    for name, note in list(evaluation.notes.items())[:5]:
-        print(f"{name}: {note}")
-    if len(evaluation.notes) > 5:
-        print(f"... and {len(evaluation.notes) - 5} more images were not at the network's size")
-    if evaluation.rejected:
-        print(f"{len(evaluation.rejected)} files could not be used: {workdir / 'rejected.csv'}")
-    print(f"predictions: {workdir / 'predictions.csv'}  metrics: {workdir / 'metrics.json'}")
-
-
 def image_rows(evaluation: Evaluation) -> list[ImageRow]:
     """One row an image for the per-image table."""
     classes, vote = evaluation.metrics["classes"], evaluation.vote
@@ -201,32 +170,3 @@ def image_rows(evaluation: Evaluation) -> list[ImageRow]:
             evaluation.names, evaluation.targets, vote.predicted, vote.votes, strict=True
         )
     ]
-
-
-def summary(metrics: dict[str, Any]) -> str:
-    """The vote, the single view and what the vote changed, and the confusion matrix, for the console."""
-
-    def result(what: str, block: dict[str, Any]) -> tuple[str, str, str, str]:
-        right = f"{block['correct']} of {block['total']}"
-        return what, wording.percent(block["accuracy"]), wording.interval(block["ci95"]), right
-
-    changes, classes = metrics["vote_changes"], metrics["classes"]
-    saved = ""
-    if "views_saved" in metrics:
-        saved = f", {wording.percent(metrics['views_saved'])} of the view evaluations saved by stopping early"
-    rows = [
-        result(f"one view ({metrics['single_view']['view']})", metrics["single_view"]),
-        result(f"{metrics['rule']} of {len(metrics['views'])} views", metrics),
-    ]
-    return "\n\n".join(
-        [
-            text_table(["", "accuracy", "95 %", "right"], rows, align="<>>>"),
-            f"The vote repaired {changes['wrong_to_right']} and broke {changes['right_to_wrong']} "
-            f"(McNemar p {wording.p_value(changes['mcnemar_p'])}); {metrics['images_per_second']:.0f} images/s{saved}.",
-            text_table(
-                ["target \\ best class", *classes],
-                [(name, *counts) for name, counts in zip(classes, metrics["confusion"], strict=True)],
-                align="<" + ">" * len(classes),
-            ),
-        ]
-    )

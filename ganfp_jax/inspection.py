@@ -3,14 +3,10 @@
 import csv
 import dataclasses
 import io
-import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
@@ -22,6 +18,7 @@ from ganfp_jax.embedding import FEWEST, tsne
 from ganfp_jax.errors import UserError
 from ganfp_jax.fingerprints import Fingerprints
 from ganfp_jax.metrics import accuracy_block
+from ganfp_jax.provenance import provenance
 from ganfp_jax.report import figures
 from ganfp_jax.report.fingerprint_page import write_fingerprint_page
 from ganfp_jax.report.table import separability_table
@@ -300,10 +297,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         "title": "Fingerprints",
         "command": f"{config['command']} --config.checkpoint={config['checkpoint']} "
         f"--config.data.root={config['data']['root']}",
-        "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "devices": ", ".join(sorted({device.device_kind for device in jax.devices()})),
+        **provenance(PACKAGES),
         "config": config,
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
         "classes": list(inspected.classes),
         "network": _describe(inspected),
         "metrics": metrics,

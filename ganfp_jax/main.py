@@ -22,7 +22,7 @@ JOBS = {
     "train": "ganfp_jax.training.loop",
     "generate": "ganfp_jax.generation",
     "interpolate": "ganfp_jax.interpolation",
-    "evaluate": "ganfp_jax.evaluation",
+    "evaluate": "ganfp_jax.evaluation_job",
     "baselines": "ganfp_jax.baselines.job",
     "inspect_fingerprints": "ganfp_jax.inspection",
     "ablation": "ganfp_jax.ablation",

@@ -14,10 +14,11 @@ from ganfp_jax.attributor import Attributor
 from ganfp_jax.baselines.job import CONDITIONS, ImageSet
 from ganfp_jax.data import labelled
 from ganfp_jax.evaluation import evaluate, image_rows, write_outputs
+from ganfp_jax.evaluation_page import per_photograph, wrong_images
 from ganfp_jax.generation import Sampler, write_generated, write_photographs
 from ganfp_jax.metrics import accuracy_block
 from ganfp_jax.run_folder import open_run, write_json
-from ganfp_jax.study import Study, first_of_each, per_photograph, write_results, wrong_images
+from ganfp_jax.study import Study, first_of_each, write_results
 from ganfp_jax.training import loop
 from ganfp_jax.training.logs import progress
 
@@ -108,7 +109,7 @@ def evaluate_network(study: Study, network: str) -> Iterator[dict[str, Any]]:
                         indices=first_of_each(folder, count),
                     )
                     write_outputs(target, evaluation)
-                    row |= {"metrics": evaluation.metrics, "per_photograph": per_photograph(evaluation)}
+                    row |= {"metrics": evaluation.metrics, "per_photograph": per_photograph(evaluation, folder)}
                     row |= {
                         "wrong": wrong_images(evaluation),
                         "rows": [r._asdict() for r in image_rows(evaluation)] if count <= 10 else [],

@@ -3,40 +3,22 @@
 import contextlib
 import dataclasses
 import json
-import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Int
 
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
-from ganfp_jax.evaluation import Evaluation
 from ganfp_jax.grid import image_grid
-from ganfp_jax.metrics import proportion
+from ganfp_jax.provenance import provenance
 from ganfp_jax.report.page import write_report
 from ganfp_jax.report.table import ImageRow, per_image_table, summary_table
 from ganfp_jax.run_folder import write_json
 from ganfp_jax.training import checkpoint
-
-PACKAGES = (
-    "ganfp_jax",
-    "jax",
-    "flax",
-    "optax",
-    "orbax-checkpoint",
-    "grain",
-    "numpy",
-    "pillow",
-    "scikit-learn",
-    "PyWavelets",
-)
 
 
 @dataclasses.dataclass
@@ -86,38 +68,6 @@ def photograph(name: str) -> str:
     return Path(name).stem.rpartition("_")[0]
 
 
-def per_photograph(evaluation: Evaluation) -> dict[str, Any]:
-    """Accuracy on the real images, for each photograph on its own."""
-    real = evaluation.metrics["classes"].index("real")
-    right: dict[str, list[bool]] = {}
-    for name, target, predicted in zip(evaluation.names, evaluation.targets, evaluation.vote.predicted, strict=True):
-        if target == real:
-            right.setdefault(photograph(name), []).append(bool(predicted == target))
-    return {name: proportion(sum(hits), len(hits)) for name, hits in sorted(right.items())}
-
-
-def wrong_images(evaluation: Evaluation, most: int = 24) -> list[dict[str, Any]]:
-    """Images that the vote or the single view got wrong: the voted ones first, the sources in turn."""
-    classes, vote, targets = evaluation.metrics["classes"], evaluation.vote, evaluation.targets
-    single = vote.view_predictions[evaluation.metrics["views"].index(evaluation.metrics["single_view"]["view"])]
-    shown: list[int] = []
-    for wrong in (vote.predicted != targets, (vote.predicted == targets) & (single != targets)):
-        indices = np.flatnonzero(wrong)
-        turn = [int((targets[indices[:i]] == targets[index]).sum()) for i, index in enumerate(indices)]
-        shown += [int(i) for i in indices[np.argsort(turn, kind="stable")]]
-    return [
-        {
-            "name": evaluation.names[i],
-            "target": classes[targets[i]],
-            "single": classes[single[i]],
-            "voted": classes[vote.predicted[i]],
-            "votes": {classes[k]: int(n) for k, n in enumerate(vote.votes[i]) if n},
-            "confidence": float(vote.probabilities[i].max()),
-        }
-        for i in shown[:most]
-    ]
-
-
 def training_steps(study: Study) -> dict[str, int]:
     """Steps that every network was trained for, by source name or network."""
     folders = {study.config[name]["source_name"]: name for name in study.config["generators"]}
@@ -159,10 +109,8 @@ def write_results(study: Study, evaluations: Sequence[dict[str, Any]], baselines
     results = {
         "title": "Which generator made this image?",
         "command": config["command"],
-        "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        **provenance(),
         "config": config,
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
-        "devices": ", ".join(sorted({device.device_kind for device in jax.devices()})),
         "classes": list(test.classes),
         "counts": {"train": _image_counts(train), "test": _image_counts(test)},
         "photographs": {"train": _photographs(train), "test": _photographs(test)},
@@ -177,6 +125,7 @@ def write_results(study: Study, evaluations: Sequence[dict[str, Any]], baselines
             f"reducing them by {config['photos']['reduction']:g}; flat ones were refused. The generators saw crops of "
             "the training photographs only; their test images come from other seeds than their training images."
             + _immunisation(config["attribution"]["immunise"])
+            + " Each network is named after the views that it was trained on."
         ),
         "stages": [{"name": name, "seconds": seconds} for name, seconds in study.stages().items()],
     }

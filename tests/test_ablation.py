@@ -160,6 +160,20 @@ def test_the_json_holds_everything(job, config):
             assert entry["difference"]["auroc"] == pytest.approx(expected)
 
 
+def test_the_logits_are_kept(job, attributor, images_root):
+    kept = np.load(job / "logits-clean.npz")
+    assert kept["logits"].shape == (len(kept["views"]), 72, 3)
+    folder = labelled.open_labelled(images_root, split="test", classes=CLASSES)
+    evaluation = evaluate(attributor, folder, views="vertical_flip,crop-4_ul", rule="majority")
+    assert kept["images"].tolist() == list(evaluation.names)
+    np.testing.assert_array_equal(kept["targets"], evaluation.targets)
+    assert len(kept["origins"]) == 72
+    own = [kept["views"].tolist().index(view) for view in ("vertical_flip", "crop-4_ul")]
+    np.testing.assert_allclose(kept["logits"][own], evaluation.vote.view_logits, atol=1e-5)
+    clean, blurred = kept["logits"], np.load(job / "logits-blur0.7.npz")["logits"]
+    assert np.abs(clean - blurred).max() > 0.01
+
+
 def test_the_figure_is_a_png_and_shows_every_row(job, config):
     assert Image.open(job / "ablation.png").format == "PNG"
     figure = draw_ablation(json.loads((job / "ablation.json").read_text()))

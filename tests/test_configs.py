@@ -84,6 +84,15 @@ def test_networks_and_optimisers_take_their_sections(name, variant):
         make_adam(**config["optimizer"], num_steps=config["num_steps"])
 
 
+def test_three_trainings_of_one_gan_differ_in_their_seed_only():
+    study = get("quickstart", "seeds")
+    sections = [study[name] for name in study["generators"]]
+    assert [section["seed"] for section in sections] == [0, 1, 2]
+    assert [section["source_name"] for section in sections] == ["ProGAN-0", "ProGAN-1", "ProGAN-2"]
+    assert len({str(section | {"seed": 0, "source_name": ""}) for section in sections}) == 1
+    assert "sngan" not in study
+
+
 def test_published_values():
     progan, sngan, visnet = (get(name, "celeba") for name in ("progan", "sngan", "attribution"))
     assert (progan["optimizer"]["beta1"], progan["optimizer"]["beta2"]) == (0.0, 0.99)

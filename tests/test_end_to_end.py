@@ -112,10 +112,20 @@ def test_evaluate_agrees_with_the_study(study, tmp_path):
     )
     theirs = read_json(workdir / "evaluation" / "d4-clean-d4-24" / "metrics.json")
     ours = read_json(tmp_path / "metrics.json")
+    beside = {entry["name"]: entry["confusion"] for entry in ours.pop("baselines")}
     for block in (theirs, ours):
         block.pop("images_per_second")
     assert ours == theirs
     assert "McNemar" in out
+    assert list(beside) == ["logistic_log_dct", "metadata", "logistic_log_dct_immunised"]
+    for entry in read_json(workdir / "baselines.json"):
+        if entry["name"] in beside and entry["condition"] == "clean":
+            assert beside[entry["name"]] == entry["metrics"]["confusion"]
+    page = (tmp_path / "report" / "index.html").read_text()
+    for words in (f"report: {tmp_path / 'report' / 'index.html'}", "control: metadata of the files only"):
+        assert words in out
+    assert "control: metadata of the files only" in page
+    assert page.count('src="data:image/png') == len(SOURCES) + min(24, page.count("<li>\n    <img"))
 
 
 def test_baselines_agree_with_the_study_and_stand_beside_its_network(study, tmp_path):
@@ -171,6 +181,11 @@ def test_a_bad_file_is_listed_and_stops_nothing(study, tmp_path):
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["total"] == 21
     assert "real/large.png: cropped from 40x24" in out
     assert "class counts" in out  # the per-image table, since there are few
+    assert f"no baselines: {tmp_path / 'data'} has no train/ of its own" in out
+    page = (tmp_path / "run" / "report" / "index.html").read_text()
+    assert "No baseline was run." in page
+    assert "of each source" not in page  # 21 images do not spread evenly
+    assert "1 files could not be used" in page
 
 
 def test_quality_of_a_generator_of_the_study(study, tmp_path):

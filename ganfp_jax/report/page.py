@@ -37,12 +37,13 @@ def write_report(results: Mapping[str, Any], path: str | os.PathLike[str]) -> Pa
           counts: {"train": {class: images}, "test": {class: images}}.
           photographs: {"train": [name], "test": [name]}.
           main: {"network", "condition", "views", "rule", "count"}: the evaluation of the headline.
-          evaluations: [{"network", "condition", "count" (test images a source), "views_name", "metrics" (the dict of a
-            metrics.json), "per_photograph": {name: {"accuracy", "correct", "total", "ci95"}}}].
+          evaluations: [{"network", "condition", "count" (test images a source, None where they differ), "views_name",
+            "metrics" (the dict of a metrics.json), "per_photograph": {name: {"accuracy", "correct", "total",
+            "ci95"}}}].
           baselines: [{"name", "condition", "count", "metrics": {"accuracy", "correct", "total", "ci95", "per_class",
             "confusion", "classes"}}].
-          samples: {source: {"picture": path of a PNG, "caption"}}.
-          wrong: [{"picture": path of a PNG, "name", "target", "single", "voted", "votes": {class: count},
+          samples: {source: {"picture": path or bytes of a PNG, "caption"}}.
+          wrong: [{"picture": path or bytes of a PNG, "name", "target", "single", "voted", "votes": {class: count},
             "confidence"}]: images that the vote, the single view or both got wrong.
           stages: [{"name", "seconds"}].
           method (may be missing): sentences for the paragraph on what was done, such as resolution and reduction.
@@ -140,10 +141,9 @@ def _method(results: Mapping[str, Any]) -> str:
             f"Real training images are crops of {_count(train, 'photograph')} ({wording.listed(train)}); real test "
             f"images are crops of {_count(test, others + 'photograph')} ({wording.listed(test)})."
         )
-    sentences.append(
-        f"The classifiers saw {_image_counts(results['counts']['train'])} to learn from and were tested on "
-        f"{_image_counts(results['counts']['test'])}."
-    )
+    learned = results["counts"]["train"]
+    saw = f"The classifiers saw {_image_counts(learned)} to learn from and were tested on " if learned else "Tested on "
+    sentences.append(f"{saw}{_image_counts(results['counts']['test'])}.")
     if results["method"]:
         sentences.append(results["method"])
     if results["steps"]:
@@ -269,13 +269,14 @@ def _wrong_image(image: Mapping[str, Any]) -> dict[str, Any]:
     return {**image, **_picture(image["picture"]), "repaired": repaired, "ballots": ballots}
 
 
-def _picture(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """A PNG as the page needs it: its data and its size in pixels."""
+def _picture(picture: bytes | str | os.PathLike[str]) -> dict[str, Any]:
+    """A PNG, its bytes or its path, as the page needs it: its data and its size in pixels."""
     try:
-        png = Path(path).read_bytes()
+        png = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
     except OSError as error:
-        raise UserError(f"report: cannot read the picture {path}: {error.strerror}") from error
+        raise UserError(f"report: cannot read the picture {picture!s}: {error.strerror}") from error
     if not png.startswith(b"\x89PNG\r\n\x1a\n") or len(png) < 24:
-        raise UserError(f"report: the picture {path} is not a PNG file; give one")
+        what = "given" if isinstance(picture, bytes) else str(picture)
+        raise UserError(f"report: the picture {what} is not a PNG file; give one")
     width, height = struct.unpack(">II", png[16:24])
     return {"uri": data_uri(png), "width": width, "height": height}

@@ -1,0 +1,1 @@
+"""What voting over views does to attribution: sets of views, rules, damage, trainings, seeds and two tasks."""

@@ -1,0 +1,92 @@
+"""The job `evaluate`: a checkpoint and a labelled folder -> predictions.csv, metrics.json, rejected.csv, a page."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from ganfp_jax import evaluation_page
+from ganfp_jax.attributor import Attributor
+from ganfp_jax.data import labelled
+from ganfp_jax.errors import UserError
+from ganfp_jax.evaluation import evaluate, image_rows, write_outputs
+from ganfp_jax.report import wording
+from ganfp_jax.report.table import per_image_table, text_table
+from ganfp_jax.run_folder import write_json
+
+
+def run(config: dict[str, Any], workdir: Path) -> None:
+    """The job `evaluate`."""
+    if not config["checkpoint"]:
+        raise UserError("config.checkpoint is empty; give a trained network: --config.checkpoint=RUN_FOLDER")
+    evaluation_page.check_baselines(config["baselines"])
+    attributor = Attributor.load(config["checkpoint"])
+    folder = labelled.open_labelled(Path(config["data"]["root"]), split="test", classes=attributor.classes)
+    same = {"resize": config["data"]["resize"], "perturbation": config["perturb"], "seed": config["seed"]}
+    clock = time.perf_counter()
+    evaluation = evaluate(
+        attributor,
+        folder,
+        views=config["views"],
+        rule=config["rule"],
+        batch_size=config["batch_size"],
+        early_stopping=config["early_stopping"],
+        **same,
+    )
+    seconds = {"evaluate": time.perf_counter() - clock}
+    write_outputs(workdir, evaluation)
+    if len(evaluation.names) <= 30:
+        print(per_image_table(image_rows(evaluation)))
+    clock, root = time.perf_counter(), Path(config["data"]["root"])
+    reason = evaluation_page.why_no_baselines(config["baselines"], root, folder)
+    rows = []
+    if not reason:
+        rows = evaluation_page.measure_baselines(
+            config["baselines"], root, folder, evaluation, resolution=attributor.resolution, **same
+        )
+        seconds["baselines"] = time.perf_counter() - clock
+    evaluation.metrics["baselines"] = [{"name": row["name"], **row["metrics"]} for row in rows]
+    write_json(workdir / "metrics.json", evaluation.metrics)
+    report = workdir / "report" / "index.html"
+    evaluation_page.write_page(
+        report, evaluation, folder, rows, config, resolution=attributor.resolution, seconds=seconds
+    )
+    print(summary(evaluation.metrics))
+    if reason:
+        print(f"no baselines: {reason}")
+    for name, note in list(evaluation.notes.items())[:5]:
+        print(f"{name}: {note}")
+    if len(evaluation.notes) > 5:
+        print(f"... and {len(evaluation.notes) - 5} more images were not at the network's size")
+    if evaluation.rejected:
+        print(f"{len(evaluation.rejected)} files could not be used: {workdir / 'rejected.csv'}")
+    print(f"predictions: {workdir / 'predictions.csv'}  metrics: {workdir / 'metrics.json'}  report: {report}")
+
+
+def summary(metrics: dict[str, Any]) -> str:
+    """The vote, the single view, the baselines, what the vote changed and the confusion matrix, for the console."""
+
+    def result(what: str, block: dict[str, Any]) -> tuple[str, str, str, str]:
+        right = f"{block['correct']} of {block['total']}"
+        return what, wording.percent(block["accuracy"]), wording.interval(block["ci95"]), right
+
+    changes, classes = metrics["vote_changes"], metrics["classes"]
+    saved = ""
+    if "views_saved" in metrics:
+        saved = f", {wording.percent(metrics['views_saved'])} of the view evaluations saved by stopping early"
+    rows = [
+        result(f"one view ({metrics['single_view']['view']})", metrics["single_view"]),
+        result(f"{metrics['rule']} of {len(metrics['views'])} views", metrics),
+        *(result(wording.baseline_label(entry["name"]), entry) for entry in metrics.get("baselines", ())),
+    ]
+    return "\n\n".join(
+        [
+            text_table(["", "accuracy", "95 %", "right"], rows, align="<>>>"),
+            f"The vote repaired {changes['wrong_to_right']} and broke {changes['right_to_wrong']} "
+            f"(McNemar p {wording.p_value(changes['mcnemar_p'])}); {metrics['images_per_second']:.0f} images/s{saved}.",
+            text_table(
+                ["target \\ best class", *classes],
+                [(name, *counts) for name, counts in zip(classes, metrics["confusion"], strict=True)],
+                align="<" + ">" * len(classes),
+            ),
+        ]
+    )

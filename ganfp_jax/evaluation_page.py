@@ -1,0 +1,243 @@
+"""The page of an evaluation: the network beside cheap baselines on the same images, confusion, wrong answers."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ganfp_jax import baselines
+from ganfp_jax.baselines.job import CONDITIONS, ImageSet, first_at_random
+from ganfp_jax.data import labelled, perturb
+from ganfp_jax.data.decode import png_bytes
+from ganfp_jax.evaluation import CHUNK, Evaluation
+from ganfp_jax.grid import image_grid
+from ganfp_jax.metrics import accuracy_block, proportion
+from ganfp_jax.provenance import provenance
+from ganfp_jax.report.page import write_report
+from ganfp_jax.training.logs import progress
+
+SAMPLES = 24  # images of each source that the page shows
+
+
+def check_baselines(config: Mapping[str, Any]) -> None:
+    """Raises UserError unless the config section `baselines` can be run."""
+    baselines.check([*config["methods"], *config["immunised_methods"]])
+    perturb.check_immunisation(**config["immunise"])
+
+
+def why_no_baselines(config: Mapping[str, Any], root: Path, folder: labelled.LabelledFolder) -> str | None:
+    """Why no baseline can be shown beside the network, None where some can."""
+    if not [*config["methods"], *config["immunised_methods"]]:
+        return "config.baselines names none"
+    known = labelled.open_labelled(root, split="train", classes=folder.classes)
+    if known.root == folder.root:
+        return f"{root} has no train/ of its own for them to learn from"
+    absent = [name for label, name in enumerate(folder.classes) if not (known.labels == label).any()]
+    return f"{known.root} has no image of {', '.join(absent)}" if absent else None
+
+
+def measure_baselines(
+    config: Mapping[str, Any],
+    root: Path,
+    folder: labelled.LabelledFolder,
+    evaluation: Evaluation,
+    *,
+    resolution: int,
+    resize: str,
+    perturbation: str,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """What cheap methods reach on the images that the network was tested on, trained on some of `<root>/train/`.
+
+    Args:
+        config: the section `baselines` of configs/evaluate.py.
+        root: where `folder` was opened; `why_no_baselines` is asked first.
+        resolution, resize, perturbation, seed: of the evaluation.
+
+    Returns:
+        Rows of {"name", "condition", "metrics"}, as `report.page.write_report` takes them. Methods that read files
+        instead of images have none under a perturbation.
+    """
+    methods = [(name, name, False) for name in config["methods"]]
+    methods += [(f"{name}_immunised", name, True) for name in config["immunised_methods"]]
+    methods = [m for m in methods if perturbation == "none" or baselines.BASELINES[m[1]].needs == "images"]
+    known = labelled.open_labelled(root, split="train", classes=folder.classes)
+    chosen = first_at_random(known.labels, config["images_per_source"], seed)
+    train = ImageSet.read(known, resolution, resize, indices=chosen)
+    fitted = {}
+    with progress(len(methods), "baselines", "method") as bar:
+        for called, name, immunised in methods:
+            images = train.immunised(seed, config["immunise"]) if immunised else train
+            fitted[called] = images.fit(name, folder.classes, seed)
+            bar.update(1)
+    place = {name: i for i, name in enumerate(folder.names)}
+    indices = np.array([place[name] for name in evaluation.names])
+    predicted: dict[str, list[np.ndarray]] = {called: [] for called in fitted}
+    for chunk in np.array_split(indices, -(-len(indices) // CHUNK)):
+        test = ImageSet.read(folder, resolution, resize, indices=chunk)
+        for called, method in fitted.items():
+            for _, samples in test.perturbed(method.name, [perturbation], seed):
+                predicted[called].append(baselines.predict(method, samples)[0])
+    condition = CONDITIONS.get(perturbation, perturbation)
+    return [
+        {
+            "name": called,
+            "condition": condition,
+            "metrics": accuracy_block(evaluation.targets, np.concatenate(parts), folder.classes),
+        }
+        for called, parts in predicted.items()
+    ]
+
+
+def write_page(
+    path: Path,
+    evaluation: Evaluation,
+    folder: labelled.LabelledFolder,
+    baseline_rows: Sequence[dict[str, Any]],
+    config: Mapping[str, Any],
+    *,
+    resolution: int,
+    seconds: Mapping[str, float],
+) -> None:
+    """Writes report/index.html of the job `evaluate`.
+
+    Args:
+        path: of the HTML file.
+        folder: what was evaluated.
+        baseline_rows: of `measure_baselines`.
+        config: of the job.
+        resolution: of the network.
+        seconds: what each stage took.
+    """
+    metrics = evaluation.metrics
+    condition = CONDITIONS.get(config["perturb"], config["perturb"])
+    views = config["views"] if isinstance(config["views"], str) else ",".join(config["views"])
+    counts = np.bincount(evaluation.targets, minlength=len(folder.classes))
+    count = int(counts[0]) if len(set(counts.tolist())) == 1 else None
+    network = Path(config["checkpoint"]).stem
+    results = {
+        "title": "Which generator made these images?",
+        "command": _command(config),
+        **provenance(),
+        "config": config,
+        "classes": list(folder.classes),
+        "counts": {"train": {}, "test": dict(zip(folder.classes, counts.tolist(), strict=True))},
+        "photographs": {"train": [], "test": []},
+        "main": {
+            "network": network,
+            "condition": condition,
+            "views": views,
+            "rule": metrics["rule"],
+            "count": count,
+        },
+        "evaluations": [
+            {
+                "network": network,
+                "condition": condition,
+                "count": count,
+                "views_name": views,
+                "metrics": metrics,
+                "per_photograph": per_photograph(evaluation, folder),
+            }
+        ],
+        "baselines": [row | {"count": count} for row in baseline_rows],
+        "samples": _samples(evaluation, folder, config["data"]["resize"], resolution),
+        "wrong": _wrong(evaluation, folder, config["data"]["resize"], resolution),
+        "stages": [{"name": name, "seconds": spent} for name, spent in seconds.items()],
+        "method": _method(evaluation, folder, baseline_rows, config),
+    }
+    write_report(results, path)
+
+
+def per_photograph(evaluation: Evaluation, folder: labelled.LabelledFolder) -> dict[str, Any]:
+    """Accuracy on the images of each photograph, where the folder's manifest lists photographs."""
+    origins = dict(zip(folder.names, labelled.origins(folder), strict=True))
+    right: dict[str, list[bool]] = {}
+    for name, target, predicted in zip(evaluation.names, evaluation.targets, evaluation.vote.predicted, strict=True):
+        if origins[name] != name:
+            right.setdefault(origins[name].partition("/")[2], []).append(bool(predicted == target))
+    return {name: proportion(sum(hits), len(hits)) for name, hits in sorted(right.items())}
+
+
+def wrong_images(evaluation: Evaluation, most: int = 24) -> list[dict[str, Any]]:
+    """Images that the vote or the single view got wrong: the voted ones first, the sources in turn."""
+    classes, vote, targets = evaluation.metrics["classes"], evaluation.vote, evaluation.targets
+    single = vote.view_predictions[evaluation.metrics["views"].index(evaluation.metrics["single_view"]["view"])]
+    shown: list[int] = []
+    for wrong in (vote.predicted != targets, (vote.predicted == targets) & (single != targets)):
+        indices = np.flatnonzero(wrong)
+        turn = [int((targets[indices[:i]] == targets[index]).sum()) for i, index in enumerate(indices)]
+        shown += [int(i) for i in indices[np.argsort(turn, kind="stable")]]
+    return [
+        {
+            "name": evaluation.names[i],
+            "target": classes[targets[i]],
+            "single": classes[single[i]],
+            "voted": classes[vote.predicted[i]],
+            "votes": {classes[k]: int(n) for k, n in enumerate(vote.votes[i]) if n},
+            "confidence": float(vote.probabilities[i].max()),
+        }
+        for i in shown[:most]
+    ]
+
+
+def _samples(
+    evaluation: Evaluation, folder: labelled.LabelledFolder, resize: str, resolution: int
+) -> dict[str, dict[str, Any]]:
+    pictures = {}
+    read = set(evaluation.names)
+    for label, source in enumerate(folder.classes):
+        own = [int(i) for i in np.flatnonzero(folder.labels == label) if folder.names[i] in read][:SAMPLES]
+        if own:
+            images = labelled.decode_all(folder, resolution, resize, indices=own).images
+            grid = image_grid(images, columns=max(1, min(12, 768 // resolution)), scale=max(1, 64 // resolution))
+            pictures[source] = {"picture": png_bytes(grid), "caption": f"the first {len(own)} test images"}
+    return pictures
+
+
+def _wrong(
+    evaluation: Evaluation, folder: labelled.LabelledFolder, resize: str, resolution: int
+) -> list[dict[str, Any]]:
+    rows, place = wrong_images(evaluation), {name: i for i, name in enumerate(folder.names)}
+    if not rows:
+        return []
+    images = labelled.decode_all(folder, resolution, resize, indices=[place[row["name"]] for row in rows]).images
+    return [row | {"picture": png_bytes(image)} for row, image in zip(rows, images, strict=True)]
+
+
+def _command(config: Mapping[str, Any]) -> str:
+    keys = {"checkpoint": config["checkpoint"], "data.root": config["data"]["root"]}
+    keys |= {key: config[key] for key in ("views", "rule", "perturb")}
+    flags = (f"--config.{key}={_value(value)}" for key, value in keys.items())
+    return " ".join(["python -m ganfp_jax.main --config=configs/evaluate.py", *flags])
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _method(
+    evaluation: Evaluation,
+    folder: labelled.LabelledFolder,
+    baseline_rows: Sequence[Mapping[str, Any]],
+    config: Mapping[str, Any],
+) -> str:
+    sentences = [f"The network of {config['checkpoint']} was tested on the images of {folder.root}."]
+    if baseline_rows:
+        count, immunise = config["baselines"]["images_per_source"], config["baselines"]["immunise"]
+        where = folder.root.parent / "train"
+        sentences.append(f"The baselines were trained on at most {count:,} images of each source from {where}.")
+        if any(row["name"].endswith("_immunised") for row in baseline_rows):
+            sentences.append(
+                f"Of the immunised ones' training images {immunise['share']:.0%} were perturbed "
+                f"({', '.join(immunise['perturbations'])})."
+            )
+    if evaluation.notes:
+        sentences.append(
+            f"{len(evaluation.notes):,} images were not at the network's size ({config['data']['resize']})."
+        )
+    if evaluation.rejected:
+        sentences.append(f"{len(evaluation.rejected):,} files could not be used (rejected.csv).")
+    return " ".join(sentences)
