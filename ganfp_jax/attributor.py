@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, PyTree, UInt8
+from jaxtyping import PyTree, UInt8
 
 from ganfp_jax import models
 from ganfp_jax.data.decode import Refused, decode_image
 from ganfp_jax.data.preprocess import fit
 from ganfp_jax.early_stopping import StagedVoter, default_stages, make_staged_vote, vote_in_stages
 from ganfp_jax.errors import UserError
-from ganfp_jax.fingerprints import AttributionNetwork, Fingerprints, read_fingerprints
+from ganfp_jax.fingerprints import AttributionNetwork, Fingerprints, make_logits, read_fingerprints
 from ganfp_jax.training.sharding import make_mesh
 from ganfp_jax.views import resolve_views
 from ganfp_jax.voting import RULES, Vote, Voter, make_view_voters, make_vote, vote_in_batches
@@ -47,12 +47,10 @@ class Attributor:
         self.resolution = resolution
         self._network = network
         self._variables = variables
+        self._logits = make_logits(network)
         self._mesh = make_mesh()
         self._voters: dict[tuple[tuple[str, ...], str], Voter] = {}
         self._staged: dict[tuple[tuple[str, ...], tuple[int, ...]], StagedVoter] = {}
-
-    def _logits(self, variables: PyTree, images: Array) -> Any:
-        return self._network.apply(variables, images, method="fingerprints_and_logits")[1]
 
     @classmethod
     def load(cls, path: str | Path) -> "Attributor":

@@ -57,7 +57,7 @@ class Sampler:
         self.batch_size: int | None = weights.about["batch_size"]
         self.origin = {
             "generator": str(path),
-            **{key: value for key, value in weights.origin.items() if key != "run_folder"},
+            **({"step": weights.origin["step"]} if "step" in weights.origin else {}),
             "digest": digest(weights.variables),
             "encoding": encoding,
         }

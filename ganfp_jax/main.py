@@ -28,6 +28,7 @@ JOBS = {
     "ablation": "ganfp_jax.ablation",
     "import_weights": "ganfp_jax.interop.importing",
     "quality": "ganfp_jax.quality.job",
+    "export_weights": "ganfp_jax.exporting",
     "quickstart": "ganfp_jax.quickstart",
     "course_test": "ganfp_jax.course_test",
 }

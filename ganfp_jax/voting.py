@@ -159,7 +159,7 @@ def make_vote(
             # the views of an image side by side, so that a batch cut among devices stays where it is
             batch = jnp.stack(seen, axis=1).reshape(-1, *images.shape[1:])  # (N V, H, W, C)
             logits = _classify(logits_fn, variables, batch)  # (N V, K)
-            logits = logits.reshape(len(images), len(names), logits.shape[-1]).swapaxes(0, 1)
+            logits = logits.reshape(images.shape[0], len(names), logits.shape[-1]).swapaxes(0, 1)
         return count_votes(logits, rule)
 
     return Voter(names, rule, mesh, _compile(vote, mesh))

@@ -85,22 +85,28 @@ def load(path: str | Path, kind: Kind | None = None) -> Weights:
     elif (path / FILE).is_file() and not (path / checkpoint.FOLDER).is_dir():
         weights = read_file(path / FILE)
     else:
-        config = read_config(path)
-        _require(path, PROGRAMS.get(config.get("program", "")), kind, config.get("program") or config.get("job"))
-        return _from_checkpoint(path, config)
+        return _from_training(path, kind)
     _require(path, weights.kind, kind, weights.model["name"])
     return weights
 
 
 def _require(path: Path, found: Kind | None, wanted: Kind | None, what: Any) -> None:
+    """Raises UserError where no network was found at `path`, or not one of the kind wanted."""
     if found is None or wanted not in (None, found):
         noun, remedy = _WANTED[wanted]
-        raise UserError(f"{path} holds no {noun} (but {what!r}); {remedy}, or a file of its exported weights")
+        raise UserError(f"{path} holds no {noun} (but {what!r}); {remedy}, or a file of exported weights")
 
 
-def _from_checkpoint(run_folder: Path, config: Mapping[str, Any]) -> Weights:
+def _from_training(run_folder: Path, wanted: Kind | None) -> Weights:
+    if not (run_folder / CONFIG).is_file():
+        raise UserError(
+            f"{run_folder} is not a run folder: it has no {CONFIG} and no {FILE}; give the --workdir of a training "
+            "run, or a file of exported weights"
+        )
+    config = read_config(run_folder)
+    kind = PROGRAMS.get(config.get("program", ""))
+    _require(run_folder, kind, wanted, config.get("program") or config.get("job"))
     step, state, metadata = checkpoint.load(run_folder)
-    kind = PROGRAMS[config["program"]]
     network = state["generator" if kind == "generator" else "network"]
     # Where a running average was kept, it is the better network, and the published one.
     variables = {"params": state.get("ema_params") or network["params"], **network["stats"]}

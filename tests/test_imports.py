@@ -19,6 +19,7 @@ LAYERS = {
     "evaluation_job": 3,
     "ablation": 3,
     "generation": 3,
+    "exporting": 3,
     "interpolation": 3,
     "inspection": 3,
     "attributor": 3,
