@@ -9,7 +9,7 @@ from ganfp_jax.data.labelled import is_source_name
 from ganfp_jax.errors import UserError
 from ganfp_jax.interop.formats import recognise
 from ganfp_jax.interop.published import PublishedNetwork, load_published
-from ganfp_jax.interop.tensor_bundle import find_prefix
+from ganfp_jax.interop.tensor_bundle import find_index
 from ganfp_jax.report.table import text_table
 from ganfp_jax.weights import FILE, Weights, write_file
 
@@ -152,9 +152,9 @@ def _sha256(path: Path, kind: str) -> dict[str, str]:
     """SHA-256 of the file, or of the files that a TensorFlow checkpoint's variables lie in, by name."""
     files = [path]
     if kind == "bundle":
-        prefix = find_prefix(path)
-        files = sorted(prefix.parent.glob(f"{prefix.name}.data-*"))
-        files.append(prefix.with_name(f"{prefix.name}.index"))
+        index = find_index(path)
+        data = f"{index.stem}.data-"
+        files = [*sorted(each for each in index.parent.iterdir() if each.name.startswith(data)), index]
     digests = {}
     for each in files:
         with each.open("rb") as file:
