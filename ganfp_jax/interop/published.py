@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, SupportsFloat
 
 import flax.linen as nn
 import jax
@@ -75,7 +75,7 @@ class PublishedNetwork:
     lod: float | None = None
 
     def __call__(
-        self, inputs: np.ndarray, *, lod: float | None = None, labels: np.ndarray | None = None
+        self, inputs: np.ndarray, *, lod: SupportsFloat | None = None, labels: np.ndarray | None = None
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Run the network as its published code runs it outside training.
 
@@ -100,12 +100,14 @@ class PublishedNetwork:
         x = self._checked(inputs)
         if lod is not None and self.lod is None:
             raise UserError(f"{self._who} takes no lod; ProGAN's networks do")
+        labels = self._checked_labels(labels, len(x))
         # Faster arithmetic on some devices would not give what the published code gives.
         with jax.default_matmul_precision("highest"):
             if self.lod is not None:
-                outputs = _run_progan(self._module, self._on_device, x, *self._level(self.lod if lod is None else lod))
+                level = _level(self._who, self.model, self.lod if lod is None else float(lod))
+                outputs = _run_progan(self._module, self._on_device, x, *level)
             else:
-                outputs = _run(self._module, self._on_device, x, self._checked_labels(labels, len(x)))
+                outputs = _run(self._module, self._on_device, x, labels)
         if isinstance(outputs, tuple):
             reconstructions, fingerprints, logits = map(np.asarray, outputs)
             return reconstructions, fingerprints, logits
@@ -169,12 +171,13 @@ class PublishedNetwork:
             raise UserError(f"{self._who}: labels are to be {count} whole numbers from 0 to {classes - 1}")
         return labels
 
-    def _level(self, lod: float) -> tuple[int, float | None]:
-        """How often the full size is halved, and how much of the next smaller size is blended in, None for nothing."""
-        smallest = int(math.log2(self.model["resolution"])) - 2
-        if not 0 <= lod <= smallest:
-            raise UserError(f"{self._who}: lod {lod} is not from 0 to {smallest}")
-        return int(lod), (lod - int(lod)) or None
+
+def _level(who: str, model: Mapping[str, Any], lod: float) -> tuple[int, float | None]:
+    """How often ProGAN's full size is halved, and how much of the next smaller size is blended in, None for nothing."""
+    smallest = int(math.log2(model["resolution"])) - 2
+    if not 0 <= lod <= smallest:
+        raise UserError(f"{who}: lod {lod:g} is not from 0 to {smallest}")
+    return int(lod), (lod - int(lod)) or None
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -296,10 +299,18 @@ def _build(path: Path, part: _Part) -> PublishedNetwork:
             layout(part.variables)  # raises: something is missing
             raise UserError(str(unsaid)) from unsaid
         variables = layout(part.variables, _flax_shapes(models.create(**model), _input_shape(model)))
+        lod = _read_lod(part, model) if part.model.startswith("progan") else None
     except UserError as error:
         raise UserError(f"{path}, {part.name}: {error}") from error
-    grows = part.model.startswith("progan")
-    return PublishedNetwork(part.name, model, variables, float(part.variables.get("lod", 0.0)) if grows else None)
+    return PublishedNetwork(part.name, model, variables, lod)
+
+
+def _read_lod(part: _Part, model: Mapping[str, Any]) -> float:
+    lod = np.asarray(part.variables.get("lod", 0.0))
+    if lod.shape:
+        raise UserError(f"lod has the shape {lod.shape}, not that of one number; is it another network?")
+    _level("its variables", model, float(lod))
+    return float(lod)
 
 
 def _input_shape(model: Mapping[str, Any]) -> Shape:

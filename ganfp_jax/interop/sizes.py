@@ -32,6 +32,24 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
 LARGEST = 2**20  # no size of a network comes near
 
 
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 < value <= LARGEST
+
+
+def _is_side(value: Any) -> bool:
+    return _is_count(value) and value >= 4 and value & (value - 1) == 0
+
+
+_FITS: dict[str, Callable[[Any], bool]] = {  # all others are counts
+    "resolution": _is_side,
+    "switching_res": _is_side,
+    "latent_res": lambda value: type(value) is int and (value == -1 or _is_side(value)),
+    "label_size": lambda value: _is_count(value) or (type(value) is int and value == 0),
+    "fmap_decay": lambda value: type(value) in (int, float) and 0 <= value <= LARGEST,
+    "mode": lambda value: isinstance(value, str),
+}
+
+
 def read_arguments(function: str, static_kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that a pickle gives a network, checked; None stands for the network's own default and is left out.
 
@@ -43,10 +61,7 @@ def read_arguments(function: str, static_kwargs: Mapping[str, Any]) -> dict[str,
         if key not in ARGUMENTS[function]:
             known = ", ".join(ARGUMENTS[function])
             raise UserError(f"{function} with {key}={value!r} is another network than the published one, with {known}")
-        if key == "mode":
-            fits = isinstance(value, str)
-        else:
-            fits = type(value) in ((int, float) if key == "fmap_decay" else (int,)) and -1 <= value <= LARGEST
+        fits = _FITS.get(key, _is_count)(value)
         if not fits:
             raise UserError(f"{function} with {key}={value!r} makes no network; download the file again")
     if function in ("G_paper", "D_paper") and given.get("label_size"):
@@ -75,9 +90,9 @@ def _length(stored: Stored, name: str, axis: int) -> int:
     return shape[axis] if -len(shape) <= axis < len(shape) else 0
 
 
-def _most(stored: Stored, *places: tuple[str, int], also: int | None = None) -> int:
+def _most(stored: Stored, *places: tuple[str, int]) -> int:
     """The length, not 0, that most of these axes have; among equals the first."""
-    found = Counter([*(_length(stored, *place) for place in places), also or 0])
+    found = Counter(_length(stored, *place) for place in places)
     del found[0]
     if not found:
         raise LookupError(f"nothing says how large it is: no {places[0][0]}" if places else "it has no such layers")
@@ -131,7 +146,7 @@ def _progan_generator(stored: Stored, given: Given) -> Settings:
     return {
         "resolution": given.get("resolution", _sides(stored)[-1]),
         "latent_size": given.get("latent_size") or _most(stored, ("4x4/Dense/weight", 0)),
-        "num_channels": _most(stored, *heads, also=given.get("num_channels")),
+        "num_channels": given.get("num_channels") or _most(stored, *heads),
         **_feature_maps(stored, given, lambda scope, side, layer: side if layer != "Dense" else None),
     }
 
@@ -161,7 +176,7 @@ def _visnet_classifier(stored: Stored, given: Given) -> Settings:
 
     return {
         "resolution": resolution,
-        "num_classes": _most(stored, (f"{logits}/bias", -1), (f"{logits}/weight", -1), also=given.get("label_size")),
+        "num_classes": given.get("label_size") or _most(stored, (f"{logits}/bias", -1), (f"{logits}/weight", -1)),
         "num_features": _most(stored, (f"{features}/bias", -1), (f"{features}/weight", -1), (f"{logits}/weight", -2)),
         "latent_res": latent_res,
         **_mode(stored, given, resolution, last),
@@ -191,7 +206,7 @@ def _fingerprint_autoencoder(stored: Stored, given: Given) -> Settings:
 
     return {
         "resolution": given.get("resolution", sides[-1]),
-        "num_classes": _most(stored, ("Conv_fingerprints/weight", -1), also=given.get("label_size")),
+        "num_classes": given.get("label_size") or _most(stored, ("Conv_fingerprints/weight", -1)),
         "latent_res": latent_res,
         **_feature_maps(stored, given, side_of),
     }
