@@ -38,11 +38,14 @@ _HEADER = re.compile(
     rb"\{'descr': '([<>|])([a-zA-Z])(\d{1,9})', 'fortran_order': (True|False), "
     rb"'shape': \(((?:\d{1,19}L?(?:, ?|(?=\))))*)\), \}\s*"
 )
+_TEXTS = (b"S", b"U")
 _ELEMENTS = ("f2", "f4", "f8", "b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an `.npz` file by name, such as "block2/c1/W", in the file's order and their own number types.
+
+    Texts are left out: a trainer's snapshot holds its log beside the networks.
 
     Raises:
         UserError: the file cannot be opened, is damaged, holds anything but finite arrays of numbers, or more than its
@@ -53,7 +56,8 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         total = sum(member.size for member in members)
         if total > _SMALL + _MAX_RATIO * file.size:
             raise Refused(f"its {file.size} bytes would become {total}, as weights never do; do not trust it")
-        return {member.name: _Content(file, member).array() for member in members}
+        arrays = {member.name: _Content(file, member).array() for member in members}
+        return {name: array for name, array in arrays.items() if array is not None}
 
 
 class _Member(NamedTuple):
@@ -123,14 +127,16 @@ class _Content:
         self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         self._crc = 0
 
-    def array(self) -> np.ndarray:
-        """The array that the member is."""
+    def array(self) -> np.ndarray | None:
+        """The array that the member is; None of a text."""
         magic = self._read(8)
         version, length_format = magic[6:], "<H" if magic[6:7] == b"\1" else "<L"
         if magic[:6] != b"\x93NUMPY" or version not in (b"\1\0", b"\2\0", b"\3\0"):
             raise Refused(f"{self._name} is no NumPy array; download it again")
         (length,) = struct.unpack(length_format, self._read(struct.calcsize(length_format)))
         header = _HEADER.fullmatch(self._read(length)) if length <= _MAX_HEADER else None
+        if header is not None and header[2] in _TEXTS:
+            return None
         if header is None or (code := (header[2] + header[3]).decode()) not in _ELEMENTS:
             raise Refused(
                 f"{self._name} is no plain array of numbers (pickled objects are never loaded); give the file of one "

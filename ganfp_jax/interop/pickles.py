@@ -8,8 +8,9 @@ word to it and a call an inert record; arrays are made afterwards, from bytes wh
 
 import dataclasses
 import pickletools
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from ganfp_jax.interop.stored_file import (
 BUILD_FUNCTIONS = ("G_paper", "D_paper", "C_patch", "EG", "D_patch")
 
 _STATE = ("version", "name", "static_kwargs", "build_module_src", "build_func_name", "variables")
+_OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
 _MAX_OPCODES = 50_000  # the three ProGAN networks take 5,000
 _MAX_DEPTH = 8  # of lists and dicts inside static_kwargs
 
@@ -129,10 +131,10 @@ class _Reader:
 
     def run(self) -> Any:
         try:
-            for count, (opcode, argument, _) in enumerate(pickletools.genops(self._file)):  # type: ignore[arg-type]
+            for count, (opcode, argument) in enumerate(_opcodes(self._file)):
                 if count == _MAX_OPCODES:
                     raise Refused(f"it has more than {_MAX_OPCODES} opcodes, a network far fewer; do not trust it")
-                self._step(opcode.name, argument)
+                self._step(opcode, argument)
         except ValueError as error:
             raise Refused(f"it is no whole pickle ({shown(str(error))}); download it again") from error
         top = self._pop()
@@ -183,8 +185,7 @@ class _Reader:
                     raise _damaged()
                 self._stack.append(self._memo[argument])
             case "GLOBAL":
-                module, _, name = argument.partition(" ")
-                self._stack.append(_find(module, name))
+                self._stack.append(_find(*argument))
             case "STACK_GLOBAL":
                 name, module = self._pop(), self._pop()
                 self._stack.append(_find(module, name))
@@ -197,7 +198,7 @@ class _Reader:
                     raise _damaged()
                 stub.state = state
             case _:
-                raise Refused(f"it uses the opcode {opcode}, which no network needs; nothing was executed")
+                raise _needless(opcode)
 
     def _top(self) -> Any:
         if not self._stack:
@@ -334,6 +335,29 @@ class _Reader:
         raise Refused("its static_kwargs hold something other than plain data; download it again")
 
 
+def _opcodes(file: StoredFile) -> Iterator[tuple[str, Any]]:
+    """The file's opcodes with their arguments, up to the one that stops.
+
+    Raises:
+        ValueError: an argument is malformed.
+    """
+    name = ""
+    while name != "STOP":
+        code = file.read(1)
+        opcode = _OPCODES.get(code)
+        if opcode is None:
+            raise Refused(f"it is no whole pickle (there is no opcode {code!r}); download it again")
+        name = opcode.name
+        if name == "GLOBAL":
+            yield name, tuple(file.readline().removesuffix(b"\n").decode("latin-1") for _ in range(2))
+        elif opcode.arg is None:
+            yield name, None
+        elif opcode.arg.n == pickletools.UP_TO_NEWLINE:  # protocol 0, or a wish for another object
+            raise _needless(name)
+        else:
+            yield name, opcode.arg.reader(cast(IO[bytes], file))  # it uses nothing but `read`
+
+
 def _find(module: Any, name: Any) -> _Global:
     """What stands for a global; Python's own lookup is never asked."""
     kind = _GLOBALS.get((module, name)) if isinstance(module, str) and isinstance(name, str) else None
@@ -341,6 +365,10 @@ def _find(module: Any, name: Any) -> _Global:
         asked = f"{module}.{name}" if isinstance(module, str) and isinstance(name, str) else name
         raise Refused(f"it asks for {shown(asked)}, which no published network needs; nothing was executed")
     return _Global(kind)
+
+
+def _needless(opcode: str) -> Refused:
+    return Refused(f"it uses the opcode {opcode}, which no network needs; nothing was executed")
 
 
 def _damaged() -> Refused:

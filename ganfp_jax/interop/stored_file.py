@@ -17,6 +17,7 @@ from ganfp_jax.errors import UserError
 MAX_VARIABLES = 10_000  # the largest published network has 89
 _MAX_NAME = 512  # characters of a variable's name; a line of text in a file may have as many bytes
 _MAX_AXES = 8
+_MAX_SHOWN = 60  # characters of a text that an error repeats
 _MAX_SIZE = 4 << 30
 
 
@@ -86,10 +87,16 @@ def open_stored(path: Path) -> Iterator[StoredFile]:
         raise UserError(f"{path} cannot be read: {error.strerror or error}; check the file") from error
 
 
-def shown(text: object) -> str:
-    """What a file says, as it may stand in an error: quoted, on one line, not long."""
-    quoted = repr(text)
-    return quoted if len(quoted) <= 80 else f"{quoted[:76]}..."
+def shown(value: object) -> str:
+    """What a file says, as it may stand in an error: on one line, and short however large or nested the value is."""
+    if isinstance(value, str | bytes):
+        return repr(value) if len(value) <= _MAX_SHOWN else f"{value[:_MAX_SHOWN]!r}..."
+    if isinstance(value, tuple | list):
+        items = [shown(item) if not isinstance(item, tuple | list) else "..." for item in value[:_MAX_AXES]]
+        return f"({', '.join(items)}{', ...' if len(value) > _MAX_AXES else ''})"
+    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 1 << 64):
+        return repr(value)
+    return f"a large {type(value).__name__}" if isinstance(value, int) else f"a {type(value).__name__.strip('_')}"
 
 
 def check_name(name: Any, known: dict[str, Any]) -> str:
