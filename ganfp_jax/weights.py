@@ -97,8 +97,8 @@ def _require(path: Path, found: Kind | None, wanted: Kind | None, what: Any) -> 
 def _from_training(run_folder: Path, wanted: Kind | None) -> Weights:
     if not (run_folder / CONFIG).is_file():
         raise UserError(
-            f"{run_folder} is not a run folder: it has no {CONFIG} and no {FILE}; give the --workdir of a training run, "
-            "or a file of exported weights"
+            f"{run_folder} is not a run folder: it has no {CONFIG} and no {FILE}; give the --workdir of a training "
+            "run, or a file of exported weights"
         )
     config = read_config(run_folder)
     kind = PROGRAMS.get(config.get("program", ""))
@@ -259,7 +259,8 @@ def _fault(weights: Weights, network: Any) -> str:
         if not isinstance(network, AttributionNetwork):
             return f"{name} is no attribution network"
         classes, count = about.get("classes"), weights.model["num_classes"]
-        if isinstance(classes, list) and len(classes) == len({str(name) for name in classes}) == count:
+        named = isinstance(classes, list) and all(isinstance(name, str) and name for name in classes)
+        if named and len(classes) == len(set(classes)) == count:
             return ""
         return f"about.classes is {classes!r} for {count} classes"
     if not hasattr(network, "latent_size"):
