@@ -15,6 +15,7 @@ from ganfp_jax import exporting
 from ganfp_jax.attributor import Attributor
 from ganfp_jax.errors import UserError
 from ganfp_jax.exporting import OUTPUTS, export_vote
+from ganfp_jax.voting import first_images
 from ganfp_jax.weights import digest, read_file, write_file
 
 # The five lines that lie beside the program, and the same program on images of ours; nothing of this project is there.
@@ -29,8 +30,8 @@ for n in {counts}:
 """
 
 
-def run(checkpoint, workdir, **changes):
-    exporting.run(export_weights.get_config().to_dict() | {"checkpoint": str(checkpoint)} | changes, workdir)
+def run(source, workdir, **changes):
+    exporting.run(export_weights.get_config().to_dict() | {"checkpoint": str(source)} | changes, workdir)
 
 
 def refusal(call, *arguments, **keywords):
@@ -76,21 +77,21 @@ def assert_same_votes(answer, vote):
 
 
 def test_the_program_alone_answers_as_the_package_does(tmp_path, file, images, capsys):
-    run(file, tmp_path, format="stablehlo")
+    run(file, tmp_path, format="stablehlo", views="seed")
     out = capsys.readouterr().out
     assert "compared on 2 images of noise" in out
     described = json.loads((tmp_path / "vote.json").read_text())
     assert (described["classes"], described["rule"], described["resolution"]) == (CLASSES, "majority", 16)
-    assert len(described["views"]) == 8
+    assert described["views"] == ["identity", "rot90", "rot270", "vertical_flip"]
     assert described["platforms"] == ["cpu", "cuda", "tpu"]
     assert described["digest"] == digest(network().variables)
     program = (tmp_path / "vote.stablehlo").read_bytes()
     assert described["sha256"] == hashlib.sha256(program).hexdigest()
     assert len(described["usage"]) == 5
     assert all(line in out for line in described["usage"])
-    attributor = Attributor.load(file)
+    vote = Attributor.load(file).vote(images, "seed", "majority", len(images))
     for n, answer in ask_in_a_new_process(tmp_path, images, [1, 4, 7]).items():
-        assert_same_votes(answer, attributor.vote(images[:n], "d4", "majority", n))
+        assert_same_votes(answer, first_images(vote, n))
 
 
 def test_a_program_for_one_number_of_images(tmp_path, file, images):
@@ -106,14 +107,21 @@ def test_a_program_for_one_number_of_images(tmp_path, file, images):
     ask_in_a_new_process(tmp_path, images, [3])
 
 
-def test_the_fingerprint_network_and_a_vote_at_once(images):
-    """Without "cpu" all views are one batch; the program of an accelerator can be made, but not run, here."""
-    weights = network("fingerprint")
-    program = export.deserialize(bytearray(export_vote(weights, views="mirror", rule="majority", platforms=["tpu"])))
+def test_a_program_for_an_accelerator():
+    """There all views are one batch. Such a program can be made anywhere, of every kind of view, and run only there."""
+    views = "identity,rot15,shift2_0,crop12"
+    data = export_vote(network("fingerprint"), views=views, rule="majority", platforms=["tpu"])
+    program = export.deserialize(bytearray(data))
     assert program.platforms == ("tpu",)
-    assert [(spec.dtype, spec.shape[1:]) for spec in program.in_avals] == [(np.uint8, (16, 16, 16)[:2] + (3,))]
-    shapes = {len(spec.shape) for spec in program.out_avals}
-    assert shapes == {1, 2, 3}
+    (image,) = program.in_avals
+    n = image.shape[0]
+    assert (image.dtype, image.shape[1:]) == (np.uint8, (16, 16, 3))
+    shapes = dict(zip(sorted(OUTPUTS), [spec.shape for spec in program.out_avals], strict=True))
+    assert shapes == {
+        "predicted": (n,), "probabilities": (n, 3), "votes": (n, 3), "view_predictions": (4, n), "view_logits": (4, n, 3),
+    }  # fmt: skip
+    with pytest.raises(ValueError, match="tpu"):
+        program.call(np.zeros((1, 16, 16, 3), np.uint8))
 
 
 def test_programs_are_reproducible_and_hold_no_path(file):
