@@ -262,7 +262,8 @@ def _fault(weights: Weights, network: Any) -> str:
         if not isinstance(network, AttributionNetwork):
             return f"{name} is no attribution network"
         classes, count = about.get("classes"), weights.model["num_classes"]
-        if isinstance(classes, list) and len(classes) == len({str(name) for name in classes}) == count:
+        named = isinstance(classes, list) and all(isinstance(name, str) and name for name in classes)
+        if named and len(classes) == len(set(classes)) == count:
             return ""
         return f"about.classes is {classes!r} for {count} classes"
     if not hasattr(network, "latent_size"):
