@@ -289,6 +289,7 @@ def test_a_network_without_most_of_its_variables(tmp_path, golden):
         ("progan_generator", {"resolution": 64}, "missing"),
         ("progan_generator", {"resolution": 48}, "G_paper with resolution=48 makes no network"),
         ("progan_generator", {"fmap_decay": -1.0}, "makes no network"),
+        ("visnet_autoencoder", {"fmap_decay": 3}, "its arguments leave a layer without feature maps"),
         ("progan_discriminator", {"mbstd_group_size": 0}, "D_paper with mbstd_group_size=0 makes no network"),
     ],
 )

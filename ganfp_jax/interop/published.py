@@ -298,7 +298,11 @@ def _build(path: Path, part: _Part) -> PublishedNetwork:
         except LookupError as unsaid:
             layout(part.variables)  # raises: something is missing
             raise UserError(str(unsaid)) from unsaid
-        variables = layout(part.variables, _flax_shapes(models.create(**model), _input_shape(model)))
+        try:
+            shapes = _flax_shapes(models.create(**model), _input_shape(model))
+        except ZeroDivisionError as empty:
+            raise UserError("its arguments leave a layer without feature maps; download the file again") from empty
+        variables = layout(part.variables, shapes)
         lod = _read_lod(part, model) if part.model.startswith("progan") else None
     except UserError as error:
         raise UserError(f"{path}, {part.name}: {error}") from error

@@ -45,7 +45,7 @@ _FITS: dict[str, Callable[[Any], bool]] = {  # all others are counts
     "switching_res": _is_side,
     "latent_res": lambda value: type(value) is int and (value == -1 or _is_side(value)),
     "label_size": lambda value: _is_count(value) or (type(value) is int and value == 0),
-    "fmap_decay": lambda value: type(value) in (int, float) and 0 <= value <= LARGEST,
+    "fmap_decay": lambda value: type(value) in (int, float) and 0 <= value <= 8,
     "mode": lambda value: isinstance(value, str),
 }
 
