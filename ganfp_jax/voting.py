@@ -15,14 +15,11 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int32, Shaped, UInt8
 
+from ganfp_jax.compiler import PLAIN_CONVOLUTIONS
 from ganfp_jax.errors import UserError
 from ganfp_jax.views import apply_view, resolve_views
 
 RULES: tuple[str, ...] = ("majority", "mean_logit", "mean_probability")
-
-# Without XLA's fusions into calls of the library YNNPACK, which jax 0.10 makes by default and 0.12 does not: with them
-# the attribution network takes 1.4 times as long on CPU at 32x32 and 2.5 times at 128x128, 32 images a batch.
-CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}
 
 AnyArray = Array | np.ndarray
 LogitsFn = Callable[[Any, Array], Array]
@@ -288,7 +285,7 @@ def _shardings(mesh: Mesh | None) -> tuple[NamedSharding | None, NamedSharding |
 
 
 def _compiler_options(mesh: Mesh | None) -> dict[str, str] | None:
-    return CPU_OPTIONS if _platform(mesh) == "cpu" else None
+    return PLAIN_CONVOLUTIONS if _platform(mesh) == "cpu" else None
 
 
 def _platform(mesh: Mesh | None) -> str:

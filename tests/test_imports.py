@@ -54,6 +54,7 @@ LAYERS = {
     "atomic": 0,
     "run_folder": 0,
     "variants": 0,
+    "compiler": 0,
     "errors": 0,
     "progress": 0,
 }
