@@ -196,5 +196,5 @@ def _rows(weights: Weights, path: Path) -> list[tuple[str, str]]:
         ("resolution", f"{side}x{side}"),
         ("from", ", ".join(f"{key} {value}" for key, value in weights.origin.items())),
         ("digest", digest(weights.variables)),
-        ("file", f"{path}, {path.stat().st_size / 1e6:.1f} MB"),
+        ("file", f"{path}, {path.stat().st_size / 1e6:.3g} MB"),
     ]

@@ -148,8 +148,11 @@ def test_an_exported_network_answers_like_its_run_folder(study, tmp_path):
         "--config.baselines.methods=()",
         "--config.baselines.immunised_methods=()",
     )
-    theirs = workdir / "evaluation" / "d4-clean-d4-24" / "predictions.csv"
-    assert (tmp_path / "evaluation" / "predictions.csv").read_bytes() == theirs.read_bytes()
+    # The study takes the images of a source in another order.
+    theirs = (workdir / "evaluation" / "d4-clean-d4-24" / "predictions.csv").read_text().splitlines()
+    ours = (tmp_path / "evaluation" / "predictions.csv").read_text().splitlines()
+    assert sorted(ours) == sorted(theirs)
+    assert len(ours) == 121
 
 
 def test_an_exported_generator_has_the_digest_of_the_manifest_and_its_images(study, tmp_path):
