@@ -15,7 +15,7 @@ from ganfp_jax.data.preprocess import fit
 from ganfp_jax.early_stopping import StagedVoter, default_stages, make_staged_vote, vote_in_stages
 from ganfp_jax.errors import UserError
 from ganfp_jax.fingerprints import AttributionNetwork, Fingerprints, make_logits, read_fingerprints
-from ganfp_jax.training.sharding import make_mesh
+from ganfp_jax.training.sharding import make_local_mesh
 from ganfp_jax.views import resolve_views
 from ganfp_jax.voting import RULES, Vote, Voter, make_view_voters, make_vote, vote_in_batches
 from ganfp_jax.weights import load
@@ -48,7 +48,7 @@ class Attributor:
         self._network = network
         self._variables = variables
         self._logits = make_logits(network)
-        self._mesh = make_mesh()
+        self._mesh = make_local_mesh()
         self._voters: dict[tuple[tuple[str, ...], str], Voter] = {}
         self._staged: dict[tuple[tuple[str, ...], tuple[int, ...]], StagedVoter] = {}
 

@@ -4,8 +4,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ganfp_jax import evaluation_page
+from ganfp_jax import evaluation_page, processes
 from ganfp_jax.attributor import Attributor
+from ganfp_jax.audit.quick import tell_leaks
 from ganfp_jax.data import labelled
 from ganfp_jax.errors import UserError
 from ganfp_jax.evaluation import evaluate, image_rows, write_outputs
@@ -21,6 +22,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     evaluation_page.check_baselines(config["baselines"])
     attributor = Attributor.load(config["checkpoint"])
     folder = labelled.open_labelled(Path(config["data"]["root"]), split="test", classes=attributor.classes)
+    if processes.first():
+        tell_leaks(folder)
     same = {"resize": config["data"]["resize"], "perturbation": config["perturb"], "seed": config["seed"]}
     clock = time.perf_counter()
     evaluation = evaluate(
@@ -32,6 +35,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         early_stopping=config["early_stopping"],
         **same,
     )
+    if not processes.first():
+        return
     seconds = {"evaluate": time.perf_counter() - clock}
     write_outputs(workdir, evaluation)
     if len(evaluation.names) <= 30:

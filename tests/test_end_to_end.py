@@ -20,7 +20,7 @@ SOURCES = ["real", "ProGAN", "SNGAN", "CramerGAN", "MMDGAN"]
 
 def run(*arguments):
     command = [sys.executable, "-m", "ganfp_jax.main", *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -165,6 +165,20 @@ def test_an_exported_generator_has_the_digest_of_the_manifest_and_its_images(stu
         assert by_file.origin == by_folder.origin | {"generator": str(file)}
         images = [next(iter(sampler.stream(7, 16, 16))) for sampler in (by_folder, by_file)]
         np.testing.assert_array_equal(*images)
+
+
+def test_the_studys_images_give_nothing_but_themselves_away(study, tmp_path):
+    workdir, told = study
+    assert "warning:" not in told
+    run("--config=configs/audit.py:tiny", f"--workdir={tmp_path}", f"--config.data.root={workdir / 'images'}")
+    results = read_json(tmp_path / "audit.json")
+    assert results["verdict"].startswith("No leak found")
+    assert {row["kind"] for row in results["kinds"] if row["says"] == "all files alike"} >= {
+        *("format", "dimensions", "compression", "metadata"),
+    }
+    assert (results["files"], results["files_tested"]) == (5 * (48 + 24), 5 * 40)
+    assert results["duplicates"]["exact_across_splits"] == 0
+    assert results["shared_photographs"] == []
 
 
 def test_baselines_agree_with_the_study_and_stand_beside_its_network(study, tmp_path):

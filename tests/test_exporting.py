@@ -108,7 +108,7 @@ def test_a_program_for_one_number_of_images(tmp_path, file, images):
 
 
 def test_a_program_for_an_accelerator():
-    """There all views are one batch. Such a program can be made anywhere, of every kind of view, and run only there."""
+    """Such a program can be made anywhere, of every kind of view, and run only there."""
     views = "identity,rot15,shift2_0,crop12"
     data = export_vote(network("fingerprint"), views=views, rule="majority", platforms=["tpu"])
     program = export.deserialize(bytearray(data))

@@ -202,7 +202,7 @@ def test_folder_mistakes(tree, tmp_path):
 
 
 def test_load_by_name(tree):
-    assert set(SOURCES) == {"photos", "folder"}
+    assert set(SOURCES) == {"photos", "folder", "tfds"}
     assert load("folder", root=str(tree), resolution=16, count=1).origins == ("B/6.gif",)
     assert len(load("photos", split="test", count=3)) == 3
     with pytest.raises(UserError, match="'celeba': choose one of photos, folder"):

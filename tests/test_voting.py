@@ -1,4 +1,4 @@
-"""The vote: its rules, its one compiled call, batches and devices that change nothing."""
+"""The vote: its rules, its compiled calls, batches and devices that change nothing."""
 
 import re
 
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from jax.sharding import AxisType
 
+from ganfp_jax import voting
 from ganfp_jax.errors import UserError
 from ganfp_jax.views import EXACT_VIEWS, apply_view
 from ganfp_jax.voting import RULES, Vote, count_votes, join_votes, make_view_voters, make_vote, vote_in_batches
@@ -289,6 +290,19 @@ def test_batch_size_must_be_positive(variables):
         vote_in_batches(make_vote(logits_fn, "mirror"), variables, random_images(3), 0)
 
 
+def test_the_unrolled_views_share_one_compiled_classifier(variables):
+    traced = []
+
+    def counting(variables, images):
+        traced.append(images.shape)
+        return logits_fn(variables, images)
+
+    voter = make_vote(counting, "d4", unroll=True)
+    for seed in range(2):
+        voter(variables, random_images(4, seed))
+    assert traced == [(4, SIZE, SIZE, 3)]
+
+
 # --- devices
 
 
@@ -309,9 +323,10 @@ def test_two_devices_equal_one(variables, mesh, unroll):
 
 
 @pytest.mark.parametrize("unroll", [True, False])
-def test_devices_exchange_votes_but_never_images(variables, mesh, unroll):
+def test_devices_exchange_votes_but_never_images(variables, mesh, unroll, monkeypatch):
+    monkeypatch.setattr(voting, "_compiler_options", lambda mesh: None)  # which JAX refuses inside the jit below
     voter = make_vote(logits_fn, "d4", mesh=mesh, unroll=unroll)
-    program = voter.compiled.lower(variables, random_images(4)).compile().as_text()
+    program = jax.jit(voter.compiled).lower(variables, random_images(4)).compile().as_text()
     exchanged = re.findall(r"= \(?(\w+\[[\d,]*\]).* (?:all-|collective-|reduce-scatter)[\w-]*\(", program)
     for shape in exchanged:
         size = np.prod([int(d) for d in re.findall(r"\d+", shape.partition("[")[2])], dtype=int)

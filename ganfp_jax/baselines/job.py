@@ -18,11 +18,11 @@ from ganfp_jax.baselines.method import Images, Samples
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.errors import UserError
 from ganfp_jax.metrics import accuracy_block
+from ganfp_jax.progress import progress
 from ganfp_jax.report import wording
 from ganfp_jax.report.figures import low_data_figure
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run_folder import write_json
-from ganfp_jax.training.logs import progress
 
 COLUMNS = (
     *("method", "condition", "images_per_source", "correct", "total", "accuracy", "ci95_low", "ci95_high"),

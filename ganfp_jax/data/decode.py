@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -38,11 +39,28 @@ _UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+@runtime_checkable
+class Record(Protocol):
+    """An image file that is kept inside another file, such as a data set of TFDS."""
+
+    @property
+    def name(self) -> str:
+        """As of a path: the last part, with the suffix."""
+        ...
+
+    def read_bytes(self) -> bytes:
+        """The encoded image."""
+        ...
+
+
+ImageFile: TypeAlias = Path | Record
+
+
 class Refused(Exception):  # noqa: N818 - a verdict about a file, not a fault of the program
     """An image file that is not used. `str(refused)` is the reason: one line, without the path."""
 
 
-def decode_image(path: str | os.PathLike[str], *, max_pixels: int = 64_000_000) -> UInt8[np.ndarray, "h w 3"]:
+def decode_image(file: str | os.PathLike[str] | Record, *, max_pixels: int = 64_000_000) -> UInt8[np.ndarray, "h w 3"]:
     """Decode an image file to RGB, 0 to 255. May be called from several threads.
 
     The first frame of an animation or of a multi-page file is taken, an EXIF orientation is applied, colour profiles
@@ -71,7 +89,7 @@ def decode_image(path: str | os.PathLike[str], *, max_pixels: int = 64_000_000) 
     That alpha is dropped with the colours as stored is what the published test code does.
 
     Args:
-        path: a regular file.
+        file: a regular file, or one inside a data set.
         max_pixels: width times height above which a file is refused, before it is decompressed. (Pillow's own limit
             against decompression bombs, about 179 million pixels, holds as well.)
 
@@ -80,7 +98,7 @@ def decode_image(path: str | os.PathLike[str], *, max_pixels: int = 64_000_000) 
             mode without a conversion. Nothing else is raised for a bad file.
     """
     try:
-        return _decode(Path(path), max_pixels)
+        return _decode(file, max_pixels)
     except Refused:
         raise
     except Exception as error:  # decoders raise whatever a damaged file makes them raise
@@ -88,16 +106,39 @@ def decode_image(path: str | os.PathLike[str], *, max_pixels: int = 64_000_000) 
 
 
 @contextlib.contextmanager
-def open_header(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+def open_header(file: str | os.PathLike[str] | Record) -> Iterator[Image.Image]:
     """A regular image file, opened but not decoded: its format, size, mode and what stands beside the pixels.
 
     Raises:
         Exception: whatever Pillow or the file system raise for a file that is no image of a known format.
     """
-    if not stat.S_ISREG(Path(path).stat().st_mode):
-        raise Refused("not a regular file")
-    with Path(path).open("rb") as file, Image.open(file, formats=_formats()) as image:
+    with open_file(file) as content, Image.open(content, formats=_formats()) as image:
         yield image
+
+
+@contextlib.contextmanager
+def open_file(file: str | os.PathLike[str] | Record) -> Iterator[BinaryIO]:
+    """The bytes of a regular file, or of one inside a data set, as a stream.
+
+    Raises:
+        Refused: it is empty, a folder, or a pipe or a device, which could be read for ever.
+        OSError: it is missing or cannot be read.
+    """
+    if isinstance(file, str | os.PathLike):
+        status = Path(file).stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise Refused("is a folder")
+        if not stat.S_ISREG(status.st_mode):
+            raise Refused("not a regular file")
+        if status.st_size == 0:
+            raise Refused("empty file")
+        with Path(file).open("rb") as stream:
+            yield stream
+    else:
+        content = file.read_bytes()
+        if not content:
+            raise Refused("empty file")
+        yield io.BytesIO(content)
 
 
 def encode_png(path: str | os.PathLike[str], image: UInt8[np.ndarray, "h w 3"]) -> None:
@@ -112,15 +153,8 @@ def png_bytes(image: UInt8[np.ndarray, "h w 3"]) -> bytes:
     return buffer.getvalue()
 
 
-def _decode(path: Path, max_pixels: int) -> np.ndarray:
-    status = path.stat()
-    if stat.S_ISDIR(status.st_mode):
-        raise Refused("is a folder")
-    if not stat.S_ISREG(status.st_mode):  # a pipe or a device could be read for ever
-        raise Refused("not a regular file")
-    if status.st_size == 0:
-        raise Refused("empty file")
-    with path.open("rb") as file, Image.open(file, formats=_formats()) as image:
+def _decode(file: str | os.PathLike[str] | Record, max_pixels: int) -> np.ndarray:
+    with open_header(file) as image:
         width, height = image.size
         if width * height > max_pixels:
             raise Refused(f"too large: {width}x{height} is over the limit of {max_pixels:,} pixels")
