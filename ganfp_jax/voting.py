@@ -1,8 +1,8 @@
 """Voting: one classifier looks at several views of an image, and the views decide together.
 
-`make_vote` compiles all of it (views, classifier, rule); `vote_in_batches` runs that over any number of images with a
-single compilation. `make_view_voters` is for those who want the logits of many views to try votes on.
-`ganfp_jax.early_stopping` shows an image no more views than its majority needs.
+`make_vote` compiles the whole of it (views, classifier, rule) into one call; `vote_in_batches` runs that call
+over any number of images with a single compilation. `make_view_voters` is for those who want the logits of many
+views to try votes on. `ganfp_jax.early_stopping` shows an image no more views than its majority needs.
 """
 
 import dataclasses
@@ -94,7 +94,7 @@ class Voter:
     views: tuple[str, ...]
     rule: str
     mesh: Mesh | None
-    compiled: Callable[[Any, Any], Vote]  # (variables, images) -> Vote, of jitted parts
+    compiled: Callable[[Any, Any], Vote]  # (variables, images) -> Vote, jitted
 
     def __call__(self, variables: Any, images: UInt8[AnyArray, "n h w c"]) -> Vote:
         """Vote on `images`, 0..255. With a mesh, N must be a multiple of `num_shards` (ValueError).
@@ -128,9 +128,9 @@ def make_vote(
     rule: str = "majority",
     *,
     mesh: Mesh | None = None,
-    unroll: bool | None = None,
+    in_turn: bool | None = None,
 ) -> Voter:
-    """Make the compiled vote that turns uint8 images into decisions.
+    """Make the one compiled call that turns uint8 images into votes.
 
     Args:
         logits_fn: `(variables, images float32 (N, H, W, C) in [-1, 1]) -> logits (N, K)`. The logits of an
@@ -138,9 +138,7 @@ def make_vote(
         views: as for `ganfp_jax.views.resolve_views`.
         rule: one of `RULES`.
         mesh: spread images over its axis `"data"` and copy the variables to each device.
-        unroll: run the classifier once per view (True), compiled once and called in turn, or once on all views as
-            one large batch (False), in one program with the rest. By default True on CPU, where the smaller working
-            set is faster, and False on accelerators.
+        in_turn: as for `vote_function`; by default True on CPU and False on accelerators.
 
     Returns:
         A `Voter`. Views are made on the device, from images that cross to it once, as uint8.
@@ -150,52 +148,41 @@ def make_vote(
         ValueError: the mesh has no axis `"data"`; at the first call, logits that are not `(N, K)`.
     """
     names = resolve_views(views)
-    _check_rule(rule)
     _check_mesh(mesh)
-    if unroll is None:
-        unroll = _platform(mesh) == "cpu"
-
-    def see(images: Array) -> list[Array]:
-        return [apply_view(_to_signed(images), view) for view in names]
-
-    def count(logits: list[Array]) -> Vote:
-        return count_votes(jnp.stack(logits), rule)
-
-    if not unroll:
-        return Voter(names, rule, mesh, _compile(make_vote_at_once(logits_fn, names, rule), mesh))
-
-    # One compiled classifier, called view by view: in one program XLA keeps the maps of all views at the same time.
-    everywhere, split = _shardings(mesh)
-    seen = jax.jit(see, in_shardings=split, out_shardings=split)
-    classify = jax.jit(
-        lambda variables, view: _classify(logits_fn, variables, view),
-        in_shardings=(everywhere, split),
-        out_shardings=split,
-        compiler_options=_compiler_options(mesh),
-    )
-    counted = jax.jit(count, out_shardings=everywhere)
-
-    def vote_in_turn(variables: Any, images: AnyArray) -> Vote:
-        return counted([classify(variables, view) for view in seen(images)])
-
-    return Voter(names, rule, mesh, vote_in_turn)
+    vote = vote_function(logits_fn, names, rule, in_turn=_platform(mesh) == "cpu" if in_turn is None else in_turn)
+    return Voter(names, rule, mesh, _compile(vote, mesh))
 
 
-def make_vote_at_once(
-    logits_fn: LogitsFn, views: str | Sequence[str], rule: str = "majority"
-) -> Callable[[Any, UInt8[Array, "n h w c"]], Vote]:
-    """`vote(variables, images) -> Vote` with all views as one large batch: pure and not compiled, for any program.
+def vote_function(
+    logits_fn: LogitsFn, views: str | Sequence[str], rule: str = "majority", *, in_turn: bool
+) -> Callable[[Any, Array], Vote]:
+    """What `make_vote` compiles: `(variables, images uint8 (N, H, W, C)) -> Vote`, pure.
 
-    Arguments and errors are those of `make_vote`.
+    Args:
+        logits_fn: as for `make_vote`.
+        views: as for `make_vote`.
+        rule: as for `make_vote`.
+        in_turn: map the classifier over the views, one after the other (True), or show it all views as one large
+            batch (False). In turn, the maps of one view fit a processor's cache, where those of eight do not; an
+            accelerator is the better used the larger the batch.
+
+    Raises:
+        UserError: unknown view or rule.
     """
     names = resolve_views(views)
     _check_rule(rule)
 
     def vote(variables: Any, images: Array) -> Vote:
-        # the views of an image side by side, so that a batch cut among devices stays where it is
-        batch = jnp.stack([apply_view(_to_signed(images), view) for view in names], axis=1)  # (N, V, H, W, C)
-        logits = _classify(logits_fn, variables, batch.reshape(-1, *images.shape[1:]))  # (N V, K)
-        return count_votes(logits.reshape(images.shape[0], len(names), logits.shape[-1]).swapaxes(0, 1), rule)
+        signed = _to_signed(images)
+        seen = [apply_view(signed, view) for view in names]
+        if in_turn:
+            logits = jax.lax.map(lambda view: _classify(logits_fn, variables, view), jnp.stack(seen))  # (V, N, K)
+        else:
+            # the views of an image side by side, so that a batch cut among devices stays where it is
+            batch = jnp.stack(seen, axis=1).reshape(-1, *images.shape[1:])  # (N V, H, W, C)
+            logits = _classify(logits_fn, variables, batch)  # (N V, K)
+            logits = logits.reshape(images.shape[0], len(names), logits.shape[-1]).swapaxes(0, 1)
+        return count_votes(logits, rule)
 
     return vote
 
