@@ -31,6 +31,7 @@ JOBS = {
     "ablation": "ganfp_jax.ablation",
     "audit": "ganfp_jax.audit.job",
     "quality": "ganfp_jax.quality.job",
+    "export_weights": "ganfp_jax.exporting",
     "quickstart": "ganfp_jax.quickstart",
     "course_test": "ganfp_jax.course_test",
 }
