@@ -1,4 +1,4 @@
-"""The job `evaluate`: a checkpoint and a labelled folder -> predictions.csv, metrics.json, rejected.csv, a page."""
+"""The job `evaluate`: a checkpoint and a labelled folder -> predictions, metrics, what was not used or cut, a page."""
 
 import time
 from pathlib import Path
@@ -60,8 +60,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         print(f"no baselines: {reason}")
     for name, note in list(evaluation.notes.items())[:5]:
         print(f"{name}: {note}")
-    if len(evaluation.notes) > 5:
-        print(f"... and {len(evaluation.notes) - 5} more images were not at the network's size")
+    if evaluation.notes:
+        print(f"{len(evaluation.notes)} images were not at the network's size: {workdir / 'notes.csv'}")
     if evaluation.rejected:
         print(f"{len(evaluation.rejected)} files could not be used: {workdir / 'rejected.csv'}")
     print(f"predictions: {workdir / 'predictions.csv'}  metrics: {workdir / 'metrics.json'}  report: {report}")

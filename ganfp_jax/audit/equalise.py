@@ -85,6 +85,7 @@ def write(
     record |= {"seed": seed} if stretch else {}
     _claim(out, record)
     rejected: list[tuple[str, str]] = []
+    images = 0
     with progress(len(headers), "equalise", "image") as bar:
         for split, folder in folders.items():
             written: Counter[int] = Counter()
@@ -100,6 +101,7 @@ def write(
                     target.parent.mkdir(parents=True, exist_ok=True)
                     atomic.write_bytes(target, _encode(image, codec, quality))
                     written[label] += 1
+                    images += 1
                 bar.update()
             for label in np.unique(folder.labels):
                 if not written[label]:
@@ -108,9 +110,10 @@ def write(
                         f"{folder.root}: no image of {folder.classes[label]} can be used at {side}x{side}, such as "
                         f"{name}: {why}; see config.equalised"
                     )
+            rejected += ((f"{split}/{name}".lstrip("/"), reason) for name, reason in folder.left_out)
             _write_manifest(folder, out / split, record)
     labelled.write_rejected(out / "rejected.csv", rejected)
-    notes = [f"{sum(map(len, folders.values())) - len(rejected)} images of {side}x{side} as {codec} in {out}"]
+    notes = [f"{images} images of {side}x{side} as {codec} in {out}"]
     if rejected:
         notes.append(f"{len(rejected)} files could not be used: {out / 'rejected.csv'}")
     lossy = {name for name, _ in headers if name in LOSSY}

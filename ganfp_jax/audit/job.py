@@ -55,9 +55,11 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         **{key: config[key] for key in ("folds", "alpha", "min_gain", "seed")},
     )
     prints = duplicates.take_prints([file.path for file in files])
-    labelled.tell_rejected(
-        [*dict([*rejected, *((files[place].name, why) for place, why in prints.refused)]).items()], workdir
-    )
+    left_out = [
+        (f"{split}/{name}".lstrip("/"), why) for split, folder in folders.items() for name, why in folder.left_out
+    ]
+    refused = dict([*rejected, *((files[place].name, why) for place, why in prints.refused)])
+    labelled.tell_rejected([*refused.items(), *left_out], workdir)
     usable = [files[place] for place in prints.read]
     pairs = duplicates.find(
         prints,
