@@ -118,6 +118,13 @@ def entry(offset: int, value: bytes, content: bytes = one(npy())) -> bytes:
     return changed(content, b"PK\1\2", offset, value)
 
 
+def reaching(more: int) -> bytes:
+    """Two arrays, of which the first is said to have more bytes than lie before the second."""
+    at = TWO.index(b"PK\1\2") + 20
+    size = struct.unpack_from("<L", TWO, at)[0] + more
+    return TWO[:at] + struct.pack("<L", size) + TWO[at + 4 :]
+
+
 def local(offset: int, value: bytes) -> bytes:
     return changed(GOOD, b"PK\3\4", offset, value)
 
@@ -166,6 +173,7 @@ BROKEN = {
     "content elsewhere": (entry(42, LONG), "ends at byte"),
     "content without a header": (entry(42, b"\1"), DAMAGED),
     "more bytes than there are": (entry(20, LONG), "shares bytes with something else"),
+    "content that reaches into the next": (reaching(40), "'b' shares bytes with something else"),
     "another name before the content": (local(30, b"x"), DAMAGED),
     "a longer name before the content": (local(26, b"\6"), DAMAGED),
     "a long extra field before the content": (local(28, b"\xff\xff"), "shares bytes with something else"),

@@ -213,6 +213,7 @@ BROKEN = {
     "a handle that ends early": (blocks(PAIRS, handles=[b"\x80"]), DAMAGED),
     "a handle of half": (blocks(PAIRS, handles=[b"\0"]), DAMAGED),
     "a block again and again": (blocks(PAIRS, handles=[varint(0) + varint(len(PAIRS))] * 100), DAMAGED),
+    "an empty block again and again": (blocks(block([]), handles=[varint(0) + varint(8)] * 100), DAMAGED),
     "blocks out of order": (blocks(block([(b"b", ENTRY_B)]), block([(b"", HEADER), (b"a", ENTRY_W)])), DAMAGED),
     "many restarts": (entries(b"", struct.pack("<I", 0xFFFFFFFF)), DAMAGED),
     "a block of three bytes": (blocks(b"abc"), DAMAGED),
