@@ -2,7 +2,7 @@
 
     python -m ganfp_jax.main --config=configs/cramergan.py         # photos: 32x32 crops of the embedded photographs
     python -m ganfp_jax.main --config=configs/cramergan.py:celeba --config.data.folder.root=DIR
-    python -m ganfp_jax.main --config=configs/cramergan.py:lsun --config.data.folder.root=DIR
+    python -m ganfp_jax.main --config=configs/cramergan.py:lsun --config.data.source=tfds
 
 `:photos` takes about a minute on two CPU cores (three critic steps a generator step) and gives textures in the
 photographs' colours, not photographs. `:celeba` and `:lsun` are the published training of the fingerprint study at
@@ -24,7 +24,7 @@ from ganfp_jax.variants import choose
 
 def get_config(variant: str = "photos") -> ConfigDict:
     """The config of one of the variants photos, celeba, lsun, tiny."""
-    return choose(variant, {"photos": _photos, "celeba": _published, "lsun": _published, "tiny": _tiny})
+    return choose(variant, {"photos": _photos, "celeba": _celeba, "lsun": _lsun, "tiny": _tiny})
 
 
 def _published() -> ConfigDict:
@@ -79,7 +79,18 @@ def _published() -> ConfigDict:
                 "pixels": "unit",
                 "augment": "none",
             },
-            "data": {"source": "folder", "folder": {"root": "", "resize": "refuse"}},
+            "data": {
+                "source": "folder",
+                "folder": {"root": "", "resize": "refuse", "cache_gib": 4.0},
+                "tfds": {
+                    "name": "",
+                    "split": "train",
+                    "data_dir": "",
+                    "download": False,
+                    "resize": "refuse",
+                    "cache_gib": 4.0,
+                },
+            },
             "num_samples": 64,
             "log_every": 100,
             "eval_images": 1024,
@@ -90,6 +101,21 @@ def _published() -> ConfigDict:
             "compile_effort": "full",
         }
     )
+
+
+def _celeba() -> ConfigDict:
+    config = _published()
+    config.data.tfds.name = "celeb_a"
+    config.data.folder.resize = config.data.tfds.resize = "celeba"
+    return config
+
+
+def _lsun() -> ConfigDict:
+    config = _published()
+    config.data.tfds.name = "lsun/bedroom"
+    config.data.tfds.split = "train[:200000]"
+    config.data.folder.resize = config.data.tfds.resize = "lsun"
+    return config
 
 
 def _photos() -> ConfigDict:
@@ -116,7 +142,8 @@ def _photos() -> ConfigDict:
             "count": 3000,
             "seed": 0,
         },
-        "folder": {"root": "", "resize": "crop"},
+        "folder": {"root": "", "resize": "crop", "cache_gib": 4.0},
+        "tfds": {"name": "", "split": "train", "data_dir": "", "download": False, "resize": "crop", "cache_gib": 4.0},
     }
     config.log_every = 25
     config.eval_images = 256

@@ -2,11 +2,11 @@
 
     python -m ganfp_jax.main --config=configs/progan.py            # photos: 32x32 crops of the embedded photographs
     python -m ganfp_jax.main --config=configs/progan.py:celeba --config.data.folder.root=DIR
-    python -m ganfp_jax.main --config=configs/progan.py:lsun --config.data.folder.root=DIR
+    python -m ganfp_jax.main --config=configs/progan.py:lsun --config.data.source=tfds
 
 `:photos` takes about two minutes on two CPU cores, with two critic steps a generator step, and gives blurred patches of
 the photographs' colours, not photographs. `:celeba` and `:lsun` are the published training of the fingerprint study at
-128x128 (12 million images, on 128x128 PNGs cropped beforehand): minibatches of 512 to 32 and the learning rate 0.0015
+128x128 (12 million images): minibatches of 512 to 32 and the learning rate 0.0015
 at 128x128 are the study's, the rest is ProGAN's own. Left out is that training's habit of skipping an update whose
 gradient is not finite: here the run stops and says so. How often is logged, measured, sampled and saved is ours in
 every config. `:tiny` takes seconds and gives noise.
@@ -19,7 +19,7 @@ from ganfp_jax.variants import choose
 
 def get_config(variant: str = "photos") -> ConfigDict:
     """The config of one of the variants photos, celeba, lsun, tiny."""
-    return choose(variant, {"photos": _photos, "celeba": _published, "lsun": _published, "tiny": _tiny})
+    return choose(variant, {"photos": _photos, "celeba": _celeba, "lsun": _lsun, "tiny": _tiny})
 
 
 def _published() -> ConfigDict:
@@ -70,7 +70,18 @@ def _published() -> ConfigDict:
                 "pixels": "signed",
                 "augment": "none",
             },
-            "data": {"source": "folder", "folder": {"root": "", "resize": "refuse"}},
+            "data": {
+                "source": "folder",
+                "folder": {"root": "", "resize": "refuse", "cache_gib": 4.0},
+                "tfds": {
+                    "name": "",
+                    "split": "train",
+                    "data_dir": "",
+                    "download": False,
+                    "resize": "refuse",
+                    "cache_gib": 4.0,
+                },
+            },
             "num_samples": 64,
             "log_every": 100,
             "eval_images": 1024,
@@ -81,6 +92,21 @@ def _published() -> ConfigDict:
             "compile_effort": "full",
         }
     )
+
+
+def _celeba() -> ConfigDict:
+    config = _published()
+    config.data.tfds.name = "celeb_a"
+    config.data.folder.resize = config.data.tfds.resize = "celeba"
+    return config
+
+
+def _lsun() -> ConfigDict:
+    config = _published()
+    config.data.tfds.name = "lsun/bedroom"
+    config.data.tfds.split = "train[:200000]"
+    config.data.folder.resize = config.data.tfds.resize = "lsun"
+    return config
 
 
 def _photos() -> ConfigDict:
@@ -113,7 +139,8 @@ def _photos() -> ConfigDict:
             "count": 3000,
             "seed": 0,
         },
-        "folder": {"root": "", "resize": "crop"},
+        "folder": {"root": "", "resize": "crop", "cache_gib": 4.0},
+        "tfds": {"name": "", "split": "train", "data_dir": "", "download": False, "resize": "crop", "cache_gib": 4.0},
     }
     config.log_every = 25
     config.eval_images = 256

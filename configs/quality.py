@@ -36,6 +36,7 @@ def _default() -> ConfigDict:
                 "source": "photos",
                 "photos": {"split": "train", "fold": 0, "reduction": 2.0, "min_luma_std": 10.0, "seed": 0},
                 "folder": {"root": "", "resize": "crop"},
+                "tfds": {"name": "", "split": "train", "data_dir": "", "download": False, "resize": "crop"},
             },
             "inception": "",
             "kid": {"subsets": 10, "subset_size": 1000},

@@ -23,10 +23,10 @@ from ganfp_jax.data.decode import encode_png
 from ganfp_jax.errors import UserError
 from ganfp_jax.generation import FILE_PREFIXES, Sampler
 from ganfp_jax.metrics import mcnemar_p, mean_interval, proportion
+from ganfp_jax.progress import progress
 from ganfp_jax.report import wording
 from ganfp_jax.report.table import ImageRow, per_image_table, text_table
 from ganfp_jax.run_folder import CONFIG, read_config, write_json
-from ganfp_jax.training.logs import progress
 from ganfp_jax.views import resolve_views
 from ganfp_jax.voting import RULES, Vote, count_votes
 

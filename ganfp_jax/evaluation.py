@@ -7,18 +7,18 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ganfp_jax import atomic
+from ganfp_jax import atomic, processes
 from ganfp_jax.attributor import Attributor
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.errors import UserError
 from ganfp_jax.metrics import evaluation_metrics
+from ganfp_jax.progress import progress
 from ganfp_jax.report.table import ImageRow
 from ganfp_jax.run_folder import write_json
-from ganfp_jax.training.logs import progress
 from ganfp_jax.views import resolve_views
 from ganfp_jax.voting import Vote, join_votes
 
@@ -31,7 +31,7 @@ class Evaluation:
     """What an attribution network said of the images of a labelled folder.
 
     `names` are "source/file", `targets` class indices; `notes` says of each image that was not at the network's
-    size what was done; `rejected` lists (name, reason).
+    size what was done; `rejected` lists (name, reason) of what was not used, `left_out` of the folder included.
     """
 
     names: Sequence[str]
@@ -57,6 +57,8 @@ def evaluate(
 ) -> Evaluation:
     """Attributes the images of `folder` (or those at `indices`) by a vote over views.
 
+    Several processes (`ganfp_jax.processes`) take a part of the images each, and all of them get the whole answer.
+
     Args:
         perturbation: done to every decoded image first, such as "jpeg75".
         seed: of perturbations that draw noise.
@@ -70,13 +72,13 @@ def evaluate(
     check_classes(attributor, folder)
     view_names = resolve_views(views)
     perturb.check_perturbation(perturbation)
-    names: list[str] = []
-    targets: list[int] = []
+    kept: list[np.ndarray] = []
     votes: list[Vote] = []
     notes: dict[str, str] = {}
     rejected: list[tuple[str, str]] = []
     seconds = 0.0
-    for chunk in read_chunks(folder, attributor.resolution, perturbation, seed, resize, indices):
+    own = processes.share(np.arange(len(folder)) if indices is None else indices)
+    for chunk in read_chunks(folder, attributor.resolution, perturbation, seed, resize, own):
         notes |= chunk.notes
         rejected += chunk.rejected
         if not len(chunk.kept):
@@ -86,15 +88,49 @@ def evaluate(
         clock = time.perf_counter()
         votes.append(attributor.vote(chunk.images, views, rule, batch_size, early_stopping))
         seconds += time.perf_counter() - clock
-        names += [folder.names[i] for i in chunk.kept]
-        targets += [int(folder.labels[i]) for i in chunk.kept]
-    if not votes:
+        kept.append(chunk.kept)
+    parts = [_unpack(part) for part in processes.gather(_pack(kept, votes, notes, rejected, seconds))]
+    notes = {name: note for part in parts for name, note in part.notes.items()}
+    rejected = [refusal for part in parts for refusal in part.rejected]
+    found = [part.vote for part in parts if part.vote is not None]
+    if not found:
         raise nothing_read(folder, rejected)
-    vote = join_votes(votes)
-    metrics = evaluation_metrics(vote, np.array(targets), folder.classes, view_names, rule, len(names) / seconds)
+    vote, chosen = join_votes(found), np.concatenate([part.kept for part in parts])
+    rate = len(chosen) / max(part.seconds for part in parts)
+    metrics = evaluation_metrics(vote, folder.labels[chosen], folder.classes, view_names, rule, rate)
     if early_stopping:
         metrics["views_saved"] = 1 - float(vote.views_used.mean()) / len(view_names)
-    return Evaluation(names, np.array(targets), vote, metrics, notes, rejected)
+    rejected += folder.left_out
+    return Evaluation([folder.names[i] for i in chosen], folder.labels[chosen], vote, metrics, notes, rejected)
+
+
+class _Part(NamedTuple):
+    """What one process found out; `vote` is None where it could read no image."""
+
+    kept: np.ndarray
+    vote: Vote | None
+    notes: dict[str, str]
+    rejected: list[tuple[str, str]]
+    seconds: float
+
+
+def _pack(
+    kept: list[np.ndarray], votes: list[Vote], notes: dict[str, str], rejected: list[tuple[str, str]], seconds: float
+) -> bytes:
+    """A `_Part` as bytes, for the other processes."""
+    words = np.frombuffer(json.dumps([notes, rejected, seconds]).encode(), np.uint8)
+    arrays = {"kept": np.concatenate(kept), **join_votes(votes)._asdict()} if votes else {}
+    content = io.BytesIO()
+    np.savez(content, words=words, **arrays)
+    return content.getvalue()
+
+
+def _unpack(content: bytes) -> _Part:
+    with np.load(io.BytesIO(content)) as arrays:
+        notes, rejected, seconds = json.loads(arrays["words"].tobytes())
+        vote = Vote(**{name: arrays[name] for name in Vote._fields}) if "kept" in arrays else None
+        kept = arrays["kept"] if vote else np.zeros(0, int)
+    return _Part(kept, vote, notes, [(name, reason) for name, reason in rejected], seconds)
 
 
 def check_classes(attributor: Attributor, folder: labelled.LabelledFolder) -> None:
@@ -122,7 +158,7 @@ def read_chunks(
 ) -> Iterator[labelled.Decoded]:
     """Decodes and perturbs the images of `folder` (or those at `indices`), `CHUNK` at a time, with a progress bar."""
     indices = np.arange(len(folder)) if indices is None else indices
-    with progress(len(indices), label, "image") as bar:
+    with progress(len(indices), label, "image", disable=not processes.first()) as bar:
         for chunk in np.array_split(indices, max(1, -(-len(indices) // CHUNK))):
             decoded = labelled.decode_all(folder, resolution, resize=resize, indices=chunk)
             images = perturb.perturb(decoded.images, perturbation, seed, numbers=decoded.kept)
@@ -154,10 +190,11 @@ def predictions_csv(evaluation: Evaluation) -> str:
 
 
 def write_outputs(folder: Path, evaluation: Evaluation) -> None:
-    """Writes predictions.csv, rejected.csv and, last, metrics.json: where that exists, the evaluation is complete."""
+    """Writes predictions.csv, rejected.csv, notes.csv and, last, metrics.json: where that exists, all is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     atomic.write_bytes(folder / "predictions.csv", predictions_csv(evaluation).encode())
     labelled.write_rejected(folder / "rejected.csv", evaluation.rejected)
+    labelled.write_notes(folder / "notes.csv", evaluation.notes)
     write_json(folder / "metrics.json", evaluation.metrics)
 
 

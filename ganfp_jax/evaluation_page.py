@@ -14,9 +14,9 @@ from ganfp_jax.data.decode import png_bytes
 from ganfp_jax.evaluation import CHUNK, Evaluation
 from ganfp_jax.grid import image_grid
 from ganfp_jax.metrics import accuracy_block, proportion
+from ganfp_jax.progress import progress
 from ganfp_jax.provenance import provenance
 from ganfp_jax.report.page import write_report
-from ganfp_jax.training.logs import progress
 
 SAMPLES = 24  # images of each source that the page shows
 
@@ -236,7 +236,7 @@ def _method(
             )
     if evaluation.notes:
         sentences.append(
-            f"{len(evaluation.notes):,} images were not at the network's size ({config['data']['resize']})."
+            f"{len(evaluation.notes):,} images were not at the network's size ({config['data']['resize']}; notes.csv)."
         )
     if evaluation.rejected:
         sentences.append(f"{len(evaluation.rejected):,} files could not be used (rejected.csv).")

@@ -16,7 +16,7 @@ from ganfp_jax.fingerprints import make_logits
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run_folder import write_json
 from ganfp_jax.views import resolve_views
-from ganfp_jax.voting import make_vote
+from ganfp_jax.voting import vote_function
 from ganfp_jax.weights import FILE, Weights, digest, load, read_file, write_file
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
@@ -57,7 +57,7 @@ def export_vote(
         weights: of an attribution network.
         views, rule: of the vote, as for `ganfp_jax.voting.make_vote`.
         batch_size: the one N that the program takes; 0 for any.
-        platforms: where it will run, among `PLATFORMS`.
+        platforms: where it will run, among `PLATFORMS`. With "cpu" the views are classified in turn, else at once.
 
     Raises:
         UserError: unknown view, rule or platform; a negative batch size; a network whose logits are a map.
@@ -73,11 +73,10 @@ def export_vote(
     image = jax.ShapeDtypeStruct((1, side, side, 3), np.float32)
     if jax.eval_shape(logits, variables, image).ndim != 2:
         raise UserError("this network answers with a map of logits (model.latent_res); a vote needs one logit a source")
-    # A CPU is faster with one view after the other, accelerators with all at once (see make_vote).
-    voter = make_vote(logits, views, rule, unroll="cpu" in platforms)
+    voted = vote_function(logits, views, rule, in_turn="cpu" in platforms)
 
     def vote(images: jax.Array) -> dict[str, jax.Array]:
-        return voter.compiled(variables, images)._asdict()
+        return voted(variables, images)._asdict()
 
     (count,) = (batch_size,) if batch_size else export.symbolic_shape("n")
     images = jax.ShapeDtypeStruct((count, side, side, 3), np.uint8)
@@ -196,5 +195,5 @@ def _rows(weights: Weights, path: Path) -> list[tuple[str, str]]:
         ("resolution", f"{side}x{side}"),
         ("from", ", ".join(f"{key} {value}" for key, value in weights.origin.items())),
         ("digest", digest(weights.variables)),
-        ("file", f"{path}, {path.stat().st_size / 1e6:.1f} MB"),
+        ("file", f"{path}, {path.stat().st_size / 1e6:.3g} MB"),
     ]

@@ -1,5 +1,6 @@
 """A trained generator (or the real photographs) -> one labelled image folder with a manifest."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ import numpy as np
 from jaxtyping import Array, Float32, PyTree, UInt8
 
 from ganfp_jax import models, pixels
+from ganfp_jax.audit.quick import tell_leaks
 from ganfp_jax.data import labelled, sources
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.errors import UserError
 from ganfp_jax.latents import draw_latents
 from ganfp_jax.pixels import Encoding
+from ganfp_jax.progress import progress
 from ganfp_jax.training.gan_step import make_sampler
-from ganfp_jax.training.logs import progress
 from ganfp_jax.weights import digest, load
 
 # The published file names; a source that is not listed here gives its files its own name.
@@ -156,3 +158,5 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     else:
         raise UserError('config.generator is empty; give a run folder (--config.generator=runs/progan) or "photos"')
     print(f"{config['count']} images in {root}")
+    with contextlib.suppress(UserError):  # one source only, or a folder that cannot be used yet
+        tell_leaks(labelled.open_labelled(root))

@@ -18,6 +18,7 @@ from ganfp_jax.embedding import FEWEST, tsne
 from ganfp_jax.errors import UserError
 from ganfp_jax.fingerprints import Fingerprints
 from ganfp_jax.metrics import accuracy_block
+from ganfp_jax.progress import progress
 from ganfp_jax.provenance import provenance
 from ganfp_jax.report import figures
 from ganfp_jax.report.fingerprint_page import write_fingerprint_page
@@ -25,7 +26,6 @@ from ganfp_jax.report.table import separability_table
 from ganfp_jax.run_folder import write_json
 from ganfp_jax.separability import cosine_matrix, separability
 from ganfp_jax.signed import signed_picture, vector_as_rows
-from ganfp_jax.training.logs import progress
 
 PERCENTILE = 99.5  # of the sizes of the values shown, where a limit is not given
 MAPPED = 200  # images of each source in the t-SNE map, at most
@@ -117,7 +117,7 @@ def inspect(
         targets=targets,
         groups=np.unique(origins, return_inverse=True)[1].reshape(-1),
         fingerprints=attributor.fingerprints(decoded.images),
-        rejected=decoded.rejected,
+        rejected=[*decoded.rejected, *folder.left_out],
     )
 
 

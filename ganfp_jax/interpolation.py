@@ -14,8 +14,8 @@ from ganfp_jax.data.decode import decode_image, encode_png
 from ganfp_jax.errors import UserError
 from ganfp_jax.generation import Sampler
 from ganfp_jax.grid import image_grid
+from ganfp_jax.progress import progress
 from ganfp_jax.run_folder import write_json
-from ganfp_jax.training.logs import progress
 
 RECORD = "walk.json"
 STRIP = "strip.png"

@@ -3,6 +3,7 @@
 Flags, run folder, dispatch. What a job does stands in its own module; the config's `job` names it.
 """
 
+import contextlib
 import errno
 import importlib
 import itertools
@@ -11,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
@@ -20,18 +22,22 @@ from ganfp_jax.run_folder import open_run
 
 JOBS = {
     "train": "ganfp_jax.training.loop",
+    "prepare": "ganfp_jax.preparing",
     "generate": "ganfp_jax.generation",
     "interpolate": "ganfp_jax.interpolation",
     "evaluate": "ganfp_jax.evaluation_job",
     "baselines": "ganfp_jax.baselines.job",
     "inspect_fingerprints": "ganfp_jax.inspection",
     "ablation": "ganfp_jax.ablation",
+    "audit": "ganfp_jax.audit.job",
     "import_weights": "ganfp_jax.interop.importing",
     "quality": "ganfp_jax.quality.job",
     "export_weights": "ganfp_jax.exporting",
     "quickstart": "ganfp_jax.quickstart",
     "course_test": "ganfp_jax.course_test",
 }
+
+FOR_SEVERAL = ("train", "evaluate")  # the jobs that several processes can do together
 
 FLAGS = flags.FLAGS
 config_flags.DEFINE_config_file(
@@ -40,6 +46,13 @@ config_flags.DEFINE_config_file(
 flags.DEFINE_string(
     "workdir", None, "Run folder; the same one resumes. Default: runs/NAME[-variant] of the config file."
 )
+flags.DEFINE_string(
+    "coordinator",
+    None,
+    "HOST:PORT of the first of several processes that train or evaluate together; auto under SLURM.",
+)
+flags.DEFINE_integer("num_processes", None, "How many processes there are; not needed under SLURM.")
+flags.DEFINE_integer("process_id", None, "Which one this is, from 0; not needed under SLURM.")
 flags.DEFINE_bool("debug", False, "Show the traceback of an error.")
 
 
@@ -103,7 +116,31 @@ def run(workdir: Path) -> None:
     # Compiled programs are kept for the user's next run; JAX's own variables overrule it.
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "ganfp_jax" / "compiled"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
-    with open_run(workdir, config):
+    if FLAGS.coordinator:
+        run_with_others(config, workdir)
+    else:
+        with open_run(workdir, config):
+            importlib.import_module(JOBS[config["job"]]).run(config, workdir)
+
+
+def run_with_others(config: dict[str, Any], workdir: Path) -> None:
+    """Runs a job as one of several processes; the first of them claims the run folder."""
+    if config["job"] not in FOR_SEVERAL:
+        raise UserError(
+            f"the job {config['job']} runs in one process; --coordinator is for {' and '.join(FOR_SEVERAL)}"
+        )
+    from ganfp_jax import processes
+
+    processes.start(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
+    with contextlib.ExitStack() as stack:
+        refusal = None
+        if processes.first():
+            try:
+                stack.enter_context(open_run(workdir, config))
+            except UserError as error:
+                refusal = error
+        if processes.anywhere(refusal is not None):
+            raise refusal or UserError("the first process was refused; it says why")
         importlib.import_module(JOBS[config["job"]]).run(config, workdir)
 
 

@@ -17,10 +17,10 @@ from ganfp_jax.evaluation import evaluate, image_rows, write_outputs
 from ganfp_jax.evaluation_page import per_photograph, wrong_images
 from ganfp_jax.generation import Sampler, write_generated, write_photographs
 from ganfp_jax.metrics import accuracy_block
+from ganfp_jax.progress import progress
 from ganfp_jax.run_folder import open_run, write_json
 from ganfp_jax.study import Study, first_of_each, write_results
 from ganfp_jax.training import loop
-from ganfp_jax.training.logs import progress
 
 
 def run(config: dict[str, Any], workdir: Path) -> None:

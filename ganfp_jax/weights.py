@@ -90,11 +90,12 @@ def load(path: str | Path, kind: Kind | None = None) -> Weights:
     return weights
 
 
-def _require(path: Path, found: Kind | None, wanted: Kind | None, what: Any) -> None:
-    """Raises UserError where no network was found at `path`, or not one of the kind wanted."""
+def _require(path: Path, found: Kind | None, wanted: Kind | None, what: Any) -> Kind:
+    """`found`; raises UserError where no network was found at `path`, or not one of the kind wanted."""
     if found is None or wanted not in (None, found):
         noun, remedy = _WANTED[wanted]
         raise UserError(f"{path} holds no {noun} (but {what!r}); {remedy}, or a file of exported weights")
+    return found
 
 
 def _from_training(run_folder: Path, wanted: Kind | None) -> Weights:
@@ -104,8 +105,8 @@ def _from_training(run_folder: Path, wanted: Kind | None) -> Weights:
             "run, or a file of exported weights"
         )
     config = read_config(run_folder)
-    kind = PROGRAMS.get(config.get("program", ""))
-    _require(run_folder, kind, wanted, config.get("program") or config.get("job"))
+    program = config.get("program", "")
+    kind = _require(run_folder, PROGRAMS.get(program), wanted, program or config.get("job"))
     step, state, metadata = checkpoint.load(run_folder)
     network = state["generator" if kind == "generator" else "network"]
     # Where a running average was kept, it is the better network, and the published one.
@@ -262,13 +263,16 @@ def _fault(weights: Weights, network: Any) -> str:
         if not isinstance(network, AttributionNetwork):
             return f"{name} is no attribution network"
         classes, count = about.get("classes"), weights.model["num_classes"]
-        named = isinstance(classes, list) and all(isinstance(name, str) and name for name in classes)
-        if named and len(classes) == len(set(classes)) == count:
+        if (
+            isinstance(classes, list)
+            and all(map(_names_a_folder, classes))
+            and len(classes) == len(set(classes)) == count
+        ):
             return ""
-        return f"about.classes is {classes!r} for {count} classes"
+        return f"about.classes is {classes!r} in the place of {count} names of sources"
     if not hasattr(network, "latent_size"):
         return f"{name} is no generator"
-    if not isinstance(about.get("source_name"), str) or not about["source_name"]:
+    if not _names_a_folder(about.get("source_name")):
         return f"about.source_name is {about.get('source_name')!r}"
     z = about.get("latents")
     if not (
@@ -284,6 +288,11 @@ def _fault(weights: Weights, network: Any) -> str:
     if models.normalizes_by_batch(network):
         return "" if isinstance(batch_size, int) and batch_size > 0 else f"about.batch_size is {batch_size!r}"
     return "" if batch_size is None else f"about.batch_size is {batch_size!r}, but it does not normalise by batches"
+
+
+def _names_a_folder(name: Any) -> bool:
+    """Folders and pictures are named after sources, and a file from elsewhere must not send them elsewhere."""
+    return isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\\0")
 
 
 def _float32(array: Any) -> np.ndarray:

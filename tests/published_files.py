@@ -58,6 +58,12 @@ class Python2Pickler(Pickler):
     dispatch: ClassVar = {**Pickler.dispatch, str: save_string, bytes: save_string}
 
 
+def golden_arrays(name: str) -> dict[str, np.ndarray]:
+    """The variables of a golden file, as the published code calls them."""
+    with np.load(Path(__file__).parent / "golden" / f"{name}.npz") as file:
+        return {key.removeprefix("param/"): np.asarray(file[key]) for key in file.files if key.startswith("param/")}
+
+
 def network_state(network: StoredNetwork) -> dict[str, Any]:
     """The state of a `tfutil.Network`, in its order; scalars are NumPy's, as `lod` is in published files."""
     return {

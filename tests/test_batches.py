@@ -80,18 +80,20 @@ def test_elements_are_aligned_and_fresh():
     np.testing.assert_array_equal(dataset[4]["image"][:, 0, 0, 0], dataset[4]["label"])
 
 
-def test_transform_is_a_function_of_seed_step_and_process():
-    def jitter(batch, rng):
-        return {**batch, "noise": rng.standard_normal(len(batch["label"]))}
+def test_transform_is_a_function_of_seed_and_step():
+    """And of the place in the batch: what is drawn for all is the same in every process."""
 
-    def noise(seed, step, process=0):
+    def jitter(batch, rng, part):
+        return {**batch, "noise": rng.standard_normal(8)[part]}
+
+    def noise(seed, step, process=0, of=1):
         dataset = make_batches(
-            examples(20), batch_size=8, seed=seed, transform=jitter, process_index=process, process_count=2
+            examples(20), batch_size=8, seed=seed, transform=jitter, process_index=process, process_count=of
         )
         return tuple(dataset[step]["noise"])
 
-    assert noise(0, 5) == noise(0, 5)
-    assert len({noise(0, 5), noise(0, 6), noise(1, 5), noise(0, 5, process=1)}) == 4
+    assert noise(0, 5) == noise(0, 5) == noise(0, 5, 0, 2) + noise(0, 5, 1, 2)
+    assert len({noise(0, 5), noise(0, 6), noise(1, 5)}) == 3
 
 
 def test_mistakes():

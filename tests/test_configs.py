@@ -114,7 +114,8 @@ def test_quality_measures_against_the_training_images_of_progan():
     assert quality["data"]["source"] == trained["source"]
     # The job asks for as many as it needs, so the count is not in the config.
     assert quality["data"]["photos"] | {"count": 3000} == trained["photos"]
-    assert quality["data"]["folder"] == trained["folder"]
+    for source in ("folder", "tfds"):  # the job takes as many as it counts, which memory holds
+        assert quality["data"][source] | {"cache_gib": 4.0} == trained[source]
     assert quality["count"] == 16384  # as published
     for variant in ("default", "tiny"):
         config = get("quality", variant)
@@ -149,7 +150,7 @@ def test_published_values_of_cramer_and_mmd(name, variant):
         "critic_steps": 5, "generator_first": False, "ema_decay": 0.0, "pixels": "unit", "augment": "none",
     }  # fmt: skip
     assert config["data"]["source"] == "folder"
-    assert config["data"]["folder"]["resize"] == "refuse"
+    assert config["data"]["folder"]["resize"] == config["data"]["tfds"]["resize"] == variant
     assert config["source_name"] == {"cramergan": "CramerGAN", "mmdgan": "MMDGAN"}[name]
 
 
@@ -202,7 +203,16 @@ def test_published_values_of_the_fingerprint_network():
 
 @pytest.mark.parametrize("name", (*GANS, *LABELLED))
 def test_celeba_and_lsun_are_one_training(name):
-    assert get(name, "celeba") == get(name, "lsun")
+    celeba, lsun = get(name, "celeba"), get(name, "lsun")
+    if name in GANS:
+        for config, dataset, split, resize in (
+            (celeba, "celeb_a", "train", "celeba"),
+            (lsun, "lsun/bedroom", "train[:200000]", "lsun"),
+        ):
+            data = config.pop("data")
+            assert (data["tfds"]["name"], data["tfds"]["split"]) == (dataset, split)
+            assert data["tfds"]["resize"] == data["folder"]["resize"] == resize
+    assert celeba == lsun
 
 
 def test_published_files_are_named_and_nothing_is_stretched_unasked():

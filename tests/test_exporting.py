@@ -90,7 +90,7 @@ def test_the_program_alone_answers_as_the_package_does(tmp_path, file, images, c
     assert len(described["usage"]) == 5
     assert all(line in out for line in described["usage"])
     vote = Attributor.load(file).vote(images, "seed", "majority", len(images))
-    for n, answer in ask_in_a_new_process(tmp_path, images, [1, 4, 7]).items():
+    for n, answer in ask_in_a_new_process(tmp_path, images, [1, 7]).items():
         assert_same_votes(answer, first_images(vote, n))
 
 
@@ -108,7 +108,7 @@ def test_a_program_for_one_number_of_images(tmp_path, file, images):
 
 
 def test_a_program_for_an_accelerator():
-    """There all views are one batch. Such a program can be made anywhere, of every kind of view, and run only there."""
+    """Such a program can be made anywhere, of every kind of view, and run only there."""
     views = "identity,rot15,shift2_0,crop12"
     data = export_vote(network("fingerprint"), views=views, rule="majority", platforms=["tpu"])
     program = export.deserialize(bytearray(data))
@@ -117,9 +117,10 @@ def test_a_program_for_an_accelerator():
     n = image.shape[0]
     assert (image.dtype, image.shape[1:]) == (np.uint8, (16, 16, 3))
     shapes = dict(zip(sorted(OUTPUTS), [spec.shape for spec in program.out_avals], strict=True))
-    assert shapes == {
-        "predicted": (n,), "probabilities": (n, 3), "votes": (n, 3), "view_predictions": (4, n), "view_logits": (4, n, 3),
-    }  # fmt: skip
+    assert shapes["view_logits"] == (4, n, 3)
+    assert shapes["view_predictions"] == (4, n)
+    assert shapes["votes"] == shapes["probabilities"] == (n, 3)
+    assert shapes["predicted"] == (n,)
     with pytest.raises(ValueError, match="tpu"):
         program.call(np.zeros((1, 16, 16, 3), np.uint8))
 

@@ -20,12 +20,15 @@ LAYERS = {
     "ablation": 3,
     "generation": 3,
     "exporting": 3,
+    "preparing": 3,
     "interpolation": 3,
     "inspection": 3,
     "attributor": 3,
     "report": 3,
     "training.loop": 3,
     "training": 2,
+    "audit.job": 3,
+    "audit": 2,
     "baselines.job": 3,
     "baselines": 2,
     "embedding": 2,
@@ -48,12 +51,15 @@ LAYERS = {
     "pixels": 1,
     "animation": 1,
     "provenance": 1,
+    "processes": 1,
     "grid": 0,
     "signed": 0,
     "atomic": 0,
     "run_folder": 0,
     "variants": 0,
+    "compiler": 0,
     "errors": 0,
+    "progress": 0,
 }
 # Pure parts: functions of arrays, which know nothing of configs, files, flags or checkpoints.
 PURE = (
@@ -72,7 +78,13 @@ PURE = (
     *("training.gan_step", "training.attribution_step", "training.fingerprint_step", "training.state"),
 )
 PURE_MAY_IMPORT = {"jax", "flax", "optax", "numpy", "jaxtyping", "ganfp_jax"}
-ONLY_IN = {"orbax": "training.checkpoint", "absl": "main", "grain": "data.batches", "tensorboardX": "training.logs"}
+ONLY_IN = {
+    "orbax": "training.checkpoint",
+    "absl": "main",
+    "grain": "data.batches",
+    "tensorflow_datasets": "data.tfds_sets",
+    "tensorboardX": "training.logs",
+}
 
 
 def module_name(path: Path) -> str:

@@ -97,7 +97,7 @@ def test_empty_class(tmp_path):
 def test_one_class_only(tmp_path):
     images(tmp_path / "data" / "real")
     result = train_on(tmp_path / "data")
-    assert_one_line(result, "one source folder only", "real")
+    assert_one_line(result, "one source only", "real")
 
 
 def test_workdir_of_another_config(tmp_path):

@@ -52,8 +52,28 @@ def test_refuse_refuses_other_sizes():
         fit(noise(8, 9), 8, "refuse")
 
 
+def test_celeba_is_the_published_window():
+    image = noise(218, 178)
+    fitted, note = fit(image, 128, "celeba")
+    assert note == "cropped from 178x218"
+    np.testing.assert_array_equal(fitted, image[57:185, 25:153])
+    np.testing.assert_array_equal(fit(image, 64, "celeba")[0], image[89:153, 57:121])
+    with pytest.raises(Refused, match=r"^is 178x217, not the 178x218 of aligned CelebA$"):
+        fit(noise(217, 178), 128, "celeba")
+    with pytest.raises(Refused, match="a window of 180x180 around"):
+        fit(image, 180, "celeba")
+
+
+def test_lsun_is_the_centre_square_resized_with_antialiasing():
+    image = noise(41, 30)
+    fitted, note = fit(image, 16, "lsun")
+    assert note == "cropped and reduced from 30x41"
+    square = Image.fromarray(image[5:35])
+    np.testing.assert_array_equal(fitted, np.asarray(square.resize((16, 16), Image.Resampling.LANCZOS)))
+
+
 def test_unknown_resize_lists_the_choices():
-    with pytest.raises(UserError, match="'stretch': choose one of crop, area, refuse"):
+    with pytest.raises(UserError, match="'stretch': choose one of crop, area, refuse, celeba, lsun"):
         fit(noise(8, 8), 8, "stretch")
     with pytest.raises(UserError, match="choose one of"):
         decode_and_fit([], 8, "stretch")

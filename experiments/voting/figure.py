@@ -56,7 +56,8 @@ def _draw(panel: Axes, cells: Sequence[Mapping[str, Any]]) -> Any:
             color="white" if abs(values[at]) > 0.75 * LIMIT else INK, fontweight="bold" if strong else "normal",
         )  # fmt: skip
     image = panel.imshow(values, cmap="RdBu", vmin=-LIMIT, vmax=LIMIT, aspect="auto")
-    words = [f"{wording.condition_label(name)}\n{wording.percent(single[name])}" for name in conditions]
+    labels = [wording.condition_label(name).replace("quality ", "") for name in conditions]  # shorter, to stand apart
+    words = [f"{label}\n{wording.percent(single[name])}" for label, name in zip(labels, conditions, strict=True)]
     panel.set_xticks(range(len(conditions)), words)
     panel.set_yticks(range(len(order)), [f"{views.replace('identity,', '')} ({sets[views]})" for views in order])
     panel.tick_params(length=0)

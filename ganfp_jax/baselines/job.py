@@ -18,11 +18,11 @@ from ganfp_jax.baselines.method import Images, Samples
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.errors import UserError
 from ganfp_jax.metrics import accuracy_block
+from ganfp_jax.progress import progress
 from ganfp_jax.report import wording
 from ganfp_jax.report.figures import low_data_figure
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run_folder import write_json
-from ganfp_jax.training.logs import progress
 
 COLUMNS = (
     *("method", "condition", "images_per_source", "correct", "total", "accuracy", "ci95_low", "ci95_high"),
@@ -123,7 +123,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     train, test = (
         ImageSet.read(folder, resolution, config["data"]["resize"]) for folder in (train_folder, test_folder)
     )
-    labelled.tell_rejected([*train.rejected, *test.rejected], workdir)
+    labelled.tell_rejected([*train.rejected, *train_folder.left_out, *test.rejected, *test_folder.left_out], workdir)
     per_source = np.bincount(train.labels, minlength=len(classes))
     if missing := [name for name, number in zip(classes, per_source, strict=True) if not number]:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Arrays in memory -> batches, as a function of the seed and the step, for one process or several."""
+"""Arrays, or images on disk -> batches, as a function of the seed and the step, for one process or several."""
 
 import functools
 import sys
@@ -18,6 +18,15 @@ T = TypeVar("T")
 
 
 @runtime_checkable
+class Rows(Protocol):
+    """An array, or what reads like one: `data.on_disk.ImagesOnDisk`."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray: ...
+
+
+@runtime_checkable
 class BatchByStep(Protocol):
     """Random access to batches, as of `make_batches`."""
 
@@ -25,11 +34,11 @@ class BatchByStep(Protocol):
 
 
 def make_batches(
-    arrays: Mapping[str, np.ndarray],
+    arrays: Mapping[str, Rows],
     *,
     batch_size: int,
     seed: int,
-    transform: Callable[[Batch, np.random.Generator], Batch] | None = None,
+    transform: Callable[[Batch, np.random.Generator, slice], Batch] | None = None,
     process_index: int = 0,
     process_count: int = 1,
 ) -> grain.MapDataset:
@@ -41,10 +50,11 @@ def make_batches(
     process would get, and they are disjoint (unless the batch spans epochs).
 
     Args:
-        arrays: name -> array with the examples along the first axis, all of one length.
+        arrays: name -> examples along the first axis, all of one length.
         batch_size: examples a step over all processes.
         seed: 0 to 2**32 - 1.
-        transform: applied to each process's part, with a generator that depends on `seed`, the step and the process.
+        transform: applied to each process's part, with a generator that depends on `seed` and the step, and the
+            place of the part in the whole batch: what it draws should not depend on how many processes there are.
         process_index: `jax.process_index()`.
         process_count: `jax.process_count()`.
 
@@ -75,15 +85,17 @@ def make_batches(
     def order(epoch: int) -> np.ndarray:
         return np.random.RandomState([seed, epoch]).permutation(size)
 
-    def gather(part: int) -> Batch:
-        epochs, places = np.divmod(np.arange(part * part_size, (part + 1) * part_size), size)
-        rows = np.concatenate([order(int(epoch))[places[epochs == epoch]] for epoch in np.unique(epochs)])
-        return {name: np.take(array, rows, axis=0) for name, array in arrays.items()}
+    own = slice(process_index * part_size, (process_index + 1) * part_size)
 
-    parts = grain.MapDataset.range(sys.maxsize).seed(seed).map(gather)
+    def gather(step: int) -> Batch:
+        epochs, places = np.divmod(step * batch_size + np.arange(own.start, own.stop), size)
+        rows = np.concatenate([order(int(epoch))[places[epochs == epoch]] for epoch in np.unique(epochs)])
+        return {name: array[rows] for name, array in arrays.items()}
+
+    steps = grain.MapDataset.range(sys.maxsize).seed(seed).map(gather)
     if transform is not None:
-        parts = parts.random_map(transform)
-    return parts[process_index::process_count]
+        steps = steps.random_map(lambda batch, rng: transform(batch, rng, own))
+    return steps
 
 
 def read_ahead(

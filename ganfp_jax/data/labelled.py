@@ -1,25 +1,34 @@
-"""Labelled image folders: `<root>/<source name>/<file>`, with a manifest that fixes the order of the classes."""
+"""Labelled image sets, with a manifest that fixes the order of the classes.
+
+A set is a folder `<root>/<source name>/` with files or folders of files, a CSV list of files, or a data set of
+ArrayRecord files that `configs/prepare.py` made of one.
+"""
 
 import csv
 import io
+import itertools
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int, Int32, UInt8
 
 from ganfp_jax import atomic
-from ganfp_jax.data.decode import IMAGE_SUFFIXES
+from ganfp_jax.data import tfds_sets
+from ganfp_jax.data.decode import IMAGE_SUFFIXES, ImageFile, reason_of
+from ganfp_jax.data.listing import find_images, is_folder, printable
 from ganfp_jax.data.preprocess import decode_and_fit
 from ganfp_jax.errors import UserError
 
 MANIFEST = "manifest.json"
 
 SPLITS = ("train", "test")
+UNSPLIT = "unsplit"
+"""What a prepared data set calls the only split of a set that has neither."""
 
 
 def write_manifest(
@@ -36,14 +45,18 @@ def write_manifest(
     Raises:
         ValueError: a name is used twice, is empty or could not be a folder's, or a source is not among the classes.
     """
+    atomic.write_bytes(Path(root, MANIFEST), manifest_bytes(classes, sources))
+
+
+def manifest_bytes(classes: Sequence[str], sources: Mapping[str, Mapping[str, Any]]) -> bytes:
+    """The content of the file that `write_manifest` writes; it raises the same."""
     manifest = {
         "classes": list(classes),
         "sources": {name: dict(origin) for name, origin in sources.items()},
     }
     if fault := _fault(manifest):
         raise ValueError(f"not a manifest: {fault}")
-    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-    atomic.write_bytes(Path(root, MANIFEST), text.encode())
+    return (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def read_manifest(root: str | os.PathLike[str]) -> dict[str, Any] | None:
@@ -68,18 +81,20 @@ def read_manifest(root: str | os.PathLike[str]) -> dict[str, Any] | None:
 
 @dataclass(frozen=True)
 class LabelledFolder:
-    """The files of a labelled image folder: a listing, nothing is decoded."""
+    """The files of a labelled image set: a listing, nothing is decoded."""
 
     root: Path
-    """The folder that holds the source folders."""
+    """The folder that holds the source folders, or the CSV list, or the folder of a data set."""
     classes: tuple[str, ...]
     """Class index -> name."""
-    paths: tuple[Path, ...]
-    """The image files, by class, then by file name."""
+    paths: tuple[ImageFile, ...]
+    """The image files, by class, then by name."""
     labels: Int32[np.ndarray, " n"]
     """Class index of each file."""
     names: tuple[str, ...]
-    """"source/file" for each file."""
+    """"source/file" or "source/folder/file" for each file; of a list, the file as it stands there. All `printable`."""
+    left_out: tuple[tuple[str, str], ...] = ()
+    """(name, reason) of whatever else lies in the source folders, and of images that lie in none."""
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -88,47 +103,69 @@ class LabelledFolder:
 def open_labelled(
     root: str | os.PathLike[str], split: str | None = None, classes: Sequence[str] | None = None
 ) -> LabelledFolder:
-    """List a labelled image folder, or the `split` inside it.
+    """List a labelled image set, or the `split` inside it.
 
     The order of the classes is `classes` where given (a trained classifier's, say), else that of the manifest in the
-    folder or, for a split, in the folder above, else the sorted names. Hidden files and folders are left out, and so is
-    every file whose suffix is not an image's.
+    folder or, for a split, in the folder above, else the sorted names.
+
+    A source's images may lie in folders of its folder, at any depth. Files whose suffix is not an image's, links to
+    folders and what cannot be looked into are in `left_out`, and so are images that lie beside the source folders.
+    Hidden files and folders do not count at all.
 
     Args:
-        root: holds one folder a source; or folders `train` and `test` that do.
+        root: holds one folder a source; or folders `train` and `test` that do. Or a CSV file with the columns `image`
+            (relative to the file's folder), `source` and perhaps `split`. Or a folder that `configs/prepare.py` made.
         split: "train" or "test"; a root without splits is then taken whole.
         classes: class index -> name. Names without a folder are allowed, folders without a name are not.
 
     Raises:
         UserError: a folder is missing, has no source folders, has only one (without `classes`), has one without
-            images, or does not agree with `classes` or the manifest.
+            images, or does not agree with `classes` or the manifest; a list or a data set that cannot be read.
     """
-    base = _base(Path(root), split)
-    folders = {path.name: path for path in _visible(base) if path.is_dir()}
-    if not folders:
-        raise UserError(f"{base} has no source folders: expected {base}/<source name>/<image file>")
+    root = Path(root)
+    left_out: Sequence[tuple[str, str]] = ()
+    if split not in (None, *SPLITS):
+        raise UserError(f"unknown split {split!r} of {root}: choose one of {', '.join(SPLITS)}")
+    _check_open(root)
+    if root.is_file():
+        files = _listed(root, split)
+        base, places = root, [root.parent]
+    elif tfds_sets.is_dataset(root):
+        files = _dataset(root, split)
+        base, places = root, [root]
+    else:
+        base, files, left_out = _folders(root, split)
+        places = [base, root]
     if classes is None:
-        classes = _own_classes(Path(root), base, folders)
+        classes = _own_classes(places, base, files)
         if len(classes) == 1:
-            raise UserError(f"{base} has one source folder only, {classes[0]}: a classifier needs two or more")
-    elif strange := [name for name in folders if name not in classes]:
-        raise UserError(f"{base}: source folder {strange[0]} is none of the classes {', '.join(classes)}")
-    paths: list[Path] = []
-    labels: list[int] = []
-    for label, name in enumerate(classes):
-        if name in folders:
-            files = [path for path in _visible(folders[name]) if path.suffix.lower() in IMAGE_SUFFIXES]
-            if not files:
-                raise UserError(f"{folders[name]} has no image file: looked for {' '.join(sorted(IMAGE_SUFFIXES))}")
-            paths += files
-            labels += [label] * len(files)
+            raise UserError(f"{base} has one source only, {classes[0]}: a classifier needs two or more")
+    elif strange := [name for name in files if name not in classes]:
+        raise UserError(f"{base}: source {strange[0]} is none of the classes {', '.join(classes)}")
+    chosen = [(label, *file) for label, name in enumerate(classes) for file in files.get(name, ())]
     return LabelledFolder(
         root=base,
         classes=tuple(classes),
-        paths=tuple(paths),
-        labels=np.array(labels, np.int32),
-        names=tuple(f"{path.parent.name}/{path.name}" for path in paths),
+        paths=tuple(path for _, _, path in chosen),
+        labels=np.array([label for label, _, _ in chosen], np.int32),
+        names=tuple(printable(name) for _, name, _ in chosen),
+        left_out=tuple((printable(name), reason) for name, reason in left_out),
     )
+
+
+def splits(root: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Which of `SPLITS` a labelled image set has; none where it is one whole.
+
+    Raises:
+        UserError: a folder or a CSV list that cannot be read.
+    """
+    root = Path(root)
+    _check_open(root)
+    if root.is_file():
+        return tuple(split for split in SPLITS if split in {row.get("split") for row in _rows(root)})
+    if tfds_sets.is_dataset(root):
+        return tuple(split for split in SPLITS if split in tfds_sets.splits(root))
+    return tuple(split for split in SPLITS if _holds_folders(root / split))
 
 
 def origins(folder: LabelledFolder) -> tuple[str, ...]:
@@ -139,12 +176,12 @@ def origins(folder: LabelledFolder) -> tuple[str, ...]:
     manifest = read_manifest(folder.root) or read_manifest(folder.root.parent) or {"sources": {}}
     listed = {name: set(origin.get("photographs", ())) for name, origin in manifest["sources"].items()}
 
-    def origin(name: str) -> str:
-        source, file = name.split("/")
-        photograph = Path(file).stem.rpartition("_")[0]
+    def origin(name: str, source: str) -> str:
+        photograph = PurePath(name).stem.rpartition("_")[0]
         return f"{source}/{photograph}" if photograph in listed.get(source, ()) else name
 
-    return tuple(origin(name) for name in folder.names)
+    sources = (folder.classes[label] for label in folder.labels)
+    return tuple(map(origin, folder.names, sources))
 
 
 @dataclass(frozen=True)
@@ -156,7 +193,7 @@ class Decoded:
     kept: Int[np.ndarray, " m"]
     """Index into the folder of each image: `folder.labels[kept]` are their labels."""
     rejected: tuple[tuple[str, str], ...]
-    """(name, reason) for every file that was refused."""
+    """(name, reason) for every file that was refused; the folder's `left_out` is not repeated."""
     notes: dict[str, str]
     """Name -> what was done to an image of another size, such as "cropped from 300x200"."""
 
@@ -166,14 +203,17 @@ def decode_all(
     resolution: int,
     resize: str = "crop",
     indices: Sequence[int] | Int[np.ndarray, " k"] | None = None,
+    label: str | None = None,
 ) -> Decoded:
     """Decode the files of a folder, or those at `indices`, to `resolution` x `resolution` by `preprocess.fit`.
+
+    `label` is that of a progress bar, None for no bar.
 
     Raises:
         UserError: unknown `resize`. Bad files raise nothing: they are in `rejected`.
     """
     chosen = np.arange(len(folder)) if indices is None else np.asarray(indices, np.int64)
-    fitted = decode_and_fit([folder.paths[index] for index in chosen], resolution, resize)
+    fitted = decode_and_fit([folder.paths[index] for index in chosen], resolution, resize, label)
 
     def name(position: int) -> str:
         return folder.names[chosen[position]]
@@ -188,9 +228,12 @@ def decode_all(
 
 def write_rejected(path: Path, rejected: Iterable[tuple[str, str]]) -> None:
     """Write the files that could not be used, and why, as the CSV `image,reason`."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([("image", "reason"), *rejected])
-    atomic.write_bytes(path, text.getvalue().encode())
+    _write_pairs(path, "reason", rejected)
+
+
+def write_notes(path: Path, notes: Mapping[str, str]) -> None:
+    """Write the images that were not at the size asked for, and what was done to each, as the CSV `image,note`."""
+    _write_pairs(path, "note", notes.items())
 
 
 def tell_rejected(rejected: Sequence[tuple[str, str]], workdir: Path) -> None:
@@ -200,9 +243,104 @@ def tell_rejected(rejected: Sequence[tuple[str, str]], workdir: Path) -> None:
         print(f"{len(rejected)} files could not be used: {workdir / 'rejected.csv'}")
 
 
+def tell_notes(notes: Mapping[str, str], workdir: Path) -> None:
+    """Say how many images were not at the size asked for, if any, and list in the run folder what was done to each."""
+    if notes:
+        write_notes(workdir / "notes.csv", notes)
+        name, note = next(iter(notes.items()))
+        print(f"{len(notes)} images had another size ({name}: {note}): {workdir / 'notes.csv'}")
+
+
+def _write_pairs(path: Path, column: str, pairs: Iterable[tuple[str, str]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("image", column), *pairs])
+    atomic.write_bytes(path, text.getvalue().encode())
+
+
+Files = dict[str, list[tuple[str, ImageFile]]]  # source -> (name, file) of each of its images
+
+
+def _folders(root: Path, split: str | None) -> tuple[Path, Files, list[tuple[str, str]]]:
+    """The folder that holds the source folders, their image files, and (name, reason) of what is left out."""
+    base = _base(root, split)
+    files: Files = {}
+    left_out = []
+
+    def name(path: Path) -> str:
+        return path.relative_to(base).as_posix()
+
+    for path in _visible(base):
+        if is_folder(path):
+            if printable(path.name) != path.name:
+                raise UserError(f"{printable(str(path))}: such a name cannot be a source's; rename the folder")
+            found = find_images(path)
+            left_out += [(name(other), reason) for other, reason in found.left_out]
+            if not found.images:
+                looked = f"looked for {' '.join(sorted(IMAGE_SUFFIXES))}"
+                others = "".join(f"; {printable(name(other))}: {reason}" for other, reason in found.left_out[:1])
+                raise UserError(f"{path} has no image file: {looked}{others}")
+            files[path.name] = [(name(image), image) for image in found.images]
+        elif path.suffix.lower() in IMAGE_SUFFIXES:
+            left_out.append((path.name, "lies in no source folder"))
+    if not files:
+        raise UserError(f"{base} has no source folders: expected {base}/<source name>/<image file>")
+    return base, files, left_out
+
+
+def _listed(path: Path, split: str | None) -> Files:
+    """The files that a CSV list names."""
+    rows = _rows(path)
+    known = {row["split"] for row in rows if "split" in row}
+    if split and known and split not in known:
+        raise UserError(f"{path} has no images of the split {split}")
+    if split is None and len(known) > 1:
+        raise UserError(f"{path} has train and test: say which is meant")
+    files: Files = {}
+    for row in rows:
+        if not known or split in (None, row["split"]):
+            files.setdefault(row["source"], []).append((row["image"], path.parent / row["image"]))
+    for names in files.values():
+        names.sort(key=lambda item: item[0])
+        if twice := [a for (a, _), (b, _) in itertools.pairwise(names) if a == b]:
+            raise UserError(f"{path} names {twice[0]} twice")
+    return files
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """The lines of a CSV list: image, source and perhaps split."""
+    try:
+        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True)
+        rows = list(reader)
+    except (OSError, ValueError, csv.Error) as error:
+        raise UserError(f"{path} is no CSV list of images: {' '.join(str(error).split())}") from error
+    columns = set(reader.fieldnames or ())
+    if not rows or not {"image", "source"} <= columns <= {"image", "source", "split"}:
+        raise UserError(f"{path} is no list of images: its first line must be image,source or image,source,split")
+    for number, row in enumerate(rows, start=2):
+        if row.keys() != columns or not all(row.values()):
+            raise UserError(f"{path}, row {number}: every row needs {len(columns)} values, none of them empty")
+        if row.get("split", "train") not in SPLITS:
+            raise UserError(f"{path}, row {number}: split {row['split']!r} is none of {', '.join(SPLITS)}")
+    return rows
+
+
+def _dataset(root: Path, split: str | None) -> Files:
+    """The records of a data set of ArrayRecord files; its manifest says the order of the classes."""
+    present = tfds_sets.splits(root)
+    if present == (UNSPLIT,):
+        split = UNSPLIT
+    elif split is None:
+        raise UserError(f"{root} has {' and '.join(present)}: say which is meant")
+    elif split not in present:
+        raise UserError(f"{root} has no split {split}: it has {', '.join(present)}")
+    found = tfds_sets.open_split(root, split)
+    files: Files = {}
+    for record, label in zip(found.records, found.labels, strict=True):
+        files.setdefault(found.classes[label], []).append((record.name, record))
+    return files
+
+
 def _base(root: Path, split: str | None) -> Path:
-    if split not in (None, *SPLITS):
-        raise UserError(f"unknown split {split!r} of {root}: choose one of {', '.join(SPLITS)}")
     if not root.is_dir():
         raise UserError(f"{root} is not a folder: give a folder of the form <root>/<source name>/<image file>")
     present = [name for name in SPLITS if _holds_folders(root / name)]
@@ -214,18 +352,30 @@ def _base(root: Path, split: str | None) -> Path:
     return root
 
 
-def _own_classes(root: Path, base: Path, folders: Mapping[str, Path]) -> list[str]:
-    for place in dict.fromkeys((base, root)):
-        if manifest := read_manifest(place):
+def _check_open(root: Path) -> None:
+    """Raise `UserError` where we may not look into a folder, or not even see what is there."""
+    try:
+        next(root.iterdir(), None)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise UserError(f"{root} {reason_of(error)}") from error
+
+
+def _own_classes(places: Sequence[Path], base: Path, sources: Iterable[str]) -> list[str]:
+    """The classes in the order of the first manifest in `places`, else by name."""
+    sources = sorted(sources)
+    for path in dict.fromkeys(place / MANIFEST for place in places):
+        if manifest := read_manifest(path.parent):
             classes = manifest["classes"]
             for name in classes:
-                if name not in folders:
-                    raise UserError(f"{place / MANIFEST} names the source {name}, but there is no folder {base / name}")
-            for name in folders:
+                if name not in sources:
+                    raise UserError(f"{path} names the source {name}, but {base} has no images of it")
+            for name in sources:
                 if name not in classes:
-                    raise UserError(f"{base / name} is not among the classes of {place / MANIFEST}: add or remove it")
+                    raise UserError(f"{base}: source {name} is not among the classes of {path}: add or remove it")
             return classes
-    return sorted(folders)
+    return sources
 
 
 def _holds_folders(path: Path) -> bool:
@@ -233,7 +383,10 @@ def _holds_folders(path: Path) -> bool:
 
 
 def _visible(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise UserError(f"{folder} {reason_of(error)}") from error
 
 
 def is_source_name(name: str) -> bool:

@@ -52,26 +52,37 @@ def check_immunisation(share: float, perturbations: Sequence[str]) -> None:
 
 
 def immunise(
-    images: UInt8[np.ndarray, "n h w 3"], rng: np.random.Generator, *, share: float, perturbations: Sequence[str]
+    images: UInt8[np.ndarray, "n h w 3"],
+    rng: np.random.Generator,
+    *,
+    share: float,
+    perturbations: Sequence[str],
+    first: int = 0,
+    total: int | None = None,
 ) -> UInt8[np.ndarray, "n h w 3"]:
     """Perturb each image with probability `share`, so that a network trained on the result withstands it.
 
     Args:
-        images: a training batch; it is not changed.
+        images: a training batch, or a part of one; it is not changed.
         rng: decides which images, which perturbation and how strong.
         share: of the images, 0 to 1.
         perturbations: each image that is chosen meets one of them, equally often. Named as for `perturb`, with one
             strength or a range, from which strengths are drawn evenly: "jpeg50-95", "noise5-20".
+        first: where the part begins in its batch.
+        total: images in the whole batch, by default as many as there are here. What is done to an image of the batch
+            does not depend on which part it is in.
 
     Raises:
         UserError: unknown name, or strengths out of range.
     """
     result = images.copy()
-    for index in np.flatnonzero(rng.random(len(images)) < share):
+    for place in np.flatnonzero(rng.random(len(images) if total is None else total) < share):
         family, low, high = _parse_range(perturbations[int(rng.integers(len(perturbations)))])
         strength = float(rng.integers(int(low), int(high) + 1)) if family == "jpeg" else rng.uniform(low, high)
-        one, seed = slice(index, index + 1), int(rng.integers(2**32))
-        result[one] = PERTURBATIONS[family](images[one], strength, seed, np.zeros(1, np.int64))
+        seed, index = int(rng.integers(2**32)), int(place) - first
+        if 0 <= index < len(images):
+            one = slice(index, index + 1)
+            result[one] = PERTURBATIONS[family](images[one], strength, seed, np.zeros(1, np.int64))
     return result
 
 

@@ -1,24 +1,30 @@
 """Images of any size -> images of the network's size, exactly defined."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image
 
-from ganfp_jax.data.decode import Refused, decode_image
+from ganfp_jax.data.decode import ImageFile, Refused, decode_image
 from ganfp_jax.errors import UserError
+from ganfp_jax.progress import progress
 
 RESIZES = {
     "crop": "the centre, pixel for pixel",
     "area": "the centre square, averaged over areas",
     "refuse": "only images that have the size already",
+    "celeba": "of aligned CelebA photographs (178x218), the published window around (89, 121)",
+    "lsun": "the centre square, resized by an antialiasing filter, as the published LSUN images",
 }
 """What may be done to an image of another size, by name."""
+
+
+_CELEBA_SIZE = (178, 218)  # width, height
+_CELEBA_CENTRE = (89, 121)
 
 
 def fit(
@@ -30,12 +36,16 @@ def fit(
     square and resizes it with Pillow's box filter (the mean over the area that a pixel covers; enlarged images become
     blocky), which removes most traces. `refuse` changes nothing. Offsets of centre crops are rounded down.
 
+    Two are the published study's, for real photographs: `celeba` cuts the window around x = 89, y = 121 out of an
+    aligned CelebA image (at 128x128: rows 57 to 184, columns 25 to 152), `lsun` resizes the centre square with Pillow's
+    Lanczos filter, which was its "antialias" (specification, section 7).
+
     Returns:
         The image, 0 to 255, and what was done to it in words, such as "cropped from 300x200" (width x height); the
         empty string for an image that had the size.
 
     Raises:
-        Refused: the image is smaller than a crop, or has another size under `refuse`.
+        Refused: the image is smaller than a crop, or has another size under `refuse` or `celeba`.
         UserError: unknown `resize`.
     """
     check_resize(resize)
@@ -48,10 +58,13 @@ def fit(
         if min(height, width) < resolution:
             raise Refused(f"is {width}x{height}, smaller than {resolution}x{resolution}")
         return _centre(image, resolution), f"cropped from {width}x{height}"
+    if resize == "celeba":
+        return _celeba_window(image, resolution), f"cropped from {width}x{height}"
     side = min(height, width)
     done = ["cropped"] * (height != width) + ["reduced"] * (side > resolution) + ["enlarged"] * (side < resolution)
     square = Image.fromarray(_centre(image, side))
-    fitted = np.array(square.resize((resolution, resolution), Image.Resampling.BOX))
+    resample = Image.Resampling.LANCZOS if resize == "lsun" else Image.Resampling.BOX
+    fitted = np.array(square.resize((resolution, resolution), resample))
     return fitted, f"{' and '.join(done)} from {width}x{height}"
 
 
@@ -105,40 +118,84 @@ class Fitted(NamedTuple):
     """Position -> what `fit` did, for images that did not have the size."""
 
 
-def decode_and_fit(paths: Sequence[Path], resolution: int, resize: str = "crop") -> Fitted:
+class Checked(NamedTuple):
+    """As `Fitted`, without the images."""
+
+    kept: Int[np.ndarray, " m"]
+    refused: dict[int, str]
+    notes: dict[int, str]
+
+
+def decode_and_fit(
+    files: Sequence[ImageFile], resolution: int, resize: str = "crop", label: str | None = None
+) -> Fitted:
     """Decode files and bring them to `resolution` x `resolution`, in threads (Pillow releases the interpreter's lock).
+
+    Args:
+        files: the files.
+        resolution: side of the images in pixels.
+        resize: one of `RESIZES`.
+        label: of a progress bar, which appears if the work takes longer than a moment; None for no bar.
 
     Raises:
         UserError: unknown `resize`. Bad files raise nothing: they are in the result with their reasons.
     """
+    images = np.empty((len(files), resolution, resolution, 3), np.uint8)
+    kept, refused, notes = _read_each(files, resolution, resize, label, images.__setitem__)
+    return Fitted(images[kept] if refused else images, kept, refused, notes)
+
+
+def check_files(files: Sequence[ImageFile], resolution: int, resize: str = "crop", label: str | None = None) -> Checked:
+    """`decode_and_fit`, but the images are not kept: which files of a large set can be used?"""
+    return _read_each(files, resolution, resize, label, lambda position, image: None)
+
+
+def _read_each(
+    files: Sequence[ImageFile],
+    resolution: int,
+    resize: str,
+    label: str | None,
+    take: Callable[[int, UInt8[np.ndarray, "r r 3"]], None],
+) -> Checked:
     check_resize(resize)
-    images = np.empty((len(paths), resolution, resolution, 3), np.uint8)
     refused: dict[int, str] = {}
     notes: dict[int, str] = {}
 
     def read(position: int) -> None:
         try:
-            images[position], note = fit(decode_image(paths[position]), resolution, resize)
+            image, note = fit(decode_image(files[position]), resolution, resize)
         except Refused as reason:
             refused[position] = str(reason)
         else:
+            take(position, image)
             if note:
                 notes[position] = note
 
-    def read_some(first: int) -> None:
-        for position in range(first, min(first + chunk, len(paths))):
+    def read_some(first: int) -> int:
+        some = range(first, min(first + chunk, len(files)))
+        for position in some:
             read(position)
+        return len(some)
 
     chunk = 64  # files for each task: a task costs as much as a small image
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="decode") as pool:
-        list(pool.map(read_some, range(0, len(paths), chunk)))  # list() raises what a task raised
-    kept = np.array([position for position in range(len(paths)) if position not in refused], np.int64)
-    return Fitted(
-        images=images[kept] if refused else images,
-        kept=kept,
-        refused=dict(sorted(refused.items())),
-        notes=dict(sorted(notes.items())),
-    )
+    with (
+        ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="decode") as pool,
+        progress(len(files), label or "", "image", delay=2.0, disable=label is None) as bar,
+    ):
+        for count in pool.map(read_some, range(0, len(files), chunk)):  # raises what a task raised
+            bar.update(count)
+    kept = np.array([position for position in range(len(files)) if position not in refused], np.int64)
+    return Checked(kept, dict(sorted(refused.items())), dict(sorted(notes.items())))
+
+
+def _celeba_window(image: np.ndarray, resolution: int) -> np.ndarray:
+    height, width = image.shape[:2]
+    left, top = _CELEBA_CENTRE[0] - resolution // 2, _CELEBA_CENTRE[1] - resolution // 2
+    if (width, height) != _CELEBA_SIZE:
+        raise Refused(f"is {width}x{height}, not the 178x218 of aligned CelebA")
+    if min(left, top, width - left - resolution, height - top - resolution) < 0:
+        raise Refused(f"a window of {resolution}x{resolution} around (89, 121) leaves the image of 178x218")
+    return image[top : top + resolution, left : left + resolution]
 
 
 def _centre(image: np.ndarray, side: int) -> np.ndarray:

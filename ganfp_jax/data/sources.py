@@ -1,29 +1,33 @@
-"""Where real images come from: crops of photographs that installed packages carry, or a folder."""
+"""Where real images come from: crops of photographs that installed packages carry, a folder, or a data set of TFDS."""
 
+import dataclasses
 import inspect
+import math
 import os
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from itertools import chain, islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from ganfp_jax.data.decode import IMAGE_SUFFIXES, Refused, decode_image
-from ganfp_jax.data.preprocess import check_resize, decode_and_fit
+from ganfp_jax.data import tfds_sets
+from ganfp_jax.data.decode import IMAGE_SUFFIXES, ImageFile, Refused, decode_image
+from ganfp_jax.data.listing import find_images, printable
+from ganfp_jax.data.on_disk import ImagesOnDisk, fits
+from ganfp_jax.data.preprocess import check_files, check_resize, decode_and_fit
 from ganfp_jax.errors import UserError
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class ImageSet:
     """Images of one size and where each comes from."""
 
-    images: UInt8[np.ndarray, "n h w 3"]
+    images: UInt8[np.ndarray, "n h w 3"] | ImagesOnDisk
     """0 to 255."""
     names: tuple[str, ...]
     """One unique name an image, without a suffix, usable as a file name."""
@@ -131,61 +135,129 @@ def photos(
 
 
 def folder(
-    *, root: str | os.PathLike[str], resolution: int, resize: str = "crop", count: int | None = None
+    *,
+    root: str | os.PathLike[str],
+    resolution: int,
+    resize: str = "crop",
+    count: int | None = None,
+    cache_gib: float = math.inf,
 ) -> ImageSet:
-    """The images of a folder and the folders below it, sorted by path; hidden ones are left out.
+    """The images of a folder and the folders below it, sorted by path, as `listing.find_images` finds them.
 
-    Files are found by suffix (`IMAGE_SUFFIXES`, in any case) and brought to size by `preprocess.fit`.
+    They are brought to size by `preprocess.fit`.
 
     Args:
         root: the folder.
         resolution: side of the images in pixels.
         resize: one of `preprocess.RESIZES`.
         count: stop after this many images; None takes all. The set is smaller where the folder has fewer.
+        cache_gib: a set that takes more memory than this, decoded, stays on disk.
 
     Returns:
         The images, named like "000012_stem" after their place in the listing; files that were refused, up to where the
-        reading stopped, are in `rejected`.
+        reading stopped, and those that are no images by their names are in `rejected`.
 
     Raises:
         UserError: `root` is empty, not a folder or without a usable image; unknown `resize`; bad `count`.
     """
-    check_resize(resize)
     if not os.fspath(root):
         raise UserError("the folder of real images is not set: give one, such as --config.data.folder.root=DIR")
     root = Path(root)
     if not root.is_dir():
         raise UserError(f"{root} is not a folder: set root to a folder of images")
-    if count is not None and count < 1:
-        raise UserError(f"count {count} of images in {root}: need at least 1, or none to take all")
-    paths = _image_files(root)
-    if not paths:
+    found = find_images(root)
+    if not found.images:
         raise UserError(f"{root} has no image file: looked for {' '.join(sorted(IMAGE_SUFFIXES))}")
-    wanted = len(paths) if count is None else min(count, len(paths))
+
+    def name(path: Path) -> str:
+        return printable(path.relative_to(root).as_posix())
+
+    read = _read(found.images, [name(path) for path in found.images], str(root), resolution, resize, count, cache_gib)
+    left_out = tuple((name(path), reason) for path, reason in found.left_out)
+    return dataclasses.replace(read, rejected=read.rejected + left_out)
+
+
+def tfds(
+    *,
+    name: str,
+    resolution: int,
+    split: str = "train",
+    data_dir: str = "",
+    download: bool = False,
+    resize: str = "crop",
+    count: int | None = None,
+    cache_gib: float = math.inf,
+) -> ImageSet:
+    """The images of a prepared data set of TFDS, such as "celeb_a", "lsun/bedroom" or "cifar10", in its order.
+
+    Args:
+        name: as TFDS knows it; it needs a feature `image`.
+        resolution: side of the images in pixels.
+        split: in TFDS's notation, such as "train" or "train[:200000]".
+        data_dir: where TFDS keeps its data; "" for its own default.
+        download: let TFDS download and prepare the data set (needs a network and, for most, TensorFlow).
+        resize: one of `preprocess.RESIZES`; "celeba" and "lsun" are the published study's.
+        count: as for `folder`.
+        cache_gib: as for `folder`.
+
+    Raises:
+        UserError: as for `folder`, and where the data set is missing or not kept as ArrayRecord.
+    """
+    if not name:
+        raise UserError("the data set of TFDS is not set: name one, such as --config.data.tfds.name=celeb_a")
+    check_resize(resize)
+    records = tfds_sets.open_named(name, split, data_dir, download)
+    return _read(records, [record.name for record in records], name, resolution, resize, count, cache_gib)
+
+
+def _read(
+    files: Sequence[ImageFile],
+    origins: Sequence[str],
+    what: str,
+    resolution: int,
+    resize: str,
+    count: int | None,
+    cache_gib: float,
+) -> ImageSet:
+    """The first `count` usable images of a list of files, in memory or on disk."""
+    check_resize(resize)
+    if count is not None and count < 1:
+        raise UserError(f"count {count} of images in {what}: need at least 1, or none to take all")
+    wanted = len(files) if count is None else min(count, len(files))
+    in_memory = fits(wanted, resolution, cache_gib)
     parts: list[np.ndarray] = []
     kept: list[int] = []
     refused: dict[int, str] = {}
     first = 0
-    while len(kept) < wanted and first < len(paths):  # again for as many as were refused
-        some = paths[first : first + wanted - len(kept)]
-        fitted = decode_and_fit(some, resolution, resize)
-        parts.append(fitted.images)
-        kept += [first + int(position) for position in fitted.kept]
-        refused |= {first + position: reason for position, reason in fitted.refused.items()}
+    while len(kept) < wanted and first < len(files):  # again for as many as were refused
+        some = files[first : first + wanted - len(kept)]
+        if in_memory:
+            fitted = decode_and_fit(some, resolution, resize, f"read {what}")
+            parts.append(fitted.images)
+            kept += [first + int(position) for position in fitted.kept]
+            refused |= {first + position: reason for position, reason in fitted.refused.items()}
+        else:
+            checked = check_files(some, resolution, resize, f"check {what}")
+            kept += [first + int(position) for position in checked.kept]
+            refused |= {first + position: reason for position, reason in checked.refused.items()}
         first += len(some)
-    origins = [path.relative_to(root).as_posix() for path in paths]
     if not kept:
         position, reason = next(iter(refused.items()))
-        raise UserError(f"{root} has no usable image, {len(refused)} refused: {origins[position]} {reason}")
+        raise UserError(f"{what} has no usable image, {len(refused)} refused: {origins[position]} {reason}")
+    images: np.ndarray | ImagesOnDisk
+    if in_memory:
+        images = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    else:
+        images = ImagesOnDisk([files[position] for position in kept], resolution, resize)
     return ImageSet(
-        images=parts[0] if len(parts) == 1 else np.concatenate(parts),
-        names=tuple(f"{position:06d}_{paths[position].stem}" for position in kept),
+        images=images,
+        names=tuple(f"{position:06d}_{PurePath(origins[position]).stem}" for position in kept),
         origins=tuple(origins[position] for position in kept),
         rejected=tuple((origins[position], reason) for position, reason in refused.items()),
     )
 
 
-SOURCES: dict[str, Callable[..., ImageSet]] = {"photos": photos, "folder": folder}
+SOURCES: dict[str, Callable[..., ImageSet]] = {"photos": photos, "folder": folder, "tfds": tfds}
 """The sources of real images, by name."""
 
 
@@ -257,15 +329,3 @@ def _crops(
 def _in_turn(*streams: Iterator[tuple[str, np.ndarray]]) -> Iterator[tuple[str, np.ndarray]]:
     # One of each endless stream, again and again.
     return chain.from_iterable(zip(*streams, strict=True))
-
-
-def _image_files(root: Path) -> list[Path]:
-    files = []
-    for place, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        files += [
-            Path(place, name)
-            for name in names
-            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
-        ]
-    return sorted(files, key=lambda path: path.relative_to(root).parts)

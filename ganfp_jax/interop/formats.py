@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from ganfp_jax.interop.stored_file import Refused, StoredFile, open_stored
+from ganfp_jax.interop.stored_file import Refused, StoredFile, open_stored, refusals_told
 from ganfp_jax.interop.tensor_bundle import TABLE_MAGIC, find_index, is_checkpoint_text
 
 _START = 4096  # bytes that say what a file is
@@ -41,8 +41,9 @@ def recognise(path: Path) -> str:
     Raises:
         UserError: there is nothing, or it is something else; the line says what, where that can be seen.
     """
-    if path.is_dir() or not path.exists() or path.suffix == ".meta" or ".data-" in path.suffix:
-        path = find_index(path)
+    with refusals_told(path):
+        if path.is_dir() or not path.exists() or path.suffix == ".meta" or ".data-" in path.suffix:
+            path = find_index(path)
     with open_stored(path) as file:
         return _format(path, file)
 

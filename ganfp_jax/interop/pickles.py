@@ -144,8 +144,11 @@ class _Reader:
 
     def _step(self, opcode: str, argument: Any) -> None:
         match opcode:
-            case "PROTO" | "FRAME" | "STOP":
+            case "PROTO" | "STOP":
                 pass
+            case "FRAME":  # says how many bytes follow at least
+                if argument > self._file.size - self._file.tell():
+                    raise Refused(f"it ends at byte {self._file.size}, inside a frame; download it again")
             case "NONE":
                 self._stack.append(None)
             case "NEWTRUE" | "NEWFALSE":

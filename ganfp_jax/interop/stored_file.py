@@ -70,21 +70,32 @@ class StoredFile:
 
 
 @contextlib.contextmanager
+def refusals_told(path: Path) -> Iterator[None]:
+    """Inside the block, what a reader or the system refuses becomes the user's error.
+
+    Raises:
+        UserError: one line with the path and the reason.
+    """
+    try:
+        yield
+    except Refused as reason:
+        raise UserError(f"{path} is not read: {reason}") from reason
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}; check the file") from error
+
+
+@contextlib.contextmanager
 def open_stored(path: Path) -> Iterator[StoredFile]:
     """Opens a file of weights; `Refused` inside the block becomes the user's error.
 
     Raises:
         UserError: there is no such file, it cannot be read, or the block refuses it.
     """
-    try:
+    with refusals_told(path):
         if not path.is_file():
             raise UserError(f"{path} is no file; give a file of weights")
         with path.open("rb") as file:
             yield StoredFile(file)
-    except Refused as reason:
-        raise UserError(f"{path} is not read: {reason}") from reason
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}; check the file") from error
 
 
 def shown(value: object) -> str:

@@ -21,6 +21,7 @@ from ganfp_jax.interop.stored_file import (
     check_name,
     check_shape,
     open_stored,
+    refusals_told,
     shown,
 )
 
@@ -69,20 +70,21 @@ def find_index(path: Path) -> Path:
     Raises:
         UserError: the folder has no file `checkpoint`, that names none, or there is no such index.
     """
-    if path.is_dir():
-        if not (path / CHECKPOINT).is_file():
-            raise UserError(f"{path} holds no file {CHECKPOINT}; give the file that ends in .index")
-        path = path / CHECKPOINT
-    if path.is_file() and not _SUFFIX.search(path.name):
-        with open_stored(path) as file:
-            name = _newest(file)
-    else:
-        name = _SUFFIX.sub("", path.name)
-    index = path.with_name(f"{name}.index")
-    if not index.is_file():
-        what = f"{path} needs {index.name} beside it" if path.exists() else f"there is neither {path} nor {index}"
-        raise UserError(f"{what}; keep the files of a checkpoint in one folder, or check the path")
-    return index
+    with refusals_told(path):
+        if path.is_dir():
+            if not (path / CHECKPOINT).is_file():
+                raise UserError(f"{path} holds no file {CHECKPOINT}; give the file that ends in .index")
+            path = path / CHECKPOINT
+        if path.is_file() and not _SUFFIX.search(path.name):
+            with open_stored(path) as file:
+                name = _newest(file)
+        else:
+            name = _SUFFIX.sub("", path.name)
+        index = path.with_name(f"{name}.index")
+        if not index.is_file():
+            lacks = f"needs {index.name} beside it" if path.exists() else f"is not there, nor is {index.name}"
+            raise UserError(f"{path} {lacks}; keep the files of a checkpoint in one folder, or check the path")
+        return index
 
 
 def is_checkpoint_text(start: bytes) -> bool:

@@ -10,10 +10,10 @@ from jaxtyping import UInt8
 from ganfp_jax.data.real import real_images
 from ganfp_jax.errors import UserError
 from ganfp_jax.generation import Sampler
+from ganfp_jax.progress import progress
 from ganfp_jax.quality import distances, inception, monitor, ms_ssim, swd
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run_folder import write_json
-from ganfp_jax.training.logs import progress
 
 
 def run(config: dict[str, Any], workdir: Path) -> None:

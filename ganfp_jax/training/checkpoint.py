@@ -97,7 +97,9 @@ def load(workdir: Path) -> tuple[int, PyTree, dict[str, Any]]:
         raise UserError(f"{workdir} has no checkpoint yet; let its training run first")
     sharding = SingleDeviceSharding(jax.local_devices()[0])
     try:
-        with ocp.CheckpointManager(folder) as manager:
+        # Named handlers: without them the manager knows no shapes, and restores to the devices it was saved from.
+        handlers = {"state": ocp.StandardCheckpointHandler(), "metadata": ocp.JsonCheckpointHandler()}
+        with ocp.CheckpointManager(folder, item_handlers=handlers) as manager:
             saved = manager.item_metadata(steps[-1])["state"]
             like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), saved)
             args = ocp.args.Composite(state=ocp.args.StandardRestore(like), metadata=ocp.args.JsonRestore())

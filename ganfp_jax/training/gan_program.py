@@ -14,6 +14,7 @@ from jaxtyping import Array, PyTree, UInt8
 from ganfp_jax import models, pixels
 from ganfp_jax.data import preprocess
 from ganfp_jax.data.batches import BatchByStep, make_batches
+from ganfp_jax.data.on_disk import ImagesOnDisk
 from ganfp_jax.data.real import real_images
 from ganfp_jax.errors import UserError
 from ganfp_jax.latents import make_latents
@@ -38,7 +39,7 @@ class Gan:
     critic: nn.Module
     objective: Objective
     penalty: CriticPenalty
-    real: UInt8[np.ndarray, "n h w 3"]
+    real: UInt8[np.ndarray, "n h w 3"] | ImagesOnDisk
 
 
 def gan_program(config: dict[str, Any], workdir: Path) -> Program:
@@ -118,11 +119,17 @@ def _make_phase(gan: Gan, stage: growing.Stage) -> Phase:
     optimizer_args = config["optimizer"] | {"learning_rate": stage.learning_rate, "num_steps": stage.last}
     call = _make_call(config, stage)
 
+    def smaller(images: UInt8[np.ndarray, "n h w 3"]) -> UInt8[np.ndarray, "n h_ w_ 3"]:
+        return preprocess.box_downscale(images, 2**stage.level)
+
     def batches() -> BatchByStep:
+        # What lies in memory is made smaller once, and takes less of it.
+        in_memory = isinstance(gan.real, np.ndarray)
         return make_batches(
-            {"image": preprocess.box_downscale(gan.real, 2**stage.level)},
+            {"image": smaller(gan.real) if isinstance(gan.real, np.ndarray) else gan.real},
             batch_size=stage.batch_size * real_batches(gan.objective, step_args["critic_steps"]),
             seed=config["seed"],
+            transform=None if in_memory else lambda batch, rng, part: {"image": smaller(batch["image"])},
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Int, PyTree, UInt8
 
+from ganfp_jax.data.on_disk import ImagesOnDisk
 from ganfp_jax.data.preprocess import box_downscale
 from ganfp_jax.errors import UserError
 from ganfp_jax.latents import draw_latents
@@ -22,6 +23,7 @@ from ganfp_jax.training.plateau import check_plateau, make_plateau_rule
 from ganfp_jax.training.state import GanState
 
 Images = UInt8[np.ndarray, "n h w 3"]
+Real = Images | ImagesOnDisk
 Draw = Callable[[GanState, int, int], Images]
 
 
@@ -50,7 +52,7 @@ def make_draw(generator: nn.Module, config: dict[str, Any], call: Callable[[Arra
     return draw
 
 
-def make_evaluate(draw: Draw, real: Images, count: int, level: int) -> Callable[[GanState], dict[str, float]] | None:
+def make_evaluate(draw: Draw, real: Real, count: int, level: int) -> Callable[[GanState], dict[str, float]] | None:
     """State -> sliced Wasserstein distances and MS-SSIM of `count` images; None where there is nothing to measure.
 
     Args:
@@ -70,7 +72,7 @@ def make_evaluate(draw: Draw, real: Images, count: int, level: int) -> Callable[
     return lambda state: monitor()(draw(state, count, 0))
 
 
-def make_adapt(draw: Draw, real: Images, config: dict[str, Any]) -> Callable[[GanState], GanState]:
+def make_adapt(draw: Draw, real: Real, config: dict[str, Any]) -> Callable[[GanState], GanState]:
     """MMDGAN's three-sample rule on Inception features of new images, see `training.plateau`.
 
     Raises:

@@ -1,6 +1,7 @@
 """The images that a classifier is trained on and watched with, from its config's `data`, `classes` and `resolution`."""
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,23 +10,28 @@ import jax
 import numpy as np
 from jaxtyping import Int32, UInt8
 
+from ganfp_jax import processes
+from ganfp_jax.audit.quick import tell_leaks
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.data.batches import Batch, BatchByStep, make_batches
+from ganfp_jax.data.on_disk import ImagesOnDisk, fits
+from ganfp_jax.data.preprocess import check_files
 from ganfp_jax.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
 class LabelledImages:
-    """Images in memory, 0 to 255, and the class index of each."""
+    """Images, 0 to 255, in memory or on disk, and the class index of each."""
 
-    images: UInt8[np.ndarray, "n r r 3"]
+    images: UInt8[np.ndarray, "n r r 3"] | ImagesOnDisk
     labels: Int32[np.ndarray, " n"]
 
     def batches(self, batch_size: int, seed: int, immunise: Mapping[str, Any]) -> BatchByStep:
         """This process's part of endless batches {"image", "label"}, some images perturbed as `immunise` says."""
 
-        def perturbed(batch: Batch, rng: np.random.Generator) -> Batch:
-            return batch | {"image": perturb.immunise(batch["image"], rng, **immunise)}
+        def perturbed(batch: Batch, rng: np.random.Generator, part: slice) -> Batch:
+            images = perturb.immunise(batch["image"], rng, first=part.start, total=batch_size, **immunise)
+            return batch | {"image": images}
 
         return make_batches(
             {"image": self.images, "label": self.labels},
@@ -51,18 +57,44 @@ def open_training(config: dict[str, Any]) -> labelled.LabelledFolder:
 
 
 def decode_training(config: dict[str, Any], folder: labelled.LabelledFolder, workdir: Path) -> LabelledImages:
-    """All images of the folder; what could not be used is listed in the run folder.
+    """All images of the folder; what could not be used or was cut to size is listed, signs of a leak are printed.
+
+    A set that takes more than `data.cache_gib` of memory stays on disk: each file is decoded once now, by one of the
+    processes, to see whether it can be, and again whenever a batch needs it.
 
     Raises:
         UserError: a class without a usable image.
     """
-    train = labelled.decode_all(folder, config["resolution"], resize=config["data"]["resize"])
-    labelled.tell_rejected(train.rejected, workdir)
-    labels = folder.labels[train.kept]
+    resolution, resize = config["resolution"], config["data"]["resize"]
+    images: np.ndarray | ImagesOnDisk
+    if fits(len(folder), resolution, config["data"]["cache_gib"]):
+        decoded = labelled.decode_all(folder, resolution, resize, label="read train")
+        images, kept, rejected, notes = decoded.images, decoded.kept, decoded.rejected, decoded.notes
+    else:
+        refused, notes = _checked(folder, resolution, resize)
+        kept = np.array([i for i in range(len(folder)) if i not in refused], np.int64)
+        rejected = tuple((folder.names[i], reason) for i, reason in refused.items())
+        images = ImagesOnDisk([folder.paths[i] for i in kept], resolution, resize)
+    if processes.first():
+        labelled.tell_rejected([*rejected, *folder.left_out], workdir)
+        labelled.tell_notes(notes, workdir)
+        tell_leaks(folder)
+    labels = folder.labels[kept]
     if missing := [name for k, name in enumerate(folder.classes) if k not in labels]:
-        name, reason = train.rejected[0]
+        name, reason = rejected[0]
         raise UserError(f"{folder.root / missing[0]} has no usable image, such as {name}: {reason}; see data.resize")
-    return LabelledImages(train.images, labels)
+    return LabelledImages(images, labels)
+
+
+def _checked(folder: labelled.LabelledFolder, resolution: int, resize: str) -> tuple[dict[int, str], dict[str, str]]:
+    """Index -> reason, for the files that cannot be used, and name -> note; every process looks at its part of them."""
+    own = processes.share(np.arange(len(folder)))
+    label = "check train" if processes.first() else None
+    checked = check_files([folder.paths[i] for i in own], resolution, resize, label)
+    refused = [(int(own[position]), reason) for position, reason in checked.refused.items()]
+    notes = [(folder.names[own[position]], note) for position, note in checked.notes.items()]
+    parts = [json.loads(part) for part in processes.gather(json.dumps([refused, notes]).encode())]
+    return dict(pair for part, _ in parts for pair in part), dict(pair for _, part in parts for pair in part)
 
 
 def decode_some_test(config: dict[str, Any], classes: Sequence[str]) -> LabelledImages | None:

@@ -1,7 +1,6 @@
-"""What a run leaves to read: metrics.jsonl, TensorBoard events, sample grids, and a progress bar meanwhile."""
+"""What a run leaves to read: metrics.jsonl, TensorBoard events, sample grids."""
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -10,17 +9,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 from tensorboardX import SummaryWriter
-from tqdm import tqdm
 
 from ganfp_jax import atomic
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.grid import image_grid
-
-
-def progress(total: int, what: str, unit: str, done: int = 0) -> tqdm:
-    """A progress bar on standard error with rate and time left; in a log file, one line every 20 seconds."""
-    interval = 0.5 if sys.stderr.isatty() else 20.0
-    return tqdm(total=total, initial=done, desc=what, unit=unit, mininterval=interval, dynamic_ncols=True, leave=False)
 
 
 class Logs:

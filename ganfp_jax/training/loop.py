@@ -10,13 +10,16 @@ from typing import Any
 import jax
 import numpy as np
 
+from ganfp_jax import processes
+from ganfp_jax.compiler import LOW_EFFORT
 from ganfp_jax.data.batches import read_ahead
 from ganfp_jax.errors import UserError
+from ganfp_jax.progress import progress
 from ganfp_jax.training.attribution_program import attribution_program
 from ganfp_jax.training.checkpoint import Checkpoints
 from ganfp_jax.training.fingerprint_program import fingerprint_program
 from ganfp_jax.training.gan_program import gan_program
-from ganfp_jax.training.logs import Logs, progress
+from ganfp_jax.training.logs import Logs
 from ganfp_jax.training.program import Program
 from ganfp_jax.training.sharding import check_batch_size, make_mesh, make_put, replicated
 
@@ -32,6 +35,16 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.asked = False
+        self._agreed = False
+
+    @property
+    def agreed(self) -> bool:
+        """Whether all processes know of the request."""
+        return self._agreed if processes.several() else self.asked
+
+    @agreed.setter
+    def agreed(self, value: bool) -> None:
+        self._agreed = value
 
     def __enter__(self) -> "StopRequest":
         self._old = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -69,7 +82,7 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
         check_batch_size(phase.batch_size, mesh)
     key = jax.random.key(config["seed"])
     # Run once: XLA's compiler would spend more time on improving it than it takes.
-    init = jax.jit(program.init, out_shardings=replicated(mesh), compiler_options=_compiler_options("low"))
+    init = jax.jit(program.init, out_shardings=replicated(mesh), compiler_options=_compiler_options("low", program))
     checkpoints = Checkpoints(workdir, keep=config["keep_checkpoints"])
     start = checkpoints.latest_step() or 0
     if start >= program.num_steps:
@@ -87,19 +100,19 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
 
     with (
         contextlib.closing(checkpoints),
-        Logs(workdir, start) as logs,
+        Logs(workdir, start) if processes.first() else contextlib.nullcontext() as logs,
         StopRequest() as stop,
-        progress(program.num_steps, workdir.name, "step", start) as bar,
+        progress(program.num_steps, workdir.name, "step", start, disable=not processes.first()) as bar,
     ):
         logged, clock = start, time.perf_counter()
         for phase in program.phases:
-            if phase.last <= start or stop.asked:
+            if phase.last <= start or stop.agreed:
                 continue
             train_step = jax.jit(
                 phase.step,
                 donate_argnums=0,
                 out_shardings=replicated(mesh),
-                compiler_options=_compiler_options(config["compile_effort"]),
+                compiler_options=_compiler_options(config["compile_effort"], program),
             )
             first = max(start, phase.first)
             # `done` counts the steps that are behind us once this one has run.
@@ -108,7 +121,10 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
                     state = phase.reset(state)
                 state, metrics = train_step(state, batch, jax.random.fold_in(step_root, done - 1))
                 bar.update()
-                last = stop.asked or done == program.num_steps
+                # Several processes stop at the same step, so they ask each other, now and then.
+                if processes.several() and done % config["log_every"] == 0:
+                    stop.agreed = processes.anywhere(stop.asked)
+                last = stop.agreed or done == program.num_steps
                 if phase.adapt and done % phase.adapt_every == 0:
                     state = jax.device_put(phase.adapt(state), replicated(mesh))
                 save = last or done % config["checkpoint_every"] == 0
@@ -126,14 +142,17 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
                     values["images_per_second"] = rate
                     if evaluate and phase.evaluate:
                         values |= {f"eval/{name}": value for name, value in phase.evaluate(state).items()}
-                    logs.scalars(done, values)
+                    if logs:
+                        logs.scalars(done, values)
                     logged, clock = done, time.perf_counter()
                 if phase.sample and (last or done % config["sample_every"] == 0):
-                    logs.samples(done, phase.sample(state), phase.sample_columns)
+                    images = phase.sample(state)
+                    if logs:
+                        logs.samples(done, images, phase.sample_columns)
                 if save:
                     checkpoints.save(done, state, program.metadata)
                     good = done
-                if stop.asked:
+                if stop.agreed:
                     break
     if good < program.num_steps:
         raise KeyboardInterrupt(
@@ -141,11 +160,13 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
         )
 
 
-def _compiler_options(effort: str) -> dict[str, Any] | None:
-    """XLA's options for "full" or "low" effort: on CPU low compiles in half the time and runs at half the speed."""
+def _compiler_options(effort: str, program: Program) -> dict[str, Any] | None:
+    """XLA's options on CPU for "full" or "low" effort."""
     if effort not in ("full", "low"):
         raise UserError(f"unknown compile_effort {effort!r}; choose full or low")
-    return {"xla_backend_optimization_level": 0} if effort == "low" and jax.default_backend() == "cpu" else None
+    if jax.default_backend() != "cpu":
+        return None
+    return LOW_EFFORT if effort == "low" else dict(program.cpu_options)
 
 
 def _finite(values: dict[str, float], step: int, good: int, workdir: Path) -> dict[str, float]:

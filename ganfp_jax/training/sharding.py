@@ -15,6 +15,13 @@ def make_mesh() -> Mesh:
     return jax.make_mesh((jax.device_count(),), ("data",), axis_types=(AxisType.Auto,))
 
 
+def make_local_mesh() -> Mesh:
+    """The devices of this process along the axis `data`, for work that each process does alone."""
+    return jax.make_mesh(
+        (jax.local_device_count(),), ("data",), axis_types=(AxisType.Auto,), devices=jax.local_devices()
+    )
+
+
 def replicated(mesh: Mesh) -> NamedSharding:
     """The same array on every device."""
     return NamedSharding(mesh, PartitionSpec())

@@ -1,0 +1,29 @@
+"""Turn a labelled image set into a data set of ArrayRecord files: one folder to copy, fast to read in any order.
+
+    python -m ganfp_jax.main --config=configs/prepare.py --config.data.root=DIR --config.prepare=OUT
+
+`DIR` is a folder `<source>/<file>`, perhaps under `train/` and `test/`, or a CSV list with the columns
+image,source[,split]. `OUT` (by default `dataset` in the run folder) then holds a data set in the format of TensorFlow
+Datasets, with the features image, label and name and the manifest beside it. The other jobs read it as
+`--config.data.root=OUT`, and so does `tfds.builder_from_directory(OUT)`; TensorFlow is needed for neither. PNG and JPEG
+files in RGB are kept byte for byte, others become PNGs; what cannot be decoded is listed in `rejected.csv`.
+"""
+
+from ml_collections import ConfigDict
+
+from ganfp_jax.variants import choose
+
+
+def get_config(variant: str = "default") -> ConfigDict:
+    """The config of one of the variants default, tiny."""
+    return choose(variant, {"default": _default, "tiny": _tiny})
+
+
+def _default() -> ConfigDict:
+    return ConfigDict({"job": "prepare", "data": {"root": "runs/quickstart/images"}, "prepare": ""})
+
+
+def _tiny() -> ConfigDict:
+    config = _default()
+    config.data.root = "runs/quickstart-tiny/images"
+    return config

@@ -1,0 +1,1 @@
+"""How far bad input reaches: damaged image files by the thousand, through the decoder."""

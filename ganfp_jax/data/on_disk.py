@@ -1,0 +1,64 @@
+"""Images that stay on disk and are decoded when a batch needs them, for sets that memory does not hold."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from jaxtyping import Int, UInt8
+
+from ganfp_jax.data.decode import ImageFile, Refused, decode_image
+from ganfp_jax.data.preprocess import fit
+from ganfp_jax.errors import UserError
+
+
+class ImagesOnDisk:
+    """Stands in the place of an array `(n, r, r, 3)` of uint8 in `data.batches`: `images[rows]` decodes those rows.
+
+    Every file must have been found readable before (`preprocess.check_files`).
+
+    Attributes:
+        shape: (n, r, r, 3).
+    """
+
+    def __init__(self, files: Sequence[ImageFile], resolution: int, resize: str) -> None:
+        """Lists files; nothing is read.
+
+        Args:
+            files: readable images.
+            resolution: to which they are brought by `preprocess.fit`.
+            resize: one of `preprocess.RESIZES`.
+        """
+        self.shape = (len(files), resolution, resolution, 3)
+        self._files, self._resize = files, resize
+        self._pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="decode")
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[UInt8[np.ndarray, "r r 3"]]:
+        return (self[[row]][0] for row in range(len(self)))
+
+    def __getitem__(self, rows: slice | Sequence[int] | Int[np.ndarray, " k"]) -> UInt8[np.ndarray, "k r r 3"]:
+        """The images at `rows`, decoded in threads.
+
+        Raises:
+            UserError: a file that was readable is so no longer.
+        """
+        rows = np.arange(len(self))[rows]
+        images = np.empty((len(rows), *self.shape[1:]), np.uint8)
+
+        def read(place: int) -> None:
+            file = self._files[rows[place]]
+            try:
+                images[place], _ = fit(decode_image(file), self.shape[1], self._resize)
+            except Refused as reason:
+                raise UserError(f"{file} was readable when the run began, but now: {reason}") from None
+
+        list(self._pool.map(read, range(len(rows))))  # list() raises what a thread raised
+        return images
+
+
+def fits(count: int, resolution: int, gib: float) -> bool:
+    """Whether `count` decoded images take at most `gib` GiB of memory."""
+    return count * resolution * resolution * 3 <= gib * 2**30

@@ -1,0 +1,96 @@
+"""The job `prepare`: a labelled image set -> a data set of ArrayRecord files, which reads faster and travels whole."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ganfp_jax.data import labelled, tfds_sets
+from ganfp_jax.data.decode import Refused, decode_image, open_file
+from ganfp_jax.errors import UserError
+from ganfp_jax.progress import progress
+
+ORIGIN = "prepared.json"
+
+
+def run(config: dict[str, Any], workdir: Path) -> None:
+    """The job `prepare`. A set that is there already, made of the same files, is left as it is.
+
+    Raises:
+        UserError: no labelled set in `data.root`, no usable image in a source, or another data set in the way.
+    """
+    root = Path(config["prepare"] or workdir / "dataset")
+    source = Path(config["data"]["root"])
+    folders = _open(source)
+    origin = json.dumps({"root": str(source), "digest": _digest(folders)}, indent=2) + "\n"
+    if (root / ORIGIN).is_file() and (root / ORIGIN).read_text() == origin:
+        print(f"{root} is there already, made of the same files")
+        return
+    usable, rejected = _usable(folders)
+    labelled.tell_rejected(rejected, workdir)
+    classes = next(iter(folders.values())).classes
+    manifest = labelled.read_manifest(source) or {"sources": {}}
+    tfds_sets.write_dataset(
+        root,
+        classes,
+        {split: _examples(folder, usable[split], split) for split, folder in folders.items()},
+        {
+            labelled.MANIFEST: labelled.manifest_bytes(classes, manifest["sources"]),
+            ORIGIN: origin.encode(),
+        },
+    )
+    sizes = ", ".join(f"{len(usable[split])} {split}" for split in folders)
+    print(f"{sizes} images in {root}; use it as --config.data.root={root}")
+
+
+def _open(root: Path) -> dict[str, labelled.LabelledFolder]:
+    """Split -> its files; one split, `UNSPLIT`, of a set that has neither train nor test."""
+    found = labelled.splits(root)
+    if not found:
+        return {labelled.UNSPLIT: labelled.open_labelled(root)}
+    classes = labelled.open_labelled(root, found[0]).classes
+    return {split: labelled.open_labelled(root, split, classes=classes) for split in found}
+
+
+def _usable(
+    folders: dict[str, labelled.LabelledFolder],
+) -> tuple[dict[str, list[int]], list[tuple[str, str]]]:
+    """Split -> the indices of its files that can be decoded, and the others with their reasons."""
+    usable: dict[str, list[int]] = {split: [] for split in folders}
+    rejected = [file for folder in folders.values() for file in folder.left_out]
+    with progress(sum(map(len, folders.values())), "check", "image", delay=2.0) as bar:
+        for split, folder in folders.items():
+            for index, path in enumerate(folder.paths):
+                try:
+                    decode_image(path)
+                except Refused as reason:
+                    rejected.append((folder.names[index], str(reason)))
+                else:
+                    usable[split].append(index)
+                bar.update()
+            left = {int(folder.labels[index]) for index in usable[split]}
+            if missing := sorted({int(label) for label in folder.labels} - left):
+                raise UserError(f"{folder.root}: no image of {folder.classes[missing[0]]} can be used")
+    return usable, rejected
+
+
+def _examples(folder: labelled.LabelledFolder, indices: list[int], split: str) -> Iterator[tfds_sets.Example]:
+    with progress(len(indices), f"write {split}", "image", delay=2.0) as bar:
+        for index in indices:
+            yield tfds_sets.Example(folder.paths[index], folder.classes[folder.labels[index]], folder.names[index])
+            bar.update()
+
+
+def _digest(folders: dict[str, labelled.LabelledFolder]) -> str:
+    """SHA-256 over the split, class, name and content of every file."""
+    total = hashlib.sha256()
+    for split, folder in folders.items():
+        for path, label, name in zip(folder.paths, folder.labels, folder.names, strict=True):
+            total.update(json.dumps([split, folder.classes[label], name]).encode())
+            try:
+                with open_file(path) as content:
+                    total.update(hashlib.sha256(content.read()).digest())
+            except (OSError, Refused) as reason:
+                total.update(str(reason).encode())
+    return total.hexdigest()
