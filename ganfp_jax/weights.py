@@ -21,6 +21,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from ganfp_jax import atomic, latents, models, pixels
 from ganfp_jax.errors import UserError
 from ganfp_jax.fingerprints import AttributionNetwork
+from ganfp_jax.interop import advice
 from ganfp_jax.run_folder import CONFIG, read_config
 from ganfp_jax.training import checkpoint
 
@@ -77,13 +78,15 @@ def load(path: str | Path, kind: Kind | None = None) -> Weights:
         UserError: nothing of the kind there, or it cannot be read.
     """
     path = Path(path)
+    if path.suffix != SUFFIX and not (path / CONFIG).is_file() and advice.is_published(path):
+        raise advice.import_first(path, kind)
     if path.suffix == SUFFIX or path.is_file():
         weights = read_file(path)
     elif (path / FILE).is_file() and not (path / checkpoint.FOLDER).is_dir():
         weights = read_file(path / FILE)
     else:
         return _from_training(path, kind)
-    _require(path, weights.kind, kind, weights.kind)
+    _require(path, weights.kind, kind, weights.model["name"])
     return weights
 
 

@@ -33,6 +33,7 @@ LAYERS = {
     "baselines": 2,
     "embedding": 2,
     "spectra": 2,
+    "interop.importing": 3,
     "interop": 2,
     "weights": 2,
     "metrics": 2,
