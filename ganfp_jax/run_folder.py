@@ -53,6 +53,8 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 def open_run(workdir: Path, config: Mapping[str, Any]) -> Iterator[Path]:
     """Claims `workdir` for one job with `config`; the same config resumes, another one is refused.
 
+    What a killed run left half written is removed.
+
     Raises:
         UserError: the folder holds a run of another config (the differing keys are named), another process is
           writing to it, or it cannot be made.
@@ -70,6 +72,7 @@ def open_run(workdir: Path, config: Mapping[str, Any]) -> Iterator[Path]:
             raise UserError(
                 f"another process is running in {workdir}; wait for it or choose another --workdir"
             ) from None
+        atomic.sweep(workdir)
         if (workdir / CONFIG).exists():
             differences = _differences(read_config(workdir), config)
             if differences:
