@@ -1,7 +1,8 @@
-"""Evaluate an attribution network: checkpoint + labelled folder -> predictions.csv, metrics.json, rejected.csv, a page.
+"""Evaluate an attribution network: checkpoint + labelled folder -> predictions.csv, metrics.json, a page.
 
     python -m ganfp_jax.main --config=configs/evaluate.py --config.checkpoint=runs/attribution --config.data.root=DIR
 
+`checkpoint` is a training's run folder, or a file (or folder) of `configs/export_weights.py`.
 `views` is a set ("identity", "mirror", "seed", "d4", ...) or a list of views ("identity,rot15,shift2_0,crop28", see
 `ganfp_jax/views.py`); `rule` is "majority", "mean_logit" or "mean_probability". `metrics.json` holds the vote and,
 beside it, the same network's single view. `early_stopping` lets an image leave as soon as no view to come can change
@@ -9,8 +10,11 @@ its majority: the same decisions in less time (`views_saved`; a third of the vie
 probabilities are of the views it was shown. `perturb` damages every image first ("jpeg75", "noise15", "blur0.7").
 Where `data.root` has train/ and test/, the cheap methods of `baselines` are trained on `images_per_source` images of
 train/, those of `immunised_methods` on images damaged as `immunise` says, and stand beside the network in metrics.json
-and in `report/index.html` (`--config.baselines.methods="()" --config.baselines.immunised_methods="()"` for none). By
-default the D4-trained network of `configs/quickstart.py`, on its 2,000 test images, in about 30 s on two CPU cores.
+and in `report/index.html` (`--config.baselines.methods="()" --config.baselines.immunised_methods="()"` for none).
+`rejected.csv` names the files that were not used and why, `notes.csv` the images that were not at the network's size
+and what was done to them, as `data.resize` says: "crop" (the centre; resizing would damage the trace), "area" or
+"refuse". By default the D4-trained network of `configs/quickstart.py`, on its 2,000 test images, in about 30 s on two
+CPU cores.
 `:tiny` does the same with `configs/quickstart.py:tiny`.
 """
 

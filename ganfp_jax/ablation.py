@@ -98,7 +98,7 @@ def view_logits(
     parts: dict[str, list[np.ndarray]] = {view: [] for view in voters}
     seconds = dict.fromkeys(voters, 0.0)
     notes: dict[str, str] = {}
-    rejected: list[tuple[str, str]] = []
+    rejected = list(folder.left_out)
     for chunk in read_chunks(folder, attributor.resolution, perturbation, seed, resize, label=label):
         notes |= chunk.notes
         rejected += chunk.rejected
@@ -112,7 +112,7 @@ def view_logits(
             seconds[view] += time.perf_counter() - clock
         kept += chunk.kept.tolist()
     if not kept:
-        raise nothing_read(folder, rejected)
+        raise nothing_read(folder, rejected[len(folder.left_out) :])
     origins = labelled.origins(folder)
     return ViewLogits(
         names=[folder.names[i] for i in kept],
@@ -251,9 +251,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     write_json(workdir / "ablation.json", results)
     atomic.write_bytes(workdir / "ablation.png", ablation_figure(results))
     labelled.tell_rejected(measured.rejected, workdir)
-    if measured.notes:
-        name, note = next(iter(measured.notes.items()))
-        print(f"{len(measured.notes)} images were not at the network's size ({name}: {note})")
+    labelled.tell_notes(measured.notes, workdir)
     print(f"tables: {workdir / 'ablation.csv'}, {workdir / 'ablation.json'}  figure: {workdir / 'ablation.png'}")
 
 

@@ -5,35 +5,37 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
-from jaxtyping import Array, PyTree, UInt8
+from jaxtyping import PyTree, UInt8
 
 from ganfp_jax import models
-from ganfp_jax.data.decode import Refused, decode_image
+from ganfp_jax.data.decode import Refused, decode_image, reason_of, rgb_of
 from ganfp_jax.data.preprocess import fit
 from ganfp_jax.early_stopping import StagedVoter, default_stages, make_staged_vote, vote_in_stages
 from ganfp_jax.errors import UserError
-from ganfp_jax.fingerprints import AttributionNetwork, Fingerprints, read_fingerprints
-from ganfp_jax.run_folder import read_config
-from ganfp_jax.training import checkpoint
+from ganfp_jax.fingerprints import AttributionNetwork, Fingerprints, make_logits, read_fingerprints
 from ganfp_jax.training.sharding import make_local_mesh
 from ganfp_jax.views import resolve_views
 from ganfp_jax.voting import RULES, Vote, Voter, make_view_voters, make_vote, vote_in_batches
+from ganfp_jax.weights import load
 
 if TYPE_CHECKING:
     from PIL import Image
 
-PROGRAMS = ("attribution", "fingerprint")  # the trainings whose networks attribute images
-
 
 @dataclasses.dataclass(frozen=True)
 class Attribution:
-    """The verdict on one image: the voted source, its probability, and how the views voted."""
+    """The verdict on one image: the voted source, its probability, and how the views voted.
+
+    `note` says what was done to an image of another size than the network's, such as "cropped from 300x200"; else "".
+    """
 
     predicted: str
     confidence: float
     votes: Mapping[str, int]
     probabilities: Mapping[str, float]
+    note: str = ""
 
 
 class Attributor:
@@ -49,35 +51,25 @@ class Attributor:
         self.resolution = resolution
         self._network = network
         self._variables = variables
+        self._logits = make_logits(network)
         self._mesh = make_local_mesh()
         self._voters: dict[tuple[tuple[str, ...], str], Voter] = {}
         self._staged: dict[tuple[tuple[str, ...], tuple[int, ...]], StagedVoter] = {}
 
-    def _logits(self, variables: PyTree, images: Array) -> Any:
-        return self._network.apply(variables, images, method="fingerprints_and_logits")[1]
-
     @classmethod
     def load(cls, path: str | Path) -> "Attributor":
-        """Loads the newest checkpoint of a run folder of configs/attribution.py or configs/fingerprint.py.
+        """Loads an attribution network.
+
+        Args:
+            path: the run folder of configs/attribution.py or configs/fingerprint.py, or exported or imported weights;
+                see `ganfp_jax.weights.load`.
 
         Raises:
-            UserError: it is no such folder, or has no readable checkpoint.
+            UserError: there is no attribution network, or none that can be read.
         """
-        run_folder = Path(path)
-        config = read_config(run_folder)
-        if config.get("program") not in PROGRAMS:
-            what = config.get("program") or config.get("job")
-            raise UserError(
-                f"{path} holds no attribution network (but {what!r}); give the run folder of configs/attribution.py "
-                "or configs/fingerprint.py"
-            )
-        _, state, metadata = checkpoint.load(run_folder)
-        network: Any = models.create(
-            **config["model"], resolution=config["resolution"], num_classes=len(metadata["classes"])
-        )
-        # Where a running average was kept, it is the published network.
-        params = state.get("ema_params") or state["network"]["params"]
-        return cls(network, {"params": params}, metadata["classes"], config["resolution"])
+        weights = load(path, "attribution")
+        network: Any = models.create(**weights.model)
+        return cls(network, jax.device_put(weights.variables), weights.about["classes"], weights.model["resolution"])
 
     def fingerprints(self, images: UInt8[np.ndarray, "n r r 3"]) -> Fingerprints:
         """Takes the fingerprints of images of the network's own size, and those of the sources it knows.
@@ -175,25 +167,31 @@ class Attributor:
         """A verdict for each image, in order.
 
         Args:
-            images: file paths, PIL images or a uint8 array (N, H, W, 3).
+            images: file paths or PIL images, converted as by `data.decode.decode_image`, or a uint8 array (N, H, W, 3).
             resize: what is done with images of another size: "crop" (the centre; resizing would damage the trace),
               "area", or "refuse".
 
         Raises:
             UserError: an image cannot be read or does not fit; unknown view, view set or rule.
         """
-        vote = self.vote(np.stack([self._read(i, image, resize) for i, image in enumerate(images)]), views, rule)
+        if not len(images):
+            return []
+        fitted, notes = zip(*(self._read(i, image, resize) for i, image in enumerate(images)), strict=True)
+        vote = self.vote(np.stack(fitted), views, rule)
         return [
             Attribution(
                 predicted=self.classes[k],
                 confidence=float(probabilities[k]),
                 votes={name: int(n) for name, n in zip(self.classes, counts, strict=True) if n},
                 probabilities={name: float(p) for name, p in zip(self.classes, probabilities, strict=True)},
+                note=note,
             )
-            for k, probabilities, counts in zip(vote.predicted, vote.probabilities, vote.votes, strict=True)
+            for k, probabilities, counts, note in zip(
+                vote.predicted, vote.probabilities, vote.votes, notes, strict=True
+            )
         ]
 
-    def _read(self, index: int, image: "str | Path | Image.Image | np.ndarray", resize: str) -> np.ndarray:
+    def _read(self, index: int, image: "str | Path | Image.Image | np.ndarray", resize: str) -> tuple[np.ndarray, str]:
         name = str(image) if isinstance(image, str | Path) else f"image {index}"
         try:
             if isinstance(image, str | Path):
@@ -201,7 +199,7 @@ class Attributor:
             elif isinstance(image, np.ndarray):
                 array = image
             else:
-                array = np.asarray(image.convert("RGB"))
-            return fit(array, self.resolution, resize)[0]
-        except Refused as reason:
-            raise UserError(f"{name}: {reason}; leave it out or convert it") from reason
+                array = rgb_of(image.copy())
+            return fit(array, self.resolution, resize)
+        except (Refused, OSError) as error:
+            raise UserError(f"{name}: {reason_of(error)}; leave it out or convert it") from error

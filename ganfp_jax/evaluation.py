@@ -31,7 +31,7 @@ class Evaluation:
     """What an attribution network said of the images of a labelled folder.
 
     `names` are "source/file", `targets` class indices; `notes` says of each image that was not at the network's
-    size what was done; `rejected` lists (name, reason).
+    size what was done; `rejected` lists (name, reason) of what was not used, `left_out` of the folder included.
     """
 
     names: Sequence[str]
@@ -100,6 +100,7 @@ def evaluate(
     metrics = evaluation_metrics(vote, folder.labels[chosen], folder.classes, view_names, rule, rate)
     if early_stopping:
         metrics["views_saved"] = 1 - float(vote.views_used.mean()) / len(view_names)
+    rejected += folder.left_out
     return Evaluation([folder.names[i] for i in chosen], folder.labels[chosen], vote, metrics, notes, rejected)
 
 
@@ -189,10 +190,11 @@ def predictions_csv(evaluation: Evaluation) -> str:
 
 
 def write_outputs(folder: Path, evaluation: Evaluation) -> None:
-    """Writes predictions.csv, rejected.csv and, last, metrics.json: where that exists, the evaluation is complete."""
+    """Writes predictions.csv, rejected.csv, notes.csv and, last, metrics.json: where that exists, all is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     atomic.write_bytes(folder / "predictions.csv", predictions_csv(evaluation).encode())
     labelled.write_rejected(folder / "rejected.csv", evaluation.rejected)
+    labelled.write_notes(folder / "notes.csv", evaluation.notes)
     write_json(folder / "metrics.json", evaluation.metrics)
 
 

@@ -1,4 +1,4 @@
-"""The job `evaluate`: a checkpoint and a labelled folder -> predictions.csv, metrics.json, rejected.csv, a page."""
+"""The job `evaluate`: a checkpoint and a labelled folder -> predictions, metrics, what was not used or cut, a page."""
 
 import time
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 from ganfp_jax import evaluation_page, processes
 from ganfp_jax.attributor import Attributor
+from ganfp_jax.audit.quick import tell_leaks
 from ganfp_jax.data import labelled
 from ganfp_jax.errors import UserError
 from ganfp_jax.evaluation import evaluate, image_rows, write_outputs
@@ -21,6 +22,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     evaluation_page.check_baselines(config["baselines"])
     attributor = Attributor.load(config["checkpoint"])
     folder = labelled.open_labelled(Path(config["data"]["root"]), split="test", classes=attributor.classes)
+    if processes.first():
+        tell_leaks(folder)
     same = {"resize": config["data"]["resize"], "perturbation": config["perturb"], "seed": config["seed"]}
     clock = time.perf_counter()
     evaluation = evaluate(
@@ -57,8 +60,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         print(f"no baselines: {reason}")
     for name, note in list(evaluation.notes.items())[:5]:
         print(f"{name}: {note}")
-    if len(evaluation.notes) > 5:
-        print(f"... and {len(evaluation.notes) - 5} more images were not at the network's size")
+    if evaluation.notes:
+        print(f"{len(evaluation.notes)} images were not at the network's size: {workdir / 'notes.csv'}")
     if evaluation.rejected:
         print(f"{len(evaluation.rejected)} files could not be used: {workdir / 'rejected.csv'}")
     print(f"predictions: {workdir / 'predictions.csv'}  metrics: {workdir / 'metrics.json'}  report: {report}")

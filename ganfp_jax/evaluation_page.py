@@ -236,7 +236,7 @@ def _method(
             )
     if evaluation.notes:
         sentences.append(
-            f"{len(evaluation.notes):,} images were not at the network's size ({config['data']['resize']})."
+            f"{len(evaluation.notes):,} images were not at the network's size ({config['data']['resize']}; notes.csv)."
         )
     if evaluation.rejected:
         sentences.append(f"{len(evaluation.rejected):,} files could not be used (rejected.csv).")

@@ -117,7 +117,7 @@ def inspect(
         targets=targets,
         groups=np.unique(origins, return_inverse=True)[1].reshape(-1),
         fingerprints=attributor.fingerprints(decoded.images),
-        rejected=decoded.rejected,
+        rejected=[*decoded.rejected, *folder.left_out],
     )
 
 

@@ -29,7 +29,9 @@ JOBS = {
     "baselines": "ganfp_jax.baselines.job",
     "inspect_fingerprints": "ganfp_jax.inspection",
     "ablation": "ganfp_jax.ablation",
+    "audit": "ganfp_jax.audit.job",
     "quality": "ganfp_jax.quality.job",
+    "export_weights": "ganfp_jax.exporting",
     "quickstart": "ganfp_jax.quickstart",
     "course_test": "ganfp_jax.course_test",
 }

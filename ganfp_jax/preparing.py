@@ -58,7 +58,7 @@ def _usable(
 ) -> tuple[dict[str, list[int]], list[tuple[str, str]]]:
     """Split -> the indices of its files that can be decoded, and the others with their reasons."""
     usable: dict[str, list[int]] = {split: [] for split in folders}
-    rejected = []
+    rejected = [file for folder in folders.values() for file in folder.left_out]
     with progress(sum(map(len, folders.values())), "check", "image", delay=2.0) as bar:
         for split, folder in folders.items():
             for index, path in enumerate(folder.paths):

@@ -1,6 +1,7 @@
 """The run folder: where a job writes, which config it belongs to, and who is writing to it."""
 
 import contextlib
+import errno
 import fcntl
 import json
 from collections.abc import Iterator, Mapping
@@ -63,7 +64,9 @@ def open_run(workdir: Path, config: Mapping[str, Any]) -> Iterator[Path]:
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         lock = (workdir / ".lock").open("w")
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
         raise UserError(f"cannot write to --workdir {workdir} ({error.strerror}); choose another folder") from error
     with lock:
         try:

@@ -15,6 +15,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int32, Shaped, UInt8
 
+from ganfp_jax.compiler import PLAIN_CONVOLUTIONS
 from ganfp_jax.errors import UserError
 from ganfp_jax.views import apply_view, resolve_views
 
@@ -124,7 +125,7 @@ def make_vote(
     rule: str = "majority",
     *,
     mesh: Mesh | None = None,
-    unroll: bool | None = None,
+    in_turn: bool | None = None,
 ) -> Voter:
     """Make the one compiled call that turns uint8 images into votes.
 
@@ -134,8 +135,7 @@ def make_vote(
         views: as for `ganfp_jax.views.resolve_views`.
         rule: one of `RULES`.
         mesh: spread images over its axis `"data"` and copy the variables to each device.
-        unroll: run the classifier once per view (True), or once on all views as one large batch (False). By
-            default True on CPU, where the smaller working set is faster, and False on accelerators.
+        in_turn: as for `vote_function`; by default True on CPU and False on accelerators.
 
     Returns:
         A `Voter`. Views are made on the device, from images that cross to it once, as uint8.
@@ -145,24 +145,43 @@ def make_vote(
         ValueError: the mesh has no axis `"data"`; at the first call, logits that are not `(N, K)`.
     """
     names = resolve_views(views)
-    _check_rule(rule)
     _check_mesh(mesh)
-    if unroll is None:
-        platform = jax.default_backend() if mesh is None else mesh.devices.flat[0].platform
-        unroll = platform == "cpu"
+    vote = vote_function(logits_fn, names, rule, in_turn=_platform(mesh) == "cpu" if in_turn is None else in_turn)
+    return Voter(names, rule, mesh, _compile(vote, mesh))
+
+
+def vote_function(
+    logits_fn: LogitsFn, views: str | Sequence[str], rule: str = "majority", *, in_turn: bool
+) -> Callable[[Any, Array], Vote]:
+    """What `make_vote` compiles: `(variables, images uint8 (N, H, W, C)) -> Vote`, pure.
+
+    Args:
+        logits_fn: as for `make_vote`.
+        views: as for `make_vote`.
+        rule: as for `make_vote`.
+        in_turn: map the classifier over the views, one after the other (True), or show it all views as one large
+            batch (False). In turn, the maps of one view fit a processor's cache, where those of eight do not; an
+            accelerator is the better used the larger the batch.
+
+    Raises:
+        UserError: unknown view or rule.
+    """
+    names = resolve_views(views)
+    _check_rule(rule)
 
     def vote(variables: Any, images: Array) -> Vote:
-        seen = [apply_view(_to_signed(images), view) for view in names]
-        if unroll:
-            logits = jnp.stack([_classify(logits_fn, variables, view) for view in seen])  # (V, N, K)
+        signed = _to_signed(images)
+        seen = [apply_view(signed, view) for view in names]
+        if in_turn:
+            logits = jax.lax.map(lambda view: _classify(logits_fn, variables, view), jnp.stack(seen))  # (V, N, K)
         else:
             # the views of an image side by side, so that a batch cut among devices stays where it is
             batch = jnp.stack(seen, axis=1).reshape(-1, *images.shape[1:])  # (N V, H, W, C)
             logits = _classify(logits_fn, variables, batch)  # (N V, K)
-            logits = logits.reshape(len(images), len(names), logits.shape[-1]).swapaxes(0, 1)
+            logits = logits.reshape(images.shape[0], len(names), logits.shape[-1]).swapaxes(0, 1)
         return count_votes(logits, rule)
 
-    return Voter(names, rule, mesh, _compile(vote, mesh))
+    return vote
 
 
 def make_view_voters(logits_fn: LogitsFn, views: str | Sequence[str], *, mesh: Mesh | None = None) -> dict[str, Voter]:
@@ -208,10 +227,9 @@ def vote_in_batches(voter: Voter, variables: Any, images: UInt8[np.ndarray, "n h
         raise ValueError(f"batch_size must be at least 1, not {batch_size}")
     batch_size = -(-batch_size // voter.num_shards) * voter.num_shards
     variables = voter.place(variables)
-    if len(images) == 0:
-        spec = jax.ShapeDtypeStruct((batch_size, *images.shape[1:]), np.uint8)
-        shapes = jax.eval_shape(voter.compiled, variables, spec)
-        return first_images(jax.tree.map(lambda shape: np.zeros(shape.shape, shape.dtype), shapes), 0)
+    if len(images) == 0:  # shaped as the vote on a blank batch is
+        blank = np.zeros((batch_size, *images.shape[1:]), np.uint8)
+        return first_images(jax.device_get(voter(variables, blank)), 0)
     parts: list[Vote] = []
     for start in range(0, len(images), batch_size):
         batch = images[start : start + batch_size]
@@ -253,10 +271,25 @@ def _classify(logits_fn: LogitsFn, variables: Any, images: Float[Array, "n h w c
 
 def _compile(vote: Callable[[Any, Any], Vote], mesh: Mesh | None) -> Callable[[Any, Any], Vote]:
     """(variables, images) -> Vote, with the images cut among the devices of a mesh."""
+    everywhere, split = _shardings(mesh)
+    return jax.jit(
+        vote, in_shardings=(everywhere, split), out_shardings=everywhere, compiler_options=_compiler_options(mesh)
+    )
+
+
+def _shardings(mesh: Mesh | None) -> tuple[NamedSharding | None, NamedSharding | None]:
+    """A copy on each device, and images cut among them; None without a mesh."""
     if mesh is None:
-        return jax.jit(vote)
-    everywhere, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("data"))
-    return jax.jit(vote, in_shardings=(everywhere, split), out_shardings=everywhere)
+        return None, None
+    return NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("data"))
+
+
+def _compiler_options(mesh: Mesh | None) -> dict[str, str] | None:
+    return PLAIN_CONVOLUTIONS if _platform(mesh) == "cpu" else None
+
+
+def _platform(mesh: Mesh | None) -> str:
+    return jax.default_backend() if mesh is None else str(mesh.devices.flat[0].platform)
 
 
 def _check_mesh(mesh: Mesh | None) -> None:

@@ -1,13 +1,26 @@
 """Labelled image folders: the order of the classes is never guessed, mistakes are said, bad files stop nothing."""
 
+import csv
 import json
+import os
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from ganfp_jax.data.decode import encode_png
-from ganfp_jax.data.labelled import MANIFEST, decode_all, open_labelled, origins, read_manifest, splits, write_manifest
+from ganfp_jax.data.labelled import (
+    MANIFEST,
+    decode_all,
+    open_labelled,
+    origins,
+    read_manifest,
+    splits,
+    tell_notes,
+    tell_rejected,
+    write_manifest,
+)
 from ganfp_jax.errors import UserError
 
 
@@ -84,21 +97,67 @@ def test_a_missing_split_is_not_replaced_by_the_other(tmp_path):
     fails("has train but no test", tmp_path, "test")
 
 
-def test_what_is_left_out(tmp_path):
+def test_what_is_left_out_is_said(tmp_path):
     make(tmp_path, {"a": 1, "b": 1, ".cache": 1})
     (tmp_path / "a" / ".01.png").write_bytes(b"x")
     (tmp_path / "a" / "notes.txt").write_text("x")
+    (tmp_path / "stray.png").write_bytes(b"x")
     (tmp_path / "readme.md").write_text("x")
+    (tmp_path / "a" / "others").symlink_to(tmp_path / "b")
     (tmp_path / "b" / "01.JPEG").write_bytes(b"x")  # listed: it is refused when decoded, not overlooked
-    assert open_labelled(tmp_path).names == ("a/00.png", "b/00.png", "b/01.JPEG")
+    folder = open_labelled(tmp_path)
+    assert folder.names == ("a/00.png", "b/00.png", "b/01.JPEG")
+    assert folder.left_out == (
+        ("a/notes.txt", "not an image by its name"),
+        ("a/others", "a link to a folder, which is not followed"),
+        ("stray.png", "lies in no source folder"),
+    )
+
+
+def test_images_may_lie_in_folders_of_a_source(tmp_path):
+    make(tmp_path, {"a": 2, "b": 1})
+    make(tmp_path / "a", {"x.png": 1, "00": 1, ".hidden": 1})
+    (tmp_path / "a" / "x.png" / "loop").symlink_to(tmp_path / "a")
+    folder = open_labelled(tmp_path)
+    assert folder.names == ("a/00/00.png", "a/00.png", "a/01.png", "a/x.png/00.png", "b/00.png")
+    assert folder.left_out == (
+        ("a/x.png", "is a folder"),
+        ("a/x.png/loop", "a link to a folder, which is not followed"),
+    )
+    assert decode_all(folder, 8).kept.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no names that are not UTF-8")
+def test_names_that_would_break_a_table_are_escaped(tmp_path):
+    make(tmp_path, {"a": 1, "b": 1})
+    for name in (b"caf\xc3\xa9.png", b"bad\xff.png", b"new\nline\r.png", b"\xe2\x80\xa8.txt"):
+        (tmp_path / "a" / os.fsdecode(name)).write_bytes(b"x")
+    folder = open_labelled(tmp_path)
+    assert set(folder.names) == {
+        *("a/00.png", "a/café.png", r"a/bad\xff.png", r"a/new\nline\r.png", "b/00.png"),
+    }
+    assert folder.left_out == ((r"a/\u2028.txt", "not an image by its name"),)
+    tell_rejected(decode_all(folder, 8).rejected, tmp_path)
+    assert len(list(csv.reader((tmp_path / "rejected.csv").open(newline="")))) == 4
+    (tmp_path / os.fsdecode(b"c\xff")).mkdir()
+    fails(r"c\\xff: such a name cannot be a source's", tmp_path)
+
+
+def test_what_was_brought_to_size_is_told(tmp_path, capsys):
+    tell_notes({}, tmp_path)
+    assert not list(tmp_path.iterdir()) and not capsys.readouterr().out
+    tell_notes({"a/0.png": "cropped from 9x8", "1,2.png": "reduced from 9x9"}, tmp_path)
+    assert (tmp_path / "notes.csv").read_text() == 'image,note\na/0.png,cropped from 9x8\n"1,2.png",reduced from 9x9\n'
+    assert capsys.readouterr().out.startswith("2 images had another size (a/0.png: cropped from 9x8)")
 
 
 def test_missing_and_empty_folders(tmp_path):
     fails("is not a folder", tmp_path / "nowhere")
     fails("has no source folders", tmp_path)
     make(tmp_path, {"a": 1, "b": 0})
-    fails("b has no image file: looked for .bmp", tmp_path)
-    fails("b has no image file", tmp_path, classes=["a", "b"])
+    fails("b has no image file: looked for .avif .bmp", tmp_path)
+    (tmp_path / "b" / "x.doc").touch()
+    fails("b has no image file.*; b/x.doc: not an image by its name", tmp_path, classes=["a", "b"])
 
 
 def test_manifest_and_folders_must_agree(tmp_path):

@@ -63,14 +63,18 @@ def test_what_fits():
 def test_a_classifier_gets_the_same_batches(root, tmp_path_factory, immunise):
     config = attribution.get_config("tiny").to_dict() | {"immunise": immunise}
     config["data"]["root"] = str(root)
-    batches = []
+    (root / "b" / "notes.txt").write_text("x")
+    batches, notes = [], []
     for gib in (MEMORY, DISK):
         config["data"]["cache_gib"] = gib
         workdir = tmp_path_factory.mktemp("run")
         train = decode_training(config, open_training(config), workdir)
         assert isinstance(train.images, ImagesOnDisk) == (gib == DISK)
-        assert (workdir / "rejected.csv").read_text() == "image,reason\na/05.jpg,not an image\n"
+        rejected = "image,reason\na/05.jpg,not an image\nb/notes.txt,not an image by its name\n"
+        assert (workdir / "rejected.csv").read_text() == rejected
+        notes.append((workdir / "notes.csv").read_text().splitlines())
         batches.append(train.batches(16, 0, config["immunise"]))
+    assert notes[0] == notes[1] and len(notes[0]) == 1 + 39 and notes[0][1] == "a/00.jpg,cropped from 17x18"
     for step in (0, 1, 7):
         memory, disk = batches[0][step], batches[1][step]
         np.testing.assert_array_equal(memory["image"], disk["image"])

@@ -167,7 +167,11 @@ def test_folder_reports_what_it_refuses(tree):
     (tree / "a.webp").write_bytes(b"broken")
     (tree / "c/deep/er/0.png").touch()
     image_set = folder(root=tree, resolution=16)
-    assert image_set.rejected == (("a.webp", "not an image"), ("c/deep/er/0.png", "empty file"))
+    assert image_set.rejected == (
+        ("a.webp", "not an image"),
+        ("c/deep/er/0.png", "empty file"),
+        ("note.txt", "not an image by its name"),
+    )
     assert image_set.names == ("000000_6", "000002_1", "000003_2", "000005_3")
 
 
@@ -180,15 +184,15 @@ def test_count_takes_the_first_images_that_can_be_used(tree):
     (tree / "a.webp").write_bytes(b"broken")
     some = folder(root=tree, resolution=16, count=2)
     assert some.origins == ("B/6.gif", "b/1.JPG")
-    assert some.rejected == (("a.webp", "not an image"),)
-    assert folder(root=tree, resolution=16, count=1).rejected == ()
+    assert some.rejected == (("a.webp", "not an image"), ("note.txt", "not an image by its name"))
+    assert folder(root=tree, resolution=16, count=1).rejected == (("note.txt", "not an image by its name"),)
 
 
 def test_folder_mistakes(tree, tmp_path):
     with pytest.raises(UserError, match="not a folder"):
         folder(root=tree / "nowhere", resolution=16)
     (tree / "empty").mkdir()
-    with pytest.raises(UserError, match=r"has no image file: looked for .bmp .gif"):
+    with pytest.raises(UserError, match=r"has no image file: looked for .avif .bmp .gif"):
         folder(root=tree / "empty", resolution=16)
     with pytest.raises(UserError, match=r"no usable image, 5 refused: B/6.gif is 20x23, smaller than 64x64"):
         folder(root=tree, resolution=64)

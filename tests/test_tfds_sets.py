@@ -31,6 +31,7 @@ def labelled_root(tmp_path_factory):
             for i, name in enumerate(FORMATS):
                 Image.fromarray(noise(of + 10 * k + i)).save(folder / name)
     (root / "train" / "real" / "broken.png").write_bytes(b"no image")
+    (root / "test" / "real" / "notes.txt").write_text("x")
     write_manifest(root, ["real", "ProGAN"], {"real": {"seed": 3}})
     return root
 
@@ -61,7 +62,9 @@ def test_png_and_jpeg_are_kept_byte_for_byte(labelled_root, prepared):
 
 def test_the_manifest_is_carried_along_and_what_is_refused_is_listed(labelled_root, prepared):
     assert read_manifest(prepared) == read_manifest(labelled_root)
-    assert (prepared.parent / "rejected.csv").read_text() == "image,reason\nreal/broken.png,not an image\n"
+    assert (prepared.parent / "rejected.csv").read_text() == (
+        "image,reason\nreal/notes.txt,not an image by its name\nreal/broken.png,not an image\n"
+    )
 
 
 def test_prepared_again(labelled_root, prepared, capsys, tmp_path):

@@ -4,6 +4,7 @@ If a classifier knows the sources from formats, dimensions or text that a progra
 written in different ways, and every accuracy on them is in doubt. Where all files were written alike it can but guess.
 """
 
+import hashlib
 import itertools
 import os
 import struct
@@ -43,7 +44,7 @@ def fit_file_size(training: method.Training) -> method.Model:
     """A decision tree on the number of bytes. Of compressed images it depends on the pixels, so this is no control."""
 
     def sizes(files: Sequence[ImageFile]) -> Float[np.ndarray, "n 1"]:
-        return np.array([_size(file) for file in files], float).reshape(-1, 1)
+        return np.array([num_bytes(file) for file in files], float).reshape(-1, 1)
 
     tree = _tree(sizes(training.samples), training)
     return method.Model(lambda paths: tree.predict_proba(sizes(paths)))
@@ -52,9 +53,10 @@ def fit_file_size(training: method.Training) -> method.Model:
 def tokens(file: ImageFile) -> frozenset[str]:
     """What a file says of itself, as words such as "format=PNG", "size=32x32", "chunk=tEXt", "text Software=GIMP".
 
-    Suffix, format, width and height, mode, frames, types of chunks (PNG), sampling and quantisation tables (JPEG), EXIF
-    tags and whatever Pillow finds beside the pixels, short values included. Neither the name, nor the number of bytes,
-    nor the times of the file. A file that cannot be opened says "unreadable".
+    Suffix, format, width and height, mode, frames, types of chunks and the head of the zlib stream (PNG), sampling and
+    quantisation tables (JPEG), EXIF tags, the digest of the colour profile and whatever Pillow finds beside the pixels,
+    short values included. Neither the name, nor the number of bytes, nor the times of the file. A file that cannot be
+    opened says "unreadable".
     """
     said = {f"suffix={PurePath(file.name).suffix.lower()}"}
     try:
@@ -65,23 +67,31 @@ def tokens(file: ImageFile) -> frozenset[str]:
                 said |= {f"text {key}", f"text {key}={value}" if len(str(value)) < LONG else f"text {key} is long"}
             said |= {f"exif {tag}={str(value)[:LONG]}" for tag, value in image.getexif().items()}
             said |= {f"table {n}={table}" for n, table in getattr(image, "quantization", {}).items()}
+            if profile := image.info.get("icc_profile"):
+                said.add(f"profile={hashlib.sha256(profile).hexdigest()[:8]}")
             if image.format == "PNG":
-                said |= {f"chunk={kind}" for kind in _png_chunks(file)}
+                said |= set(_png_chunks(file))
     except Exception:  # decoders raise whatever a damaged file makes them raise
         said.add("unreadable")
     return frozenset(said)
 
 
 def _png_chunks(file: ImageFile) -> Iterator[str]:
+    begun = False
     with open_file(file) as content:
         content.seek(8)  # the signature
         while len(head := content.read(8)) == 8:
             length, kind = struct.unpack(">I4s", head)
-            yield kind.decode("latin-1")
+            yield f"chunk={kind.decode('latin-1')}"
+            if kind == b"IDAT" and not begun:
+                begun = True
+                yield f"zlib={content.read(2).hex()}"  # window and, roughly, the level of the compression
+                length -= 2
             content.seek(length + 4, 1)  # the content and its checksum
 
 
-def _size(file: ImageFile) -> int:
+def num_bytes(file: ImageFile) -> int:
+    """The size of a file."""
     with open_file(file) as content:
         return content.seek(0, os.SEEK_END)
 

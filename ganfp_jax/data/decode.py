@@ -15,7 +15,12 @@ from PIL import Image, UnidentifiedImageError
 
 from ganfp_jax import atomic
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+IMAGE_SUFFIXES = frozenset(
+    {
+        *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif"),
+        *(".tiff", ".webp"),
+    }
+)
 """Endings, in lower case, by which an image is known in a folder. `decode_image` itself goes by the content."""
 
 # Formats are named, since Pillow would otherwise hand a file to any of its forty plugins: EPS starts Ghostscript, and
@@ -26,6 +31,12 @@ _CONVERTED_BY_PILLOW = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGB
 _PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 _SIXTEEN_BIT = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
 _WITHOUT_WHITE = {"I": "32-bit integer", "F": "floating-point"}
+
+# Pillow opens these TIFF files, but takes their values for unsigned 8- or 16-bit ones in which zero is black.
+_BITS_TAG, _PHOTOMETRIC_TAG, _SAMPLE_FORMAT_TAG = 258, 262, 339
+_WHITE_IS_ZERO, _SIGNED = 0, 2
+
+_MAX_BYTES = 2**30  # some decoders read a file whole before they look at its size in pixels
 
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
@@ -63,9 +74,12 @@ class Refused(Exception):  # noqa: N818 - a verdict about a file, not a fault of
 def decode_image(file: str | os.PathLike[str] | Record, *, max_pixels: int = 64_000_000) -> UInt8[np.ndarray, "h w 3"]:
     """Decode an image file to RGB, 0 to 255. May be called from several threads.
 
-    The first frame of an animation or of a multi-page file is taken, an EXIF orientation is applied, colour profiles
-    are ignored. The format is recognised by content: AVIF (where Pillow has it), BMP, GIF, JPEG, JPEG 2000, PNG, PPM,
-    TIFF or WebP.
+    The first frame of an animation or of a multi-page file is taken, an EXIF orientation is applied. Colour profiles
+    and gamma values are ignored: the numbers are those in the file, as a network sees them everywhere else. The format
+    is recognised by content, whatever the suffix: AVIF (where Pillow has it), BMP, GIF, JPEG, JPEG 2000, PNG, PPM, TIFF
+    or WebP. Damage that the decoder notices refuses a file; bits that flipped in the compressed data of a JPEG often go
+    unnoticed, since nothing in it is a checksum, and a PNG whose compressed data end early, but in good order, is black
+    from there on. What follows the end of an image is ignored.
 
     | Pillow mode    | meaning                      | becomes                                                     |
     |----------------|------------------------------|-------------------------------------------------------------|
@@ -86,12 +100,15 @@ def decode_image(file: str | os.PathLike[str] | Record, *, max_pixels: int = 64_
     | I;16, with L B N | 16-bit grey                | the high byte in every channel, as Pillow does with colour  |
     | I, F           | 32-bit integer, float        | refused: nothing says which value is white                  |
 
+    More than 8 bits of a colour channel become the high 8; 1, 2 and 4 bits of grey are stretched to 0 to 255. TIFF
+    files with 12-bit or signed values, or 16-bit ones that count from white, are refused: Pillow would misread them.
+
     That alpha is dropped with the colours as stored is what the published test code does.
 
     Args:
         file: a regular file, or one inside a data set.
         max_pixels: width times height above which a file is refused, before it is decompressed. (Pillow's own limit
-            against decompression bombs, about 179 million pixels, holds as well.)
+            against decompression bombs, about 179 million pixels, holds as well; and no file over 1 GiB is opened.)
 
     Raises:
         Refused: the file is missing, empty, unreadable, a folder, not an image, truncated, damaged, too large or of a
@@ -102,7 +119,42 @@ def decode_image(file: str | os.PathLike[str] | Record, *, max_pixels: int = 64_
     except Refused:
         raise
     except Exception as error:  # decoders raise whatever a damaged file makes them raise
-        raise Refused(_reason(error)) from error
+        raise Refused(reason_of(error)) from error
+
+
+def rgb_of(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
+    """An open image as RGB, 0 to 255, by the table of `decode_image`, turned as its EXIF orientation says.
+
+    Raises:
+        Refused: its mode has no conversion.
+        Exception: whatever Pillow raises for a damaged file.
+    """
+    image.load()
+    upright = _UPRIGHT.get(_orientation(image), np.asarray)
+    return np.ascontiguousarray(upright(_to_rgb(image)))
+
+
+def reason_of(error: Exception) -> str:
+    """What went wrong when a file was read: one line, without the path."""
+    match error:
+        case Refused():
+            return str(error)
+        case FileNotFoundError():
+            return "no such file"
+        case PermissionError():
+            return "cannot be read: permission denied"
+        case UnidentifiedImageError():
+            return "not an image"
+        case Image.DecompressionBombError() | Image.DecompressionBombWarning():
+            return "too large: more pixels than Pillow opens"
+        case MemoryError():
+            return "too large for the memory"
+        case OSError(strerror=str(problem)):
+            return f"cannot be read: {problem.lower()}"
+    message = " ".join(str(error).split())[:200]
+    if "truncated" in message.lower():
+        return "truncated file"
+    return f"broken image: {message or type(error).__name__}"
 
 
 @contextlib.contextmanager
@@ -121,7 +173,7 @@ def open_file(file: str | os.PathLike[str] | Record) -> Iterator[BinaryIO]:
     """The bytes of a regular file, or of one inside a data set, as a stream.
 
     Raises:
-        Refused: it is empty, a folder, or a pipe or a device, which could be read for ever.
+        Refused: it is empty, too large to be one image, a folder, or a pipe or a device, which could be read for ever.
         OSError: it is missing or cannot be read.
     """
     if isinstance(file, str | os.PathLike):
@@ -132,6 +184,8 @@ def open_file(file: str | os.PathLike[str] | Record) -> Iterator[BinaryIO]:
             raise Refused("not a regular file")
         if status.st_size == 0:
             raise Refused("empty file")
+        if status.st_size > _MAX_BYTES:
+            raise Refused(f"too large: a file of {status.st_size:,} bytes")
         with Path(file).open("rb") as stream:
             yield stream
     else:
@@ -158,13 +212,26 @@ def _decode(file: str | os.PathLike[str] | Record, max_pixels: int) -> np.ndarra
         width, height = image.size
         if width * height > max_pixels:
             raise Refused(f"too large: {width}x{height} is over the limit of {max_pixels:,} pixels")
-        image.load()
-        upright = _UPRIGHT.get(_orientation(image), np.asarray)
-        return np.ascontiguousarray(upright(_to_rgb(image)))
+        if image.format == "TIFF":
+            _check_samples(image)
+        return rgb_of(image)
+
+
+def _check_samples(image: Image.Image) -> None:
+    """Refuse TIFF files that Pillow opens and misreads."""
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    if 12 in tags.get(_BITS_TAG, ()):
+        raise Refused("12-bit pixels have no conversion to RGB")
+    if _SIGNED in tags.get(_SAMPLE_FORMAT_TAG, ()) and image.mode not in _WITHOUT_WHITE:
+        raise Refused("signed pixels have no defined white")
+    if tags.get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO and image.mode in _SIXTEEN_BIT:
+        raise Refused("16-bit pixels that count from white have no conversion to RGB")
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
     mode = image.mode
+    if mode == "RGB":
+        return np.asarray(image)
     if mode in _CONVERTED_BY_PILLOW:
         image.info.pop("transparency", None)  # it is dropped; Pillow would look for a colour to keep it in
         return np.asarray(image.convert("RGB"))
@@ -189,23 +256,3 @@ def _orientation(image: Image.Image) -> int:
 def _formats() -> list[str]:
     Image.init()
     return [name for name in _FORMATS if name in Image.OPEN]
-
-
-def _reason(error: Exception) -> str:
-    match error:
-        case FileNotFoundError():
-            return "no such file"
-        case PermissionError():
-            return "cannot be read: permission denied"
-        case UnidentifiedImageError():
-            return "not an image"
-        case Image.DecompressionBombError() | Image.DecompressionBombWarning():
-            return "too large: more pixels than Pillow opens"
-        case MemoryError():
-            return "too large for the memory"
-        case OSError(strerror=str(problem)):
-            return f"cannot be read: {problem.lower()}"
-    message = " ".join(str(error).split())[:200]
-    if "truncated" in message.lower():
-        return "truncated file"
-    return f"broken image: {message or type(error).__name__}"

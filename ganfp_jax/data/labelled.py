@@ -1,7 +1,7 @@
 """Labelled image sets, with a manifest that fixes the order of the classes.
 
-A set is a folder `<root>/<source name>/<file>`, a CSV list of files, or a data set of ArrayRecord files that
-`configs/prepare.py` made of one.
+A set is a folder `<root>/<source name>/` with files or folders of files, a CSV list of files, or a data set of
+ArrayRecord files that `configs/prepare.py` made of one.
 """
 
 import csv
@@ -19,7 +19,8 @@ from jaxtyping import Int, Int32, UInt8
 
 from ganfp_jax import atomic
 from ganfp_jax.data import tfds_sets
-from ganfp_jax.data.decode import IMAGE_SUFFIXES, ImageFile
+from ganfp_jax.data.decode import IMAGE_SUFFIXES, ImageFile, reason_of
+from ganfp_jax.data.listing import find_images, is_folder, printable
 from ganfp_jax.data.preprocess import decode_and_fit
 from ganfp_jax.errors import UserError
 
@@ -91,7 +92,9 @@ class LabelledFolder:
     labels: Int32[np.ndarray, " n"]
     """Class index of each file."""
     names: tuple[str, ...]
-    """"source/file" for each file; of a list, the file as it stands there."""
+    """"source/file" or "source/folder/file" for each file; of a list, the file as it stands there. All `printable`."""
+    left_out: tuple[tuple[str, str], ...] = ()
+    """(name, reason) of whatever else lies in the source folders, and of images that lie in none."""
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -103,8 +106,11 @@ def open_labelled(
     """List a labelled image set, or the `split` inside it.
 
     The order of the classes is `classes` where given (a trained classifier's, say), else that of the manifest in the
-    folder or, for a split, in the folder above, else the sorted names. Hidden files and folders are left out, and so is
-    every file whose suffix is not an image's.
+    folder or, for a split, in the folder above, else the sorted names.
+
+    A source's images may lie in folders of its folder, at any depth. Files whose suffix is not an image's, links to
+    folders and what cannot be looked into are in `left_out`, and so are images that lie beside the source folders.
+    Hidden files and folders do not count at all.
 
     Args:
         root: holds one folder a source; or folders `train` and `test` that do. Or a CSV file with the columns `image`
@@ -117,8 +123,10 @@ def open_labelled(
             images, or does not agree with `classes` or the manifest; a list or a data set that cannot be read.
     """
     root = Path(root)
+    left_out: Sequence[tuple[str, str]] = ()
     if split not in (None, *SPLITS):
         raise UserError(f"unknown split {split!r} of {root}: choose one of {', '.join(SPLITS)}")
+    _check_open(root)
     if root.is_file():
         files = _listed(root, split)
         base, places = root, [root.parent]
@@ -126,7 +134,7 @@ def open_labelled(
         files = _dataset(root, split)
         base, places = root, [root]
     else:
-        base, files = _folders(root, split)
+        base, files, left_out = _folders(root, split)
         places = [base, root]
     if classes is None:
         classes = _own_classes(places, base, files)
@@ -140,7 +148,8 @@ def open_labelled(
         classes=tuple(classes),
         paths=tuple(path for _, _, path in chosen),
         labels=np.array([label for label, _, _ in chosen], np.int32),
-        names=tuple(name for _, name, _ in chosen),
+        names=tuple(printable(name) for _, name, _ in chosen),
+        left_out=tuple((printable(name), reason) for name, reason in left_out),
     )
 
 
@@ -148,9 +157,10 @@ def splits(root: str | os.PathLike[str]) -> tuple[str, ...]:
     """Which of `SPLITS` a labelled image set has; none where it is one whole.
 
     Raises:
-        UserError: a CSV list that cannot be read.
+        UserError: a folder or a CSV list that cannot be read.
     """
     root = Path(root)
+    _check_open(root)
     if root.is_file():
         return tuple(split for split in SPLITS if split in {row.get("split") for row in _rows(root)})
     if tfds_sets.is_dataset(root):
@@ -183,7 +193,7 @@ class Decoded:
     kept: Int[np.ndarray, " m"]
     """Index into the folder of each image: `folder.labels[kept]` are their labels."""
     rejected: tuple[tuple[str, str], ...]
-    """(name, reason) for every file that was refused."""
+    """(name, reason) for every file that was refused; the folder's `left_out` is not repeated."""
     notes: dict[str, str]
     """Name -> what was done to an image of another size, such as "cropped from 300x200"."""
 
@@ -218,9 +228,12 @@ def decode_all(
 
 def write_rejected(path: Path, rejected: Iterable[tuple[str, str]]) -> None:
     """Write the files that could not be used, and why, as the CSV `image,reason`."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([("image", "reason"), *rejected])
-    atomic.write_bytes(path, text.getvalue().encode())
+    _write_pairs(path, "reason", rejected)
+
+
+def write_notes(path: Path, notes: Mapping[str, str]) -> None:
+    """Write the images that were not at the size asked for, and what was done to each, as the CSV `image,note`."""
+    _write_pairs(path, "note", notes.items())
 
 
 def tell_rejected(rejected: Sequence[tuple[str, str]], workdir: Path) -> None:
@@ -230,25 +243,48 @@ def tell_rejected(rejected: Sequence[tuple[str, str]], workdir: Path) -> None:
         print(f"{len(rejected)} files could not be used: {workdir / 'rejected.csv'}")
 
 
+def tell_notes(notes: Mapping[str, str], workdir: Path) -> None:
+    """Say how many images were not at the size asked for, if any, and list in the run folder what was done to each."""
+    if notes:
+        write_notes(workdir / "notes.csv", notes)
+        name, note = next(iter(notes.items()))
+        print(f"{len(notes)} images had another size ({name}: {note}): {workdir / 'notes.csv'}")
+
+
+def _write_pairs(path: Path, column: str, pairs: Iterable[tuple[str, str]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("image", column), *pairs])
+    atomic.write_bytes(path, text.getvalue().encode())
+
+
 Files = dict[str, list[tuple[str, ImageFile]]]  # source -> (name, file) of each of its images
 
 
-def _folders(root: Path, split: str | None) -> tuple[Path, Files]:
-    """The folder that holds the source folders, and their image files."""
+def _folders(root: Path, split: str | None) -> tuple[Path, Files, list[tuple[str, str]]]:
+    """The folder that holds the source folders, their image files, and (name, reason) of what is left out."""
     base = _base(root, split)
     files: Files = {}
-    for folder in _visible(base):
-        if folder.is_dir():
-            files[folder.name] = [
-                (f"{folder.name}/{path.name}", path)
-                for path in _visible(folder)
-                if path.suffix.lower() in IMAGE_SUFFIXES
-            ]
-            if not files[folder.name]:
-                raise UserError(f"{folder} has no image file: looked for {' '.join(sorted(IMAGE_SUFFIXES))}")
+    left_out = []
+
+    def name(path: Path) -> str:
+        return path.relative_to(base).as_posix()
+
+    for path in _visible(base):
+        if is_folder(path):
+            if printable(path.name) != path.name:
+                raise UserError(f"{printable(str(path))}: such a name cannot be a source's; rename the folder")
+            found = find_images(path)
+            left_out += [(name(other), reason) for other, reason in found.left_out]
+            if not found.images:
+                looked = f"looked for {' '.join(sorted(IMAGE_SUFFIXES))}"
+                others = "".join(f"; {printable(name(other))}: {reason}" for other, reason in found.left_out[:1])
+                raise UserError(f"{path} has no image file: {looked}{others}")
+            files[path.name] = [(name(image), image) for image in found.images]
+        elif path.suffix.lower() in IMAGE_SUFFIXES:
+            left_out.append((path.name, "lies in no source folder"))
     if not files:
         raise UserError(f"{base} has no source folders: expected {base}/<source name>/<image file>")
-    return base, files
+    return base, files, left_out
 
 
 def _listed(path: Path, split: str | None) -> Files:
@@ -316,6 +352,16 @@ def _base(root: Path, split: str | None) -> Path:
     return root
 
 
+def _check_open(root: Path) -> None:
+    """Raise `UserError` where we may not look into a folder, or not even see what is there."""
+    try:
+        next(root.iterdir(), None)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise UserError(f"{root} {reason_of(error)}") from error
+
+
 def _own_classes(places: Sequence[Path], base: Path, sources: Iterable[str]) -> list[str]:
     """The classes in the order of the first manifest in `places`, else by name."""
     sources = sorted(sources)
@@ -337,7 +383,10 @@ def _holds_folders(path: Path) -> bool:
 
 
 def _visible(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise UserError(f"{folder} {reason_of(error)}") from error
 
 
 def _fault(manifest: object) -> str | None:

@@ -1,11 +1,11 @@
 """Where real images come from: crops of photographs that installed packages carry, a folder, or a data set of TFDS."""
 
+import dataclasses
 import inspect
 import math
 import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import chain, islice
 from pathlib import Path, PurePath
@@ -17,12 +17,13 @@ from PIL import Image
 
 from ganfp_jax.data import tfds_sets
 from ganfp_jax.data.decode import IMAGE_SUFFIXES, ImageFile, Refused, decode_image
+from ganfp_jax.data.listing import find_images, printable
 from ganfp_jax.data.on_disk import ImagesOnDisk, fits
 from ganfp_jax.data.preprocess import check_files, check_resize, decode_and_fit
 from ganfp_jax.errors import UserError
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class ImageSet:
     """Images of one size and where each comes from."""
 
@@ -141,9 +142,9 @@ def folder(
     count: int | None = None,
     cache_gib: float = math.inf,
 ) -> ImageSet:
-    """The images of a folder and the folders below it, sorted by path; hidden ones are left out.
+    """The images of a folder and the folders below it, sorted by path, as `listing.find_images` finds them.
 
-    Files are found by suffix (`IMAGE_SUFFIXES`, in any case) and brought to size by `preprocess.fit`.
+    They are brought to size by `preprocess.fit`.
 
     Args:
         root: the folder.
@@ -154,7 +155,7 @@ def folder(
 
     Returns:
         The images, named like "000012_stem" after their place in the listing; files that were refused, up to where the
-        reading stopped, are in `rejected`.
+        reading stopped, and those that are no images by their names are in `rejected`.
 
     Raises:
         UserError: `root` is empty, not a folder or without a usable image; unknown `resize`; bad `count`.
@@ -164,11 +165,16 @@ def folder(
     root = Path(root)
     if not root.is_dir():
         raise UserError(f"{root} is not a folder: set root to a folder of images")
-    paths = _image_files(root)
-    if not paths:
+    found = find_images(root)
+    if not found.images:
         raise UserError(f"{root} has no image file: looked for {' '.join(sorted(IMAGE_SUFFIXES))}")
-    origins = [path.relative_to(root).as_posix() for path in paths]
-    return _read(paths, origins, str(root), resolution, resize, count, cache_gib)
+
+    def name(path: Path) -> str:
+        return printable(path.relative_to(root).as_posix())
+
+    read = _read(found.images, [name(path) for path in found.images], str(root), resolution, resize, count, cache_gib)
+    left_out = tuple((name(path), reason) for path, reason in found.left_out)
+    return dataclasses.replace(read, rejected=read.rejected + left_out)
 
 
 def tfds(
@@ -323,15 +329,3 @@ def _crops(
 def _in_turn(*streams: Iterator[tuple[str, np.ndarray]]) -> Iterator[tuple[str, np.ndarray]]:
     # One of each endless stream, again and again.
     return chain.from_iterable(zip(*streams, strict=True))
-
-
-def _image_files(root: Path) -> list[Path]:
-    files = []
-    for place, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        files += [
-            Path(place, name)
-            for name in names
-            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
-        ]
-    return sorted(files, key=lambda path: path.relative_to(root).parts)

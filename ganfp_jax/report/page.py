@@ -109,7 +109,7 @@ def _main_evaluation(results: Mapping[str, Any]) -> Mapping[str, Any]:
     raise ValueError(f"report: no evaluation is the main one, {results['main']}")
 
 
-def _best_baseline(results: Mapping[str, Any], condition: str, count: int) -> Mapping[str, Any] | None:
+def _best_baseline(results: Mapping[str, Any], condition: str, count: int | None) -> Mapping[str, Any] | None:
     same_images = [
         entry for entry in results["baselines"] if (entry["condition"], entry["count"]) == (condition, count)
     ]

@@ -104,7 +104,7 @@ def separability_table(metrics: Mapping[str, Any]) -> str:
     return f"accuracy of one view: {right}\n\n{table}"
 
 
-def conditions(results: Mapping[str, Any]) -> list[tuple[str, int]]:
+def conditions(results: Mapping[str, Any]) -> list[tuple[str, int | None]]:
     """The (condition, test images a source) pairs of evaluations and baselines, each once, in order."""
     entries = [*results["evaluations"], *results["baselines"]]
     return list(dict.fromkeys((entry["condition"], entry["count"]) for entry in entries))

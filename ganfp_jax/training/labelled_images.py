@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Int32, UInt8
 
 from ganfp_jax import processes
+from ganfp_jax.audit.quick import tell_leaks
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.data.batches import Batch, BatchByStep, make_batches
 from ganfp_jax.data.on_disk import ImagesOnDisk, fits
@@ -56,7 +57,7 @@ def open_training(config: dict[str, Any]) -> labelled.LabelledFolder:
 
 
 def decode_training(config: dict[str, Any], folder: labelled.LabelledFolder, workdir: Path) -> LabelledImages:
-    """All images of the folder; what could not be used is listed in the run folder.
+    """All images of the folder; what could not be used or was cut to size is listed, signs of a leak are printed.
 
     A set that takes more than `data.cache_gib` of memory stays on disk: each file is decoded once now, by one of the
     processes, to see whether it can be, and again whenever a batch needs it.
@@ -68,14 +69,16 @@ def decode_training(config: dict[str, Any], folder: labelled.LabelledFolder, wor
     images: np.ndarray | ImagesOnDisk
     if fits(len(folder), resolution, config["data"]["cache_gib"]):
         decoded = labelled.decode_all(folder, resolution, resize, label="read train")
-        images, kept, rejected = decoded.images, decoded.kept, decoded.rejected
+        images, kept, rejected, notes = decoded.images, decoded.kept, decoded.rejected, decoded.notes
     else:
-        refused = _refused(folder, resolution, resize)
+        refused, notes = _checked(folder, resolution, resize)
         kept = np.array([i for i in range(len(folder)) if i not in refused], np.int64)
         rejected = tuple((folder.names[i], reason) for i, reason in refused.items())
         images = ImagesOnDisk([folder.paths[i] for i in kept], resolution, resize)
     if processes.first():
-        labelled.tell_rejected(rejected, workdir)
+        labelled.tell_rejected([*rejected, *folder.left_out], workdir)
+        labelled.tell_notes(notes, workdir)
+        tell_leaks(folder)
     labels = folder.labels[kept]
     if missing := [name for k, name in enumerate(folder.classes) if k not in labels]:
         name, reason = rejected[0]
@@ -83,13 +86,15 @@ def decode_training(config: dict[str, Any], folder: labelled.LabelledFolder, wor
     return LabelledImages(images, labels)
 
 
-def _refused(folder: labelled.LabelledFolder, resolution: int, resize: str) -> dict[int, str]:
-    """Index -> reason, for the files that cannot be used; every process looks at its part of them."""
+def _checked(folder: labelled.LabelledFolder, resolution: int, resize: str) -> tuple[dict[int, str], dict[str, str]]:
+    """Index -> reason, for the files that cannot be used, and name -> note; every process looks at its part of them."""
     own = processes.share(np.arange(len(folder)))
     label = "check train" if processes.first() else None
     checked = check_files([folder.paths[i] for i in own], resolution, resize, label)
-    found = json.dumps([(int(own[position]), reason) for position, reason in checked.refused.items()])
-    return dict(pair for part in processes.gather(found.encode()) for pair in json.loads(part))
+    refused = [(int(own[position]), reason) for position, reason in checked.refused.items()]
+    notes = [(folder.names[own[position]], note) for position, note in checked.notes.items()]
+    parts = [json.loads(part) for part in processes.gather(json.dumps([refused, notes]).encode())]
+    return dict(pair for part, _ in parts for pair in part), dict(pair for _, part in parts for pair in part)
 
 
 def decode_some_test(config: dict[str, Any], classes: Sequence[str]) -> LabelledImages | None:

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from ganfp_jax import processes
+from ganfp_jax.compiler import LOW_EFFORT
 from ganfp_jax.data.batches import read_ahead
 from ganfp_jax.errors import UserError
 from ganfp_jax.progress import progress
@@ -81,7 +82,7 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
         check_batch_size(phase.batch_size, mesh)
     key = jax.random.key(config["seed"])
     # Run once: XLA's compiler would spend more time on improving it than it takes.
-    init = jax.jit(program.init, out_shardings=replicated(mesh), compiler_options=_compiler_options("low"))
+    init = jax.jit(program.init, out_shardings=replicated(mesh), compiler_options=_compiler_options("low", program))
     checkpoints = Checkpoints(workdir, keep=config["keep_checkpoints"])
     start = checkpoints.latest_step() or 0
     if start >= program.num_steps:
@@ -111,7 +112,7 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
                 phase.step,
                 donate_argnums=0,
                 out_shardings=replicated(mesh),
-                compiler_options=_compiler_options(config["compile_effort"]),
+                compiler_options=_compiler_options(config["compile_effort"], program),
             )
             first = max(start, phase.first)
             # `done` counts the steps that are behind us once this one has run.
@@ -159,11 +160,13 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
         )
 
 
-def _compiler_options(effort: str) -> dict[str, Any] | None:
-    """XLA's options for "full" or "low" effort: on CPU low compiles in half the time and runs at half the speed."""
+def _compiler_options(effort: str, program: Program) -> dict[str, Any] | None:
+    """XLA's options on CPU for "full" or "low" effort."""
     if effort not in ("full", "low"):
         raise UserError(f"unknown compile_effort {effort!r}; choose full or low")
-    return {"xla_backend_optimization_level": 0} if effort == "low" and jax.default_backend() == "cpu" else None
+    if jax.default_backend() != "cpu":
+        return None
+    return LOW_EFFORT if effort == "low" else dict(program.cpu_options)
 
 
 def _finite(values: dict[str, float], step: int, good: int, workdir: Path) -> dict[str, float]:

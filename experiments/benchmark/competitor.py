@@ -1,0 +1,56 @@
+"""What competes: ways to attribute images, from uint8 on the host to decisions on the host."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from ganfp_jax.errors import UserError
+from ganfp_jax.views import EXACT_VIEWS
+from ganfp_jax.voting import count_votes
+
+TOLERANCE = 1e-4
+
+Images = UInt8[np.ndarray, "n h w 3"]
+
+
+class Answer(NamedTuple):
+    """What a competitor says about N images, as NumPy arrays."""
+
+    predicted: Int[np.ndarray, " n"]
+    logits: Float[np.ndarray, "v n k"]  # of its views; with the rule "mean_logit" their mean alone, V = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Competitor:
+    """One way to attribute images; `views` are some of `EXACT_VIEWS`, `rule` is one of `voting.RULES`."""
+
+    name: str
+    views: tuple[str, ...]
+    rule: str
+    answer: Callable[[Images], Answer]
+
+
+def check_agreement(competitors: Sequence[Competitor], judge: Answer, images: Images) -> None:
+    """Nothing is timed that does not do the same work.
+
+    Args:
+        competitors: who is asked.
+        judge: logits of all `EXACT_VIEWS`, in their order, from a network that was called view by view.
+        images: what the judge was asked.
+
+    Raises:
+        UserError: logits that differ by more than `TOLERANCE`, or other decisions than those logits mean.
+    """
+    for competitor in competitors:
+        answer = competitor.answer(images)
+        views = judge.logits[[EXACT_VIEWS.index(view) for view in competitor.views]]
+        expected = views.mean(0, keepdims=True) if competitor.rule == "mean_logit" else views
+        difference = float(np.abs(answer.logits - expected).max())
+        if not difference <= TOLERANCE:
+            raise UserError(f"{competitor.name}: logits differ by {difference:.2g}, more than {TOLERANCE:g}")
+        wrong = int(np.sum(answer.predicted != np.asarray(count_votes(views, competitor.rule).predicted)))
+        if wrong:
+            raise UserError(f"{competitor.name}: decides otherwise on {wrong} of {len(images)} images")

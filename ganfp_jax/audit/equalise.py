@@ -1,0 +1,183 @@
+"""A labelled folder -> a copy whose files are all written alike: one codec, one size, no metadata."""
+
+import io
+import itertools
+import json
+import zlib
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from ganfp_jax import atomic
+from ganfp_jax.data import labelled
+from ganfp_jax.data.decode import ImageFile, Refused, decode_image, open_header, png_bytes
+from ganfp_jax.data.preprocess import check_resize, fit
+from ganfp_jax.errors import UserError
+from ganfp_jax.progress import progress
+
+CODECS = {"png": ".png", "jpeg": ".jpg"}
+STRETCHES = ("auto", "all", "none")
+CLIPPED = 0.01  # share of values that a stretch cuts off at either end
+LOSSY = frozenset({"JPEG", "MPO", "WEBP", "JPEG2000", "AVIF", "GIF"})
+
+
+def check(out: str, root: str, *, codec: str, quality: int, resolution: int, resize: str, stretch: str) -> None:
+    """Raises `UserError` for settings that make no sense; `out` must be a new folder beside `root`, or empty."""
+    if codec not in CODECS:
+        raise UserError(f"config.equalised.codec is {codec!r}; choose one of {', '.join(CODECS)}")
+    if stretch not in STRETCHES:
+        raise UserError(f"config.equalised.stretch is {stretch!r}; choose one of {', '.join(STRETCHES)}")
+    if not 1 <= quality <= 100 or resolution < 0:
+        raise UserError(
+            f"config.equalised has quality {quality} and resolution {resolution}; give 1 to 100, and a side in pixels "
+            "or 0 for that of the smallest image"
+        )
+    check_resize(resize)
+    ours, theirs = Path(out).resolve(), Path(root).resolve()
+    if out and (ours == theirs or ours in theirs.parents or theirs in ours.parents):
+        raise UserError(f"config.equalise {out} and config.data.root {root} lie inside each other; give another folder")
+
+
+def write(
+    folders: Mapping[str, labelled.LabelledFolder],
+    out: Path,
+    *,
+    codec: str,
+    quality: int,
+    resolution: int,
+    resize: str,
+    stretch: bool,
+    seed: int,
+) -> list[str]:
+    """Writes `<out>/[<split>/]<source>/<file>` for every file that can be used, with manifests.
+
+    Pixels are the same, cut to size, unless `codec` is "jpeg" or `stretch` is set. What was done to pixels before
+    stays in them: a JPEG photograph written as PNG still is one to a classifier. And a per-image stretch cannot be
+    undone, so `stretch` does it to all alike: the values of every image are stretched until one of a hundred is cut off
+    at either end, with noise of up to one level first (triangular, drawn from `seed` and the name) that fills the gaps
+    of older stretches.
+
+    Args:
+        folders: split -> folder; {"": folder} where there are no splits.
+        out: a new or empty folder, or one that the same call has written or begun to write.
+        codec: "png", or "jpeg" with `quality` and full colour resolution.
+        resolution: side in pixels; 0 for the smallest side of any image.
+        resize: one of `preprocess.RESIZES`.
+        quality: of JPEG.
+        stretch: whether to stretch.
+        seed: 0 to 2**32 - 1.
+
+    Returns:
+        What the user should know, one line each.
+
+    Raises:
+        UserError: `out` holds something else; no image of a source can be used.
+    """
+    headers = [_header(path) for folder in folders.values() for path in folder.paths]
+    side = resolution or min((side for _, side in headers if side), default=0)
+    record = {"codec": codec, "resolution": side, "resize": resize, "stretch": stretch}
+    record |= {"quality": quality} if codec == "jpeg" else {}
+    record |= {"seed": seed} if stretch else {}
+    _claim(out, record)
+    rejected: list[tuple[str, str]] = []
+    images = 0
+    with progress(len(headers), "equalise", "image") as bar:
+        for split, folder in folders.items():
+            written: Counter[int] = Counter()
+            for target, path, name, label in _targets(folder, out / split, CODECS[codec]):
+                try:
+                    image, _ = fit(decode_image(path), side, resize)
+                except Refused as reason:
+                    rejected.append((f"{split}/{name}".lstrip("/"), str(reason)))
+                else:
+                    image = (
+                        stretched(image, np.random.RandomState([seed, zlib.crc32(name.encode())])) if stretch else image
+                    )
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    atomic.write_bytes(target, _encode(image, codec, quality))
+                    written[label] += 1
+                    images += 1
+                bar.update()
+            for label in np.unique(folder.labels):
+                if not written[label]:
+                    name, why = next(pair for pair in rejected if f"/{folder.classes[label]}/" in f"/{pair[0]}")
+                    raise UserError(
+                        f"{folder.root}: no image of {folder.classes[label]} can be used at {side}x{side}, such as "
+                        f"{name}: {why}; see config.equalised"
+                    )
+            rejected += ((f"{split}/{name}".lstrip("/"), reason) for name, reason in folder.left_out)
+            _write_manifest(folder, out / split, record)
+    labelled.write_rejected(out / "rejected.csv", rejected)
+    notes = [f"{images} images of {side}x{side} as {codec} in {out}"]
+    if rejected:
+        notes.append(f"{len(rejected)} files could not be used: {out / 'rejected.csv'}")
+    lossy = {name for name, _ in headers if name in LOSSY}
+    if codec == "png" and lossy and len({name for name, _ in headers}) > 1:
+        notes.append(
+            f"{', '.join(sorted(lossy))} files leave their traces in the pixels of the copy; "
+            "--config.equalised.codec=jpeg gives all images one last compression"
+        )
+    return notes
+
+
+def stretched(image: UInt8[np.ndarray, "h w 3"], rng: np.random.RandomState) -> UInt8[np.ndarray, "h w 3"]:
+    """The image with its values stretched from its lowest and highest hundredth to 0 and 255, without gaps."""
+    values = image + rng.triangular(-1, 0, 1, image.shape)
+    low, high = np.quantile(values, [CLIPPED, 1 - CLIPPED])
+    return np.clip(np.rint((values - low) * 255 / max(high - low, 1)), 0, 255).astype(np.uint8)
+
+
+def _header(file: ImageFile) -> tuple[str, int]:
+    """Format and smaller side; ("", 0) of what is no image."""
+    try:
+        with open_header(file) as image:
+            return str(image.format), min(image.size)
+    except Exception:  # of any type, for a damaged file; decoding will say why
+        return "", 0
+
+
+def _claim(out: Path, record: dict[str, Any]) -> None:
+    """Marks `out` as the place of this copy, so that a stopped run goes on and nothing else is overwritten."""
+    mark = out / "equalised.json"
+    text = json.dumps(record, indent=1) + "\n"
+    if mark.exists() and mark.read_text() == text:
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"config.equalise {out} is there already and holds something else; give a new folder")
+    out.mkdir(parents=True, exist_ok=True)
+    atomic.write_bytes(mark, text.encode())
+
+
+def _targets(folder: labelled.LabelledFolder, base: Path, suffix: str) -> list[tuple[Path, ImageFile, str, int]]:
+    """(new path, file, name, label) of every file; where they meet, a.png and a.jpg become a.png.png and a.jpg.png."""
+    stems = [PurePath(name).stem for name in folder.names]
+    files = [PurePath(name).name for name in folder.names]
+    whole = [name.replace("/", "_") for name in folder.names]
+    counts = Counter(itertools.chain(*(zip(folder.labels.tolist(), names, strict=True) for names in (stems, files))))
+    targets = []
+    for index, label in enumerate(folder.labels.tolist()):
+        options = (stems[index], files[index])
+        stem = next((option for option in options if counts[label, option] == 1), whole[index])
+        path = base / folder.classes[label] / f"{stem}{suffix}"
+        targets.append((path, folder.paths[index], folder.names[index], label))
+    return targets
+
+
+def _encode(image: UInt8[np.ndarray, "h w 3"], codec: str, quality: int) -> bytes:
+    if codec == "png":
+        return png_bytes(image)
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="JPEG", quality=quality, subsampling=0)
+    return buffer.getvalue()
+
+
+def _write_manifest(folder: labelled.LabelledFolder, base: Path, record: dict[str, Any]) -> None:
+    manifest = labelled.read_manifest(folder.root) or labelled.read_manifest(folder.root.parent) or {"sources": {}}
+    present = [folder.classes[label] for label in np.unique(folder.labels)]
+    sources = {name: manifest["sources"].get(name, {}) | {"equalised": record} for name in present}
+    labelled.write_manifest(base, present, sources)

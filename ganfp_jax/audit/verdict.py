@@ -1,0 +1,228 @@
+"""Each kind of fact as a classifier of its own: cross-validated, tested against chance, and put into words."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from ganfp_jax.audit.facts import KINDS, Facts, columns
+from ganfp_jax.metrics import bootstrap_weights, holm, percentile_interval, wilson_interval
+
+LEAVES = 32
+RARE = 0.03  # share of the files that a leaf of the tree must have
+REPEATS = 1000  # of the bootstrap
+LONG = 60  # letters of a word that are shown
+
+Verdict = Literal["leak", "warning", "nothing found"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """What one kind of fact reaches as a classifier.
+
+    Attributes:
+        kind: a key of `KINDS`.
+        accuracy: share of the files that it named the source of while it was not trained on them. Every source counts
+            alike in every fold, so to name one source for all is right at chance, however photographs fall.
+        total: files tested, as many of every source.
+        ci95: interval of the accuracy: Wilson's; the wider of that and a bootstrap of whole photographs where several
+            files come from one.
+        chance: accuracy of a guess.
+        p: how often a guess is right as often (one-sided, binomial). This and Wilson's interval take the files for
+            fewer than they are (see `_answers`).
+        p_holm: the same, corrected by Holm for the number of kinds.
+        verdict: "leak", "warning" (found, but it depends on the picture too) or "nothing found".
+        says: the feature that tells most, in two of the sources.
+    """
+
+    kind: str
+    accuracy: float
+    total: int
+    ci95: tuple[float, float]
+    chance: float
+    p: float
+    p_holm: float
+    verdict: Verdict
+    says: str
+
+
+def judge(
+    facts: Sequence[Facts],
+    labels: Int[np.ndarray, " n"],
+    classes: Sequence[str],
+    groups: Sequence[str],
+    *,
+    folds: int,
+    alpha: float,
+    min_gain: float,
+    seed: int,
+) -> list[Finding]:
+    """Tests every kind; one finding each, in the order of `KINDS`.
+
+    A decision tree is trained on all folds but one and asked about that one, each in turn. Files of one group are in
+    one fold, so what tells photographs apart is not taken for what tells sources apart; there are no more folds than
+    any source has groups. (The files of a source with a single one stand alone: it cannot be held out.)
+
+    A kind counts as found where its corrected p is at most `alpha`, its interval lies above chance, and it is right
+    `min_gain` more often than chance: with many files the smallest difference is certain, and does no harm.
+
+    Args:
+        facts: of N files, as many of each class.
+        labels: class index of each.
+        classes: the K class names.
+        groups: what each was taken from (`labelled.origins`).
+        folds: 2 or more; at most the number of files a class.
+        alpha: the chance, over all kinds together, of a finding where there is none.
+        min_gain: share of files, 0 to 1.
+        seed: 0 to 2**32 - 1.
+    """
+    chance, group_of = 1 / len(classes), _numbered(labels, groups)
+    folds = min(folds, *(len(np.unique(group_of[labels == label])) for label in np.unique(labels)))
+    fold_of = _folds(labels, group_of, folds, seed)
+    cells = np.bincount(labels * folds + fold_of, minlength=len(classes) * folds)
+    weights = len(labels) / (len(classes) * folds * cells[labels * folds + fold_of])
+    answers = _answers(weights, folds)
+    tables = {kind: columns(kind, facts) for kind in KINDS}
+    rights = {kind: _predict(table[1], labels, fold_of, seed) == labels for kind, table in tables.items()}
+    # Rounded, or the weights' last digit would make 1 a little more than that.
+    accuracies = {kind: round(float((weights * right).mean()), 12) for kind, right in rights.items()}
+    p_values = {kind: _p_value(accuracy, answers, chance) for kind, accuracy in accuracies.items()}
+    corrected = dict(zip(p_values, holm(list(p_values.values())), strict=True))
+    findings = []
+    for kind, (names, values) in tables.items():
+        ci95 = _interval(rights[kind], weights, labels, group_of, answers, seed)
+        found = corrected[kind] <= alpha and ci95[0] > chance and accuracies[kind] - chance >= min_gain
+        findings.append(
+            Finding(
+                kind=kind,
+                accuracy=accuracies[kind],
+                total=len(labels),
+                ci95=ci95,
+                chance=chance,
+                p=p_values[kind],
+                p_holm=corrected[kind],
+                verdict=("leak" if KINDS[kind].leak else "warning") if found else "nothing found",
+                says=_describe(names, values, labels, classes, seed),
+            )
+        )
+    return findings
+
+
+def _numbered(labels: Int[np.ndarray, " n"], groups: Sequence[str]) -> Int[np.ndarray, " n"]:
+    """A number for each group; one for each file of a class that has a single group."""
+    _, group_of = np.unique(np.asarray(groups), return_inverse=True)
+    for label in np.unique(labels):
+        own = np.flatnonzero(labels == label)
+        if np.ptp(group_of[own]) == 0:
+            group_of[own] = group_of.max() + 1 + np.arange(len(own))
+    return group_of
+
+
+def _folds(
+    labels: Int[np.ndarray, " n"], group_of: Int[np.ndarray, " n"], folds: int, seed: int
+) -> Int[np.ndarray, " n"]:
+    """The fold of each file; every class is spread as evenly over all folds as its groups allow."""
+    rng = np.random.RandomState(seed)
+    fold_of = np.zeros(len(labels), int)
+    for label in np.unique(labels):
+        own = np.flatnonzero(labels == label)
+        _, place_of, sizes = np.unique(group_of[own], return_inverse=True, return_counts=True)
+        fold_of_group, filled = np.zeros(len(sizes), int), np.zeros(folds, int)
+        shuffled = rng.permutation(len(sizes))
+        for place in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:  # the large ones first
+            fold_of_group[place] = filled.argmin()
+            filled[fold_of_group[place]] += sizes[place]
+        fold_of[own] = fold_of_group[place_of]
+    return fold_of
+
+
+def _tree(values: Float[np.ndarray, "n f"], labels: Int[np.ndarray, " n"], seed: int) -> Any:
+    from sklearn.tree import DecisionTreeClassifier
+
+    tree = DecisionTreeClassifier(
+        max_leaf_nodes=LEAVES, min_samples_leaf=RARE, class_weight="balanced", random_state=seed
+    )
+    return tree.fit(values, labels)
+
+
+def _predict(
+    values: Float[np.ndarray, "n f"],
+    labels: Int[np.ndarray, " n"],
+    fold_of: Int[np.ndarray, " n"],
+    seed: int,
+) -> Int[np.ndarray, " n"]:
+    """The class named for each file by a tree that did not see it; the first class where there is nothing to go by."""
+    predicted = np.full(len(labels), labels.min())
+    if not values.shape[1]:
+        return predicted
+    for fold in np.unique(fold_of):
+        asked = fold_of == fold
+        predicted[asked] = _tree(values[~asked], labels[~asked], seed).predict(values[asked])
+    return predicted
+
+
+def _answers(weights: Float[np.ndarray, " n"], folds: int) -> float:
+    """How many independent answers the cross-validated accuracy is worth: fewer than there are files.
+
+    Trees of different folds share most of their training files, so they err together; the variance is 1 + folds /
+    (folds - 1) times as large (Nadeau and Bengio 2003). Without this, three times as many clean folders as `alpha` says
+    would be found guilty. Uneven weights make it larger too (Kish).
+    """
+    return float(weights.sum() ** 2 / (weights**2).sum()) / (1 + folds / (folds - 1))
+
+
+def _p_value(accuracy: float, answers: float, chance: float) -> float:
+    from scipy.special import betainc  # takes a while to import
+
+    right = accuracy * answers
+    return float(betainc(right, answers - right + 1, chance)) if right else 1.0  # the binomial tail, for any number
+
+
+def _interval(
+    right: Bool[np.ndarray, " n"],
+    weights: Float[np.ndarray, " n"],
+    labels: Int[np.ndarray, " n"],
+    group_of: Int[np.ndarray, " n"],
+    answers: float,
+    seed: int,
+) -> tuple[float, float]:
+    whole = max(1, round(answers))
+    low, high = wilson_interval(min(whole, round(whole * float((weights * right).mean()))), whole)
+    if len(np.unique(group_of)) < len(right):  # crops of one photograph depend on each other
+        drawn = bootstrap_weights(group_of, REPEATS, seed)
+        bounds = percentile_interval([_mean_recall(right, labels, weights * times) for times in drawn])
+        low, high = (min(low, bounds[0]), max(high, bounds[1])) if bounds else (low, high)
+    return low, high
+
+
+def _mean_recall(
+    right: Bool[np.ndarray, " n"], labels: Int[np.ndarray, " n"], weights: Float[np.ndarray, " n"]
+) -> float | None:
+    """The mean over the classes of the share that is right, so that no draw favours a class; None if one is missing."""
+    totals = np.bincount(labels, weights)
+    return float((np.bincount(labels, weights * right) / totals).mean()) if totals.all() else None
+
+
+def _describe(
+    names: Sequence[str],
+    values: Float[np.ndarray, "n f"],
+    labels: Int[np.ndarray, " n"],
+    classes: Sequence[str],
+    seed: int,
+) -> str:
+    """The feature that a tree goes by most, and the two sources in which it differs most."""
+    if not np.ptp(values, axis=0).any():
+        return "all files alike"
+    column = int(_tree(values, labels, seed).feature_importances_.argmax())
+    means = [float(values[labels == label, column].mean()) for label in range(len(classes))]
+    most, least = int(np.argmax(means)), int(np.argmin(means))
+    name = names[column] if len(names[column]) <= LONG else f"{names[column][: LONG - 3]}..."
+    if set(np.unique(values[:, column])) <= {0.0, 1.0}:
+        return f"{name} in {means[most]:.0%} of {classes[most]}, {means[least]:.0%} of {classes[least]}"
+    return f"{name} {_number(means[most])} in {classes[most]}, {_number(means[least])} in {classes[least]} (means)"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,0 +1,52 @@
+"""The figure of an audit: how far each kind of fact about a file leads, beside chance."""
+
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ganfp_jax.report.figures import DPI, INK, MARKERS, PALETTE, THEME
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+VERDICTS = {"leak": 1, "warning": 5, "nothing found": 6}
+"""Verdict -> its place in the palette."""
+
+
+def audit_figure(results: Mapping[str, Any]) -> bytes:
+    """The accuracy of each kind with its 95 % interval as a PNG; the dashed line is chance.
+
+    Args:
+        results: the content of audit.json.
+    """
+    import matplotlib
+
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(THEME):
+        draw_audit(results).savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def draw_audit(results: Mapping[str, Any]) -> "Figure":
+    """The same as a figure of matplotlib."""
+    from matplotlib.figure import Figure
+
+    rows = results["kinds"]
+    figure = Figure(figsize=(5.6, 1.1 + 0.3 * len(rows)), layout="constrained")
+    panel = figure.subplots()
+    for place, (verdict, colour) in enumerate(VERDICTS.items()):
+        own = [(index, row) for index, row in enumerate(rows) if row["verdict"] == verdict]
+        if not own:
+            continue
+        values = [100 * row["accuracy"] for _, row in own]
+        low = [value - 100 * row["ci95"][0] for value, (_, row) in zip(values, own, strict=True)]
+        high = [100 * row["ci95"][1] - value for value, (_, row) in zip(values, own, strict=True)]
+        panel.errorbar(values, [index for index, _ in own], xerr=(low, high), color=PALETTE[colour], linestyle="",
+                       marker=MARKERS[place], markersize=5, elinewidth=1.2, label=verdict)  # fmt: skip
+    panel.axvline(100 / len(results["classes"]), color=INK, linewidth=0.8, linestyle="--", alpha=0.6, label="chance")
+    panel.set_yticks(range(len(rows)), [row["kind"] for row in rows])
+    panel.set(xlim=(0, 102), xlabel="sources told apart by this alone, accuracy in % (95 % interval)")
+    panel.invert_yaxis()
+    panel.grid(axis="x", alpha=0.2, linewidth=0.5, color=INK)
+    figure.legend(loc="outside upper center", ncols=4)
+    return figure
