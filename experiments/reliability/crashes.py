@@ -5,7 +5,7 @@
 
 Each job is run once undisturbed; then, again and again in a new folder, it is killed (SIGKILL) at a random moment of
 that time and started anew with the same command. Compared are the files by name, their bytes, the arrays of all
-checkpoints and the records of the data set; of metrics.jsonl, metrics.json and the pages all but clock readings. Then: a
+checkpoints and the records of data sets; of metrics.jsonl, metrics.json and the pages all but clock readings. Then: a
 device that is full, a folder that cannot be written to (both need the right to mount), and two runs in one folder.
 Prints a table, writes crashes.jsonl, and ends with status 1 if anything differs.
 """
