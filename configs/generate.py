@@ -3,6 +3,7 @@
     python -m ganfp_jax.main --config=configs/generate.py --config.generator=runs/progan --config.seed=1
     python -m ganfp_jax.main --config=configs/generate.py:real --config.count=1000      # crops of the photographs
 
+`generator` is a training's run folder, or a file (or folder) of `configs/export_weights.py`.
 Image i of a seed is always the same image, and ProGAN's latents are those of NumPy's RandomState(seed). Files are
 named as published (`ProGAN_%08d.png`); `manifest.json` beside them says which weights, seed and count. Give several
 runs the same `--config.root` (and each its own --workdir) to build a labelled set. Memory does not grow with the

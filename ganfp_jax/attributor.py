@@ -5,25 +5,23 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
-from jaxtyping import Array, PyTree, UInt8
+from jaxtyping import PyTree, UInt8
 
 from ganfp_jax import models
 from ganfp_jax.data.decode import Refused, decode_image, reason_of, rgb_of
 from ganfp_jax.data.preprocess import fit
 from ganfp_jax.early_stopping import StagedVoter, default_stages, make_staged_vote, vote_in_stages
 from ganfp_jax.errors import UserError
-from ganfp_jax.fingerprints import AttributionNetwork, Fingerprints, read_fingerprints
-from ganfp_jax.run_folder import read_config
-from ganfp_jax.training import checkpoint
+from ganfp_jax.fingerprints import AttributionNetwork, Fingerprints, make_logits, read_fingerprints
 from ganfp_jax.training.sharding import make_local_mesh
 from ganfp_jax.views import resolve_views
 from ganfp_jax.voting import RULES, Vote, Voter, make_view_voters, make_vote, vote_in_batches
+from ganfp_jax.weights import load
 
 if TYPE_CHECKING:
     from PIL import Image
-
-PROGRAMS = ("attribution", "fingerprint")  # the trainings whose networks attribute images
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,35 +51,25 @@ class Attributor:
         self.resolution = resolution
         self._network = network
         self._variables = variables
+        self._logits = make_logits(network)
         self._mesh = make_local_mesh()
         self._voters: dict[tuple[tuple[str, ...], str], Voter] = {}
         self._staged: dict[tuple[tuple[str, ...], tuple[int, ...]], StagedVoter] = {}
 
-    def _logits(self, variables: PyTree, images: Array) -> Any:
-        return self._network.apply(variables, images, method="fingerprints_and_logits")[1]
-
     @classmethod
     def load(cls, path: str | Path) -> "Attributor":
-        """Loads the newest checkpoint of a run folder of configs/attribution.py or configs/fingerprint.py.
+        """Loads an attribution network.
+
+        Args:
+            path: the run folder of configs/attribution.py or configs/fingerprint.py, or exported or imported weights;
+                see `ganfp_jax.weights.load`.
 
         Raises:
-            UserError: it is no such folder, or has no readable checkpoint.
+            UserError: there is no attribution network, or none that can be read.
         """
-        run_folder = Path(path)
-        config = read_config(run_folder)
-        if config.get("program") not in PROGRAMS:
-            what = config.get("program") or config.get("job")
-            raise UserError(
-                f"{path} holds no attribution network (but {what!r}); give the run folder of configs/attribution.py "
-                "or configs/fingerprint.py"
-            )
-        _, state, metadata = checkpoint.load(run_folder)
-        network: Any = models.create(
-            **config["model"], resolution=config["resolution"], num_classes=len(metadata["classes"])
-        )
-        # Where a running average was kept, it is the published network.
-        params = state.get("ema_params") or state["network"]["params"]
-        return cls(network, {"params": params}, metadata["classes"], config["resolution"])
+        weights = load(path, "attribution")
+        network: Any = models.create(**weights.model)
+        return cls(network, jax.device_put(weights.variables), weights.about["classes"], weights.model["resolution"])
 
     def fingerprints(self, images: UInt8[np.ndarray, "n r r 3"]) -> Fingerprints:
         """Takes the fingerprints of images of the network's own size, and those of the sources it knows.

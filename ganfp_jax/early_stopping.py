@@ -66,12 +66,12 @@ def make_staged_vote(
     stages: Sequence[int] = (),
     *,
     mesh: Mesh | None = None,
-    unroll: bool | None = None,
+    in_turn: bool | None = None,
 ) -> StagedVoter:
     """Make the compiled calls, one a stage, of a majority vote that stops early.
 
     Args:
-        logits_fn, views, mesh, unroll: as for `voting.make_vote`.
+        logits_fn, views, mesh, in_turn: as for `voting.make_vote`.
         stages: how many views each stage shows, in the order given but for identity, which comes first; by default
             `default_stages`.
 
@@ -86,7 +86,7 @@ def make_staged_vote(
     order = sorted(names, key=lambda view: view != "identity")
     ends = np.cumsum(sizes).tolist()
     groups = [order[end - size : end] for size, end in zip(sizes, ends, strict=True)]
-    voters = [make_vote(logits_fn, group, "majority", mesh=mesh, unroll=unroll) for group in groups]
+    voters = [make_vote(logits_fn, group, "majority", mesh=mesh, in_turn=in_turn) for group in groups]
     return StagedVoter(names, tuple(voters))
 
 

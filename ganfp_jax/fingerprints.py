@@ -9,13 +9,13 @@ elementwise product of the two, the response, shows where in the fingerprint a l
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32, UInt8
+from jaxtyping import Array, Float, Float32, PyTree, UInt8
 
 from ganfp_jax.errors import UserError
 
@@ -30,6 +30,11 @@ class AttributionNetwork(Protocol):
 
     def model_fingerprints(self, params: Mapping[str, Any]) -> tuple[Any, Any]:
         """Model fingerprints (*F, K) and biases (K,)."""
+
+
+def make_logits(network: AttributionNetwork) -> Callable[[PyTree, Float[Array, "n h w 3"]], Any]:
+    """logits(variables, images in [-1, 1]): what `ganfp_jax.voting.make_vote` votes with."""
+    return lambda variables, images: network.apply(variables, images, method="fingerprints_and_logits")[1]
 
 
 @dataclasses.dataclass(frozen=True)

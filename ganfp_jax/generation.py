@@ -1,7 +1,6 @@
 """A trained generator (or the real photographs) -> one labelled image folder with a manifest."""
 
 import contextlib
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float32, PyTree, UInt8
 
-from ganfp_jax import models, pixels
+from ganfp_jax import atomic, models, pixels
 from ganfp_jax.audit.quick import tell_leaks
 from ganfp_jax.data import labelled, sources
 from ganfp_jax.data.decode import encode_png
@@ -18,21 +17,11 @@ from ganfp_jax.errors import UserError
 from ganfp_jax.latents import draw_latents
 from ganfp_jax.pixels import Encoding
 from ganfp_jax.progress import progress
-from ganfp_jax.run_folder import read_config
-from ganfp_jax.training import checkpoint
 from ganfp_jax.training.gan_step import make_sampler
+from ganfp_jax.weights import digest, load
 
 # The published file names; a source that is not listed here gives its files its own name.
 FILE_PREFIXES = {"CramerGAN": "CRAMER", "MMDGAN": "MMD"}
-
-
-def digest(tree: PyTree) -> str:
-    """SHA-256 over every array of a parameter tree, in key order: which weights made an image."""
-    total = hashlib.sha256()
-    for path, leaf in sorted(jax.tree.leaves_with_path(tree), key=lambda item: jax.tree_util.keystr(item[0])):
-        total.update(jax.tree_util.keystr(path).encode())
-        total.update(np.ascontiguousarray(leaf).tobytes())
-    return total.hexdigest()
 
 
 class Sampler:
@@ -45,38 +34,33 @@ class Sampler:
         origin: what the manifest records about it.
     """
 
-    def __init__(self, run_folder: Path, encoding: Encoding = "plain") -> None:
-        """Loads the newest checkpoint of a generator's run folder.
+    def __init__(self, path: str | Path, encoding: Encoding = "plain") -> None:
+        """Loads a generator.
 
         Args:
-            run_folder: of a GAN's training.
+            path: the run folder of a GAN's training, or exported or imported weights; see `ganfp_jax.weights.load`.
             encoding: how images become stored values: "plain" or "published"; see `ganfp_jax.pixels`.
 
         Raises:
-            UserError: an unknown encoding, or it is no run folder of a generator, or has no readable checkpoint.
+            UserError: an unknown encoding, or there is no generator, or none that can be read.
         """
         pixels.check(encoding=encoding)
-        config = read_config(run_folder)
-        if config.get("program") != "gan":
-            raise UserError(
-                f"{run_folder} holds no generator (its job is {config.get('job')!r}); give the run folder of a GAN"
-            )
-        step, state, metadata = checkpoint.load(run_folder)
-        generator = models.create(**config["generator"], resolution=config["resolution"])
-        # Where a running average was kept, it is the better generator, and the published one.
-        self._params = state["ema_params"] or state["generator"]["params"]
-        self._stats = state["generator"]["stats"]
+        weights = load(path, "generator")
+        generator = models.create(**weights.model)
+        variables = jax.device_put(weights.variables)
+        self._params = variables.pop("params")
+        self._stats = variables
         self._sample: Callable[[PyTree, Mapping[str, PyTree], np.ndarray], Array] = jax.jit(
-            make_sampler(generator, {}, config["step"]["pixels"], encoding)
+            make_sampler(generator, {}, weights.about["pixels"], encoding)
         )
-        self.latents: dict[str, Any] = config["latents"]
-        self.source_name: str = metadata["source_name"]
-        self.resolution: int = config["resolution"]
-        self.batch_size: int | None = config["batch_size"] if models.normalizes_by_batch(generator) else None
+        self.latents: dict[str, Any] = weights.about["latents"]
+        self.source_name: str = weights.about["source_name"]
+        self.resolution: int = weights.model["resolution"]
+        self.batch_size: int | None = weights.about["batch_size"]
         self.origin = {
-            "generator": str(run_folder),
-            "step": step,
-            "digest": digest([self._params, self._stats]),
+            "generator": str(path),
+            **({"step": weights.origin["step"]} if "step" in weights.origin else {}),
+            "digest": digest(weights.variables),
             "encoding": encoding,
         }
 
@@ -115,6 +99,7 @@ def write_generated(sampler: Sampler, root: Path, *, count: int, seed: int, batc
     """Writes `count` images as `<root>/<source>/<prefix>_%08d.png`; memory does not grow with the count."""
     folder = root / sampler.source_name
     folder.mkdir(parents=True, exist_ok=True)
+    atomic.sweep(folder)
     prefix = FILE_PREFIXES.get(sampler.source_name, sampler.source_name)
     with progress(count, sampler.source_name, "image") as bar:
         for images in sampler.stream(seed, count, batch_size):
@@ -134,6 +119,7 @@ def write_photographs(root: Path, *, source_name: str, count: int, resolution: i
     real = sources.photos(count=count, resolution=resolution, **photos)
     folder = root / source_name
     folder.mkdir(parents=True, exist_ok=True)
+    atomic.sweep(folder)
     with progress(count, source_name, "image") as bar:
         for name, image in zip(real.names, real.images, strict=True):
             encode_png(folder / f"{name}.png", image)

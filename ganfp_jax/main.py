@@ -30,7 +30,9 @@ JOBS = {
     "inspect_fingerprints": "ganfp_jax.inspection",
     "ablation": "ganfp_jax.ablation",
     "audit": "ganfp_jax.audit.job",
+    "import_weights": "ganfp_jax.interop.importing",
     "quality": "ganfp_jax.quality.job",
+    "export_weights": "ganfp_jax.exporting",
     "quickstart": "ganfp_jax.quickstart",
     "course_test": "ganfp_jax.course_test",
 }

@@ -139,7 +139,7 @@ def apply_view(images: Shaped[Array | np.ndarray, "n h w c"], view: str) -> Shap
     transpose, reverse_rows, reverse_columns = _D4[view]
     images = jnp.asarray(images)
     if transpose:
-        _require_square(images.shape, f"the view {view!r}")
+        _require_square(images.shape[1:3], f"the view {view!r}")
         images = images.swapaxes(1, 2)
     if reverse_rows:
         images = images[:, ::-1]
@@ -191,7 +191,7 @@ def random_view(images: Shaped[Array, "n h w c"], key: PRNGKeyArray, augment: st
         return images
     coins = jax.random.bernoulli(key, shape=(3, len(images), 1, 1, 1))
     if augment == "d4":
-        _require_square(images.shape, "the augmentation 'd4'")
+        _require_square(images.shape[1:3], "the augmentation 'd4'")
         images = jnp.where(coins[0], images.swapaxes(1, 2), images)
         images = jnp.where(coins[1], images[:, ::-1], images)
     return jnp.where(coins[2], images[:, :, ::-1], images)
@@ -245,9 +245,9 @@ def _source_lines(view: str, height: int, width: int) -> tuple[np.ndarray, np.nd
     return top + _reflect(rows - top, sides[0]), left + _reflect(columns - left, sides[1])
 
 
-def _require_square(shape: tuple[int, ...], what: str) -> None:
-    if shape[1] != shape[2]:
-        height, width = shape[1:3]
+def _require_square(sides: tuple[int, ...], what: str) -> None:
+    height, width = sides
+    if height != width:
         raise ValueError(f"{what} exchanges rows and columns: it needs square images, not {height}x{width}")
 
 

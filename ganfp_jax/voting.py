@@ -1,8 +1,8 @@
 """Voting: one classifier looks at several views of an image, and the views decide together.
 
-`make_vote` compiles all of it (views, classifier, rule); `vote_in_batches` runs that over any number of images with a
-single compilation. `make_view_voters` is for those who want the logits of many views to try votes on.
-`ganfp_jax.early_stopping` shows an image no more views than its majority needs.
+`make_vote` compiles the whole of it (views, classifier, rule) into one call; `vote_in_batches` runs that call
+over any number of images with a single compilation. `make_view_voters` is for those who want the logits of many
+views to try votes on. `ganfp_jax.early_stopping` shows an image no more views than its majority needs.
 """
 
 import dataclasses
@@ -15,14 +15,11 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int32, Shaped, UInt8
 
+from ganfp_jax.compiler import PLAIN_CONVOLUTIONS
 from ganfp_jax.errors import UserError
 from ganfp_jax.views import apply_view, resolve_views
 
 RULES: tuple[str, ...] = ("majority", "mean_logit", "mean_probability")
-
-# Without XLA's fusions into calls of the library YNNPACK, which jax 0.10 makes by default and 0.12 does not: with them
-# the attribution network takes 1.4 times as long on CPU at 32x32 and 2.5 times at 128x128, 32 images a batch.
-CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}
 
 AnyArray = Array | np.ndarray
 LogitsFn = Callable[[Any, Array], Array]
@@ -94,7 +91,7 @@ class Voter:
     views: tuple[str, ...]
     rule: str
     mesh: Mesh | None
-    compiled: Callable[[Any, Any], Vote]  # (variables, images) -> Vote, of jitted parts
+    compiled: Callable[[Any, Any], Vote]  # (variables, images) -> Vote, jitted
 
     def __call__(self, variables: Any, images: UInt8[AnyArray, "n h w c"]) -> Vote:
         """Vote on `images`, 0..255. With a mesh, N must be a multiple of `num_shards` (ValueError).
@@ -128,9 +125,9 @@ def make_vote(
     rule: str = "majority",
     *,
     mesh: Mesh | None = None,
-    unroll: bool | None = None,
+    in_turn: bool | None = None,
 ) -> Voter:
-    """Make the compiled vote that turns uint8 images into decisions.
+    """Make the one compiled call that turns uint8 images into votes.
 
     Args:
         logits_fn: `(variables, images float32 (N, H, W, C) in [-1, 1]) -> logits (N, K)`. The logits of an
@@ -138,9 +135,7 @@ def make_vote(
         views: as for `ganfp_jax.views.resolve_views`.
         rule: one of `RULES`.
         mesh: spread images over its axis `"data"` and copy the variables to each device.
-        unroll: run the classifier once per view (True), compiled once and called in turn, or once on all views as
-            one large batch (False), in one program with the rest. By default True on CPU, where the smaller working
-            set is faster, and False on accelerators.
+        in_turn: as for `vote_function`; by default True on CPU and False on accelerators.
 
     Returns:
         A `Voter`. Views are made on the device, from images that cross to it once, as uint8.
@@ -150,41 +145,43 @@ def make_vote(
         ValueError: the mesh has no axis `"data"`; at the first call, logits that are not `(N, K)`.
     """
     names = resolve_views(views)
-    _check_rule(rule)
     _check_mesh(mesh)
-    if unroll is None:
-        unroll = _platform(mesh) == "cpu"
+    vote = vote_function(logits_fn, names, rule, in_turn=_platform(mesh) == "cpu" if in_turn is None else in_turn)
+    return Voter(names, rule, mesh, _compile(vote, mesh))
 
-    def see(images: Array) -> list[Array]:
-        return [apply_view(_to_signed(images), view) for view in names]
 
-    def count(logits: list[Array]) -> Vote:
-        return count_votes(jnp.stack(logits), rule)
+def vote_function(
+    logits_fn: LogitsFn, views: str | Sequence[str], rule: str = "majority", *, in_turn: bool
+) -> Callable[[Any, Array], Vote]:
+    """What `make_vote` compiles: `(variables, images uint8 (N, H, W, C)) -> Vote`, pure.
 
-    def vote_at_once(variables: Any, images: Array) -> Vote:
-        # the views of an image side by side, so that a batch cut among devices stays where it is
-        batch = jnp.stack(see(images), axis=1).reshape(-1, *images.shape[1:])  # (N V, H, W, C)
-        logits = _classify(logits_fn, variables, batch)  # (N V, K)
-        return count_votes(logits.reshape(len(images), len(names), logits.shape[-1]).swapaxes(0, 1), rule)
+    Args:
+        logits_fn: as for `make_vote`.
+        views: as for `make_vote`.
+        rule: as for `make_vote`.
+        in_turn: map the classifier over the views, one after the other (True), or show it all views as one large
+            batch (False). In turn, the maps of one view fit a processor's cache, where those of eight do not; an
+            accelerator is the better used the larger the batch.
 
-    if not unroll:
-        return Voter(names, rule, mesh, _compile(vote_at_once, mesh))
+    Raises:
+        UserError: unknown view or rule.
+    """
+    names = resolve_views(views)
+    _check_rule(rule)
 
-    # One compiled classifier, called view by view: in one program XLA keeps the maps of all views at the same time.
-    everywhere, split = _shardings(mesh)
-    seen = jax.jit(see, in_shardings=split, out_shardings=split)
-    classify = jax.jit(
-        lambda variables, view: _classify(logits_fn, variables, view),
-        in_shardings=(everywhere, split),
-        out_shardings=split,
-        compiler_options=_compiler_options(mesh),
-    )
-    counted = jax.jit(count, out_shardings=everywhere)
+    def vote(variables: Any, images: Array) -> Vote:
+        signed = _to_signed(images)
+        seen = [apply_view(signed, view) for view in names]
+        if in_turn:
+            logits = jax.lax.map(lambda view: _classify(logits_fn, variables, view), jnp.stack(seen))  # (V, N, K)
+        else:
+            # the views of an image side by side, so that a batch cut among devices stays where it is
+            batch = jnp.stack(seen, axis=1).reshape(-1, *images.shape[1:])  # (N V, H, W, C)
+            logits = _classify(logits_fn, variables, batch)  # (N V, K)
+            logits = logits.reshape(images.shape[0], len(names), logits.shape[-1]).swapaxes(0, 1)
+        return count_votes(logits, rule)
 
-    def vote_in_turn(variables: Any, images: AnyArray) -> Vote:
-        return counted([classify(variables, view) for view in seen(images)])
-
-    return Voter(names, rule, mesh, vote_in_turn)
+    return vote
 
 
 def make_view_voters(logits_fn: LogitsFn, views: str | Sequence[str], *, mesh: Mesh | None = None) -> dict[str, Voter]:
@@ -288,7 +285,7 @@ def _shardings(mesh: Mesh | None) -> tuple[NamedSharding | None, NamedSharding |
 
 
 def _compiler_options(mesh: Mesh | None) -> dict[str, str] | None:
-    return CPU_OPTIONS if _platform(mesh) == "cpu" else None
+    return PLAIN_CONVOLUTIONS if _platform(mesh) == "cpu" else None
 
 
 def _platform(mesh: Mesh | None) -> str:

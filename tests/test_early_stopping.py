@@ -194,7 +194,7 @@ def test_warming_up_compiles_every_stage():
         return table_logits(variables, images)
 
     table = np.eye(K, dtype=np.float32)
-    staged = make_staged_vote(counting, "d4", unroll=False)
+    staged = make_staged_vote(counting, "d4", in_turn=False)
     images = images_of(np.random.default_rng(0).integers(0, 4, (9, 4)))
     staged.warm_up(table, images[0], 4)
     assert traced == [20, 4, 4, 4]

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganfp_jax import Attributor
+from ganfp_jax import Attributor, weights
+from ganfp_jax.generation import Sampler
 from ganfp_jax.metrics import wilson_interval
 
 ROOT = Path(__file__).parent.parent
@@ -126,6 +127,44 @@ def test_evaluate_agrees_with_the_study(study, tmp_path):
         assert words in out
     assert "control: metadata of the files only" in page
     assert page.count('src="data:image/png') == len(SOURCES) + min(24, page.count("<li>\n    <img"))
+
+
+def test_an_exported_network_answers_like_its_run_folder(study, tmp_path):
+    workdir, _ = study
+    export = ("--config=configs/export_weights.py:tiny", f"--workdir={tmp_path / 'export'}")
+    out = run(*export, f"--config.checkpoint={workdir / 'visnet-d4'}")
+    file = tmp_path / "export" / "weights.safetensors"
+    assert f"--config.checkpoint={file}" in out
+    assert ", ".join(SOURCES) in out
+    # Another process writes the same bytes, from the run folder and from the file.
+    for path in (workdir / "visnet-d4", file):
+        weights.write_file(tmp_path / "again.safetensors", weights.load(path))
+        assert (tmp_path / "again.safetensors").read_bytes() == file.read_bytes()
+    run(
+        "--config=configs/evaluate.py:tiny",
+        f"--workdir={tmp_path / 'evaluation'}",
+        f"--config.checkpoint={file}",
+        f"--config.data.root={workdir / 'images'}",
+        "--config.baselines.methods=()",
+        "--config.baselines.immunised_methods=()",
+    )
+    # The study takes the images of a source in another order.
+    theirs = (workdir / "evaluation" / "d4-clean-d4-24" / "predictions.csv").read_text().splitlines()
+    ours = (tmp_path / "evaluation" / "predictions.csv").read_text().splitlines()
+    assert sorted(ours) == sorted(theirs)
+    assert len(ours) == 121
+
+
+def test_an_exported_generator_has_the_digest_of_the_manifest_and_its_images(study, tmp_path):
+    workdir, _ = study
+    manifest = read_json(workdir / "images" / "test" / "manifest.json")["sources"]
+    for folder, source in (("progan", "ProGAN"), ("cramergan", "CramerGAN")):
+        file = tmp_path / f"{folder}.safetensors"
+        assert weights.write_file(file, weights.load(workdir / folder)) == manifest[source]["digest"]
+        by_folder, by_file = Sampler(workdir / folder), Sampler(file)
+        assert by_file.origin == by_folder.origin | {"generator": str(file)}
+        images = [next(iter(sampler.stream(7, 16, 16))) for sampler in (by_folder, by_file)]
+        np.testing.assert_array_equal(*images)
 
 
 def test_the_studys_images_give_nothing_but_themselves_away(study, tmp_path):

@@ -1,3 +1,5 @@
+import re
+
 import jax
 import numpy as np
 import pytest
@@ -25,7 +27,7 @@ def test_missing_and_surplus_names_are_said(name):
     ends = ("Conv1/weight", "4x4/Conv/weight", "c2/W", "Conv2.Filters", "conv/w")
     lost = next(key for key in variables if key.endswith(ends))
     wrong = {key: value for key, value in variables.items() if key != lost} | {"stranger": np.zeros(1)}
-    with pytest.raises(UserError, match=rf"missing {lost}, surplus stranger") as error:
+    with pytest.raises(UserError, match=rf"missing {re.escape(lost)}; surplus stranger;") as error:
         FILES[name](wrong)
     assert "\n" not in str(error.value)
 
@@ -42,7 +44,7 @@ def test_another_network_is_refused(name):
 
 def test_a_shape_that_cannot_be_turned_is_refused():
     variables = load("progan_generator").param | {"4x4/Dense/weight": np.zeros((8, 127))}
-    with pytest.raises(UserError, match=r"4x4/Dense/weight cannot have the shape \(8, 127\)"):
+    with pytest.raises(UserError, match=r"misshapen 4x4/Dense/weight \(8, 127\);"):
         layouts.progan_generator(variables)
 
 
@@ -88,7 +90,7 @@ def test_moving_averages_may_be_left_out():
     ],
 )
 def test_shapes_of_cramer_and_mmd_that_cannot_be_turned(name, key, shape):
-    with pytest.raises(UserError, match=rf"{key} cannot have the shape"):
+    with pytest.raises(UserError, match=rf"misshapen {re.escape(key)} {re.escape(str(shape))};"):
         FILES[name](load(name).param | {key: np.zeros(shape)})
 
 

@@ -1,4 +1,4 @@
-"""The vote: its rules, its compiled calls, batches and devices that change nothing."""
+"""The vote: its rules, its one compiled call, batches and devices that change nothing."""
 
 import re
 
@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from jax.sharding import AxisType
 
-from ganfp_jax import voting
 from ganfp_jax.errors import UserError
 from ganfp_jax.views import EXACT_VIEWS, apply_view
 from ganfp_jax.voting import RULES, Vote, count_votes, join_votes, make_view_voters, make_vote, vote_in_batches
@@ -179,13 +178,13 @@ def test_the_classifier_sees_each_view_in_its_own_range(variables):
     np.testing.assert_allclose(logits[0, :2], [[-1.0] * NUM_CLASSES, [1.0] * NUM_CLASSES], atol=1e-6)
 
 
-def test_unrolled_and_stacked_views_agree(variables):
+def test_views_in_turn_and_at_once_agree(variables):
     images = random_images(6)
     views = (*EXACT_VIEWS, "rot15")
-    unrolled = make_vote(logits_fn, views, unroll=True)(variables, images)
-    stacked = make_vote(logits_fn, views, unroll=False)(variables, images)
-    np.testing.assert_allclose(unrolled.view_logits, stacked.view_logits, atol=1e-5)
-    np.testing.assert_array_equal(unrolled.predicted, stacked.predicted)
+    in_turn = make_vote(logits_fn, views, in_turn=True)(variables, images)
+    stacked = make_vote(logits_fn, views, in_turn=False)(variables, images)
+    np.testing.assert_allclose(in_turn.view_logits, stacked.view_logits, atol=1e-5)
+    np.testing.assert_array_equal(in_turn.predicted, stacked.predicted)
 
 
 def test_a_turned_image_gets_the_same_d4_vote(variables):
@@ -204,7 +203,7 @@ def test_one_compilation_for_a_batch_shape(variables):
         traced.append(images.shape)
         return logits_fn(variables, images)
 
-    voter = make_vote(counting, "d4", unroll=False)
+    voter = make_vote(counting, "d4", in_turn=False)
     vote_in_batches(voter, variables, random_images(21), 4)
     vote_in_batches(voter, variables, random_images(3), 4)
     voter(variables, random_images(4))
@@ -214,8 +213,8 @@ def test_one_compilation_for_a_batch_shape(variables):
 
 
 def test_logits_must_be_one_row_an_image(variables):
-    for unroll in (True, False):
-        voter = make_vote(lambda _, images: images, "d4", unroll=unroll)
+    for in_turn in (True, False):
+        voter = make_vote(lambda _, images: images, "d4", in_turn=in_turn)
         with pytest.raises(ValueError, match=r"needs logits \(N, K\), not the shape \(\d+, 8, 8, 3\)"):
             voter(variables, random_images(2))
 
@@ -224,7 +223,7 @@ def test_logits_must_be_one_row_an_image(variables):
 
 
 def test_batches_give_every_image_its_vote_in_order(variables):
-    voter = make_vote(logits_fn, "d4", "majority", unroll=False)
+    voter = make_vote(logits_fn, "d4", "majority", in_turn=False)
     for n in (1, 3, 4, 5, 8, 11):
         images = random_images(n)
         vote = vote_in_batches(voter, variables, images, 4)
@@ -236,9 +235,9 @@ def test_batches_give_every_image_its_vote_in_order(variables):
             np.testing.assert_array_equal(vote.votes[i], one.votes[0])
 
 
-@pytest.mark.parametrize("unroll", [True, False])
-def test_padding_changes_no_bit(variables, unroll):
-    voter = make_vote(logits_fn, "d4", "majority", unroll=unroll)
+@pytest.mark.parametrize("in_turn", [True, False])
+def test_padding_changes_no_bit(variables, in_turn):
+    voter = make_vote(logits_fn, "d4", "majority", in_turn=in_turn)
     images = random_images(8)
     whole = vote_in_batches(voter, variables, images, 8)
     for n in (1, 5, 7):
@@ -290,14 +289,14 @@ def test_batch_size_must_be_positive(variables):
         vote_in_batches(make_vote(logits_fn, "mirror"), variables, random_images(3), 0)
 
 
-def test_the_unrolled_views_share_one_compiled_classifier(variables):
+def test_views_in_turn_share_one_compiled_classifier(variables):
     traced = []
 
     def counting(variables, images):
         traced.append(images.shape)
         return logits_fn(variables, images)
 
-    voter = make_vote(counting, "d4", unroll=True)
+    voter = make_vote(counting, "d4", in_turn=True)
     for seed in range(2):
         voter(variables, random_images(4, seed))
     assert traced == [(4, SIZE, SIZE, 3)]
@@ -312,21 +311,20 @@ def mesh():
     return jax.make_mesh((2,), ("data",), (AxisType.Auto,), devices=jax.devices()[:2])
 
 
-@pytest.mark.parametrize("unroll", [True, False])
-def test_two_devices_equal_one(variables, mesh, unroll):
+@pytest.mark.parametrize("in_turn", [True, False])
+def test_two_devices_equal_one(variables, mesh, in_turn):
     images = random_images(7)
-    one = vote_in_batches(make_vote(logits_fn, "d4", unroll=unroll), variables, images, 4)
-    two = vote_in_batches(make_vote(logits_fn, "d4", mesh=mesh, unroll=unroll), variables, images, 4)
+    one = vote_in_batches(make_vote(logits_fn, "d4", in_turn=in_turn), variables, images, 4)
+    two = vote_in_batches(make_vote(logits_fn, "d4", mesh=mesh, in_turn=in_turn), variables, images, 4)
     np.testing.assert_array_equal(two.predicted, one.predicted)
     np.testing.assert_array_equal(two.votes, one.votes)
     np.testing.assert_allclose(two.view_logits, one.view_logits, atol=1e-5)
 
 
-@pytest.mark.parametrize("unroll", [True, False])
-def test_devices_exchange_votes_but_never_images(variables, mesh, unroll, monkeypatch):
-    monkeypatch.setattr(voting, "_compiler_options", lambda mesh: None)  # which JAX refuses inside the jit below
-    voter = make_vote(logits_fn, "d4", mesh=mesh, unroll=unroll)
-    program = jax.jit(voter.compiled).lower(variables, random_images(4)).compile().as_text()
+@pytest.mark.parametrize("in_turn", [True, False])
+def test_devices_exchange_votes_but_never_images(variables, mesh, in_turn):
+    voter = make_vote(logits_fn, "d4", mesh=mesh, in_turn=in_turn)
+    program = voter.compiled.lower(variables, random_images(4)).compile().as_text()
     exchanged = re.findall(r"= \(?(\w+\[[\d,]*\]).* (?:all-|collective-|reduce-scatter)[\w-]*\(", program)
     for shape in exchanged:
         size = np.prod([int(d) for d in re.findall(r"\d+", shape.partition("[")[2])], dtype=int)

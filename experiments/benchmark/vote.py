@@ -11,6 +11,7 @@ from configs import attribution
 from experiments.benchmark.competitor import Answer, Competitor, Images
 from ganfp_jax import models
 from ganfp_jax.attributor import Attributor
+from ganfp_jax.compiler import PLAIN_CONVOLUTIONS
 from ganfp_jax.errors import UserError
 from ganfp_jax.views import EXACT_VIEWS
 
@@ -84,7 +85,7 @@ def jax_competitors(network: Network) -> list[Competitor]:
 
         return answer
 
-    apply = jax.jit(network.module.apply)
+    apply = jax.jit(network.module.apply, compiler_options=_options())
 
     def loop(images: Images) -> Answer:
         signed = images.astype(np.float32) / 127.5 - 1
@@ -97,6 +98,10 @@ def jax_competitors(network: Network) -> list[Competitor]:
         Competitor(VOTE, EXACT_VIEWS, "majority", attributed(EXACT_VIEWS)),
         Competitor(LOOP, EXACT_VIEWS, "majority", loop),
     ]
+
+
+def _options() -> dict[str, str] | None:
+    return PLAIN_CONVOLUTIONS if jax.default_backend() == "cpu" else None
 
 
 def _majority(logits: np.ndarray) -> np.ndarray:

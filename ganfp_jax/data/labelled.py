@@ -389,6 +389,11 @@ def _visible(folder: Path) -> list[Path]:
         raise UserError(f"{folder} {reason_of(error)}") from error
 
 
+def is_source_name(name: str) -> bool:
+    """Whether a folder inside a labelled folder can have this name: what others wrote must not lead out of it."""
+    return bool(name) and not name.startswith(".") and not set(name) & set("/\\\0")
+
+
 def _fault(manifest: object) -> str | None:
     """Say what is wrong with a manifest, or None."""
     if not isinstance(manifest, dict):
@@ -397,8 +402,7 @@ def _fault(manifest: object) -> str | None:
     if not isinstance(classes, list) or not classes:
         return 'it has no list "classes" of names'
     for name in classes:
-        # A manifest that came with a data set must not lead to folders outside it.
-        if not isinstance(name, str) or not name or name.startswith(".") or set(name) & set("/\\\0"):
+        if not isinstance(name, str) or not is_source_name(name):
             return f"class name {name!r} cannot be a source folder's"
     if len(set(classes)) < len(classes):
         return "a class name is used twice"

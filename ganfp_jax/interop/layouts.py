@@ -1,165 +1,236 @@
 """From published variables to Flax variables: names, axis orders, kernel directions.
 
 Each function takes a published network's variables by name, as its checkpoint stores them, and returns the variables
-of our module of the same name as NumPy arrays. Sizes follow from the shapes. Every function raises `UserError` if a
-name is missing or surplus, or a shape cannot be turned.
+of our module of the same name as NumPy arrays (views of the published ones where that will do). Sizes follow from the
+shapes. `shapes` says what the module has; without it, names and sizes are taken as the variables suggest them. Every
+function raises one `UserError` that lists all names that are missing or surplus and all shapes that are wrong.
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from flax.traverse_util import unflatten_dict
 
 from ganfp_jax.errors import UserError
 
+Shape = tuple[int, ...]
+Shapes = Mapping[str, Shape]  # by path of the Flax variable with its collection: "params/4x4/Conv/weight"
 Published = Mapping[str, np.ndarray | np.generic]  # by name, as a checkpoint stores them
 Variables = dict[str, Any]  # by collection, then nested by module
-Turn = Callable[[np.ndarray], np.ndarray]
+
+
+class Turn(NamedTuple):
+    """How a published array becomes ours."""
+
+    array: Callable[[np.ndarray], np.ndarray]
+    shape: Callable[[Shape], Shape]
+    """The published shape of ours."""
+
+
 Rules = dict[str, tuple[str, Turn]]  # published name -> (path of the Flax variable with its collection, turn)
 
+MOST_NAMES = 20  # of each kind in a message
 
-def progan_generator(variables: Published) -> Variables:
+
+def progan_generator(variables: Published, shapes: Shapes | None = None) -> Variables:
     """Return {"params"} of `models.progan.Generator`; `lod` is left out."""
-    rules = _scope("4x4/Dense", _columns_channels_last) | _scope("4x4/Conv")
-    for level, side in enumerate(_halvings(_sides(variables, "ProGAN generator")[0])):
+    network = "ProGAN generator"
+    rules = _scope("4x4/Dense", _COLUMNS) | _scope("4x4/Conv")
+    for level, side in enumerate(_halvings(_sides(variables, shapes, network)[0])):
         rules |= _scope(f"ToRGB_lod{level}")
         if side > 4:
-            rules |= _scope(f"{side}x{side}/Conv0_up", _turn_transposed) | _scope(f"{side}x{side}/Conv1")
-    return _apply(rules, variables, "ProGAN generator", ignored=["lod"])
+            rules |= _scope(f"{side}x{side}/Conv0_up", _TRANSPOSED) | _scope(f"{side}x{side}/Conv1")
+    return _apply(rules, variables, network, shapes, ignored=["lod"])
 
 
-def progan_discriminator(variables: Published) -> Variables:
+def progan_discriminator(variables: Published, shapes: Shapes | None = None) -> Variables:
     """Return {"params"} of `models.progan.Discriminator`; `lod` is left out."""
-    rules = _scope("4x4/Conv") | _scope("4x4/Dense0", _rows_channels_last) | _scope("4x4/Dense1")
-    for level, side in enumerate(_halvings(_sides(variables, "ProGAN discriminator")[0])):
+    network = "ProGAN discriminator"
+    rules = _scope("4x4/Conv") | _scope("4x4/Dense0", _ROWS) | _scope("4x4/Dense1")
+    for level, side in enumerate(_halvings(_sides(variables, shapes, network)[0])):
         rules |= _scope(f"FromRGB_lod{level}")
         if side > 4:
             rules |= _scope(f"{side}x{side}/Conv0") | _scope(f"{side}x{side}/Conv1_down")
-    return _apply(rules, variables, "ProGAN discriminator", ignored=["lod"])
+    return _apply(rules, variables, network, shapes, ignored=["lod"])
 
 
-def visnet_classifier(variables: Published) -> Variables:
-    """Return {"params"} of `models.visnet.Classifier`, in any of its modes; `lod` is left out."""
+def visnet_classifier(variables: Published, shapes: Shapes | None = None) -> Variables:
+    """Return {"params"} of `models.visnet.Classifier`, in any of its published modes; `lod` is left out."""
     network = "attribution classifier"
-    *levels, last = _sides(variables, network)
+    *levels, last = _sides(variables, shapes, network)
     rules = _two_convs(*(f"{side}x{side}" for side in levels))
     head = f"{last}x{last}"
     rules |= _scope(f"{head}/Conv0")
-    if f"{head}/Conv2/weight" in variables:
+    if f"{head}/Conv2/weight" in _names(variables, shapes):
         rules |= _scope(f"{head}/Conv1") | _scope(f"{head}/Conv2")
     else:
-        rules |= _scope(f"{head}/Dense1", _rows_channels_last) | _scope(f"{head}/Dense2")
-        if _num_outputs(variables, f"{head}/Dense2/weight") == 1:
+        rules |= _scope(f"{head}/Dense1", _ROWS) | _scope(f"{head}/Dense2")
+        if _length(variables, f"{head}/Dense2/weight", -1) == 1:
             raise UserError(f"{network}: {head}/Dense2 has one output, a classifier has more; is it another network?")
-    return _apply(rules, variables, network, ignored=["lod"])
+    return _apply(rules, variables, network, shapes, ignored=["lod"])
 
 
-def visnet_autoencoder(variables: Published) -> Variables:
+def visnet_autoencoder(variables: Published, shapes: Shapes | None = None) -> Variables:
     """Return {"params"} of `models.fingerprint_net.Autoencoder`; `lod` is left out."""
     network = "fingerprint autoencoder"
-    sides = _numbers(r"E_(\d+)x\1/", variables, network)[::-1]
+    sides = _numbers(r"E_(\d+)x\1/", _names(variables, shapes), network)[::-1]
     rules = _two_convs(*(f"{scope}_{side}x{side}" for scope in "EG" for side in sides))
     rules |= _scope(f"G_{sides[0]}x{sides[0]}/Conv_toRGB")
-    rules["Conv_fingerprints/weight"] = ("params/Conv_fingerprints/weight", _same)
-    return _apply(rules, variables, network, ignored=["lod"])
+    rules["Conv_fingerprints/weight"] = ("params/Conv_fingerprints/weight", _SAME)
+    return _apply(rules, variables, network, shapes, ignored=["lod"])
 
 
-def visnet_discriminator(variables: Published) -> Variables:
+def visnet_discriminator(variables: Published, shapes: Shapes | None = None) -> Variables:
     """Return {"params"} of `models.fingerprint_net.Discriminator`; `lod` is left out."""
     network = "fingerprint discriminator"
-    *levels, last = _sides(variables, network)
+    *levels, last = _sides(variables, shapes, network)
     rules = _two_convs(*(f"{side}x{side}" for side in levels))
     head = f"{last}x{last}"
-    rules |= _scope(f"{head}/Conv0") | _scope(f"{head}/Dense1", _rows_channels_last) | _scope(f"{head}/Dense2")
-    if (outputs := _num_outputs(variables, f"{head}/Dense2/weight")) > 1:
+    rules |= _scope(f"{head}/Conv0") | _scope(f"{head}/Dense1", _ROWS) | _scope(f"{head}/Dense2")
+    if (outputs := _length(variables, f"{head}/Dense2/weight", -1)) not in (None, 1):
         raise UserError(f"{network}: {head}/Dense2 has {outputs} outputs, a critic has one; is it another network?")
-    return _apply(rules, variables, network, ignored=["lod"])
+    return _apply(rules, variables, network, shapes, ignored=["lod"])
 
 
-def sngan_generator(variables: Published) -> Variables:
+def sngan_generator(variables: Published, shapes: Shapes | None = None) -> Variables:
     """Return {"params", "batch_stats"} of `models.sngan.Generator`; Chainer's counters `N` are left out."""
-    blocks = _blocks(variables, "SNGAN generator")
+    network = "SNGAN generator"
+    blocks = sngan_blocks(_names(variables, shapes), 2, network)
     last = blocks[-1] + 1  # at 128x128 the blocks are followed by batch norm b7 and convolution l7
-    width = variables["block2/c1/W"].shape[1] if "block2/c1/W" in variables else None
-
-    rules = _link(
-        "l1", lambda w: _columns_channels_last(w.T, width), lambda b: _columns_channels_last(b[None], width)[0]
-    )
-    rules |= _link(f"l{last}", _oihw_to_hwio)
+    width = _length(variables, "block2/c1/W", 1) if shapes is None else shapes["params/block2/c1/weight"][2]
+    rules: Rules = {
+        "l1/W": ("params/l1/weight", Turn(lambda w: _columns_channels_last(w.T, width), _reversed)),
+        "l1/b": ("params/l1/bias", Turn(lambda b: _columns_channels_last(b[None], width)[0], _unchanged)),
+    }
+    rules |= _link(f"l{last}", _OIHW)
+    conditional = any(name.endswith("/gammas/W") for name in variables)
     norms = [f"b{last}"]
     for block in blocks:
         norms += [f"block{block}/b1", f"block{block}/b2"]
         for name in ("c1", "c2", "c_sc"):
-            rules |= _link(f"block{block}/{name}", _oihw_to_hwio)
+            rules |= _link(f"block{block}/{name}", _OIHW)
     for norm in norms:
-        scale, offset = ("gammas/W", "betas/W") if f"{norm}/gammas/W" in variables else ("gamma", "beta")
-        rules[f"{norm}/{scale}"] = (f"params/{norm}/scale", _same)
-        rules[f"{norm}/{offset}"] = (f"params/{norm}/offset", _same)
-        rules[f"{norm}/avg_mean"] = (f"batch_stats/{norm}/mean", _same)
-        rules[f"{norm}/avg_var"] = (f"batch_stats/{norm}/var", _same)
-    return _apply(rules, variables, "SNGAN generator", ignored=[f"{norm}/N" for norm in norms])
+        scale, offset = ("gammas/W", "betas/W") if conditional and norm != norms[0] else ("gamma", "beta")
+        rules[f"{norm}/{scale}"] = (f"params/{norm}/scale", _SAME)
+        rules[f"{norm}/{offset}"] = (f"params/{norm}/offset", _SAME)
+        rules[f"{norm}/avg_mean"] = (f"batch_stats/{norm}/mean", _SAME)
+        rules[f"{norm}/avg_var"] = (f"batch_stats/{norm}/var", _SAME)
+    return _apply(rules, variables, network, shapes, ignored=[f"{norm}/N" for norm in norms])
 
 
-def sngan_discriminator(variables: Published) -> Variables:
+def sngan_discriminator(variables: Published, shapes: Shapes | None = None) -> Variables:
     """Return {"params", "spectral_stats"} of `models.sngan.Discriminator`."""
-    blocks = _blocks(variables, "SNGAN discriminator")
+    network = "SNGAN discriminator"
+    blocks = sngan_blocks(_names(variables, shapes), 1, network)
     last = f"l{blocks[-1] + 1}"
-    rules = _link(last, np.transpose)
+    rules = _link(last, _DENSE)
     links = [last]
     for block in blocks:
         for name in ("c1", "c2") if block == blocks[-1] else ("c1", "c2", "c_sc"):  # the last shortcut is the identity
             links.append(f"block{block}/{name}")
-            rules |= _link(links[-1], _oihw_to_hwio)
-    if "l_y/W" in variables:
+            rules |= _link(links[-1], _OIHW)
+    if has_class_vectors(variables):
         links.append("l_y")
-        rules["l_y/W"] = ("params/l_y/weight", _same)
+        rules["l_y/W"] = ("params/l_y/weight", _SAME)
     for link in links:
-        rules[f"{link}/u"] = (f"spectral_stats/{link}/u", np.ravel)
-    return _apply(rules, variables, "SNGAN discriminator")
+        rules[f"{link}/u"] = (f"spectral_stats/{link}/u", _ROW)
+    return _apply(rules, variables, network, shapes)
 
 
-def resnet5_generator(variables: Published) -> Variables:
+def resnet5_generator(variables: Published, shapes: Shapes | None = None) -> Variables:
     """Return {"params"} of `models.resnet5.Generator`, without the moving averages, which were never trained."""
-    blocks = _numbers(r"generator/g_res(\d+)\.", variables, "CramerGAN/MMDGAN generator")
+    network = "CramerGAN/MMDGAN generator"
+    num_blocks = count_resnet5_blocks(_names(variables, shapes), network)
     key = "generator/g_res1.BN1.offset"
-    width = variables[key].size if key in variables else None
+    width = _length(variables, key, 0) if shapes is None else shapes["params/g_res1/BN1/offset"][0]
     rules: Rules = {
-        "generator/g_h0_lin/Matrix": ("params/g_h0_lin/weight", lambda w: _columns_channels_last(w, width)),
-        "generator/g_h0_lin/bias": ("params/g_h0_lin/bias", lambda b: _columns_channels_last(b[None], width)[0]),
-        "generator/g_h5/w": ("params/g_h5/weight", _turn_transposed),
-        "generator/g_h5/biases": ("params/g_h5/bias", _same),
+        "generator/g_h0_lin/Matrix": (
+            "params/g_h0_lin/weight",
+            Turn(lambda w: _columns_channels_last(w, width), _unchanged),
+        ),
+        "generator/g_h0_lin/bias": (
+            "params/g_h0_lin/bias",
+            Turn(lambda b: _columns_channels_last(b[None], width)[0], _unchanged),
+        ),
+        "generator/g_h5/w": ("params/g_h5/weight", _TRANSPOSED),
+        "generator/g_h5/biases": ("params/g_h5/bias", _SAME),
     }
     norms = {"g_h4": "g_h4"}
-    for block in range(1, blocks[-1] + 1):
+    for block in range(1, num_blocks + 1):
         for conv in ("Shortcut", "Conv1", "Conv2"):
             scope = f"generator/g_res{block}.{conv}/g_res{block}.{conv}"
-            rules[f"{scope}.Filters"] = (f"params/g_res{block}/{conv}/weight", _same)
+            rules[f"{scope}.Filters"] = (f"params/g_res{block}/{conv}/weight", _SAME)
             if conv != "Conv1":
-                rules[f"{scope}.Biases"] = (f"params/g_res{block}/{conv}/bias", _same)
+                rules[f"{scope}.Biases"] = (f"params/g_res{block}/{conv}/bias", _SAME)
         norms |= {f"g_res{block}.{norm}": f"g_res{block}/{norm}" for norm in ("BN1", "BN2")}
     for theirs, ours in norms.items():
-        rules |= {f"generator/{theirs}.{name}": (f"params/{ours}/{name}", _same) for name in ("offset", "scale")}
+        rules |= {f"generator/{theirs}.{name}": (f"params/{ours}/{name}", _SAME) for name in ("offset", "scale")}
     unused = [f"generator/{norm}.moving_{name}" for norm in norms for name in ("mean", "variance")]
-    return _apply(rules, variables, "CramerGAN/MMDGAN generator", ignored=unused)
+    return _apply(rules, variables, network, shapes, ignored=unused)
 
 
-def dcgan5_critic(variables: Published) -> Variables:
+def dcgan5_critic(variables: Published, shapes: Shapes | None = None) -> Variables:
     """Return {"params"} of `models.dcgan5.Critic`."""
-    convs = _numbers(r"discriminator/d_h(\d+)_conv/", variables, "CramerGAN/MMDGAN critic")
+    network = "CramerGAN/MMDGAN critic"
+    num_convs = count_dcgan5_convs(_names(variables, shapes), network)
     rules: Rules = {}
-    for conv in range(convs[-1] + 1):
-        rules[f"discriminator/d_h{conv}_conv/w"] = (f"params/d_h{conv}_conv/weight", _same)
-        rules[f"discriminator/d_h{conv}_conv/biases"] = (f"params/d_h{conv}_conv/bias", _same)
-    last = f"d_h{convs[-1] + 2}_lin"
-    rules[f"discriminator/{last}/Matrix"] = (f"params/{last}/weight", _same)
-    rules[f"discriminator/{last}/bias"] = (f"params/{last}/bias", _same)
-    return _apply(rules, variables, "CramerGAN/MMDGAN critic")
+    for conv in range(num_convs):
+        rules[f"discriminator/d_h{conv}_conv/w"] = (f"params/d_h{conv}_conv/weight", _SAME)
+        rules[f"discriminator/d_h{conv}_conv/biases"] = (f"params/d_h{conv}_conv/bias", _SAME)
+    last = f"d_h{num_convs + 1}_lin"
+    rules[f"discriminator/{last}/Matrix"] = (f"params/{last}/weight", _SAME)
+    rules[f"discriminator/{last}/bias"] = (f"params/{last}/bias", _SAME)
+    return _apply(rules, variables, network, shapes)
 
 
-def _same(x: np.ndarray) -> np.ndarray:
+def sngan_blocks(names: Collection[str], first: int, network: str) -> range:
+    """Return the numbers of the residual blocks; they and the last layer are numbered in a row, so none can be missed.
+
+    Args:
+        first: 2 in a generator, 1 in a critic.
+        network: what the message of an error calls it.
+
+    Raises:
+        UserError: there are none.
+    """
+    last = max([_numbers(r"block(\d+)/", names, network)[-1], *(n - 1 for n in _find(r"l(\d+)/", names))])
+    return range(first, last + 1)
+
+
+def has_class_vectors(names: Collection[str]) -> bool:
+    """Whether an SNGAN critic has the class vectors `l_y`, which the published training saves and does not use."""
+    return "l_y/W" in names or "l_y/u" in names
+
+
+def count_resnet5_blocks(names: Collection[str], network: str) -> int:
+    """Return the number of residual blocks of the generator of CramerGAN and MMDGAN, by its published names or ours.
+
+    Raises:
+        UserError: there are none.
+    """
+    return _numbers(r"(?:generator/)?g_res(\d+)[./]", names, network)[-1]
+
+
+def count_dcgan5_convs(names: Collection[str], network: str) -> int:
+    """Return the number of convolutions of the critic of CramerGAN and MMDGAN, by its published names or ours.
+
+    The dense layer's name says it too.
+
+    Raises:
+        UserError: there are none.
+    """
+    convs = _numbers(r"(?:discriminator/)?d_h(\d+)_conv/", names, network)
+    return max([convs[-1] + 1, *(n - 1 for n in _find(r"(?:discriminator/)?d_h(\d+)_lin/", names))])
+
+
+def _unchanged(x: Any) -> Any:
     return x
+
+
+def _reversed(shape: Shape) -> Shape:
+    return shape[::-1]
 
 
 def _turn_transposed(kernel: np.ndarray) -> np.ndarray:
@@ -183,9 +254,18 @@ def _rows_channels_last(matrix: np.ndarray) -> np.ndarray:
     return _columns_channels_last(matrix.T).T
 
 
-def _scope(scope: str, turn: Turn = _same) -> Rules:
+_SAME = Turn(_unchanged, _unchanged)
+_TRANSPOSED = Turn(_turn_transposed, lambda hwio: (*hwio[:2], hwio[3], hwio[2]))
+_OIHW = Turn(_oihw_to_hwio, lambda hwio: (hwio[3], hwio[2], *hwio[:2]))
+_COLUMNS = Turn(_columns_channels_last, _unchanged)
+_ROWS = Turn(_rows_channels_last, _unchanged)
+_DENSE = Turn(np.transpose, _reversed)
+_ROW = Turn(np.ravel, lambda u: (1, *u))
+
+
+def _scope(scope: str, turn: Turn = _SAME) -> Rules:
     """Rules of a TensorFlow layer: our names are the published ones."""
-    return {f"{scope}/weight": (f"params/{scope}/weight", turn), f"{scope}/bias": (f"params/{scope}/bias", _same)}
+    return {f"{scope}/weight": (f"params/{scope}/weight", turn), f"{scope}/bias": (f"params/{scope}/bias", _SAME)}
 
 
 def _two_convs(*scopes: str) -> Rules:
@@ -196,28 +276,37 @@ def _two_convs(*scopes: str) -> Rules:
     return rules
 
 
-def _num_outputs(variables: Published, name: str) -> int:
-    """Length of the last axis of a variable, 0 where there is none."""
-    shape = np.shape(variables[name]) if name in variables else ()
-    return shape[-1] if shape else 0
-
-
-def _link(link: str, turn: Turn, turn_bias: Turn = _same) -> Rules:
+def _link(link: str, turn: Turn) -> Rules:
     """Rules of a Chainer link with weight and bias."""
-    return {f"{link}/W": (f"params/{link}/weight", turn), f"{link}/b": (f"params/{link}/bias", turn_bias)}
+    return {f"{link}/W": (f"params/{link}/weight", turn), f"{link}/b": (f"params/{link}/bias", _SAME)}
 
 
-def _numbers(pattern: str, variables: Published, network: str) -> list[int]:
+def _length(variables: Published, name: str, axis: int) -> int | None:
+    """Length of an axis of a variable, None where there is no such axis or variable."""
+    shape = np.shape(variables[name]) if name in variables else ()
+    return shape[axis] if -len(shape) <= axis < len(shape) else None
+
+
+def _names(variables: Published, shapes: Shapes | None) -> Collection[str]:
+    """The module's names of parameters or, for want of a module, the published ones. TensorFlow's are the same."""
+    return variables.keys() if shapes is None else [path.removeprefix("params/") for path in shapes]
+
+
+def _find(pattern: str, names: Iterable[str]) -> list[int]:
     """Return the different numbers that `pattern` finds at the start of the names, in ascending order."""
-    numbers = sorted({int(match[1]) for match in (re.match(pattern, name) for name in variables) if match})
-    if not numbers:
-        raise UserError(f"{network}: none of its layers among {_few(sorted(variables))}; is it another network?")
+    return sorted({int(match[1]) for match in (re.match(pattern, name) for name in names) if match})
+
+
+def _numbers(pattern: str, names: Collection[str], network: str) -> list[int]:
+    """Return the different numbers that `pattern` finds at the start of the names, in ascending order, at least one."""
+    if not (numbers := _find(pattern, names)):
+        raise UserError(f"{network}: none of its layers among {_few(sorted(names), 3)}; is it another network?")
     return numbers
 
 
-def _sides(variables: Published, network: str) -> list[int]:
+def _sides(variables: Published, shapes: Shapes | None, network: str) -> list[int]:
     """Return the sides that have layers, named like "8x8/Conv0", from large to small."""
-    return _numbers(r"(\d+)x\1/", variables, network)[::-1]
+    return _numbers(r"(\d+)x\1/", _names(variables, shapes), network)[::-1]
 
 
 def _halvings(side: int) -> list[int]:
@@ -225,28 +314,33 @@ def _halvings(side: int) -> list[int]:
     return [side, *_halvings(side // 2)] if side > 4 else [side]
 
 
-def _blocks(variables: Published, network: str) -> list[int]:
-    """Return the residual blocks' numbers, without gaps."""
-    numbers = _numbers(r"block(\d+)/", variables, network)
-    return list(range(numbers[0], numbers[-1] + 1))
-
-
-def _apply(rules: Rules, variables: Published, network: str, ignored: Collection[str] = ()) -> Variables:
+def _apply(
+    rules: Rules, variables: Published, network: str, shapes: Shapes | None, ignored: Collection[str] = ()
+) -> Variables:
     missing = sorted(rules.keys() - variables.keys())
     surplus = sorted(variables.keys() - rules.keys() - set(ignored))
-    if missing or surplus:
-        raise UserError(f"{network}: missing {_few(missing)}, surplus {_few(surplus)}; is it another network?")
+    misshapen = []
     flat = {}
     for name, (path, turn) in rules.items():
+        if name not in variables:
+            continue
+        value = np.asarray(variables[name], np.float32)
+        wanted = None if shapes is None else turn.shape(shapes[path])
+        # A singular vector (1, N) may also come as (N,).
+        if wanted is not None and value.shape != wanted and (turn is not _ROW or value.shape != wanted[1:]):
+            misshapen.append(f"{name} {value.shape} instead of {wanted}")
+            continue
         try:
-            flat[path] = np.ascontiguousarray(turn(np.asarray(variables[name], np.float32)))
-        except (ValueError, IndexError) as error:
-            shape = np.shape(variables[name])
-            raise UserError(f"{network}: {name} cannot have the shape {shape}; is it another network?") from error
+            flat[path] = turn.array(value)
+        except (ValueError, IndexError):
+            misshapen.append(f"{name} {value.shape}")
+    found = {"missing": missing, "surplus": surplus, "misshapen": misshapen}
+    if faults := [f"{fault} {_few(names)}" for fault, names in found.items() if names]:
+        raise UserError(f"{network}: {'; '.join(faults)}; is it another network?")
     return unflatten_dict(flat, sep="/")
 
 
-def _few(names: list[str]) -> str:
+def _few(names: list[str], most: int = MOST_NAMES) -> str:
     """Return the first names and how many more there are."""
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more if names else "nothing"
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more if names else "nothing"

@@ -155,7 +155,7 @@ class Head(nn.Module):
         if self.form != "mean":
             x = leaky_relu(EqualizedConv(self.features, padding="reflect", dtype=self.dtype, name="Conv0")(x))
         if self.form == "dense":
-            x = x.reshape(len(x), -1)  # (N, 16 C)
+            x = x.reshape(x.shape[0], -1)  # (N, 16 C)
             features = EqualizedDense((self.num_features,), dtype=self.dtype, name="Dense1")(x)
             last: nn.Module = EqualizedDense((self.num_classes,), 1.0, dtype=self.dtype, name="Dense2")
         else:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, PyTree, UInt8
 
 from ganfp_jax import models
+from ganfp_jax.compiler import PLAIN_CONVOLUTIONS
 from ganfp_jax.errors import UserError
 from ganfp_jax.objectives import fingerprint
 from ganfp_jax.pixels import to_stored
@@ -64,6 +65,7 @@ def fingerprint_program(config: dict[str, Any], workdir: Path) -> Program:
             )
         ],
         metadata={"classes": list(folder.classes), "resolution": resolution},
+        cpu_options=PLAIN_CONVOLUTIONS,
     )
 
 

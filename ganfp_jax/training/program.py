@@ -1,7 +1,7 @@
 """What the loop runs: how a state is born, and the phases of its training."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -49,11 +49,13 @@ class Program:
         init: key -> the state at step 0, pure.
         phases: in order, without gaps.
         metadata: JSON-able, saved with every checkpoint.
+        cpu_options: what XLA is told about the steps on CPU (see `ganfp_jax.compiler`).
     """
 
     init: Callable[[jax.Array], PyTree]
     phases: Sequence[Phase]
     metadata: dict[str, Any]
+    cpu_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def num_steps(self) -> int:

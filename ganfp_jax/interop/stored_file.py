@@ -1,0 +1,153 @@
+"""A file of published weights before anything in it is believed: how it is opened, and bounds that all readers keep.
+
+A reader raises `Refused` wherever a file says something that no network's file says; `open_stored` turns that into the
+one line for the user. Sizes that a file declares are compared with the bytes it has before memory is asked for.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ganfp_jax.errors import UserError
+
+MAX_VARIABLES = 10_000  # the largest published network has 89
+_MAX_NAME = 512  # characters of a variable's name; a line of text in a file may have as many bytes
+_MAX_AXES = 8
+_MAX_SHOWN = 60  # characters of a text that an error repeats
+_MAX_SIZE = 4 << 30
+
+
+class Refused(Exception):  # noqa: N818 - a verdict about a file, not a fault of the program
+    """A file that is not read. `str(refused)` is the reason: one line, without the path."""
+
+
+class StoredFile:
+    """A file that never gives less than was asked of it, and never reserves memory for bytes that it does not have.
+
+    Attributes:
+        size: of the whole file, in bytes.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size = os.fstat(file.fileno()).st_size
+        if self.size > _MAX_SIZE:  # a sparse file takes no room on a disk, but would in memory
+            raise Refused(f"it has {self.size} bytes, a published network at most 300 million")
+
+    def tell(self) -> int:
+        """Where the next `read` starts."""
+        return self._file.tell()
+
+    def read(self, length: int) -> bytes:
+        """The next `length` bytes.
+
+        Raises:
+            Refused: the file ends before.
+        """
+        return self.read_at(self.tell(), length)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """`length` bytes from `offset` on.
+
+        Raises:
+            Refused: they do not lie inside the file.
+        """
+        if not 0 <= offset <= offset + length <= self.size:
+            raise Refused(f"it ends at byte {self.size}, before what it says it holds; download it again")
+        self._file.seek(offset)
+        data = self._file.read(length)
+        if len(data) != length:
+            raise Refused("it was changed while it was read; try again")
+        return data
+
+    def readline(self) -> bytes:
+        """The next line, cut off where it is longer than any name."""
+        return self._file.readline(_MAX_NAME)
+
+
+@contextlib.contextmanager
+def refusals_told(path: Path) -> Iterator[None]:
+    """Inside the block, what a reader or the system refuses becomes the user's error.
+
+    Raises:
+        UserError: one line with the path and the reason.
+    """
+    try:
+        yield
+    except Refused as reason:
+        raise UserError(f"{path} is not read: {reason}") from reason
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}; check the file") from error
+
+
+@contextlib.contextmanager
+def open_stored(path: Path) -> Iterator[StoredFile]:
+    """Opens a file of weights; `Refused` inside the block becomes the user's error.
+
+    Raises:
+        UserError: there is no such file, it cannot be read, or the block refuses it.
+    """
+    with refusals_told(path):
+        if not path.is_file():
+            raise UserError(f"{path} is no file; give a file of weights")
+        with path.open("rb") as file:
+            yield StoredFile(file)
+
+
+def shown(value: object) -> str:
+    """What a file says, as it may stand in an error: on one line, and short however large or nested the value is."""
+    if isinstance(value, str | bytes):
+        return repr(value) if len(value) <= _MAX_SHOWN else f"{value[:_MAX_SHOWN]!r}..."
+    if isinstance(value, tuple | list):
+        items = [shown(item) if not isinstance(item, tuple | list) else "..." for item in value[:_MAX_AXES]]
+        return f"({', '.join(items)}{', ...' if len(value) > _MAX_AXES else ''})"
+    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 1 << 64):
+        return repr(value)
+    return f"a large {type(value).__name__}" if isinstance(value, int) else f"a {type(value).__name__.strip('_')}"
+
+
+def check_name(name: Any, known: dict[str, Any]) -> str:
+    """Returns the name of a variable.
+
+    Raises:
+        Refused: it is no plain text, too long, or among the `known` ones already.
+    """
+    if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME or not (name.isascii() and name.isprintable()):
+        raise Refused(f"{shown(name)} is no name of a variable; download it again")
+    if name in known:
+        raise Refused(f"it holds {shown(name)} twice; download it again")
+    return name
+
+
+def check_shape(name: str, shape: Any, itemsize: int, length: int) -> tuple[int, ...]:
+    """Returns the shape of a variable that is stored in `length` bytes.
+
+    Raises:
+        Refused: it is no shape, has an empty or too many axes, or does not fill the bytes exactly.
+    """
+    if not isinstance(shape, tuple | list) or not all(type(axis) is int for axis in shape):
+        raise Refused(f"{name} has no shape but {shown(shape)}; download it again")
+    total = itemsize
+    for axis in shape[: _MAX_AXES + 1]:
+        total *= axis
+    if len(shape) > _MAX_AXES or min(shape, default=1) < 1 or total != length:
+        raise Refused(
+            f"{name} should have the shape {shown(tuple(shape))} of {itemsize} bytes each, but has {length} bytes; "
+            "download it again"
+        )
+    return tuple(shape)
+
+
+def check_finite(name: str, array: np.ndarray) -> np.ndarray:
+    """Returns the array.
+
+    Raises:
+        Refused: it has NaN or infinite values.
+    """
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise Refused(f"{name} has values that are not finite; the file is damaged, or its training diverged")
+    return array

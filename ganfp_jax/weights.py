@@ -1,0 +1,299 @@
+"""Trained weights, whatever they are kept in: a training's run folder or one open file.
+
+The file is safetensors: every tensor is float32 and named by its Flax path, `params/32x32/Conv0/weight`; what is needed
+to use them is one JSON object in the header, under the key `ganfp_jax`: format, version, kind, model, about, origin and
+digest, as in `Weights`. Whoever has the safetensors library can read all of it without this package.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+import safetensors
+import safetensors.numpy
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from ganfp_jax import atomic, latents, models, pixels
+from ganfp_jax.errors import UserError
+from ganfp_jax.fingerprints import AttributionNetwork
+from ganfp_jax.interop import advice
+from ganfp_jax.run_folder import CONFIG, read_config
+from ganfp_jax.training import checkpoint
+
+Kind = Literal["generator", "attribution"]
+
+FILE = "weights.safetensors"  # in a run folder that was not trained but imported or exported
+SUFFIX = ".safetensors"
+KEY = "ganfp_jax"  # one key: the library writes several in an order that changes from process to process
+FORMAT, VERSION = "weights", 1
+
+PROGRAMS: dict[str, Kind] = {"gan": "generator", "attribution": "attribution", "fingerprint": "attribution"}
+_WANTED = {
+    None: ("network", "give the run folder of a training"),
+    "generator": ("generator", "give the run folder of a GAN"),
+    "attribution": (
+        "attribution network",
+        "give the run folder of configs/attribution.py or configs/fingerprint.py",
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """A network's weights and all that is needed to use them.
+
+    Attributes:
+        kind: "generator" (latents to images) or "attribution" (images to the logits of their sources).
+        model: the arguments of `models.create`.
+        variables: Flax variables by collection ("params", "batch_stats", ...), float32.
+        about: JSON-able. Of an attribution network `classes`, in the order of its logits. Of a generator
+            `source_name` (its class in labelled folders), `latents` (`size` and `distribution`), `pixels` (its range,
+            see `ganfp_jax.pixels`) and `batch_size`: of its training where it normalises by the batch that it draws,
+            else None.
+        origin: JSON-able, where they come from: `run_folder` (its name) and `step` of a training; whatever tells a
+            published file for certain (such as its name, format and SHA-256) of an import.
+    """
+
+    kind: Kind
+    model: dict[str, Any]
+    variables: dict[str, Any]
+    about: dict[str, Any]
+    origin: dict[str, Any]
+
+
+def load(path: str | Path, kind: Kind | None = None) -> Weights:
+    """The weights that `path` holds.
+
+    Args:
+        path: the run folder of a training (its newest checkpoint, the running average where one was kept), a run folder
+            that holds `weights.safetensors`, or such a file.
+        kind: the only kind that will do.
+
+    Raises:
+        UserError: nothing of the kind there, or it cannot be read.
+    """
+    path = Path(path)
+    if path.suffix != SUFFIX and not (path / CONFIG).is_file() and advice.is_published(path):
+        raise advice.import_first(path, kind)
+    if path.suffix == SUFFIX or path.is_file():
+        weights = read_file(path)
+    elif (path / FILE).is_file() and not (path / checkpoint.FOLDER).is_dir():
+        weights = read_file(path / FILE)
+    else:
+        return _from_training(path, kind)
+    _require(path, weights.kind, kind, weights.model["name"])
+    return weights
+
+
+def _require(path: Path, found: Kind | None, wanted: Kind | None, what: Any) -> Kind:
+    """`found`; raises UserError where no network was found at `path`, or not one of the kind wanted."""
+    if found is None or wanted not in (None, found):
+        noun, remedy = _WANTED[wanted]
+        raise UserError(f"{path} holds no {noun} (but {what!r}); {remedy}, or a file of exported weights")
+    return found
+
+
+def _from_training(run_folder: Path, wanted: Kind | None) -> Weights:
+    if not (run_folder / CONFIG).is_file():
+        raise UserError(
+            f"{run_folder} is not a run folder: it has no {CONFIG} and no {FILE}; give the --workdir of a training "
+            "run, or a file of exported weights"
+        )
+    config = read_config(run_folder)
+    program = config.get("program", "")
+    kind = _require(run_folder, PROGRAMS.get(program), wanted, program or config.get("job"))
+    step, state, metadata = checkpoint.load(run_folder)
+    network = state["generator" if kind == "generator" else "network"]
+    # Where a running average was kept, it is the better network, and the published one.
+    variables = {"params": state.get("ema_params") or network["params"], **network["stats"]}
+    about: dict[str, Any]
+    if kind == "generator":
+        model = {**config["generator"], "resolution": config["resolution"]}
+        about = {
+            "source_name": metadata["source_name"],
+            "latents": config["latents"],
+            "pixels": config["step"]["pixels"],
+            "batch_size": config["batch_size"] if models.normalizes_by_batch(models.create(**model)) else None,
+        }
+    else:
+        classes = metadata["classes"]
+        model = {**config["model"], "resolution": config["resolution"], "num_classes": len(classes)}
+        about = {"classes": classes}
+    origin = {"run_folder": run_folder.resolve().name, "step": step}
+    return Weights(kind, model, jax.tree.map(_float32, variables), about, origin)
+
+
+def digest(variables: Mapping[str, Any]) -> str:
+    """SHA-256 over the name and the bytes of every array, in the order of the names: which weights these are.
+
+    Manifests record it of the generator that made their images. A name here is the path in [params, {the other
+    collections}] as Python writes it: `[0]['4x4']['Conv']['bias']`, `[1]['batch_stats']['b4']['mean']`.
+    """
+    tree = [variables["params"], {name: tree for name, tree in variables.items() if name != "params"}]
+    total = hashlib.sha256()
+    for path, leaf in sorted(jax.tree.leaves_with_path(tree), key=lambda item: jax.tree_util.keystr(item[0])):
+        total.update(jax.tree_util.keystr(path).encode())
+        total.update(np.ascontiguousarray(leaf).tobytes())
+    return total.hexdigest()
+
+
+def write_file(path: str | Path, weights: Weights) -> str:
+    """Writes `weights` as one file, atomically; the same weights give the same bytes.
+
+    Returns:
+        Their digest.
+
+    Raises:
+        UserError: weights that are not those of their model, or that lack what using them needs; a path that cannot be
+            written to.
+    """
+    path = Path(path)
+    tensors = flatten_dict(jax.tree.map(_float32, weights.variables), sep="/")
+    _check(path, weights, {name: ("F32", array.shape) for name, array in tensors.items()})
+    described = {field: getattr(weights, field) for field in ("kind", "model", "about", "origin")}
+    described |= {"format": FORMAT, "version": VERSION, "digest": digest(weights.variables)}
+    data = safetensors.numpy.save(tensors, {KEY: json.dumps(described, sort_keys=True)})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_bytes(path, data)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+        raise UserError(f"cannot write weights to {path} ({error.strerror}); choose another file") from error
+    return described["digest"]
+
+
+def read_file(path: str | Path) -> Weights:
+    """The weights of a file that `write_file` wrote.
+
+    Raises:
+        UserError: no such file, one that is damaged or of another tool, or whose tensors are not those of its model
+            (all that are missing, surplus or of another shape are named).
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"there is no file {path}; give the run folder of a training or a file of exported weights")
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            described = _read_header(path, file.metadata() or {})
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
+            found = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
+            weights = Weights(
+                **{field: described[field] for field in ("kind", "model", "about", "origin")}, variables={}
+            )
+            _check(path, weights, found)
+            tensors = {name: file.get_tensor(name) for name in found}
+    except safetensors.SafetensorError as error:
+        reason = str(error).rpartition(": ")[2]
+        raise UserError(
+            f"{path} cannot be read as safetensors ({reason}): it was cut short or is another kind of file; copy it "
+            "again, or export the weights again"
+        ) from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error}); give another file") from error
+    weights = dataclasses.replace(weights, variables=unflatten_dict(tensors, sep="/"))
+    if digest(weights.variables) != described["digest"]:
+        raise UserError(
+            f"{path} is damaged: its weights do not have the digest that it was written with; copy it again, or export "
+            "the weights again"
+        )
+    return weights
+
+
+def _read_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    if KEY not in metadata:
+        raise UserError(
+            f"{path} is of another tool (its header has no {KEY!r}), so nothing says which network it holds; give a "
+            "file of configs/export_weights.py, or make one of published weights with configs/import_weights.py"
+        )
+    fields = {"format": str, "version": int, "kind": str, "model": dict, "about": dict, "origin": dict, "digest": str}
+    try:
+        described = json.loads(metadata[KEY])
+        wrong = [name for name, kind in fields.items() if not isinstance(described[name], kind)]
+        wrong += ["kind"] if described["kind"] not in PROGRAMS.values() else []
+    except (ValueError, KeyError, TypeError) as error:
+        wrong = [f"{type(error).__name__}: {error}"]
+    if wrong:
+        raise UserError(f"the header of {path} is damaged ({', '.join(wrong)}); copy it again, or export it again")
+    if (described["format"], described["version"]) != (FORMAT, VERSION):
+        raise UserError(
+            f"{path} is in version {described['version']} of the format {described['format']!r}, read here is "
+            f"{VERSION} of {FORMAT!r}; update ganfp_jax"
+        )
+    return described
+
+
+def _check(path: Path, weights: Weights, found: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:
+    """Raises UserError unless `found`, (type, shape) by name, are the tensors of the model, and `about` is complete."""
+    try:
+        network: Any = models.create(**weights.model)
+    except (UserError, TypeError, KeyError) as error:
+        raise UserError(f"{path} describes a network that cannot be made here: {error}") from error
+    if fault := _fault(weights, network):
+        raise UserError(f"{path} does not say how to use its network: {fault}; export or import it again")
+    resolution = weights.model["resolution"]
+    shape = (1, network.latent_size) if weights.kind == "generator" else (1, resolution, resolution, 3)
+    variables = jax.eval_shape(network.init, jax.random.key(0), jax.ShapeDtypeStruct(shape, np.float32))
+    expected = {name: ("F32", leaf.shape) for name, leaf in flatten_dict(dict(variables), sep="/").items()}
+    differences = [f"missing {name}" for name in sorted(expected.keys() - found.keys())]
+    differences += [f"surplus {name}" for name in sorted(found.keys() - expected.keys())]
+    differences += [
+        f"{name} is {_sized(found[name])} in the place of {_sized(expected[name])}"
+        for name in sorted(expected.keys() & found.keys())
+        if found[name] != expected[name]
+    ]
+    if differences:
+        raise UserError(
+            f"{path} does not hold the weights of its network {weights.model['name']}: {', '.join(differences)}; "
+            "export or import it again"
+        )
+
+
+def _sized(tensor: tuple[str, tuple[int, ...]]) -> str:
+    return f"{tensor[0]} {'x'.join(map(str, tensor[1])) or 'scalar'}"
+
+
+def _fault(weights: Weights, network: Any) -> str:
+    """What `about` lacks, or "" """
+    about, name = weights.about, weights.model["name"]
+    if weights.kind == "attribution":
+        if not isinstance(network, AttributionNetwork):
+            return f"{name} is no attribution network"
+        classes, count = about.get("classes"), weights.model["num_classes"]
+        if (
+            isinstance(classes, list)
+            and all(map(_names_a_folder, classes))
+            and len(classes) == len(set(classes)) == count
+        ):
+            return ""
+        return f"about.classes is {classes!r} in the place of {count} names of sources"
+    if not hasattr(network, "latent_size"):
+        return f"{name} is no generator"
+    if not _names_a_folder(about.get("source_name")):
+        return f"about.source_name is {about.get('source_name')!r}"
+    z = about.get("latents")
+    if not (
+        isinstance(z, dict)
+        and z.keys() == {"size", "distribution"}
+        and z["size"] == network.latent_size
+        and z["distribution"] in latents.DISTRIBUTIONS
+    ):
+        return f"about.latents is {z!r} for latents of {network.latent_size} numbers"
+    if about.get("pixels") not in pixels.RANGES:
+        return f"about.pixels is {about.get('pixels')!r}, none of {', '.join(pixels.RANGES)}"
+    batch_size = about.get("batch_size")
+    if models.normalizes_by_batch(network):
+        return "" if isinstance(batch_size, int) and batch_size > 0 else f"about.batch_size is {batch_size!r}"
+    return "" if batch_size is None else f"about.batch_size is {batch_size!r}, but it does not normalise by batches"
+
+
+def _names_a_folder(name: Any) -> bool:
+    """Folders and pictures are named after sources, and a file from elsewhere must not send them elsewhere."""
+    return isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\\0")
+
+
+def _float32(array: Any) -> np.ndarray:
+    return np.asarray(array, np.float32, order="C")
