@@ -64,7 +64,7 @@ def run_folder(tmp_path_factory, images_root):
     workdir.mkdir()
     write_json(workdir / "config.json", config)
     checkpoints = Checkpoints(workdir, keep=1)
-    checkpoints.save(0, {"network": {"params": params}}, {"classes": list(CLASSES), "resolution": 16})
+    checkpoints.save(0, {"network": {"params": params, "stats": {}}}, {"classes": list(CLASSES), "resolution": 16})
     checkpoints.close()
     return workdir
 

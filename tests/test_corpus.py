@@ -151,7 +151,9 @@ def network(tmp_path_factory):
     workdir.mkdir()
     write_json(workdir / "config.json", config)
     checkpoints = Checkpoints(workdir, keep=1)
-    checkpoints.save(0, {"network": {"params": params}}, {"classes": ["ProGAN", "real"], "resolution": SIDE})
+    checkpoints.save(
+        0, {"network": {"params": params, "stats": {}}}, {"classes": ["ProGAN", "real"], "resolution": SIDE}
+    )
     checkpoints.close()
     yield workdir
     jax.config.update("jax_disable_most_optimizations", False)

@@ -71,7 +71,7 @@ def study(tmp_path_factory):
         # The biases of the logits are the only array of three.
         params = jax.tree.map(lambda leaf, by=mean: leaf - by if leaf.shape == (3,) else leaf, params)
         metadata = {"classes": list(SOURCES), "resolution": 16}
-        save(workdir / f"visnet-{name}", attribution, {"network": {"params": params}}, metadata)
+        save(workdir / f"visnet-{name}", attribution, {"network": {"params": params, "stats": {}}}, metadata)
     write_json(workdir / "results.json", {})
     return workdir
 

@@ -106,6 +106,11 @@ def test_verdicts(results, verdict, monkeypatch):
     assert read_twice(Path("file.img")).verdict == verdict
 
 
+def test_memory_that_nobody_wrote_is_noticed(monkeypatch):
+    monkeypatch.setattr(fuzz_decoder, "decode_image", lambda path: np.empty((40, 40, 3), np.uint8))
+    assert read_twice(Path("file.img")).verdict == "two outcomes"
+
+
 def misbehave(connection, seed, numbers, folder, memory_gib):
     """A worker that dies of file 3, takes for ever over file 5, and has trouble with file 7."""
     connection.send(None)

@@ -5,11 +5,13 @@
 Files are made from small sound ones of every format by `mutations.mutate`; file n of a seed is always the same. They
 are decoded in processes of their own, so that a crash of a C library is seen and counted. A file fails if the process
 dies or takes longer than `--seconds`, if anything but `Refused` is raised, if the array or the reason is not as
-`decode_image` promises, or if a second reading gives something else. Writes results.jsonl, keeps the files that failed
-in `--out`/failures, prints the table, and ends with status 1 if there are any. For Linux: the memory limit needs /proc.
+`decode_image` promises, or if a second reading, in memory with other leftovers, gives something else. Writes
+results.jsonl, keeps the files that failed in `--out`/failures, prints the table, and ends with status 1 if there are
+any. For Linux: the memory limit needs /proc.
 """
 
 import argparse
+import ctypes
 import json
 import multiprocessing
 import os
@@ -37,6 +39,10 @@ from ganfp_jax.progress import progress
 HERE = Path(__file__).parent
 READ, REFUSED = "read", "refused"
 
+_LIBC = ctypes.CDLL(None)
+_M_PERTURB = -6  # of malloc.h
+_FILLINGS = (0x55, 0xAA)
+
 
 class Outcome(NamedTuple):
     """What became of one file."""
@@ -59,13 +65,16 @@ def make_file(seed: int, number: int, sound: dict[str, bytes]) -> tuple[str, byt
 def read_twice(path: Path) -> Outcome:
     """Decode a file two times and hold the results against what `decode_image` promises."""
     found: list[np.ndarray | str] = []
-    for _ in range(2):
+    for filling in _FILLINGS:
+        _fill_new_memory(filling)
         try:
             found.append(decode_image(path))
         except Refused as refused:
             found.append(str(refused))
         except BaseException as error:
             return Outcome("other exception", f"{type(error).__name__}: {error}"[:200])
+        finally:
+            _fill_new_memory(0)
     first, second = found
     if isinstance(first, str):
         if not first or first.splitlines() != [first] or len(first) > 250 or str(path) in first:
@@ -81,6 +90,15 @@ def read_twice(path: Path) -> Outcome:
         return Outcome("bad array", f"{first.dtype} {first.shape}")
     same = isinstance(second, np.ndarray) and np.array_equal(first, second)
     return Outcome(READ, "") if same else Outcome("two outcomes", f"{first.shape}, then something else")
+
+
+def _fill_new_memory(filling: int) -> None:
+    """Have the C library fill what it allocates by `filling` from now on; 0 for no more.
+
+    Pixels that a decoder never wrote are then others in the second reading. Without glibc nothing happens.
+    """
+    if hasattr(_LIBC, "mallopt"):
+        _LIBC.mallopt(_M_PERTURB, filling)
 
 
 def work(connection: Connection, seed: int, numbers: range, folder: str, memory_gib: float) -> None:
