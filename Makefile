@@ -26,7 +26,8 @@ format: $(VENV)/.dev
 
 # Resolves anew for all supported Pythons and platforms (needs uv).
 constraints:
-	uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras --upgrade --quiet \
+	uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --quiet \
+	  --extra test --extra dev --extra cuda --extra tpu \
 	  --no-emit-index-url --no-annotate --no-header --output-file constraints.txt
 
 $(VENV)/bin/python:

@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import platform
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +33,7 @@ def writer(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """
     path = Path(path)
     # Not tempfile: its files are readable by their owner only, whatever the umask says.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    temporary = path.with_name(f".{path.name}.{_HOST}-{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         with temporary.open("wb") as file:
             yield file
@@ -39,3 +41,26 @@ def writer(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def sweep(folder: str | os.PathLike[str]) -> None:
+    """Remove the temporary files that killed processes of this machine left in `folder` and below."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            left = _LEFT.search(name)
+            if left and left["host"] == _HOST and not _runs(int(left["pid"])):
+                Path(place, name).unlink(missing_ok=True)
+
+
+_HOST = re.sub(r"\W", "_", platform.node())[:40]
+_LEFT = re.compile(r"^\..*\.(?P<host>\w*)-(?P<pid>\d+)-\d+\.tmp$", re.DOTALL)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)  # asks, and does nothing
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True

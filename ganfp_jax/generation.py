@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float32, PyTree, UInt8
 
-from ganfp_jax import models, pixels
+from ganfp_jax import atomic, models, pixels
 from ganfp_jax.audit.quick import tell_leaks
 from ganfp_jax.data import labelled, sources
 from ganfp_jax.data.decode import encode_png
@@ -99,6 +99,7 @@ def write_generated(sampler: Sampler, root: Path, *, count: int, seed: int, batc
     """Writes `count` images as `<root>/<source>/<prefix>_%08d.png`; memory does not grow with the count."""
     folder = root / sampler.source_name
     folder.mkdir(parents=True, exist_ok=True)
+    atomic.sweep(folder)
     prefix = FILE_PREFIXES.get(sampler.source_name, sampler.source_name)
     with progress(count, sampler.source_name, "image") as bar:
         for images in sampler.stream(seed, count, batch_size):
@@ -118,6 +119,7 @@ def write_photographs(root: Path, *, source_name: str, count: int, resolution: i
     real = sources.photos(count=count, resolution=resolution, **photos)
     folder = root / source_name
     folder.mkdir(parents=True, exist_ok=True)
+    atomic.sweep(folder)
     with progress(count, source_name, "image") as bar:
         for name, image in zip(real.names, real.images, strict=True):
             encode_png(folder / f"{name}.png", image)

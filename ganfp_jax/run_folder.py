@@ -1,6 +1,7 @@
 """The run folder: where a job writes, which config it belongs to, and who is writing to it."""
 
 import contextlib
+import errno
 import fcntl
 import json
 from collections.abc import Iterator, Mapping
@@ -53,6 +54,8 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 def open_run(workdir: Path, config: Mapping[str, Any]) -> Iterator[Path]:
     """Claims `workdir` for one job with `config`; the same config resumes, another one is refused.
 
+    What a killed run left half written is removed.
+
     Raises:
         UserError: the folder holds a run of another config (the differing keys are named), another process is
           writing to it, or it cannot be made.
@@ -61,7 +64,9 @@ def open_run(workdir: Path, config: Mapping[str, Any]) -> Iterator[Path]:
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         lock = (workdir / ".lock").open("w")
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
         raise UserError(f"cannot write to --workdir {workdir} ({error.strerror}); choose another folder") from error
     with lock:
         try:
@@ -70,6 +75,7 @@ def open_run(workdir: Path, config: Mapping[str, Any]) -> Iterator[Path]:
             raise UserError(
                 f"another process is running in {workdir}; wait for it or choose another --workdir"
             ) from None
+        atomic.sweep(workdir)
         if (workdir / CONFIG).exists():
             differences = _differences(read_config(workdir), config)
             if differences:

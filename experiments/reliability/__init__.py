@@ -1,1 +1,1 @@
-"""How far bad input reaches: damaged image files by the thousand, through the decoder."""
+"""What a user meets when things go wrong: killed runs, full devices, damaged image files by the thousand."""

@@ -3,9 +3,10 @@
 import contextlib
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -23,11 +24,28 @@ from ganfp_jax.training.logs import Logs
 from ganfp_jax.training.program import Program
 from ganfp_jax.training.sharding import check_batch_size, make_mesh, make_put, replicated
 
+T = TypeVar("T")
+
 # A config's `program` -> (config, workdir) -> what the loop runs.
 PROGRAMS = {"gan": gan_program, "attribution": attribution_program, "fingerprint": fingerprint_program}
 
 # Streams of random keys, all derived from the config's seed.
 INIT, STEP = 0, 1
+
+
+class Waited(Iterator[T]):
+    """An iterator that counts the seconds for which it has been waited for."""
+
+    def __init__(self, iterator: Iterator[T]) -> None:
+        self._iterator = iterator
+        self.seconds = 0.0
+
+    def __next__(self) -> T:
+        clock = time.perf_counter()
+        try:
+            return next(self._iterator)
+        finally:
+            self.seconds += time.perf_counter() - clock
 
 
 class StopRequest:
@@ -116,7 +134,8 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
             )
             first = max(start, phase.first)
             # `done` counts the steps that are behind us once this one has run.
-            for done, batch in enumerate(read_ahead(phase.batches(), first, phase.last, put), start=first + 1):
+            batches = Waited(read_ahead(phase.batches(), first, phase.last, put))
+            for done, batch in enumerate(batches, start=first + 1):
                 if phase.reset and done - 1 in phase.reset_at:
                     state = phase.reset(state)
                 state, metrics = train_step(state, batch, jax.random.fold_in(step_root, done - 1))
@@ -136,15 +155,16 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
                         good,
                         workdir,
                     )
-                    rate = (done - logged) * phase.batch_size / (time.perf_counter() - clock)
+                    seconds = time.perf_counter() - clock
+                    rate = (done - logged) * phase.batch_size / seconds
                     shown = {name.removeprefix("train/"): f"{values[name]:.3g}" for name in values if "loss" in name}
                     bar.set_postfix({"images/s": f"{rate:.0f}"} | shown, refresh=False)
-                    values["images_per_second"] = rate
+                    values |= {"images_per_second": rate, "input_wait": batches.seconds / seconds}
                     if evaluate and phase.evaluate:
                         values |= {f"eval/{name}": value for name, value in phase.evaluate(state).items()}
                     if logs:
                         logs.scalars(done, values)
-                    logged, clock = done, time.perf_counter()
+                    logged, clock, batches.seconds = done, time.perf_counter(), 0.0
                 if phase.sample and (last or done % config["sample_every"] == 0):
                     images = phase.sample(state)
                     if logs:

@@ -1,0 +1,1 @@
+"""Whether the input of a training keeps up with its steps."""
