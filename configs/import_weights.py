@@ -14,8 +14,9 @@ needed. It takes seconds and prints what is inside and which network was taken.
 `network`: by default the running average (Gs, EGs), or the only one that is no critic. `classes`: the names of an
 attribution network's logits, in their order, as the folders of a labelled set are called. The released ones of five
 classes know real, ProGAN, SNGAN, CramerGAN, MMDGAN, those of eleven real, ProGAN_seed_0 to ProGAN_seed_9, and that is
-the default; any other number has to be named. `source_name`: the class of a generator's images, by default the family's
-name; CramerGAN and MMDGAN share a generator and are told apart by the critic beside it.
+the default; any other number has to be named (`--config.classes=real,mine,theirs`). `source_name`: the class of a
+generator's images, by default the family's name; CramerGAN and MMDGAN share a generator and are told apart by the
+critic beside it.
 
 The released classifiers learned from images as the authors' code wrote them, so draw with
 `generate.py --config.encoding=published` for them. `:tiny` imports a ProGAN of 32x32 that the tests use.

@@ -176,7 +176,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         path,
         networks,
         network=config["network"],
-        classes=config["classes"],
+        # --config.classes=a,b arrives as one text.
+        classes=[name.strip() for names in config["classes"] for name in names.split(",")],
         source_name=config["source_name"],
     )
     digest = write_file(workdir / FILE, weights)
