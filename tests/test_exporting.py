@@ -168,7 +168,7 @@ def test_a_generator_to_a_file_of_ones_own(tmp_path, capsys):
     assert path.read_bytes() == source.read_bytes()
     assert not (tmp_path / "unused").exists()
     message = refusal(run, source, tmp_path, format="stablehlo")
-    assert "holds no attribution network (but 'generator')" in message
+    assert "holds no attribution network (but 'sngan_generator')" in message
 
 
 def test_a_file_that_does_not_read_back_is_told(tmp_path, file, monkeypatch):

@@ -155,8 +155,8 @@ def test_of_weights_that_were_not_trained_here_no_step_is_told(tmp_path):
 def test_the_other_kind_is_refused(tmp_path, file):
     gan = tmp_path / "gan.safetensors"
     write_file(gan, generator("progan"))
-    assert "holds no attribution network (but 'generator')" in refusal(Attributor.load, gan)
-    assert "holds no generator (but 'attribution')" in refusal(Sampler, file)
+    assert "holds no attribution network (but 'progan_generator')" in refusal(Attributor.load, gan)
+    assert "holds no generator (but 'visnet_classifier')" in refusal(Sampler, file)
     (tmp_path / "config.json").write_text(json.dumps({"job": "evaluate"}))
     assert "holds no network (but 'evaluate')" in refusal(load, tmp_path)
 
