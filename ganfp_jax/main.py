@@ -75,6 +75,8 @@ def explain(error: BaseException, workdir: Path | None) -> str:
         if isinstance(cause, UserError):
             return str(cause)
         # TensorStore, under orbax, reports a full disk in the text of a ValueError.
+        if isinstance(cause, OSError) and cause.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return f"{cause.filename} cannot be written or read ({cause.strerror}); choose another folder"
         if (isinstance(cause, OSError) and cause.errno == errno.ENOSPC) or "No space left on device" in str(cause):
             return f"no space left on the device of {workdir}; free some and run the same command again, it resumes"
     return f"{type(error).__name__}: {_message(error)} (not foreseen; the same command with --debug shows where)"
@@ -133,15 +135,16 @@ def run_with_others(config: dict[str, Any], workdir: Path) -> None:
 
     processes.start(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
     with contextlib.ExitStack() as stack:
-        refusal = None
+        refusal: Exception | None = None
         if processes.first():
             try:
                 stack.enter_context(open_run(workdir, config))
-            except UserError as error:
+            except Exception as error:  # whatever it is, the others must hear of it
                 refusal = error
         if processes.anywhere(refusal is not None):
             raise refusal or UserError("the first process was refused; it says why")
         importlib.import_module(JOBS[config["job"]]).run(config, workdir)
+        processes.anywhere(False)  # the others wait until the first one has written everything
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -152,6 +155,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{__doc__}\n{FLAGS.module_help(sys.modules[__name__])}\n\nEvery config file explains itself: see configs/."
         )
         return 0
+    status = _run_and_tell(argv)
+    if status and FLAGS.is_parsed() and FLAGS.coordinator and "jax" in sys.modules:
+        # Not by way of JAX's farewell, in which all processes wait for each other, for ever where one has failed.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
+
+
+def _run_and_tell(argv: Sequence[str]) -> int:
+    """Runs the command; says what went wrong; returns the exit status."""
     workdir = None
     try:
         workdir = _parse(argv)

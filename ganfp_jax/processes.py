@@ -10,7 +10,8 @@ from jax.experimental import multihost_utils
 
 from ganfp_jax.errors import UserError
 
-TIMEOUT = 120  # seconds that a process waits for the others to start
+START = 120  # seconds that a process waits for the others to begin
+END = 24 * 3600  # and to end: the first one may still have much to write
 
 
 def start(coordinator: str, num_processes: int | None, process_id: int | None) -> None:
@@ -26,6 +27,7 @@ def start(coordinator: str, num_processes: int | None, process_id: int | None) -
         UserError: a count or a number is missing or out of range, or the others do not answer.
     """
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    jax.config.update("jax_enable_preemption_service", False)  # it takes SIGTERM away from us
     if coordinator == "auto":
         arguments: dict = {}
     elif num_processes is None or process_id is None or not 0 <= process_id < num_processes:
@@ -38,7 +40,7 @@ def start(coordinator: str, num_processes: int | None, process_id: int | None) -
     else:
         arguments = {"coordinator_address": coordinator, "num_processes": num_processes, "process_id": process_id}
     try:
-        jax.distributed.initialize(**arguments, initialization_timeout=TIMEOUT)
+        jax.distributed.initialize(**arguments, initialization_timeout=START, shutdown_timeout_seconds=END)
     except Exception as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise UserError(f"--coordinator={coordinator}: the processes do not find each other: {reason[:200]}") from error

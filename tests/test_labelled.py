@@ -285,7 +285,9 @@ def test_a_list_may_say_the_split(tmp_path):
         ("image,source,split\nx/01.png,a,val\n", "row 2: split 'val' is none of train, test"),
         ("image,source,split\nx/01.png,a,test\n", "has no images of the split train"),
         ("image,source\nx/01.png,a\nx/02.png,a\n", "has one source only, a"),
-        ("image,source\nx/01.png,a\nx/01.png,a\ny/01.png,b\n", "names x/01.png twice"),
+        ("image,source\nx/01.png,a\nx/01.png,a\ny/01.png,b\n", "names x/01.png 2 times"),
+        ("image,source,split\nx/01.png,a,train\ny/01.png,b,train\nx/./01.png,a,test\n", "names x/01.png 2 times"),
+        ("image,source\nx/01.png,a\nx/01.png,b\n", "names x/01.png 2 times"),
         ('image,source\n"x/01.png,a\n', "is no CSV list of images"),
     ],
 )

@@ -130,7 +130,7 @@ def rgb_of(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
         Exception: whatever Pillow raises for a damaged file.
     """
     image.load()
-    upright = _UPRIGHT.get(_orientation(image), np.asarray)
+    upright = _UPRIGHT.get(orientation(image), np.asarray)
     return np.ascontiguousarray(upright(_to_rgb(image)))
 
 
@@ -245,7 +245,8 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
     raise Refused(f"pixels of mode {mode} have no conversion to RGB")
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation(image: Image.Image) -> int:
+    """How a photograph was held, by its EXIF tag: 1 to 8; 1, upright, where nothing readable says so."""
     try:
         return image.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:  # damaged metadata does not make the pixels worse

@@ -142,7 +142,10 @@ def decode_and_fit(
     """
     images = np.empty((len(files), resolution, resolution, 3), np.uint8)
     kept, refused, notes = _read_each(files, resolution, resize, label, images.__setitem__)
-    return Fitted(images[kept] if refused else images, kept, refused, notes)
+    if refused:  # closed up in place: a copy would take the memory twice
+        for place, position in enumerate(kept):
+            images[place] = images[position]
+    return Fitted(images[: len(kept)], kept, refused, notes)
 
 
 def check_files(files: Sequence[ImageFile], resolution: int, resize: str = "crop", label: str | None = None) -> Checked:

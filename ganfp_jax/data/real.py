@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ganfp_jax import processes
 from ganfp_jax.data import sources
-from ganfp_jax.data.labelled import tell_rejected
+from ganfp_jax.data.labelled import tell_notes, tell_rejected
 from ganfp_jax.errors import UserError
 
 
@@ -15,7 +16,8 @@ def real_images(data: Mapping[str, Any], *, resolution: int, workdir: Path, **se
     Args:
         data: {"source": name, name: settings, ...}, where other sources' settings may stand as well.
         resolution: side of the images in pixels.
-        workdir: where `rejected.csv` goes if files were refused; a line on the screen then says so.
+        workdir: where `rejected.csv` goes if files were refused, and `notes.csv` if images had another size; lines on
+            the screen then say so.
         **settings: more of the source's settings, which go before those of `data`.
 
     Raises:
@@ -25,5 +27,7 @@ def real_images(data: Mapping[str, Any], *, resolution: int, workdir: Path, **se
     if name not in known:
         raise UserError(f"config.data.source is {name!r}; choose from {', '.join(sorted(known))}")
     real = sources.load(name, resolution=resolution, **dict(data[name]) | settings)
-    tell_rejected(real.rejected, workdir)
+    if processes.first():
+        tell_rejected(real.rejected, workdir)
+        tell_notes(real.notes, workdir)
     return real

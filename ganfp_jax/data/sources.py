@@ -5,7 +5,7 @@ import inspect
 import math
 import os
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from itertools import chain, islice
 from pathlib import Path, PurePath
@@ -35,6 +35,8 @@ class ImageSet:
     """The photograph, or the file relative to the root, that each image was taken from."""
     rejected: tuple[tuple[str, str], ...] = ()
     """(file relative to the root, reason) for every file that was refused."""
+    notes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """File relative to the root -> what was done to an image of another size."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -228,6 +230,7 @@ def _read(
     parts: list[np.ndarray] = []
     kept: list[int] = []
     refused: dict[int, str] = {}
+    notes: dict[str, str] = {}
     first = 0
     while len(kept) < wanted and first < len(files):  # again for as many as were refused
         some = files[first : first + wanted - len(kept)]
@@ -236,10 +239,12 @@ def _read(
             parts.append(fitted.images)
             kept += [first + int(position) for position in fitted.kept]
             refused |= {first + position: reason for position, reason in fitted.refused.items()}
+            notes |= {origins[first + position]: note for position, note in fitted.notes.items()}
         else:
             checked = check_files(some, resolution, resize, f"check {what}")
             kept += [first + int(position) for position in checked.kept]
             refused |= {first + position: reason for position, reason in checked.refused.items()}
+            notes |= {origins[first + position]: note for position, note in checked.notes.items()}
         first += len(some)
     if not kept:
         position, reason = next(iter(refused.items()))
@@ -254,6 +259,7 @@ def _read(
         names=tuple(f"{position:06d}_{PurePath(origins[position]).stem}" for position in kept),
         origins=tuple(origins[position] for position in kept),
         rejected=tuple((origins[position], reason) for position, reason in refused.items()),
+        notes=notes,
     )
 
 

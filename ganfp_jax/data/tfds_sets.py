@@ -9,18 +9,17 @@ import io
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from ganfp_jax import atomic
-from ganfp_jax.data.decode import ImageFile, decode_image, open_file, open_header, png_bytes
+from ganfp_jax.data.decode import ImageFile, decode_image, open_file, open_header, orientation, png_bytes
 from ganfp_jax.errors import UserError
 
 NAME = "labelled_images"
 INFO = "dataset_info.json"
 
 _AS_STORED = {"PNG", "JPEG"}  # what every reader of TFDS can decode
-_ORIENTATION_TAG = 0x0112
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +100,7 @@ def open_split(root: Path, split: str) -> Split:
     for record in records:
         example = record.source[record.index]
         listed.append((int(example["label"]), example["name"].decode(), record))
-    listed.sort(key=lambda item: item[:2])  # as a folder is listed
+    listed.sort(key=lambda item: (item[0], PurePath(item[1]).parts))  # as a folder is listed
     return Split(
         records=tuple(dataclasses.replace(record, name=name) for _, name, record in listed),
         labels=tuple(label for label, _, _ in listed),
@@ -181,7 +180,7 @@ def write_dataset(
 def _stored(file: ImageFile) -> io.BytesIO:
     """What goes into a data set: the file's own bytes where every reader knows them, else a PNG."""
     with open_header(file) as image:
-        plain = image.format in _AS_STORED and image.mode == "RGB" and image.getexif().get(_ORIENTATION_TAG, 1) == 1
+        plain = image.format in _AS_STORED and image.mode == "RGB" and orientation(image) == 1
     if not plain:
         return io.BytesIO(png_bytes(decode_image(file)))
     with open_file(file) as content:

@@ -81,8 +81,9 @@ def decode_training(config: dict[str, Any], folder: labelled.LabelledFolder, wor
         tell_leaks(folder)
     labels = folder.labels[kept]
     if missing := [name for k, name in enumerate(folder.classes) if k not in labels]:
-        name, reason = rejected[0]
-        raise UserError(f"{folder.root / missing[0]} has no usable image, such as {name}: {reason}; see data.resize")
+        own = [place for place in rejected if place[0].startswith(f"{missing[0]}/")]
+        why = f", such as {own[0][0]}: {own[0][1]}; see data.resize" if own else ": add some, or leave the class out"
+        raise UserError(f"{folder.root / missing[0]} has no usable image{why}")
     return LabelledImages(images, labels)
 
 
@@ -98,7 +99,7 @@ def _checked(folder: labelled.LabelledFolder, resolution: int, resize: str) -> t
 
 
 def decode_some_test(config: dict[str, Any], classes: Sequence[str]) -> LabelledImages | None:
-    """`eval_images` of `<root>/test`, the same ones always; None where there is no such folder, or none are wanted.
+    """`eval_images` of the split `test`, the same ones always; None where there is none, or none are wanted.
 
     To watch a training only: nothing is chosen by them.
 
@@ -106,7 +107,7 @@ def decode_some_test(config: dict[str, Any], classes: Sequence[str]) -> Labelled
         UserError: none of them can be used.
     """
     root = Path(config["data"]["root"])
-    if not (root / "test").is_dir() or not config["eval_images"]:
+    if not config["eval_images"] or "test" not in labelled.splits(root):
         return None
     folder = labelled.open_labelled(root, split="test", classes=classes)
     shown = np.random.RandomState(0).permutation(len(folder))[: config["eval_images"]]

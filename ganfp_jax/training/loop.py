@@ -29,6 +29,8 @@ T = TypeVar("T")
 # A config's `program` -> (config, workdir) -> what the loop runs.
 PROGRAMS = {"gan": gan_program, "attribution": attribution_program, "fingerprint": fingerprint_program}
 
+ASK_EVERY = 10  # steps
+
 # Streams of random keys, all derived from the config's seed.
 INIT, STEP = 0, 1
 
@@ -53,16 +55,12 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.asked = False
-        self._agreed = False
 
-    @property
-    def agreed(self) -> bool:
-        """Whether all processes know of the request."""
-        return self._agreed if processes.several() else self.asked
-
-    @agreed.setter
-    def agreed(self, value: bool) -> None:
-        self._agreed = value
+    def honoured_at(self, step: int) -> bool:
+        """Whether to stop at this step; several processes ask each other every few steps, and stop at the same one."""
+        if not processes.several():
+            return self.asked
+        return step % ASK_EVERY == 0 and processes.anywhere(self.asked)
 
     def __enter__(self) -> "StopRequest":
         self._old = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -122,9 +120,9 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
         StopRequest() as stop,
         progress(program.num_steps, workdir.name, "step", start, disable=not processes.first()) as bar,
     ):
-        logged, clock = start, time.perf_counter()
+        logged, clock, stopping = start, time.perf_counter(), False
         for phase in program.phases:
-            if phase.last <= start or stop.agreed:
+            if phase.last <= start or stopping:
                 continue
             train_step = jax.jit(
                 phase.step,
@@ -140,10 +138,8 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
                     state = phase.reset(state)
                 state, metrics = train_step(state, batch, jax.random.fold_in(step_root, done - 1))
                 bar.update()
-                # Several processes stop at the same step, so they ask each other, now and then.
-                if processes.several() and done % config["log_every"] == 0:
-                    stop.agreed = processes.anywhere(stop.asked)
-                last = stop.agreed or done == program.num_steps
+                stopping = stop.honoured_at(done)  # asked once a step: what comes later is honoured after the next
+                last = stopping or done == program.num_steps
                 if phase.adapt and done % phase.adapt_every == 0:
                     state = jax.device_put(phase.adapt(state), replicated(mesh))
                 save = last or done % config["checkpoint_every"] == 0
@@ -172,7 +168,7 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
                 if save:
                     checkpoints.save(done, state, program.metadata)
                     good = done
-                if stop.agreed:
+                if stopping:
                     break
     if good < program.num_steps:
         raise KeyboardInterrupt(
