@@ -172,8 +172,11 @@ class Attributor:
               "area", or "refuse".
 
         Raises:
-            UserError: an image cannot be read or does not fit; unknown view, view set or rule.
+            UserError: an image cannot be read or does not fit; not a list of images, or an array of another kind;
+              unknown view, view set or rule.
         """
+        if isinstance(images, str | Path) or not hasattr(images, "__len__"):
+            raise UserError(f"attribute takes a list of images, not one ({images}): put it in brackets")
         if not len(images):
             return []
         fitted, notes = zip(*(self._read(i, image, resize) for i, image in enumerate(images)), strict=True)
@@ -197,6 +200,8 @@ class Attributor:
             if isinstance(image, str | Path):
                 array = decode_image(Path(image))
             elif isinstance(image, np.ndarray):
+                if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
+                    raise Refused(f"is {image.dtype} of shape {image.shape}, not uint8 (height, width, 3)")
                 array = image
             else:
                 array = rgb_of(image.copy())

@@ -199,6 +199,11 @@ def test_a_verdict_says_what_was_done_to_the_image(root, network):
     (area,) = attributor.attribute([root / "real" / "one_pixel.png"], views="identity", resize="area")
     assert area.note == "enlarged from 1x1"
     assert attributor.attribute([]) == []
+    for wrong in (np.zeros((1, 16, 16, 3)), np.zeros((2, 16, 16), np.uint8), np.zeros((1, 16, 16, 4), np.uint8)):
+        with pytest.raises(UserError, match=r"image 0: is (float64|uint8) of shape .* not uint8 \(height, width, 3\)"):
+            attributor.attribute(wrong)
+    with pytest.raises(UserError, match="takes a list of images, not one"):
+        attributor.attribute(root / "real" / "rgb.png")
     for refused, reason in {"empty.png": "empty file", "grey12.tif": "12-bit"}.items():
         with pytest.raises(UserError, match=f"{refused}: {reason}"):
             attributor.attribute([root / "real" / refused])

@@ -274,7 +274,7 @@ def test_job_with_features(generator, tmp_path, monkeypatch):
         ({"count": 1}, "config.count is 1"),
         ({"inception": "nowhere.npz"}, "no Inception weights at nowhere.npz"),
         ({"inception": "nowhere.npz", "kid": {"subsets": 10, "subset_size": 65}}, "config.kid.subset_size is 65"),
-        ({"data": {"source": "tfds"}}, "config.data.source is 'tfds'; choose from"),
+        ({"data": {"source": "web"}}, "config.data.source is 'web'; choose from"),
         ({"data": {"source": "folder"}}, "folder of real images is not set"),
     ],
 )

@@ -24,7 +24,8 @@ def count_cells(measured: Sequence[tuple[int, Path]]) -> Iterator[dict[str, Any]
         Of each cell `condition`, `views`, `num_views`, `rule`, `images` (different ones: N), `networks`; `accuracy`
         (mean over images and networks) with `ci95` (Wilson's, as if one network had answered N images), `least` and
         `most` (of the networks); `wrong_to_right`, `right_to_wrong` (mean of the networks), `change` (accuracy minus
-        that of the view identity) with `change_ci95` (normal, over images); `p` (see `_sign_p`); `images_per_second`
+        that of the view identity) with `change_ci95` (normal, over images); `p` (see `_sign_p`) and the `sign` of
+        what it counts; `images_per_second`
         of the first network on clean images.
     """
     ablations = [json.loads((folder / "ablation.json").read_text()) for _, folder in measured]
@@ -54,6 +55,7 @@ def count_cells(measured: Sequence[tuple[int, Path]]) -> Iterator[dict[str, Any]
                 "change": float(change.mean()),
                 "change_ci95": [float(change.mean()) - half, float(change.mean()) + half],
                 "p": _sign_p(change),
+                "sign": int(np.sign(np.sign(change.round(9)).sum())),
                 "images_per_second": speeds[row["views"]],
             }
 

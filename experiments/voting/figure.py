@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.voting.tables import TRAININGS
+from experiments.voting.tables import TRAININGS, significant
 from ganfp_jax.report import wording
 from ganfp_jax.report.figures import DPI, INK, THEME
 
@@ -50,7 +50,7 @@ def _draw(panel: Axes, cells: Sequence[Mapping[str, Any]]) -> Any:
     for cell in voted:
         at = order.index(cell["views"]), conditions.index(cell["condition"])
         values[at] = 100 * cell["change"]
-        strong = cell["holm_p"] is not None and cell["holm_p"] < 0.05
+        strong = significant(cell)
         panel.text(
             at[1], at[0], wording.signed(values[at]), ha="center", va="center",
             color="white" if abs(values[at]) > 0.75 * LIMIT else INK, fontweight="bold" if strong else "normal",

@@ -73,8 +73,13 @@ def _change(cell: Mapping[str, Any]) -> str:
     return f"{_points(cell)} (+{cell['wrong_to_right']:.0f} −{cell['right_to_wrong']:.0f})"
 
 
+def significant(cell: Mapping[str, Any]) -> bool:
+    """Whether Holm's correction leaves p below 0.05, and the test, which counts images, and the mean point one way."""
+    return cell["holm_p"] is not None and cell["holm_p"] < 0.05 and cell["change"] * cell["sign"] > 0
+
+
 def _points(cell: Mapping[str, Any]) -> str:
-    star = "\\*" if cell["holm_p"] is not None and cell["holm_p"] < 0.05 else ""
+    star = "\\*" if significant(cell) else ""
     return wording.signed(100 * cell["change"]) + star
 
 
