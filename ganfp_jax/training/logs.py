@@ -1,6 +1,7 @@
 """What a run leaves to read: metrics.jsonl, TensorBoard events, sample grids."""
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -8,7 +9,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
-from tensorboardX import SummaryWriter
+from tensorboardX import summary
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from ganfp_jax import atomic
 from ganfp_jax.data.decode import encode_png
@@ -25,9 +28,11 @@ class Logs:
             kept = [line for line in path.read_text().splitlines() if _step_of(line) <= first_step]
             atomic.write_bytes(path, "".join(line + "\n" for line in kept).encode())
         self._file = path.open("a", buffering=1)
-        self._events = SummaryWriter(
-            str(workdir), purge_step=first_step + 1 if first_step else None, write_to_disk=True
-        )
+        # Written at once, not by SummaryWriter's thread: on a full device that one dies, and the run would wait for it.
+        self._events = EventsWriter(str(workdir / "events"))
+        if first_step:  # TensorBoard then forgets what the killed run wrote beyond
+            log = SessionLog(status=SessionLog.START)
+            self._events.write_event(Event(step=first_step + 1, wall_time=time.time(), session_log=log))
 
     def __enter__(self) -> "Logs":
         return self
@@ -42,7 +47,8 @@ class Logs:
         """Appends one line of metrics."""
         self._file.write(json.dumps({"step": step, **values}) + "\n")
         for name, value in values.items():
-            self._events.add_scalar(name, value, step)
+            self._event(step, summary.scalar(name, value))
+        self._events.flush()
 
     def samples(self, step: int, images: UInt8[np.ndarray, "n h w 3"], columns: int = 0) -> None:
         """Writes a grid of samples as `samples/<step>.png`, with `columns` in a row, or about as many as rows."""
@@ -51,7 +57,11 @@ class Logs:
         path = self._workdir / "samples" / f"{step}.png"
         path.parent.mkdir(exist_ok=True)
         encode_png(path, picture)
-        self._events.add_image("samples", picture, step, dataformats="HWC")
+        self._event(step, summary.image("samples", picture, dataformats="HWC"))
+        self._events.flush()
+
+    def _event(self, step: int, shown: Any) -> None:
+        self._events.write_event(Event(step=step, wall_time=time.time(), summary=shown))
 
 
 def _step_of(line: str) -> float:
