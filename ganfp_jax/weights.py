@@ -294,7 +294,7 @@ def _fault(weights: Weights, network: Any) -> str:
             and len(classes) == len(set(classes)) == count
         ):
             return ""
-        return f"about.classes is {classes!r} in the place of {count} names of sources"
+        return f"about.classes is {classes!r} in the place of {count!r} names of sources"
     if not hasattr(network, "latent_size"):
         return f"{name} is no generator"
     if not _names_a_folder(about.get("source_name")):
