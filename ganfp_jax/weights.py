@@ -22,6 +22,8 @@ from ganfp_jax import atomic, latents, models, pixels
 from ganfp_jax.errors import UserError
 from ganfp_jax.fingerprints import AttributionNetwork
 from ganfp_jax.interop import advice
+from ganfp_jax.interop.layouts import LARGEST
+from ganfp_jax.interop.stored_file import shown
 from ganfp_jax.run_folder import CONFIG, read_config
 from ganfp_jax.training import checkpoint
 
@@ -41,6 +43,10 @@ _WANTED = {
         "give the run folder of configs/attribution.py or configs/fingerprint.py",
     ),
 }
+
+
+_IMPOSSIBLE = (TypeError, ValueError, ZeroDivisionError, OverflowError)  # of settings that make no network
+_MAX_REASON = 300  # characters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,6 +200,10 @@ def read_file(path: str | Path) -> Weights:
         ) from error
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror or error}); give another file") from error
+    except RecursionError as error:
+        raise UserError(
+            f"the header of {path} is damaged (nested too deeply); copy it again, or export it again"
+        ) from error
     weights = dataclasses.replace(weights, variables=unflatten_dict(tensors, sep="/"))
     if digest(weights.variables) != described["digest"]:
         raise UserError(
@@ -228,15 +238,23 @@ def _read_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
 
 def _check(path: Path, weights: Weights, found: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:
     """Raises UserError unless `found`, (type, shape) by name, are the tensors of the model, and `about` is complete."""
+    for key, value in weights.model.items():
+        if isinstance(value, int | float) and abs(value) > LARGEST:
+            raise _cannot_be_made(path, f"{shown(key)} is {shown(value)}; no size of a network is above {LARGEST}")
     try:
         network: Any = models.create(**weights.model)
-    except (UserError, TypeError, KeyError) as error:
-        raise UserError(f"{path} describes a network that cannot be made here: {error}") from error
+    except (UserError, KeyError, *_IMPOSSIBLE) as error:
+        raise _cannot_be_made(path, error) from error
     if fault := _fault(weights, network):
         raise UserError(f"{path} does not say how to use its network: {fault}; export or import it again")
     resolution = weights.model["resolution"]
     shape = (1, network.latent_size) if weights.kind == "generator" else (1, resolution, resolution, 3)
-    variables = jax.eval_shape(network.init, jax.random.key(0), jax.ShapeDtypeStruct(shape, np.float32))
+    try:
+        variables = jax.eval_shape(network.init, jax.random.key(0), jax.ShapeDtypeStruct(shape, np.float32))
+    except ZeroDivisionError as error:
+        raise _cannot_be_made(path, "its settings leave a layer without feature maps") from error
+    except _IMPOSSIBLE as error:
+        raise _cannot_be_made(path, error) from error
     expected = {name: ("F32", leaf.shape) for name, leaf in flatten_dict(dict(variables), sep="/").items()}
     differences = [f"missing {name}" for name in sorted(expected.keys() - found.keys())]
     differences += [f"surplus {name}" for name in sorted(found.keys() - expected.keys())]
@@ -250,6 +268,13 @@ def _check(path: Path, weights: Weights, found: Mapping[str, tuple[str, tuple[in
             f"{path} does not hold the weights of its network {weights.model['name']}: {', '.join(differences)}; "
             "export or import it again"
         )
+
+
+def _cannot_be_made(path: Path, reason: object) -> UserError:
+    """The error for a header whose `model` is none, on one line whatever JAX or a hostile value has to say."""
+    line = " ".join(str(reason).split())
+    line = line if len(line) <= _MAX_REASON else f"{line[:_MAX_REASON]}..."
+    return UserError(f"{path} describes a network that cannot be made here: {line}")
 
 
 def _sized(tensor: tuple[str, tuple[int, ...]]) -> str:
@@ -269,7 +294,7 @@ def _fault(weights: Weights, network: Any) -> str:
             and len(classes) == len(set(classes)) == count
         ):
             return ""
-        return f"about.classes is {classes!r} in the place of {count} names of sources"
+        return f"about.classes is {classes!r} in the place of {count!r} names of sources"
     if not hasattr(network, "latent_size"):
         return f"{name} is no generator"
     if not _names_a_folder(about.get("source_name")):
@@ -279,6 +304,7 @@ def _fault(weights: Weights, network: Any) -> str:
         isinstance(z, dict)
         and z.keys() == {"size", "distribution"}
         and z["size"] == network.latent_size
+        and isinstance(z["distribution"], str)
         and z["distribution"] in latents.DISTRIBUTIONS
     ):
         return f"about.latents is {z!r} for latents of {network.latent_size} numbers"

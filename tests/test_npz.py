@@ -270,6 +270,23 @@ def test_a_large_sparse_file_is_not_read(tmp_path):
     assert "a published network at most" in refusal(read_npz, path)
 
 
+def test_members_that_are_too_large_together(tmp_path):
+    """A sparse file whose directory lists three arrays of 700 MiB each, within the size of the file."""
+    path, size, listing = tmp_path / "a.npz", 700 << 20, b""
+    with path.open("wb") as file:
+        for name in (b"a.npy", b"b.npy", b"c.npy"):
+            at = file.tell()
+            file.write(struct.pack("<4s5H3L2H", b"PK\3\4", 20, 0, 0, 0, 0, 0, 1, size, 5, 0) + name)
+            listing += (
+                struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, 20, 0, 0, 0, 0, 0, 1, size, 5, 0, 0, 0, 0, 0, at) + name
+            )
+            file.write(b"x")
+        end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 3, 3, len(listing), at + (300 << 20), 0)
+        file.seek(at + (300 << 20))
+        file.write(listing + end)
+    assert f"has {3 * size} bytes, a published network at most 300 million numbers" in refusal(read_npz, path)
+
+
 def assert_plain(arrays):
     assert all(value.dtype.kind in "fiub" and np.isfinite(value).all() for value in arrays.values())
 

@@ -303,6 +303,71 @@ def test_a_level_of_detail_that_no_network_of_the_size_has(tmp_path, lod, words)
     assert words in refusal(files.write_progan(tmp_path / "file", lod=lod))
 
 
+@pytest.mark.parametrize(
+    ("write_file", "name", "words"),
+    [
+        (write_npz, "block33/c1/W", "SNGAN critic: no network has a layer 'block33/c1/W'"),
+        (write_npz, "block1000000/c1/W", "no network has a layer 'block1000000/c1/W'"),
+        (write_npz, "block1000000000/c1/W", "no network has a layer 'block1000000000/c1/W'"),
+        (write_npz, f"block{'9' * 400}/c1/W", "no network has a layer 'block999"),
+        (write_npz, "block0/b1/gamma", "missing b3/avg_mean"),
+        (
+            write_bundle,
+            "generator/g_res1000000.BN1.offset",
+            "no network has a layer 'generator/g_res1000000.BN1.offset'",
+        ),
+        (
+            write_bundle,
+            "discriminator/d_h1000000000_conv/w",
+            "no network has a layer 'discriminator/d_h1000000000_conv/w",
+        ),
+    ],
+)
+def test_numbers_in_names_cost_nothing(tmp_path, write_file, name, words):
+    write_file(tmp_path / "x", {name: np.zeros((4, 4, 4, 4), np.float32)})
+    assert words in refusal(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("golden", "name"),
+    [
+        ("sngan_generator_classes1", "l1000000/W"),
+        ("sngan_generator_classes1", "block30/c1/W"),
+        ("sngan_discriminator_classes1", "block30/c1/W"),
+        ("g_resnet5_generator", "generator/g_res30.BN1.offset"),
+        ("dcgan5_critic", "discriminator/d_h1000000_lin/bias"),
+        ("dcgan5_critic", "discriminator/d_h30_lin/bias"),
+    ],
+)
+def test_numbers_in_a_whole_networks_names(tmp_path, golden, name):
+    variables = dict(load(golden).param) | {name: np.zeros(4, np.float32)}
+    assert re.search(
+        "no network has a layer|makes no network|missing", refusal(write(tmp_path / "x", golden, variables))
+    )
+
+
+@pytest.mark.parametrize("side", [0, 2, 12, 2**21, 2**70, 2**800])
+@pytest.mark.parametrize("golden", [golden for golden, kind in FORMATS.items() if kind not in ("npz", "bundle")])
+@pytest.mark.parametrize("layer", ["Conv1/weight", "other"])
+def test_sides_in_names(tmp_path, golden, layer, side):
+    """Of a pickle whose arguments say nothing, so that sizes follow from names and shapes."""
+    variables = dict(load(golden).param) | {f"{side}x{side}/{layer}": np.zeros((3, 3, 4, 4), np.float32)}
+    write_pickle(tmp_path / "x", [StoredNetwork("net", FORMATS[golden], {}, variables)], as_tuple=False)
+    assert re.search("no network has a layer|surplus|static_kwargs lack mode", refusal(tmp_path / "x"))
+    alone = {name: array for name, array in variables.items() if name.startswith(f"{side}x")}
+    write_pickle(tmp_path / "x", [StoredNetwork("net", FORMATS[golden], {}, alone)], as_tuple=False)
+    assert re.search("no network has a layer|missing|none of its layers", refusal(tmp_path / "x"))
+
+
+@pytest.mark.parametrize("error", [OverflowError, TypeError, ValueError])
+def test_shapes_that_make_no_network(tmp_path, monkeypatch, error):
+    def fail(*arguments):
+        raise error("two\nlines")
+
+    monkeypatch.setattr(published, "_flax_shapes", fail)
+    assert "its arguments and shapes make no network" in refusal(files.write_classifier(tmp_path / "c"))
+
+
 def test_arrays_that_are_no_gan(tmp_path):
     write_npz(tmp_path / "x", {"embeddings": np.zeros((2, 3), np.float32)})
     assert "holds no SNGAN, but embeddings" in refusal(tmp_path / "x")

@@ -318,6 +318,19 @@ def test_broken_data(tmp_path):
     assert "ends at byte 0" in refusal(read_bundle, tmp_path)
 
 
+def test_variables_that_are_too_large_together(tmp_path):
+    """Three sparse data files of 700 MiB each, none of which is too large alone."""
+    size = 700 << 20
+    hollow = np.broadcast_to(np.float32(0), (size // 4,))
+    items = {name: bundle_entry(hollow, shard, 0, 0) for shard, name in enumerate((b"a", b"b", b"c"))}
+    (tmp_path / "a.index").write_bytes(table({b"": message({1: 3, 3: message({1: 1})})} | items))
+    for shard in range(3):
+        with (tmp_path / f"a.data-{shard:05d}-of-00003").open("wb") as file:
+            file.truncate(size)
+    line = refusal(read_bundle, tmp_path / "a.index")
+    assert f"has {3 * size} bytes, a published network at most 300 million numbers" in line
+
+
 def assert_plain(arrays):
     assert all(value.dtype.kind in "fiu" and np.isfinite(value).all() for value in arrays.values())
 

@@ -14,6 +14,7 @@ import numpy as np
 from flax.traverse_util import unflatten_dict
 
 from ganfp_jax.errors import UserError
+from ganfp_jax.interop.stored_file import shown
 
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]  # by path of the Flax variable with its collection: "params/4x4/Conv/weight"
@@ -32,6 +33,8 @@ class Turn(NamedTuple):
 Rules = dict[str, tuple[str, Turn]]  # published name -> (path of the Flax variable with its collection, turn)
 
 MOST_NAMES = 20  # of each kind in a message
+LARGEST = 2**20  # no size of a network comes near
+MOST_LAYERS = 32  # the largest number in a layer's name; a name costs nothing, the layers up to its number do
 
 
 def progan_generator(variables: Published, shapes: Shapes | None = None) -> Variables:
@@ -75,7 +78,7 @@ def visnet_classifier(variables: Published, shapes: Shapes | None = None) -> Var
 def visnet_autoencoder(variables: Published, shapes: Shapes | None = None) -> Variables:
     """Return {"params"} of `models.fingerprint_net.Autoencoder`; `lod` is left out."""
     network = "fingerprint autoencoder"
-    sides = _numbers(r"E_(\d+)x\1/", _names(variables, shapes), network)[::-1]
+    sides = _numbers(r"E_(\d+)x\1/", _names(variables, shapes), network, LARGEST)[::-1]
     rules = _two_convs(*(f"{scope}_{side}x{side}" for scope in "EG" for side in sides))
     rules |= _scope(f"G_{sides[0]}x{sides[0]}/Conv_toRGB")
     rules["Conv_fingerprints/weight"] = ("params/Conv_fingerprints/weight", _SAME)
@@ -193,9 +196,10 @@ def sngan_blocks(names: Collection[str], first: int, network: str) -> range:
         network: what the message of an error calls it.
 
     Raises:
-        UserError: there are none.
+        UserError: there are none, or more than any network has.
     """
-    last = max([_numbers(r"block(\d+)/", names, network)[-1], *(n - 1 for n in _find(r"l(\d+)/", names))])
+    last_layers = _find(r"l(\d+)/", names, network, MOST_LAYERS)
+    last = max([first, _numbers(r"block(\d+)/", names, network, MOST_LAYERS)[-1], *(n - 1 for n in last_layers)])
     return range(first, last + 1)
 
 
@@ -208,9 +212,9 @@ def count_resnet5_blocks(names: Collection[str], network: str) -> int:
     """Return the number of residual blocks of the generator of CramerGAN and MMDGAN, by its published names or ours.
 
     Raises:
-        UserError: there are none.
+        UserError: there are none, or more than any network has.
     """
-    return _numbers(r"(?:generator/)?g_res(\d+)[./]", names, network)[-1]
+    return _numbers(r"(?:generator/)?g_res(\d+)[./]", names, network, MOST_LAYERS)[-1]
 
 
 def count_dcgan5_convs(names: Collection[str], network: str) -> int:
@@ -219,10 +223,11 @@ def count_dcgan5_convs(names: Collection[str], network: str) -> int:
     The dense layer's name says it too.
 
     Raises:
-        UserError: there are none.
+        UserError: there are none, or more than any network has.
     """
-    convs = _numbers(r"(?:discriminator/)?d_h(\d+)_conv/", names, network)
-    return max([convs[-1] + 1, *(n - 1 for n in _find(r"(?:discriminator/)?d_h(\d+)_lin/", names))])
+    convs = _numbers(r"(?:discriminator/)?d_h(\d+)_conv/", names, network, MOST_LAYERS)
+    dense = _find(r"(?:discriminator/)?d_h(\d+)_lin/", names, network, MOST_LAYERS)
+    return max([convs[-1] + 1, *(n - 1 for n in dense)])
 
 
 def _unchanged(x: Any) -> Any:
@@ -292,21 +297,30 @@ def _names(variables: Published, shapes: Shapes | None) -> Collection[str]:
     return variables.keys() if shapes is None else [path.removeprefix("params/") for path in shapes]
 
 
-def _find(pattern: str, names: Iterable[str]) -> list[int]:
-    """Return the different numbers that `pattern` finds at the start of the names, in ascending order."""
-    return sorted({int(match[1]) for match in (re.match(pattern, name) for name in names) if match})
+def _find(pattern: str, names: Iterable[str], network: str, most: int) -> list[int]:
+    """Return the different numbers that `pattern` finds at the start of the names, in ascending order.
+
+    Raises:
+        UserError: one is larger than `most`: no network has such a layer, and to list what it lacks would take forever.
+    """
+    numbers = set()
+    for match in filter(None, (re.match(pattern, name) for name in names)):
+        if len(match[1]) > len(str(most)) or int(match[1]) > most:
+            raise UserError(f"{network}: no network has a layer {shown(match.string)}; download the file again")
+        numbers.add(int(match[1]))
+    return sorted(numbers)
 
 
-def _numbers(pattern: str, names: Collection[str], network: str) -> list[int]:
-    """Return the different numbers that `pattern` finds at the start of the names, in ascending order, at least one."""
-    if not (numbers := _find(pattern, names)):
+def _numbers(pattern: str, names: Collection[str], network: str, most: int) -> list[int]:
+    """Return what `_find` does, at least one number."""
+    if not (numbers := _find(pattern, names, network, most)):
         raise UserError(f"{network}: none of its layers among {_few(sorted(names), 3)}; is it another network?")
     return numbers
 
 
 def _sides(variables: Published, shapes: Shapes | None, network: str) -> list[int]:
     """Return the sides that have layers, named like "8x8/Conv0", from large to small."""
-    return _numbers(r"(\d+)x\1/", _names(variables, shapes), network)[::-1]
+    return _numbers(r"(\d+)x\1/", _names(variables, shapes), network, LARGEST)[::-1]
 
 
 def _halvings(side: int) -> list[int]:

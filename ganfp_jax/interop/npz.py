@@ -19,6 +19,7 @@ from ganfp_jax.interop.stored_file import (
     check_finite,
     check_name,
     check_shape,
+    check_total,
     open_stored,
     shown,
 )
@@ -56,6 +57,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         total = sum(member.size for member in members)
         if total > _SMALL + _MAX_RATIO * file.size:
             raise Refused(f"its {file.size} bytes would become {total}, as weights never do; do not trust it")
+        check_total(total)
         arrays = {member.name: _Content(file, member).array() for member in members}
         return {name: array for name, array in arrays.items() if array is not None}
 

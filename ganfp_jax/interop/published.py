@@ -302,6 +302,8 @@ def _build(path: Path, part: _Part) -> PublishedNetwork:
             shapes = _flax_shapes(models.create(**model), _input_shape(model))
         except ZeroDivisionError as empty:
             raise UserError("its arguments leave a layer without feature maps; download the file again") from empty
+        except (OverflowError, TypeError, ValueError) as error:
+            raise UserError("its arguments and shapes make no network; download the file again") from error
         variables = layout(part.variables, shapes)
         lod = _read_lod(part, model) if part.model.startswith("progan") else None
     except UserError as error:

@@ -12,7 +12,8 @@ from typing import Any
 
 from ganfp_jax.errors import UserError
 from ganfp_jax.interop import layouts
-from ganfp_jax.interop.layouts import Shape
+from ganfp_jax.interop.layouts import LARGEST, Shape
+from ganfp_jax.interop.stored_file import shown
 
 Stored = Mapping[str, Shape]  # shapes by published name
 Given = Mapping[str, Any]  # arguments that a file gives, as `read_arguments` returns them
@@ -29,7 +30,6 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "EG": _VISNET,
     "D_patch": (*_VISNET, "mbstd_group_size"),
 }
-LARGEST = 2**20  # no size of a network comes near
 
 
 def _is_count(value: Any) -> bool:
@@ -45,6 +45,7 @@ _FITS: dict[str, Callable[[Any], bool]] = {  # all others are counts
     "switching_res": _is_side,
     "latent_res": lambda value: type(value) is int and (value == -1 or _is_side(value)),
     "label_size": lambda value: _is_count(value) or (type(value) is int and value == 0),
+    "num_classes": lambda value: _is_count(value) or (type(value) is int and value == 0),
     "fmap_decay": lambda value: type(value) in (int, float) and 0 <= value <= 8,
     "mode": lambda value: isinstance(value, str),
 }
@@ -81,7 +82,14 @@ def infer_settings(model: str, stored: Stored, given: Given) -> Settings:
         LookupError: nothing says how large it is, since variables are missing.
         UserError: what there is contradicts itself, or belongs to another network.
     """
-    return {"name": model, **_SETTINGS[model](stored, given)}
+    for name in stored:
+        if (match := _LAYER.fullmatch(name)) and not _is_side(int(match[2])):
+            raise UserError(f"no network has a layer {shown(name)}: sides are powers of two from 4 to {LARGEST}")
+    settings = _SETTINGS[model](stored, given)
+    for key, value in settings.items():
+        if not isinstance(value, str) and not _FITS.get(key, _is_count)(value):
+            raise UserError(f"its variables say {key}={shown(value)}, which makes no network; download the file again")
+    return {"name": model, **settings}
 
 
 def _length(stored: Stored, name: str, axis: int) -> int:

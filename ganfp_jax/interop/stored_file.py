@@ -18,7 +18,7 @@ MAX_VARIABLES = 10_000  # the largest published network has 89
 _MAX_NAME = 512  # characters of a variable's name; a line of text in a file may have as many bytes
 _MAX_AXES = 8
 _MAX_SHOWN = 60  # characters of a text that an error repeats
-_MAX_SIZE = 4 << 30
+_MAX_BYTES = 2 << 30  # of a file, and of all variables in it or in the files of a checkpoint
 
 
 class Refused(Exception):  # noqa: N818 - a verdict about a file, not a fault of the program
@@ -35,8 +35,7 @@ class StoredFile:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.size = os.fstat(file.fileno()).st_size
-        if self.size > _MAX_SIZE:  # a sparse file takes no room on a disk, but would in memory
-            raise Refused(f"it has {self.size} bytes, a published network at most 300 million")
+        check_total(self.size)  # a sparse file takes no room on a disk, but would in memory
 
     def tell(self) -> int:
         """Where the next `read` starts."""
@@ -108,6 +107,16 @@ def shown(value: object) -> str:
     if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 1 << 64):
         return repr(value)
     return f"a large {type(value).__name__}" if isinstance(value, int) else f"a {type(value).__name__.strip('_')}"
+
+
+def check_total(num_bytes: int) -> None:
+    """Checks the size of a file, or of all variables that it lists.
+
+    Raises:
+        Refused: it is more than the networks of any published file have together.
+    """
+    if num_bytes > _MAX_BYTES:
+        raise Refused(f"it has {num_bytes} bytes, a published network at most 300 million numbers; do not trust it")
 
 
 def check_name(name: Any, known: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from ganfp_jax.interop.stored_file import (
     check_finite,
     check_name,
     check_shape,
+    check_total,
     open_stored,
     refusals_told,
     shown,
@@ -135,6 +136,7 @@ def _read_index(file: StoredFile) -> tuple[int, dict[str, _Entry]]:
         entries[name] = _entry(shown(name), _fields(value), num_shards)
     if not entries:
         raise Refused("it lists no variables; download it again")
+    check_total(sum(entry.length for entry in entries.values()))
     return num_shards, entries
 
 
