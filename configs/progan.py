@@ -95,14 +95,22 @@ def _published() -> ConfigDict:
 
 
 def _celeba() -> ConfigDict:
-    config = _published()
+    return of_celeba(_published())
+
+
+def _lsun() -> ConfigDict:
+    return of_lsun(_published())
+
+
+def of_celeba(config: ConfigDict) -> ConfigDict:
+    """A published training, of any of the four generators, on CelebA as the study cut it."""
     config.data.tfds.name = "celeb_a"
     config.data.folder.resize = config.data.tfds.resize = "celeba"
     return config
 
 
-def _lsun() -> ConfigDict:
-    config = _published()
+def of_lsun(config: ConfigDict) -> ConfigDict:
+    """The same on the study's 200,000 bedrooms of LSUN."""
     config.data.tfds.name = "lsun/bedroom"
     config.data.tfds.split = "train[:200000]"
     config.data.folder.resize = config.data.tfds.resize = "lsun"

@@ -13,6 +13,7 @@ How often is logged, measured, sampled and saved is ours. Batch normalisation se
 
 from ml_collections import ConfigDict
 
+from configs import progan
 from ganfp_jax.variants import choose
 
 
@@ -76,18 +77,11 @@ def _published() -> ConfigDict:
 
 
 def _celeba() -> ConfigDict:
-    config = _published()
-    config.data.tfds.name = "celeb_a"
-    config.data.folder.resize = config.data.tfds.resize = "celeba"
-    return config
+    return progan.of_celeba(_published())
 
 
 def _lsun() -> ConfigDict:
-    config = _published()
-    config.data.tfds.name = "lsun/bedroom"
-    config.data.tfds.split = "train[:200000]"
-    config.data.folder.resize = config.data.tfds.resize = "lsun"
-    return config
+    return progan.of_lsun(_published())
 
 
 def _photos() -> ConfigDict:
