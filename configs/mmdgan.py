@@ -78,18 +78,6 @@ def _published() -> ConfigDict:
                 "pixels": "unit",
                 "augment": "none",
             },
-            "data": {
-                "source": "folder",
-                "folder": {"root": "", "resize": "refuse", "cache_gib": 4.0},
-                "tfds": {
-                    "name": "",
-                    "split": "train",
-                    "data_dir": "",
-                    "download": False,
-                    "resize": "refuse",
-                    "cache_gib": 4.0,
-                },
-            },
             "num_samples": 64,
             "log_every": 100,
             "eval_images": 1024,

@@ -70,18 +70,6 @@ def _published() -> ConfigDict:
                 "pixels": "signed",
                 "augment": "none",
             },
-            "data": {
-                "source": "folder",
-                "folder": {"root": "", "resize": "refuse", "cache_gib": 4.0},
-                "tfds": {
-                    "name": "",
-                    "split": "train",
-                    "data_dir": "",
-                    "download": False,
-                    "resize": "refuse",
-                    "cache_gib": 4.0,
-                },
-            },
             "num_samples": 64,
             "log_every": 100,
             "eval_images": 1024,
@@ -104,16 +92,21 @@ def _lsun() -> ConfigDict:
 
 def of_celeba(config: ConfigDict) -> ConfigDict:
     """A published training, of any of the four generators, on CelebA as the study cut it."""
-    config.data.tfds.name = "celeb_a"
-    config.data.folder.resize = config.data.tfds.resize = "celeba"
-    return config
+    return _on(config, "celeb_a", split="train", resize="celeba")
 
 
 def of_lsun(config: ConfigDict) -> ConfigDict:
     """The same on the study's 200,000 bedrooms of LSUN."""
-    config.data.tfds.name = "lsun/bedroom"
-    config.data.tfds.split = "train[:200000]"
-    config.data.folder.resize = config.data.tfds.resize = "lsun"
+    return _on(config, "lsun/bedroom", split="train[:200000]", resize="lsun")
+
+
+def _on(config: ConfigDict, name: str, *, split: str, resize: str) -> ConfigDict:
+    either = {"resize": resize, "cache_gib": 4.0}
+    config.data = {
+        "source": "folder",
+        "folder": {"root": "", **either},
+        "tfds": {"name": name, "split": split, "data_dir": "", "download": False, **either},
+    }
     return config
 
 
