@@ -1,0 +1,128 @@
+"""Crops of the photographs in Debian's wallpaper and stamp packages, which the shipped weights were trained on.
+
+`photographs.csv` names every picture that was used: its package, path, SHA-256, scene, author and licence, and on which
+side of the split it lies. Pictures that are drawn, rendered or retouched beyond recognition were left out by eye. The
+pictures themselves are not part of this repository: install the packages, or unpack them, and say where.
+"""
+
+import csv
+import hashlib
+import zlib
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from PIL import Image
+
+from ganfp_jax.data.decode import encode_png
+from ganfp_jax.data.sources import MIN_REDUCTION
+from ganfp_jax.errors import UserError
+from ganfp_jax.progress import progress
+
+TABLE = Path(__file__).with_name("photographs.csv")
+SHORT_SIDE = 320  # pixels that a large photograph is reduced to, so that crops show as much of a scene as the embedded ones
+STRIDE = 8  # pixels between the places that crops are taken from
+MIN_LUMA_STD = 10.0
+
+
+class Photograph(NamedTuple):
+    """One row of `photographs.csv`; `name` is its own, photographs of one `scene` lie on one side of the split."""
+
+    name: str
+    package: str
+    path: str
+    sha256: str
+    scene: str
+    split: str
+    author: str
+    licence: str
+
+
+def listed(split: str) -> list[Photograph]:
+    """The photographs of a side of the split, "train" or "valid", in the table's order."""
+    with TABLE.open(newline="", encoding="utf-8") as file:
+        return [row for row in (Photograph(**fields) for fields in csv.DictReader(file)) if row.split == split]
+
+
+def write_crops(root: Path, packages: Path, *, split: str, count: int, resolution: int, seed: int) -> list[str]:
+    """Writes crops of the photographs as `<root>/<photograph>_%05d.png`; photographs take turns until all are used up.
+
+    Each photograph is reduced once by Pillow's Lanczos filter, large ones to a short side of `SHORT_SIDE` pixels and
+    all by `MIN_REDUCTION` at least. Crops lie on a lattice of `STRIDE` pixels and are opaque throughout; flat ones are
+    left out, and none is taken twice.
+
+    Args:
+        root: where they go.
+        packages: the folder that the packages were unpacked into; `/` where they are installed.
+        split: "train" or "valid".
+        count: number of crops.
+        resolution: side of a crop in pixels.
+        seed: 0 to 2**32 - 1.
+
+    Returns:
+        The names of the photographs that gave crops.
+
+    Raises:
+        UserError: a picture is missing or not the one that was used, or there are fewer crops than asked for.
+    """
+    streams = [_crops(photo, packages, resolution, seed) for photo in listed(split)]
+    root.mkdir(parents=True, exist_ok=True)
+    used = set()
+    with progress(count, f"crops ({split})", "image") as bar:
+        for name, image in islice(_in_turn(streams), count):
+            encode_png(root / f"{name}.png", image)
+            used.add(name.rpartition("_")[0])
+            bar.update()
+        if bar.n < count:
+            raise UserError(f"the {split} photographs have {bar.n} crops of {resolution}x{resolution}, not {count}")
+    return sorted(used)
+
+
+def _in_turn(streams: list[Iterator[tuple[str, UInt8[np.ndarray, "r r 3"]]]]) -> Iterator[tuple[str, np.ndarray]]:
+    while streams:
+        left = []
+        for stream in streams:
+            if (crop := next(stream, None)) is not None:
+                yield crop
+                left.append(stream)
+        streams = left
+
+
+def _crops(
+    photo: Photograph, packages: Path, resolution: int, seed: int
+) -> Iterator[tuple[str, UInt8[np.ndarray, "r r 3"]]]:
+    image, opaque = _reduced(photo, packages)
+    luma = image @ np.array([0.299, 0.587, 0.114])
+    height, width = luma.shape
+    places = [
+        (top, left)
+        for top in range(0, height - resolution + 1, STRIDE)
+        for left in range(0, width - resolution + 1, STRIDE)
+    ]
+    rng = np.random.RandomState([seed, zlib.crc32(photo.name.encode())])
+    rng.shuffle(places)
+    number = 0
+    for top, left in places:
+        window = slice(top, top + resolution), slice(left, left + resolution)
+        if opaque[window].all() and luma[window].std() >= MIN_LUMA_STD:
+            yield f"{photo.name}_{number:05d}", image[window]
+            number += 1
+
+
+def _reduced(
+    photo: Photograph, packages: Path
+) -> tuple[UInt8[np.ndarray, "h w 3"], Bool[np.ndarray, "h w"]]:
+    path = packages / photo.path
+    if not path.is_file():
+        raise UserError(f"{path} is missing: install {photo.package}, or unpack it and give the folder as --packages")
+    if hashlib.sha256(path.read_bytes()).hexdigest() != photo.sha256:
+        raise UserError(f"{path} is another picture than the one that was used: {photo.package} has another version")
+    with Image.open(path) as opened:
+        rgba = opened.convert("RGBA")
+    reduction = max(MIN_REDUCTION, min(rgba.size) / SHORT_SIDE)
+    size = int(rgba.width / reduction), int(rgba.height / reduction)
+    pixels = np.asarray(rgba.resize(size, Image.Resampling.LANCZOS))
+    return pixels[..., :3], pixels[..., 3] == 255
