@@ -1,13 +1,12 @@
 """The job `prepare`: a labelled image set -> a data set of ArrayRecord files, which reads faster and travels whole."""
 
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ganfp_jax.data import labelled, tfds_sets
-from ganfp_jax.data.decode import Refused, decode_image, open_file
+from ganfp_jax.data.decode import Refused, decode_image
 from ganfp_jax.errors import UserError
 from ganfp_jax.progress import progress
 
@@ -23,7 +22,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     root = Path(config["prepare"] or workdir / "dataset")
     source = Path(config["data"]["root"])
     folders = _open(source)
-    origin = json.dumps({"root": str(source), "digest": _digest(folders)}, indent=2) + "\n"
+    origin = json.dumps({"root": str(source), "digest": labelled.digest(folders)}, indent=2) + "\n"
     if (root / ORIGIN).is_file() and (root / ORIGIN).read_text() == origin:
         print(f"{root} is there already, made of the same files")
         return
@@ -80,17 +79,3 @@ def _examples(folder: labelled.LabelledFolder, indices: list[int], split: str) -
         for index in indices:
             yield tfds_sets.Example(folder.paths[index], folder.classes[folder.labels[index]], folder.names[index])
             bar.update()
-
-
-def _digest(folders: dict[str, labelled.LabelledFolder]) -> str:
-    """SHA-256 over the split, class, name and content of every file."""
-    total = hashlib.sha256()
-    for split, folder in folders.items():
-        for path, label, name in zip(folder.paths, folder.labels, folder.names, strict=True):
-            total.update(json.dumps([split, folder.classes[label], name]).encode())
-            try:
-                with open_file(path) as content:
-                    total.update(hashlib.sha256(content.read()).digest())
-            except (OSError, Refused) as reason:
-                total.update(str(reason).encode())
-    return total.hexdigest()
