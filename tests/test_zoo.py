@@ -84,5 +84,5 @@ def test_another_picture_is_refused(packages):
 
 def test_a_missing_package_is_named(packages):
     (packages / "share" / "cut.png").unlink()
-    with pytest.raises(UserError, match="cut.png is missing: install pkg, or unpack it and give the folder"):
+    with pytest.raises(UserError, match=r"cut.png is missing: install pkg, or unpack it and give the folder"):
         crops(packages, "out", 4)
