@@ -92,17 +92,16 @@ def run(config: dict[str, Any], workdir: Path) -> int:
             shown = (shown + part.verdicts)[: FEW + 1]
     labelled.write_rejected(workdir / "rejected.csv", [*rejected, *found.beside])
     labelled.write_notes(workdir / "notes.csv", notes)
-    if len(shown) <= FEW:
-        print(verdict_table(shown))
-    else:
-        print(counts_table(counts, attributor.classes))
-    print(f"\n{calibration_line(attributor, config)}")
+    if len(shown) > FEW:
+        print(counts_table(counts, attributor.classes), end="\n\n")
+    elif shown:
+        print(verdict_table(shown), end="\n\n")
+    print(calibration_line(attributor, config))
     for name, reason in rejected[:SOME]:
         print(f"{name}: {reason}")
     if rejected:
-        print(
-            f"{len(rejected)} {'file' if len(rejected) == 1 else 'files'} could not be used: {workdir / 'rejected.csv'}"
-        )
+        files = "1 file" if len(rejected) == 1 else f"{len(rejected)} files"
+        print(f"{files} could not be used: {workdir / 'rejected.csv'}")
     print(f"predictions: {workdir / 'predictions.csv'} and {workdir / 'predictions.jsonl'}")
     return SOME_NOT_USED if rejected else 0
 

@@ -133,9 +133,7 @@ def choose_threshold(
         UserError: an impossible rate; too few images to show it; even the surest are wrong too often.
     """
     if not 0 < error_rate < 1:
-        raise UserError(
-            f"an error rate of {error_rate} cannot be calibrated for; give one between 0 and 1, such as 0.01"
-        )
+        raise UserError(f"config.error_rate is {error_rate}; give one between 0 and 1, such as 0.01")
     total = len(scores)
     needed = math.ceil(math.log(1 - confidence) / math.log(1 - error_rate))
     if total < needed:

@@ -122,9 +122,7 @@ def _parse(argv: Sequence[str]) -> tuple[Path, tuple[str, ...]]:
         remedy = f"write --config.key=value, or {key} after --" if key else "write --config.key=value"
         raise UserError(f"bad command line: {rest[0]!r} is no flag; {remedy}")
     if at_the_end and not key:
-        raise UserError(
-            f"bad command line: the job {FLAGS.config.job} takes nothing after --; write --config.key=value"
-        )
+        raise UserError(f"bad command line: {FLAGS.config.job} takes nothing after --; write --config.key=value")
     return Path(FLAGS.workdir) if FLAGS.workdir else default_workdir(paths[-1]), at_the_end
 
 
