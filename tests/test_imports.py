@@ -17,6 +17,8 @@ LAYERS = {
     "study": 4,
     "course_test": 3,
     "evaluation": 3,
+    "calibration": 3,
+    "attribute_job": 3,
     "evaluation_page": 3,
     "evaluation_job": 3,
     "ablation": 3,
