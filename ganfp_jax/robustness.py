@@ -103,14 +103,12 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     indices = np.array([place[name] for name in answers[next(iter(networks))][CLEAN].names])
     strengths = _once(workdir / "attacks.json", lambda: psnr(folder, indices, attacks, resolution=resolution, **same))
     reason = why_no_baselines(config["baselines"], root, folder)
-    baselines = (
-        []
-        if reason
-        else _once(
+    baselines: list[dict[str, Any]] = []
+    if not reason:
+        baselines = _once(
             workdir / "baselines.json",
             lambda: baselines_under(config["baselines"], root, folder, indices, attacks, resolution=resolution, **same),
         )
-    )
     results = {
         "classes": list(classes),
         "views": list(resolve_views(config["views"])),
@@ -185,7 +183,7 @@ def _ask(
                 found.setdefault(name, {})[attack] = Answers.read(target)
                 bar.update(1)
     every = [answers for by_attack in found.values() for answers in by_attack.values()]
-    if any(answers.names != every[0].names for answers in every):
+    if any(answers.names != every[0].names for answers in every) or not set(every[0].names) <= set(folder.names):
         raise UserError(f"the images of {folder.root} have changed since {workdir} was begun; choose another --workdir")
     return found
 

@@ -59,24 +59,21 @@ def images_root(tmp_path_factory):
 def networks(tmp_path_factory, images_root):
     """Untrained networks: run folders of a plain and an immunised training, and a file, which says nothing of its own.
 
-    Their biases are moved so that they name all three sources.
+    The biases of the immunised one are moved so that it names all three sources.
     """
     root = tmp_path_factory.mktemp("networks")
     images = labelled.decode_all(labelled.open_labelled(images_root, split="test"), 16).images
-
-    def network(seed):
-        weights = small_weights.network(seed=seed)
-        attributor = Attributor(models.create(**weights.model), weights.variables, CLASSES, 16)
-        logits = attributor.vote(images, "identity").view_logits[0]
-        # The biases of the logits are the only array of three.
-        moved = jax.tree.map(lambda leaf: leaf - logits.mean(0) if leaf.shape == (3,) else leaf, weights.variables)
-        return dataclasses.replace(weights, variables=moved)
-
-    section = {"plain": {"share": 0.0, "perturbations": []}, "immune": {"share": 0.5, "perturbations": ["jpeg10-75"]}}
-    for seed, (name, immunise) in enumerate(section.items()):
-        config = small_weights.attribution.get_config("tiny").to_dict() | {"immunise": immunise}
-        small_weights.run_folder(root / name, config, {8: network(seed)})
-    write_file(root / "third.safetensors", network(2))
+    plain, drawn, third = (small_weights.network(seed=seed) for seed in range(3))
+    attributor = Attributor(models.create(**drawn.model), drawn.variables, CLASSES, 16)
+    logits = attributor.vote(images, "identity").view_logits[0]
+    # The biases of the logits are the only array of three.
+    moved = jax.tree.map(lambda leaf: leaf - logits.mean(0) if leaf.shape == (3,) else leaf, drawn.variables)
+    immune = dataclasses.replace(drawn, variables=moved)
+    for name, weights, share, perturbations in (("plain", plain, 0.0, []), ("immune", immune, 0.5, ["jpeg10-75"])):
+        section = {"immunise": {"share": share, "perturbations": perturbations}}
+        config = small_weights.attribution.get_config("tiny").to_dict() | section
+        small_weights.run_folder(root / name, config, {8: weights})
+    write_file(root / "third.safetensors", third)
     return root
 
 
@@ -242,12 +239,15 @@ def test_a_stopped_job_goes_on_with_what_is_not_done(job, config, tmp_path):
     assert again == whole
 
 
-def test_images_that_changed_meanwhile_are_noticed(job, config, tmp_path):
+@pytest.mark.parametrize("missing", [["networks/file/jpeg30"], []])
+def test_images_that_changed_meanwhile_are_noticed(job, config, tmp_path, missing):
     shutil.copytree(job, tmp_path / "run")
-    shutil.rmtree(tmp_path / "run" / "networks" / "file" / "jpeg30")
+    for gone in missing:
+        shutil.rmtree(tmp_path / "run" / gone)
     root = tmp_path / "images"
     shutil.copytree(config["data"]["root"], root)
-    next((root / "test" / "SNGAN").iterdir()).unlink()
+    first = robustness.Answers.read(job / "networks" / "plain" / "clean").names[0]
+    (root / "test" / first).unlink()
     with pytest.raises(UserError, match=r"have changed since .* was begun; choose another --workdir"):
         robustness.run(config | {"data": config["data"] | {"root": str(root)}}, tmp_path / "run")
 
