@@ -48,7 +48,7 @@ def make_images(study: Study) -> None:
 
 
 def tests(config: dict[str, Any], folder: labelled.LabelledFolder) -> list[dict[str, Any]]:
-    """The course project's tests, then all images under every condition: "count" a source, "perturbation", "indices"."""
+    """The course project's tests, then all images under every condition: their count, perturbation, indices."""
     course = [folder.classes.index(name) for name in config["course_sources"]]
     found = []
     for count in config["course_counts"]:
@@ -127,9 +127,9 @@ def write_results(
             "steps": steps | {f"VisNet ({config['shipped']})": made[config["shipped"]]["step"]},
             "method": (
                 f"The generators and the network are those of the shipped set {config['shipped']}, trained on other "
-                "photographs; the baselines are logistic regressions on the images that the network was trained on. "
-                f"The real test images are {config['resolution']}x{config['resolution']} crops of photographs that none "
-                f"of them has seen, reduced by {config['photos']['reduction']:g}. The tests with "
+                "photographs; the baselines are logistic regressions on some of the images that the network saw. "
+                f"The real test images are {config['resolution']}x{config['resolution']} crops of photographs that "
+                f"none of them has seen, reduced by {config['photos']['reduction']:g}. The tests with "
                 f"{listed([str(count) for count in config['course_counts']])} images of a source are the course "
                 f"project's, of three sources: {course}."
             ),

@@ -23,7 +23,7 @@ from ganfp_jax.training import checkpoint
 
 @dataclasses.dataclass
 class Study:
-    """A study, or a quickstart on shipped weights: its config, where it writes, and how long each stage took (kept across restarts)."""
+    """A study or quickstart: its config, where it writes, and how long each stage took (kept across restarts)."""
 
     config: dict[str, Any]
     workdir: Path

@@ -1,7 +1,7 @@
 """Makes the shipped set `photos32`: four generators and the attribution network, trained on photographs from Debian.
 
-    python -m experiments.zoo --packages=DIR        # about two hours on one CPU core; started again it goes on
-    python -m experiments.zoo --packages=DIR --variant=tiny --out=DIR
+    python -m experiments.zoo --packages=DIR               # about 80 minutes on one CPU core; started again it goes on
+    python -m experiments.zoo --variant=tiny --out=DIR     # the same path in a minute, on embedded photographs
 
 `DIR` is where the packages of `photographs.csv` were unpacked (`dpkg-deb -x PACKAGE.deb DIR`), or `/` where they are
 installed. The nine embedded photographs are kept for the test: neither the generators nor the network see them. Writes
@@ -77,24 +77,39 @@ def network_config(images: Path, variant: str) -> dict[str, Any]:
     return config.to_dict()
 
 
-def make_images(workdir: Path, packages: Path, sizes: Mapping[str, int]) -> None:
+def make_crops(crops: Path, packages: Path | None, sizes: Mapping[str, int]) -> None:
+    """Writes the real images of the GANs: `<crops>/real/*.png`, of training photographs."""
+    if "real" not in _done(crops):
+        write_real(crops, packages, "train", sizes["crops"], sizes["resolution"])
+
+
+def write_real(root: Path, packages: Path | None, split: str, count: int, resolution: int) -> None:
+    """Writes `<root>/real/`: of the packages' photographs; for the test, and without packages, of the embedded ones."""
+    if packages is None or split == "test":
+        photos = PHOTOS | {"split": "all" if packages else "test" if split == "test" else "train", "seed": SEEDS[split]}
+        write_photographs(root, source_name="real", count=count, resolution=resolution, photos=photos)
+        return
+    seed = SEEDS["crops"]  # the network's training crops are the first of the GANs'
+    names = photographs.write_crops(root / "real", packages, split=split, count=count, resolution=resolution, seed=seed)
+    origin = {"source": "Debian packages", "photographs": names, "count": count, "seed": seed}
+    labelled.write_manifest(root, ["real"], {"real": origin})
+
+
+def make_images(workdir: Path, packages: Path | None, sizes: Mapping[str, int]) -> None:
     """Writes images/train, images/valid and images/test; the real ones of the test are of the embedded photographs."""
     for split in ("train", "valid", "test"):
         root, count, seed = workdir / "images" / split, sizes[split], SEEDS[split]
-        done = (labelled.read_manifest(root) or {"sources": {}})["sources"]
-        if "real" not in done and split == "test":
-            photos = PHOTOS | {"split": "all", "seed": seed}
-            write_photographs(root, source_name="real", count=count, resolution=sizes["resolution"], photos=photos)
-        elif "real" not in done:
-            names = photographs.write_crops(
-                root / "real", packages, split=split, count=count, resolution=sizes["resolution"], seed=SEEDS["crops"]
-            )
-            origin = {"source": "Debian packages", "photographs": names, "count": count, "seed": SEEDS["crops"]}
-            labelled.write_manifest(root, ["real"], {"real": origin})
+        done = _done(root)
+        if "real" not in done:
+            write_real(root, packages, split, count, sizes["resolution"])
         for name in GANS:
             sampler = Sampler(workdir / name)
             if sampler.source_name not in done:
                 write_generated(sampler, root, count=count, seed=seed, batch_size=100)
+
+
+def _done(root: Path) -> Mapping[str, Any]:
+    return (labelled.read_manifest(root) or {"sources": {}})["sources"]
 
 
 def fit_baselines(workdir: Path, sizes: Mapping[str, int]) -> dict[str, baselines.Fitted]:
@@ -181,19 +196,12 @@ def main() -> None:
     out = arguments.out or shipped.ROOT / "photos32"
     clock = time.perf_counter()
     crops = workdir / "crops"
-    if len(list(crops.glob("*.png"))) < sizes["crops"]:
-        photographs.write_crops(
-            crops,
-            arguments.packages,
-            split="train",
-            count=sizes["crops"],
-            resolution=sizes["resolution"],
-            seed=SEEDS["crops"],
-        )
+    packages = None if arguments.variant else arguments.packages
+    make_crops(crops, packages, sizes)
     for name, config in gan_configs(crops, arguments.variant).items():
         with open_run(workdir / name, config):
             loop.run(config, workdir / name)
-    make_images(workdir, arguments.packages, sizes)
+    make_images(workdir, packages, sizes)
     config = network_config(workdir / "images" / "train", arguments.variant)
     with open_run(workdir / NETWORK, config):
         loop.run(config, workdir / NETWORK)
@@ -202,9 +210,8 @@ def main() -> None:
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     atomic.write_bytes((arguments.out or HERE) / "results.jsonl", lines.encode())
     print(table(rows))
-    print(
-        f"{sum(path.stat().st_size for path in out.iterdir()) / 1e6:.2f} MB in {out}, {time.perf_counter() - clock:.0f} s"
-    )
+    size = sum(path.stat().st_size for path in out.iterdir())
+    print(f"{size / 1e6:.2f} MB in {out}, {time.perf_counter() - clock:.0f} s")
 
 
 if __name__ == "__main__":
