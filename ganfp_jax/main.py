@@ -39,6 +39,7 @@ JOBS = {
     "quality": "ganfp_jax.quality.job",
     "export_weights": "ganfp_jax.exporting",
     "quickstart": "ganfp_jax.quickstart",
+    "robustness": "ganfp_jax.robustness",
     "study": "ganfp_jax.study_job",
     "course_test": "ganfp_jax.course_test",
 }

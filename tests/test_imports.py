@@ -22,6 +22,7 @@ LAYERS = {
     "evaluation_page": 3,
     "evaluation_job": 3,
     "ablation": 3,
+    "robustness": 3,
     "generation": 3,
     "exporting": 3,
     "preparing": 3,
