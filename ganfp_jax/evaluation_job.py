@@ -52,9 +52,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     evaluation.metrics["baselines"] = [{"name": row["name"], **row["metrics"]} for row in rows]
     write_json(workdir / "metrics.json", evaluation.metrics)
     report = workdir / "report" / "index.html"
-    evaluation_page.write_page(
-        report, evaluation, folder, rows, config, resolution=attributor.resolution, seconds=seconds
-    )
+    evaluation_page.write_page(report, attributor, evaluation, folder, rows, config, seconds=seconds)
     print(summary(evaluation.metrics))
     if reason:
         print(f"no baselines: {reason}")

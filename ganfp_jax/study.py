@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from ganfp_jax import page_pictures
+from ganfp_jax.attributor import Attributor
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.grid import image_grid
@@ -97,6 +99,8 @@ def write_results(study: Study, evaluations: Sequence[dict[str, Any]], baselines
     """Writes results.json and the report, and prints the tables."""
     config, steps = study.config, training_steps(study)
     train, test = (labelled.open_labelled(study.images, split=split) for split in ("train", "test"))
+    with study.stage("take fingerprints"):
+        fingerprints = take_fingerprints(study, config["networks"][-1])
     main = {
         "network": config["networks"][-1],
         "condition": "clean",
@@ -131,13 +135,21 @@ def write_results(study: Study, evaluations: Sequence[dict[str, Any]], baselines
     }
     write_json(study.workdir / "results.json", results)
     report = study.workdir / "report" / "index.html"
-    write_report(results, report)
+    wrong = page_pictures.with_views(headline["wrong"], test, resolution=config["resolution"])
+    write_report(results | {"wrong": wrong, "fingerprints": fingerprints}, report)
     for row in evaluations:
         if _is_of(row, main) and row["rows"]:
             print(f"VisNet trained with {main['network']}, {main['rule']} of the views {main['views']}:\n")
             print(per_image_table(ImageRow(**image) for image in row["rows"]) + "\n")
     print(summary_table(results))
     print(f"report: {report}")
+
+
+def take_fingerprints(study: Study, network: str) -> dict[str, Any]:
+    """Fingerprints and responses of some test images by one of the networks, for the page."""
+    attributor = Attributor.load(study.workdir / f"visnet-{network}")
+    folder = labelled.open_labelled(study.images, split="test", classes=attributor.classes)
+    return page_pictures.fingerprint_parts(attributor, folder, folder.names, seed=study.config["seed"])
 
 
 def _is_of(row: dict[str, Any], main: dict[str, Any]) -> bool:

@@ -16,6 +16,7 @@ LAYERS = {
     "course_test": 3,
     "evaluation": 3,
     "evaluation_page": 3,
+    "page_pictures": 3,
     "evaluation_job": 3,
     "ablation": 3,
     "generation": 3,
