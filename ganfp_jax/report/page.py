@@ -83,10 +83,7 @@ def render(results: Mapping[str, Any]) -> str:
             for entry in results["evaluations"]
             if len(entry["metrics"]["views"]) > 1
         },
-        samples=[
-            {"source": source, "caption": sample["caption"], **rendering.png_picture(sample["picture"])}
-            for source, sample in results["samples"].items()
-        ],
+        samples=rendering.samples(results["samples"]),
         wrong=[rendering.wrong_image(image) for image in results["wrong"]],
         fingerprint_parts=rendering.fingerprints(results["fingerprints"]),
         config=json.dumps(results["config"], indent=2, ensure_ascii=False, default=str),

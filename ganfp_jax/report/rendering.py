@@ -103,6 +103,14 @@ def png_picture(png: bytes | str | os.PathLike[str]) -> dict[str, Any]:
     return {"uri": data_uri(content), "width": width, "height": height}
 
 
+def samples(found: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The pictures of the sources, {source: {"picture": PNG, "caption"}}, as the macro `samples_of` draws them."""
+    return [
+        {"source": source, "caption": sample["caption"], **png_picture(sample["picture"])}
+        for source, sample in found.items()
+    ]
+
+
 def response_row(sample: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
     """An image, its fingerprint and its responses as the macro `responses` draws them.
 
