@@ -28,9 +28,9 @@ def why_no_baselines(config: Mapping[str, Any], root: Path, folder: labelled.Lab
     """Why no baseline can be shown beside the network, None where some can."""
     if not [*config["methods"], *config["immunised_methods"]]:
         return "config.baselines names none"
-    known = labelled.open_labelled(root, split="train", classes=folder.classes)
-    if known.root == folder.root:
+    if "train" not in labelled.splits(root):
         return f"{root} has no train/ of its own for them to learn from"
+    known = labelled.open_labelled(root, split="train", classes=folder.classes)
     absent = [name for label, name in enumerate(folder.classes) if not (known.labels == label).any()]
     return f"{known.root} has no image of {', '.join(absent)}" if absent else None
 
@@ -211,8 +211,8 @@ def _method(
     sentences = [f"The network of {config['checkpoint']} was tested on the images of {folder.root}."]
     if baseline_rows:
         count, immunise = config["baselines"]["images_per_source"], config["baselines"]["immunise"]
-        where = folder.root.parent / "train"
-        sentences.append(f"The baselines were trained on at most {count:,} images of each source from {where}.")
+        root = config["data"]["root"]
+        sentences.append(f"The baselines were trained on at most {count:,} images of each source of train/ of {root}.")
         if any(row["name"].endswith("_immunised") for row in baseline_rows):
             sentences.append(
                 f"Of the immunised ones' training images {immunise['share']:.0%} were perturbed "

@@ -122,7 +122,7 @@ def fingerprint_parts(
         rejected=(),
     )
     shown = _shown(found)
-    scales = choose_scales(found, shown, fingerprint_limit=0, response_limit=0, mask_negative=False)
+    scales = choose_scales(found, shown, fingerprint_limit=0.0, response_limit=0.0, mask_negative=False)
     rows, models = pictures(found, shown, scales)
     for row in rows:
         row["image"], row["fingerprint"] = (_reduced(row[key], RESPONSE_SIDE) for key in ("image", "fingerprint"))

@@ -99,8 +99,6 @@ def write_results(study: Study, evaluations: Sequence[dict[str, Any]], baselines
     """Writes results.json and the report, and prints the tables."""
     config, steps = study.config, training_steps(study)
     train, test = (labelled.open_labelled(study.images, split=split) for split in ("train", "test"))
-    with study.stage("take fingerprints"):
-        fingerprints = take_fingerprints(study, config["networks"][-1])
     main = {
         "network": config["networks"][-1],
         "condition": "clean",
@@ -128,19 +126,24 @@ def write_results(study: Study, evaluations: Sequence[dict[str, Any]], baselines
                 + " Each network is named after the views that it was trained on."
             ),
         },
+        Attributor.load(study.workdir / f"visnet-{main['network']}"),
     )
 
 
-def publish(study: Study, results: dict[str, Any]) -> None:
+def publish(study: Study, results: dict[str, Any], attributor: Attributor) -> None:
     """Writes results.json and report/index.html, and prints the verdicts of small tests and a table of all.
 
     Args:
         study: what was done.
         results: what `report.page.write_report` takes, but for what the study itself knows: command, config, stages,
             provenance, and the wrong images of the evaluation that `main` names.
+        attributor: the network of that evaluation; its fingerprints are taken for the page.
     """
     main, evaluations = results["main"], results["evaluations"]
     (headline,) = (row for row in evaluations if _is_of(row, main) and row["count"] == main["count"])
+    folder = labelled.open_labelled(study.images, split="test", classes=attributor.classes)
+    with study.stage("take fingerprints"):
+        fingerprints = page_pictures.fingerprint_parts(attributor, folder, folder.names, seed=study.config["seed"])
     results = results | {
         "command": study.config["command"],
         **provenance(),
@@ -150,7 +153,7 @@ def publish(study: Study, results: dict[str, Any]) -> None:
     }
     write_json(study.workdir / "results.json", results)
     report = study.workdir / "report" / "index.html"
-    wrong = page_pictures.with_views(headline["wrong"], test, resolution=config["resolution"])
+    wrong = page_pictures.with_views(headline["wrong"], folder, resolution=attributor.resolution)
     write_report(results | {"wrong": wrong, "fingerprints": fingerprints}, report)
     for row in evaluations:
         if _is_of(row, main) and row["rows"]:
@@ -158,13 +161,6 @@ def publish(study: Study, results: dict[str, Any]) -> None:
             print(per_image_table(ImageRow(**image) for image in row["rows"]) + "\n")
     print(summary_table(results))
     print(f"report: {report}")
-
-
-def take_fingerprints(study: Study, network: str) -> dict[str, Any]:
-    """Fingerprints and responses of some test images by one of the networks, for the page."""
-    attributor = Attributor.load(study.workdir / f"visnet-{network}")
-    folder = labelled.open_labelled(study.images, split="test", classes=attributor.classes)
-    return page_pictures.fingerprint_parts(attributor, folder, folder.names, seed=study.config["seed"])
 
 
 def _is_of(row: dict[str, Any], main: dict[str, Any]) -> bool:

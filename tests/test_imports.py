@@ -19,6 +19,7 @@ LAYERS = {
     "evaluation": 3,
     "evaluation_page": 3,
     "page_pictures": 3,
+    "ablation_page": 3,
     "evaluation_job": 3,
     "ablation": 3,
     "generation": 3,
