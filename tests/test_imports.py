@@ -20,6 +20,8 @@ LAYERS = {
     "calibration": 3,
     "attribute_job": 3,
     "evaluation_page": 3,
+    "page_pictures": 3,
+    "ablation_page": 3,
     "evaluation_job": 3,
     "ablation": 3,
     "robustness": 3,

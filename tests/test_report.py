@@ -13,8 +13,8 @@ from ganfp_jax.report.page import render, write_report
 from ganfp_jax.report.table import ImageRow, per_image_table, summary_table, text_table
 
 SECTIONS = (
-    "headline", "method", "evaluations", "baselines", "breakdown", "confusion", "samples", "wrong", "stages",
-    "reproduce",
+    "headline", "method", "evaluations", "baselines", "breakdown", "confusion", "samples", "wrong",
+    "fingerprints", "stages", "reproduce",
 )  # fmt: skip
 VIEWS = ["identity", "rot90", "rot180", "rot270"]
 

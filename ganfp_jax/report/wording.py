@@ -99,3 +99,9 @@ def condition_label(condition: str) -> str:
 def rule_label(rule: str) -> str:
     """ "mean_logit" -> "mean logit"."""
     return rule.replace("_", " ")
+
+
+def view_label(view: str) -> str:
+    """ "rot90" -> "turned 90°", "vertical_flip" -> "vertical flip"; other names stay as they are."""
+    turn = re.fullmatch(r"rot(\d+)", view)
+    return f"turned {turn[1]}°" if turn else view.replace("_", " ")
