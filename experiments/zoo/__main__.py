@@ -28,7 +28,7 @@ from ganfp_jax.evaluation_page import per_photograph
 from ganfp_jax.generation import Sampler, write_generated, write_photographs
 from ganfp_jax.metrics import accuracy_block
 from ganfp_jax.report import wording
-from ganfp_jax.run_folder import open_run
+from ganfp_jax.run_folder import open_run, write_json
 from ganfp_jax.study import first_of_each
 from ganfp_jax.training import loop
 
@@ -41,8 +41,16 @@ CONDITIONS = ("none", "jpeg90", "jpeg75", "jpeg50")
 PHOTOS = {"reduction": 2.0, "min_luma_std": 10.0}  # of the embedded photographs
 
 SIZES = {
-    "": {"resolution": 32, "crops": 20_000, "train": 8000, "valid": 1000, "test": 1000, "baselines": 2000},
-    "tiny": {"resolution": 16, "crops": 64, "train": 48, "valid": 24, "test": 18, "baselines": 48},
+    "": {
+        "resolution": 32,
+        "crops": 20_000,
+        "train": 8000,
+        "valid": 1000,
+        "test": 1000,
+        "baselines": 2000,
+        "error_percent": 1,
+    },
+    "tiny": {"resolution": 16, "crops": 64, "train": 48, "valid": 24, "test": 18, "baselines": 48, "error_percent": 90},
 }
 SEEDS = {"crops": 0, "train": 1, "valid": 2, "test": 3}
 
@@ -127,9 +135,10 @@ def fit_baselines(workdir: Path, sizes: Mapping[str, int]) -> dict[str, baseline
 def ship(workdir: Path, out: Path, sizes: Mapping[str, int]) -> None:
     """Writes the weights, with the threshold below which the network is unsure, and their digests."""
     out.mkdir(parents=True, exist_ok=True)
-    folder = labelled.open_labelled(workdir / "images" / "valid", classes=Attributor.load(workdir / NETWORK).classes)
-    found = calibration.calibrate(Attributor.load(workdir / NETWORK), folder, views=VIEWS, rule=RULE)
-    calibration.write(workdir / NETWORK, found)
+    valid, rate = workdir / "images" / "valid", sizes["error_percent"] / 100
+    found = calibration.calibrate(Attributor.load(workdir / NETWORK), valid, views=VIEWS, rule=RULE, error_rate=rate)
+    write_json(workdir / NETWORK / weights.CALIBRATION, found.to_dict())
+    print(calibration.summary(found))
     for name in (*GANS, NETWORK):
         weights.write_file(out / f"{name}{shipped.SUFFIX}", weights.load(workdir / name))
     baselines.write(out / f"{shipped.BASELINES}{shipped.SUFFIX}", fit_baselines(workdir, sizes))
