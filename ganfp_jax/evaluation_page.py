@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from ganfp_jax import baselines, page_pictures
 from ganfp_jax.attributor import Attributor
@@ -57,9 +58,28 @@ def measure_baselines(
         Rows of {"name", "condition", "metrics"}, as `report.page.write_report` takes them. Methods that read files
         instead of images have none under a perturbation.
     """
+    place = {name: i for i, name in enumerate(folder.names)}
+    indices = np.array([place[name] for name in evaluation.names])
+    return baselines_under(
+        config, root, folder, indices, [perturbation], resolution=resolution, resize=resize, seed=seed
+    )
+
+
+def baselines_under(
+    config: Mapping[str, Any],
+    root: Path,
+    folder: labelled.LabelledFolder,
+    indices: Int[np.ndarray, " n"],
+    perturbations: Sequence[str],
+    *,
+    resolution: int,
+    resize: str,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """The same for the images of `folder` at `indices`, which can be read, under each of several perturbations."""
     methods = [(name, name, False) for name in config["methods"]]
     methods += [(f"{name}_immunised", name, True) for name in config["immunised_methods"]]
-    methods = [m for m in methods if perturbation == "none" or baselines.BASELINES[m[1]].needs == "images"]
+    methods = [m for m in methods if "none" in perturbations or baselines.BASELINES[m[1]].needs == "images"]
     known = labelled.open_labelled(root, split="train", classes=folder.classes)
     chosen = first_at_random(known.labels, config["images_per_source"], seed)
     train = ImageSet.read(known, resolution, resize, indices=chosen)
@@ -69,22 +89,19 @@ def measure_baselines(
             images = train.immunised(seed, config["immunise"]) if immunised else train
             fitted[called] = images.fit(name, folder.classes, seed)
             bar.update(1)
-    place = {name: i for i, name in enumerate(folder.names)}
-    indices = np.array([place[name] for name in evaluation.names])
-    predicted: dict[str, list[np.ndarray]] = {called: [] for called in fitted}
+    predicted: dict[tuple[str, str], list[np.ndarray]] = {}
     for chunk in np.array_split(indices, -(-len(indices) // CHUNK)):
         test = ImageSet.read(folder, resolution, resize, indices=chunk)
         for called, method in fitted.items():
-            for _, samples in test.perturbed(method.name, [perturbation], seed):
-                predicted[called].append(baselines.predict(method, samples)[0])
-    condition = CONDITIONS.get(perturbation, perturbation)
+            for condition, samples in test.perturbed(method.name, perturbations, seed):
+                predicted.setdefault((called, condition), []).append(baselines.predict(method, samples)[0])
     return [
         {
             "name": called,
             "condition": condition,
-            "metrics": accuracy_block(evaluation.targets, np.concatenate(parts), folder.classes),
+            "metrics": accuracy_block(folder.labels[indices], np.concatenate(parts), folder.classes),
         }
-        for called, parts in predicted.items()
+        for (called, condition), parts in predicted.items()
     ]
 
 

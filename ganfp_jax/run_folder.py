@@ -2,9 +2,8 @@
 
 import contextlib
 import errno
-import fcntl
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,38 +50,38 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 @contextlib.contextmanager
-def open_run(workdir: Path, config: Mapping[str, Any]) -> Iterator[Path]:
+def open_run(workdir: Path, config: Mapping[str, Any], may_change: Collection[str] = ()) -> Iterator[Path]:
     """Claims `workdir` for one job with `config`; the same config resumes, another one is refused.
 
-    What a killed run left half written is removed.
+    What a killed run left half written is removed. The keys in `may_change` may have other values than in the run
+    before, whose results are then replaced.
 
     Raises:
         UserError: the folder holds a run of another config (the differing keys are named), another process is
           writing to it, or it cannot be made.
     """
     config = json.loads(json.dumps(config))  # as it will be read back: tuples are lists there
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        lock = (workdir / ".lock").open("w")
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise
-        raise UserError(f"cannot write to --workdir {workdir} ({error.strerror}); choose another folder") from error
-    with lock:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            workdir.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(atomic.locked(workdir / ".lock", wait=False))
         except BlockingIOError:
             raise UserError(
                 f"another process is running in {workdir}; wait for it or choose another --workdir"
             ) from None
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise
+            raise UserError(f"cannot write to --workdir {workdir} ({error.strerror}); choose another folder") from error
         atomic.sweep(workdir)
-        if (workdir / CONFIG).exists():
-            differences = _differences(read_config(workdir), config)
+        known = read_config(workdir) if (workdir / CONFIG).exists() else None
+        if known is not None:
+            differences = _differences({**known, **{key: config[key] for key in may_change}}, config)
             if differences:
                 shown = ", ".join(differences[:4]) + (f" and {len(differences) - 4} more" if differences[4:] else "")
                 raise UserError(
                     f"{workdir} holds a run with another config: {shown}; choose another --workdir, or delete it"
                 )
-        else:
+        if known != config:
             write_json(workdir / CONFIG, config)
         yield workdir

@@ -84,7 +84,7 @@ def make_crops(crops: Path, packages: Path | None, sizes: Mapping[str, int]) -> 
 
 
 def write_real(root: Path, packages: Path | None, split: str, count: int, resolution: int) -> None:
-    """Writes `<root>/real/`: of the packages' photographs, or of the embedded ones for the test and without packages."""
+    """Writes `<root>/real/`: of the packages' photographs; for the test, and without packages, of the embedded ones."""
     if packages is None or split == "test":
         photos = PHOTOS | {"split": "all" if packages else "test" if split == "test" else "train", "seed": SEEDS[split]}
         write_photographs(root, source_name="real", count=count, resolution=resolution, photos=photos)
@@ -198,7 +198,7 @@ def main() -> None:
     crops = workdir / "crops"
     packages = None if arguments.variant else arguments.packages
     make_crops(crops, packages, sizes)
-    for name, config in gan_configs(crops / "real", arguments.variant).items():
+    for name, config in gan_configs(crops, arguments.variant).items():
         with open_run(workdir / name, config):
             loop.run(config, workdir / name)
     make_images(workdir, packages, sizes)
