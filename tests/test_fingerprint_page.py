@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from html_page import Page
-from page_results import fingerprint_results, measured
+from page_results import fingerprint_results
 from PIL import Image
 
 from ganfp_jax.report import figures, wording

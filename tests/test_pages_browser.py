@@ -1,7 +1,7 @@
 """Every page in Chromium: nothing fails, nothing is asked for, nothing sticks out, and it can be read by everybody.
 
-Needs the extra `browser` and a Chromium on the PATH; without them the tests are skipped, and with GANFP_BROWSER=required
-in the environment they fail. Playwright's own browsers are never asked for.
+Needs the extra `browser` and a Chromium on the PATH; without them the tests are skipped, and where the environment has
+GANFP_BROWSER=required they fail. Playwright's own browsers are never asked for.
 """
 
 import importlib.util
