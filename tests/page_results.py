@@ -234,3 +234,39 @@ def ablation_results(folder: Path) -> dict:
         "baselines": results["baselines"][:1],
         "method": "The network of runs/attribution was tested.",
     }
+
+
+def robustness_results() -> dict:
+    """A plain and an immunised network and one baseline under four attacks."""
+    results, rng = minimal_results(), np.random.default_rng(2)
+    classes, families = results["classes"], {"clean": "none", "jpeg75": "jpeg", "jpeg30": "jpeg", "noise20": "noise"}
+    families["combination"] = "combination"
+    tested = {"holm_p": 0.01, "wrong_to_right": 2, "right_to_wrong": 30}
+    rows = [
+        {"network": name, "attack": attack, "n": 200, "single_view_accuracy": 0.7, **block(classes, 75, 100)}
+        | {"ci95_low": 0.7, "ci95_high": 0.8, "images_per_second": 250.0}
+        | (tested if attack != "clean" else dict.fromkeys(tested))
+        | {"against_plain": None if name == "plain" else tested}
+        for name in ("plain", "jpeg")
+        for attack in families
+    ]
+    training = {"augment": "d4", "immunise": {"share": 0.5, "perturbations": ["jpeg50-95"]}}
+    keys = ("created", "config", "versions", "devices", "classes")
+    return {key: results[key] for key in keys} | {
+        "title": "What attacks do",
+        "command": "python -m ganfp_jax.main --config=configs/robustness.py",
+        "views": VIEWS,
+        "rule": "majority",
+        "total": 200,
+        "per_source": [100, 100],
+        "networks": [{"name": name, "training": training, "checkpoint": f"runs/{name}"} for name in ("plain", "jpeg")],
+        "attacks": [
+            {"attack": attack, "family": family, "psnr": None if attack == "clean" else 30.0}
+            for attack, family in families.items()
+        ],
+        "rows": rows,
+        "baselines": [baseline(classes, 60, condition=attack) for attack in families],
+        "pictures": {attack: rng.integers(0, 256, (16, 40, 3), dtype=np.uint8) for attack in families},
+        "sentences": ["The networks are small."],
+        "plain_command": "",
+    }

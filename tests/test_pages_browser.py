@@ -9,14 +9,15 @@ import os
 import shutil
 
 import pytest
-from page_results import ablation_results, fingerprint_results, shown_results
+from page_results import ablation_results, fingerprint_results, robustness_results, shown_results
 
 from ganfp_jax.report.ablation_page import write_ablation_page
 from ganfp_jax.report.fingerprint_page import write_fingerprint_page
 from ganfp_jax.report.page import write_report
+from ganfp_jax.report.robustness_page import write_robustness_page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PAGES = ("quickstart", "evaluate", "ablation", "fingerprints", "fingerprints of images")
+PAGES = ("quickstart", "evaluate", "ablation", "robustness", "fingerprints", "fingerprints of images")
 SIZES = {"desktop": (1280, 900), "phone": (360, 740)}
 SERIOUS = ("serious", "critical")
 # Of all rules only this one can say something else of the same page in other colours.
@@ -66,6 +67,7 @@ def pages(tmp_path_factory):
     write_report(results, folder / "quickstart.html")
     write_report(results | one_evaluation, folder / "evaluate.html")
     write_ablation_page(ablation_results(folder), folder / "ablation.html")
+    write_robustness_page(robustness_results(), folder / "robustness.html")
     write_fingerprint_page(fingerprint_results(LONG_NAMES), folder / "fingerprints.html")
     write_fingerprint_page(fingerprint_results(LONG_NAMES, image_sized=True), folder / "fingerprints of images.html")
     return {name: folder / f"{name}.html" for name in PAGES}
