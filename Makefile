@@ -1,4 +1,5 @@
-# make quickstart   the whole study on the embedded photographs (make quickstart VARIANT=:tiny for a trial in seconds)
+# make quickstart   a test set by the shipped generators, named by the shipped network, in a minute
+# make scratch      the same study, everything trained on the embedded photographs
 # make test         the tests
 # make lint         ruff and mypy          make format   rewrites the files as ruff wants them
 # Each makes .venv and installs what it needs first. PYTHON=python3.12 chooses another interpreter.
@@ -7,10 +8,13 @@ VARIANT ?=
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: quickstart test lint format constraints
+.PHONY: quickstart scratch test lint format constraints
 
 quickstart: $(VENV)/.base
 	$(VENV)/bin/python -m ganfp_jax.main --config=configs/quickstart.py$(VARIANT)
+
+scratch: $(VENV)/.base
+	$(VENV)/bin/python -m ganfp_jax.main --config=configs/quickstart.py:scratch
 
 test: $(VENV)/.test
 	$(VENV)/bin/python -m pytest --numprocesses=auto --maxprocesses=4

@@ -124,7 +124,7 @@ def write_results(
             | {"views": main["views_name"], "rule": config["rule"]},
             "evaluations": evaluations,
             "baselines": list(baseline_rows),
-            "samples": sample_grids(study, steps),
+            "samples": sample_grids(study, steps, folder.classes),
             "steps": steps | {f"VisNet ({config['shipped']})": made[config["shipped"]]["step"]},
             "method": (
                 f"The generators and the network are those of the shipped set {config['shipped']}, trained on other "

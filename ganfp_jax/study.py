@@ -77,9 +77,11 @@ def training_steps(study: Study) -> dict[str, int]:
     return {what: checkpoint.saved_steps(study.workdir / folder)[-1] for what, folder in folders.items()}
 
 
-def sample_grids(study: Study, steps: dict[str, int]) -> dict[str, dict[str, str]]:
-    """A picture of some test images of every source."""
-    test = labelled.open_labelled(study.images, split="test")
+def sample_grids(
+    study: Study, steps: dict[str, int], classes: Sequence[str] | None = None
+) -> dict[str, dict[str, str]]:
+    """A picture of some test images of every source, in the order of `classes`, else of the manifest."""
+    test = labelled.open_labelled(study.images, split="test", classes=classes)
     pictures, rows = {}, []
     for label, source in enumerate(test.classes):
         indices = first_of_each(test, 48)

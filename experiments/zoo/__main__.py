@@ -29,7 +29,7 @@ from ganfp_jax.evaluation_page import per_photograph
 from ganfp_jax.generation import Sampler, write_generated, write_photographs
 from ganfp_jax.metrics import accuracy_block
 from ganfp_jax.report import wording
-from ganfp_jax.run_folder import open_run, write_json
+from ganfp_jax.run_folder import open_run, read_config, write_json
 from ganfp_jax.study import first_of_each
 from ganfp_jax.training import loop
 
@@ -172,6 +172,17 @@ def measure(workdir: Path, out: Path, sizes: Mapping[str, int]) -> list[dict[str
     return rows
 
 
+def keep_log(workdir: Path, out: Path) -> None:
+    """Keeps every training's config, and what it measured every 500 steps."""
+    names = (*GANS, NETWORK)
+    write_json(out / "configs.json", {name: read_config(workdir / name) for name in names})
+    rows = []
+    for name in names:
+        measured = [json.loads(line) for line in (workdir / name / "metrics.jsonl").read_text().splitlines()]
+        rows += [{"network": name, **row} for row in measured if row["step"] % 500 == 0 or row is measured[-1]]
+    atomic.write_bytes(out / "training.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+
 def _kept(block: Mapping[str, Any]) -> dict[str, Any]:
     return {key: block[key] for key in ("accuracy", "correct", "total", "ci95", "per_class", "confusion")}
 
@@ -222,6 +233,7 @@ def main() -> None:
     rows = measure(workdir, out, sizes)
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     atomic.write_bytes((arguments.out or HERE) / "results.jsonl", lines.encode())
+    keep_log(workdir, arguments.out or HERE)
     print(table(rows))
     size = sum(path.stat().st_size for path in out.iterdir())
     print(f"{size / 1e6:.2f} MB in {out}, {time.perf_counter() - clock:.0f} s")
