@@ -114,10 +114,12 @@ def test_calibrate_and_attribute_the_network_of_the_study(study, tmp_path):
     threshold = read_json(tmp_path / "network" / "calibration.json")["threshold"]
     assert f"unsure: a margin under {threshold:.3f}" in out
     with (tmp_path / "a" / "predictions.csv").open() as file:
-        attributed = {row["image"]: row["predicted"] for row in csv.DictReader(file)}
+        rows = list(csv.DictReader(file))
     with (workdir / "evaluation" / "d4-clean-d4-24" / "predictions.csv").open() as file:
         evaluated = {str(images / "test" / row["image"]): row["predicted"] for row in csv.DictReader(file)}
-    assert attributed == evaluated
+    assert [row["image"] for row in rows] == sorted(evaluated)
+    for row in rows:  # two compiled programs: where the lead is in the last bits, they may differ
+        assert row["predicted"] == evaluated[row["image"]] or abs(float(row["margin"])) < 1e-5
 
 
 def test_evaluate_agrees_with_the_study(study, tmp_path):
