@@ -8,8 +8,9 @@ the vote chose (`views`, by default those of the network's training, and `rule`)
 smallest margin above which, with 95 % confidence, at most the share `error_rate` of the verdicts is wrong: from the
 surest image down, as long as the upper Clopper-Pearson bound for the mistakes so far is not above it
 (`ganfp_jax/certainty.py` says why that is no luck of the best of many). To show 1 % takes 299 images without a mistake,
-and where even the surest are wrong too often, the job says so, writes nothing and ends with status 2. Images are taken
-for independent, which crops of one photograph are not.
+and where even the surest are wrong too often, the job says so, writes nothing and ends with status 2. `min_decided` is
+the share of the images that are to be decided at least: the surest of them, where it begins. Images are taken for
+independent, which crops of one photograph are not.
 
 The result, `calibration.json`, is written into the checkpoint's run folder, where `configs/attribute.py` finds it and
 answers "unsure" below that margin, and `configs/export_weights.py` takes it along; it is of these weights, these views
@@ -19,7 +20,7 @@ set: measure that on others.
 
 By default the D4-trained network of `configs/quickstart.py:scratch` on its 2,000 test images: 63 % of them are decided,
 0.5 % of those wrongly (without a threshold 5.4 %), in 10 s. `:tiny` calibrates the network of
-`configs/quickstart.py:tiny` for an error rate of 0.9: it was hardly trained.
+`configs/quickstart.py:tiny`, which was hardly trained, to decide all and be wrong in less than 95 %.
 """
 
 from ml_collections import ConfigDict
@@ -29,13 +30,14 @@ from ganfp_jax.variants import choose
 
 def get_config(variant: str = "default") -> ConfigDict:
     """The config of one of the variants default, tiny."""
-    return choose(
-        variant,
-        {"default": lambda: _of("runs/quickstart-scratch", 0.01), "tiny": lambda: _of("runs/quickstart-tiny", 0.9)},
-    )
+    variants = {
+        "default": lambda: _of("runs/quickstart-scratch", 0.01, 0.0),
+        "tiny": lambda: _of("runs/quickstart-tiny", 0.95, 1.0),
+    }
+    return choose(variant, variants)
 
 
-def _of(quickstart: str, error_rate: float) -> ConfigDict:
+def _of(quickstart: str, error_rate: float, min_decided: float) -> ConfigDict:
     return ConfigDict(
         {
             "job": "calibrate",
@@ -44,6 +46,7 @@ def _of(quickstart: str, error_rate: float) -> ConfigDict:
             "views": "",
             "rule": "majority",
             "error_rate": error_rate,
+            "min_decided": min_decided,
             "batch_size": 32,
         }
     )

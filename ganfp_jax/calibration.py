@@ -30,6 +30,7 @@ def calibrate(
     views: str | Sequence[str] = "",
     rule: str = "majority",
     error_rate: float = 0.01,
+    min_decided: float = 0.0,
     resize: str = "crop",
     batch_size: int = 32,
 ) -> Calibration:
@@ -39,6 +40,7 @@ def calibrate(
         folder: labelled images that the network was not trained on, opened with its classes; or where they lie.
         views, rule: of the vote; no views are the network's default ones.
         error_rate: the share of decided images that may be wrong, between 0 and 1.
+        min_decided: the share of images that are to be decided at least.
         resize, batch_size: as for `evaluation.evaluate`.
 
     Raises:
@@ -48,10 +50,12 @@ def calibrate(
         folder = labelled.open_labelled(folder, classes=attributor.classes)
     views = views or attributor.default_views
     evaluation = evaluate(attributor, folder, views=views, rule=rule, resize=resize, batch_size=batch_size)
-    return from_evaluation(attributor, evaluation, error_rate)
+    return from_evaluation(attributor, evaluation, error_rate, min_decided)
 
 
-def from_evaluation(attributor: Attributor, evaluation: Evaluation, error_rate: float) -> Calibration:
+def from_evaluation(
+    attributor: Attributor, evaluation: Evaluation, error_rate: float, min_decided: float = 0.0
+) -> Calibration:
     """The calibration for the vote of an evaluation.
 
     Raises:
@@ -60,7 +64,7 @@ def from_evaluation(attributor: Attributor, evaluation: Evaluation, error_rate: 
     vote, targets = evaluation.vote, evaluation.targets
     predicted = np.asarray(vote.predicted)
     scores, wrong = margins(np.asarray(vote.probabilities), predicted), predicted != targets
-    choice = choose_threshold(scores, wrong, error_rate)
+    choice = choose_threshold(scores, wrong, error_rate, min_decided=min_decided)
     decided = scores >= choice.threshold
 
     def counts(label: int) -> dict[str, int]:
@@ -105,7 +109,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     )
     labelled.tell_rejected(evaluation.rejected, workdir)
     labelled.tell_notes(evaluation.notes, workdir)
-    calibration = from_evaluation(attributor, evaluation, config["error_rate"])
+    calibration = from_evaluation(attributor, evaluation, config["error_rate"], config["min_decided"])
     write_json(workdir / CALIBRATION, calibration.to_dict())
     print(summary(calibration))
     checkpoint = Path(config["checkpoint"])

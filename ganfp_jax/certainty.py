@@ -110,6 +110,7 @@ def choose_threshold(
     wrong: Bool[np.ndarray, " n"],
     error_rate: float,
     confidence: float = CONFIDENCE,
+    min_decided: float = 0.0,
 ) -> Choice:
     """The lowest threshold on a score of certainty above which no more than `error_rate` of the answers are wrong.
 
@@ -128,12 +129,15 @@ def choose_threshold(
         wrong: which answers are wrong.
         error_rate: between 0 and 1, both excluded.
         confidence: likewise.
+        min_decided: the share of the images that are to be decided at least, 0 to 1; the walk begins there.
 
     Raises:
-        UserError: an impossible rate; too few images to show it; even the surest are wrong too often.
+        UserError: an impossible rate or share; too few images to show it; even the surest are wrong too often.
     """
     if not 0 < error_rate < 1:
         raise UserError(f"config.error_rate is {error_rate}; give one between 0 and 1, such as 0.01")
+    if not 0 <= min_decided <= 1:
+        raise UserError(f"config.min_decided is {min_decided}; give a share of the images, 0 to 1")
     total = len(scores)
     needed = math.ceil(math.log(1 - confidence) / math.log(1 - error_rate))
     if total < needed:
@@ -146,7 +150,8 @@ def choose_threshold(
     ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))  # images of one score are decided together
     counts, mistakes = ends + 1, np.cumsum(wrong[order])[ends]
     bounds = upper_bound(mistakes, counts, confidence)
-    first = int(np.searchsorted(counts, min(total, _images_to_forgive(FORGIVEN, error_rate, confidence))))
+    start = max(_images_to_forgive(FORGIVEN, error_rate, confidence), math.ceil(min_decided * total))
+    first = int(np.searchsorted(counts, min(total, start)))
     held = bounds[first:] <= error_rate
     if not held[0]:
         raise UserError(

@@ -227,7 +227,7 @@ def _look_function(
         # the views of an image side by side, so that a batch cut among devices stays where it is
         batch = jnp.stack(seen, axis=1).reshape(-1, *images.shape[1:])  # (N V, H, W, C)
         said = network_fn(variables, batch)  # arrays (N V, ...)
-        return jax.tree.map(lambda x: x.reshape(len(images), len(names), *x.shape[1:]).swapaxes(0, 1), said)
+        return jax.tree.map(lambda x: x.reshape(images.shape[0], len(names), *x.shape[1:]).swapaxes(0, 1), said)
 
     return look
 

@@ -55,7 +55,11 @@ def network(tmp_path):
 
 def run(checkpoint, root, workdir, **settings):
     workdir.mkdir()
-    config = config_file.get_config("tiny").to_dict() | {"checkpoint": str(checkpoint), "views": VIEWS} | settings
+    config = (
+        config_file.get_config("tiny").to_dict()
+        | {"checkpoint": str(checkpoint), "views": VIEWS, "min_decided": 0.0}
+        | settings
+    )
     calibration.run(config | {"data": {"root": str(root), "resize": "crop"}}, workdir)
 
 

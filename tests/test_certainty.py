@@ -96,6 +96,17 @@ def test_too_few_images_and_impossible_rates():
             choose_threshold(*ranked(1000), rate)
 
 
+def test_the_walk_can_begin_later():
+    """Few mistakes among many images, but the surest of them are wrong."""
+    scores, wrong = ranked(2000, 0, 1, 2)
+    choice = choose_threshold(scores, wrong, 0.01, min_decided=0.5)
+    assert (choice.decided, choice.wrong) == (2000, 3)
+    with pytest.raises(UserError, match=r"50 of the 1000 surest of 2000"):
+        choose_threshold(*ranked(2000, *range(0, 2000, 20)), 0.01, min_decided=0.5)
+    with pytest.raises(UserError, match=r"config\.min_decided is 2"):
+        choose_threshold(scores, wrong, 0.01, min_decided=2.0)
+
+
 def test_the_promise_is_kept():
     """Where the true error rate above every threshold is known, it is above the stated one in 5 % of the trials."""
     rng = np.random.default_rng(0)

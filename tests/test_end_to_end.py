@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -101,6 +102,24 @@ def test_a_finished_study_repeats_nothing(study):
         return [line for line in text.splitlines() if not line.startswith("==")]
 
     assert table(again) == table(out)
+
+
+def test_calibrate_and_attribute_the_network_of_the_study(study, tmp_path):
+    workdir, _ = study
+    shutil.copytree(workdir / "visnet-d4", tmp_path / "network")
+    checkpoint, images = f"--config.checkpoint={tmp_path / 'network'}", workdir / "images"
+    run("--config=configs/calibrate.py:tiny", f"--workdir={tmp_path}/c", checkpoint, f"--config.data.root={images}")
+    start = ["--config=configs/attribute.py:tiny", f"--workdir={tmp_path}/a", checkpoint]
+    out = run(*start, f"--config.images={images / 'test'}")
+    threshold = read_json(tmp_path / "network" / "calibration.json")["threshold"]
+    assert f"unsure: a margin under {threshold:.3f}" in out
+    with (tmp_path / "a" / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    with (workdir / "evaluation" / "d4-clean-d4-24" / "predictions.csv").open() as file:
+        evaluated = {str(images / "test" / row["image"]): row["predicted"] for row in csv.DictReader(file)}
+    assert [row["image"] for row in rows] == sorted(evaluated)
+    for row in rows:  # two compiled programs: where the lead is in the last bits, they may differ
+        assert row["predicted"] == evaluated[row["image"]] or abs(float(row["margin"])) < 1e-5
 
 
 def test_evaluate_agrees_with_the_study(study, tmp_path):
@@ -357,8 +376,6 @@ def test_the_python_api_takes_paths_pictures_and_arrays(study):
 
 def test_a_stopped_study_goes_on(study, tmp_path):
     """A copy without its last stages makes the same results again from what is left."""
-    import shutil
-
     workdir, out = study
     copy = tmp_path / "copy"
     shutil.copytree(workdir, copy)
