@@ -50,9 +50,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         seconds["baselines"] = time.perf_counter() - clock
     evaluation.metrics["baselines"] = [{"name": row["name"], **row["metrics"]} for row in rows]
     report = workdir / "report" / "index.html"
-    evaluation_page.write_page(
-        report, evaluation, folder, rows, config, resolution=attributor.resolution, seconds=seconds
-    )
+    evaluation_page.write_page(report, attributor, evaluation, folder, rows, config, seconds=seconds)
     write_metrics(workdir, evaluation)
     print(summary(evaluation.metrics))
     if reason:

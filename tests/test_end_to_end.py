@@ -126,7 +126,11 @@ def test_evaluate_agrees_with_the_study(study, tmp_path):
     for words in (f"report: {tmp_path / 'report' / 'index.html'}", "control: metadata of the files only"):
         assert words in out
     assert "control: metadata of the files only" in page
-    assert page.count('src="data:image/png') == len(SOURCES) + min(24, page.count("<li>\n    <img"))
+    wrong = page.count('<ul class="seen"')
+    assert wrong == min(24, ours["total"] - ours["correct"] + ours["vote_changes"]["wrong_to_right"])
+    assert page.count("<span>vertical flip</span>") == wrong  # every view of every one of them
+    assert "t-SNE of 120 image fingerprints" in page
+    assert page.count('alt="Model fingerprint of') == len(SOURCES)
 
 
 def test_an_exported_network_answers_like_its_run_folder(study, tmp_path):
@@ -197,6 +201,30 @@ def test_baselines_agree_with_the_study_and_stand_beside_its_network(study, tmp_
     assert reached["network", "clean"]["confusion"] == single["confusion"]
     assert reached["metadata", "clean"]["accuracy"] == 0.2
     assert "the network, one view" in out
+
+
+def test_robustness_agrees_with_the_study_and_compares_its_networks(study, tmp_path):
+    workdir, _ = study
+    out = run(
+        "--config=configs/robustness.py:tiny",
+        f"--workdir={tmp_path}",
+        f"--config.immunised={workdir / 'visnet-d4'}",
+        f"--config.networks={{'mirror': '{workdir / 'visnet-mirror'}'}}",
+        f"--config.data.root={workdir / 'images'}",
+        "--config.count=24",
+        "--config.attacks=('jpeg75', 'combination')",
+    )
+    rows = {(row["network"], row["attack"]): row for row in read_json(tmp_path / "metrics.json")["rows"]}
+    for attack in ("clean", "jpeg75"):
+        theirs = read_json(workdir / "evaluation" / f"d4-{attack}-d4-24" / "metrics.json")
+        ours = rows["immunised", attack]
+        assert (ours["confusion"], ours["n"]) == (theirs["confusion"], 120)
+        assert ours["single_view_accuracy"] == theirs["single_view"]["accuracy"]
+    assert len(rows) == 2 * 3
+    assert "no plain network to compare with; to train one: python -m ganfp_jax.main" in out
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "50% of the images attacked (JPEG quality 50–95); turned and flipped: mirror" in page
+    assert "logistic regression on log-DCT, immunised" in page
 
 
 def test_generation_is_a_function_of_the_seed(study, tmp_path):
