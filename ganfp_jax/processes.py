@@ -15,9 +15,11 @@ import time
 from typing import Any, NoReturn
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax._src import distributed  # nothing public leads to the store of keys that the processes share
 from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ganfp_jax.errors import UserError
 
@@ -59,6 +61,21 @@ def start(coordinator: str, num_processes: int | None, process_id: int | None) -
     except Exception as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise UserError(f"--coordinator={coordinator}: the processes do not find each other: {reason[:200]}") from error
+    _meet()
+
+
+def _meet() -> None:
+    """A sum over all devices, while the processes are at the same place.
+
+    At the first one, XLA gives all of them 30 seconds to connect on CPUs. Later, one may need that much longer than
+    another to compile or to read its images; then they are connected, and wait.
+    """
+    mesh = Mesh(np.array(jax.devices()), ("all",))
+    ones = multihost_utils.host_local_array_to_global_array(
+        np.ones(jax.local_device_count(), np.float32), mesh, PartitionSpec("all")
+    )
+    total = jax.jit(jnp.sum, out_shardings=NamedSharding(mesh, PartitionSpec()))(ones)
+    jax.block_until_ready(total)
 
 
 def end(status: int, reason: str) -> NoReturn:

@@ -13,11 +13,9 @@ import numpy as np
 import pytest
 from command_line import ROOT, logged_step, run_main, saved_steps, wait_until
 
-from configs import fingerprint, sngan
 from ganfp_jax import processes
 from ganfp_jax.data import perturb
 from ganfp_jax.errors import UserError
-from ganfp_jax.run_folder import open_run
 from ganfp_jax.training import checkpoint, loop
 
 
@@ -122,13 +120,6 @@ def test_a_refusal_of_the_first_ends_both(trained, labelled_root):
     assert "the first process was refused" in other_err or "process 0 failed, and the others end" in other_err
 
 
-def train_alone(workdir, config, **settings):
-    """The same training in one process: this one."""
-    config.update(settings)
-    with open_run(workdir, config.to_dict()):
-        loop.run(config.to_dict(), workdir)
-
-
 def test_a_gan_that_one_process_is_asked_to_stop_goes_on_as_if_nothing_had_been(tmp_path):
     """Both stop at one step; the same command again ends where one process that was never stopped does."""
     settings = {"num_steps": 30, "batch_size": 8, "log_every": 1, "eval_images": 0}
@@ -145,9 +136,8 @@ def test_a_gan_that_one_process_is_asked_to_stop_goes_on_as_if_nothing_had_been(
     assert 0 < stopped < 30 and stopped % loop.ASK_EVERY == 0
     for status, _, err in ends_of(start_two(command)):
         assert status == 0, err
-    config = sngan.get_config("tiny")
-    config.step.critic_steps = 1
-    train_alone(tmp_path / "one", config, **settings)
+    status, _, err = run_main(tmp_path / "one", "configs/sngan.py:tiny", *overrides)
+    assert status == 0, err
     # A bias before a batch norm has no gradient but rounding, of which Adam makes whole steps.
     assert_same_parameters(tmp_path / "two", tmp_path / "one", lambda name: "generator" in name and "bias" in name)
 
@@ -158,9 +148,8 @@ def test_two_processes_train_the_fingerprint_network_as_one(tmp_path, labelled_r
     overrides += [f"--config.data.root={labelled_root}"]
     for status, _, err in run_two(tmp_path / "two", "configs/fingerprint.py:tiny", *overrides):
         assert status == 0, err
-    config = fingerprint.get_config("tiny")
-    config.data.root = str(labelled_root)
-    train_alone(tmp_path / "one", config, **settings)
+    status, _, err = run_main(tmp_path / "one", "configs/fingerprint.py:tiny", *overrides)
+    assert status == 0, err
     assert assert_same_parameters(tmp_path / "two", tmp_path / "one") == 3
 
 

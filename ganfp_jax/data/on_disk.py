@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from ganfp_jax import processes
 from ganfp_jax.data.decode import ImageFile, Refused, decode_image
 from ganfp_jax.data.preprocess import Checked, check_files, fit
 from ganfp_jax.errors import UserError
@@ -67,6 +66,9 @@ def check_together(files: Sequence[ImageFile], resolution: int, resize: str, lab
     Raises:
         UserError: unknown `resize`.
     """
+    # Imported here: it brings JAX, which takes seconds and which the other readers of images do without.
+    from ganfp_jax import processes
+
     own = processes.share(np.arange(len(files)))
     checked = check_files([files[i] for i in own], resolution, resize, label if processes.first() else None)
     told = [[(int(own[place]), text) for place, text in texts.items()] for texts in (checked.refused, checked.notes)]
