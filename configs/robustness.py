@@ -26,7 +26,11 @@ is the headline of the page. Clean images come first by themselves.
 started again it goes on with the attacks that are not done.
 
 By default the D4-trained network of `configs/quickstart.py:scratch`, which was trained on JPEGs, alone: 24 attacks on
-200 images of each source. `:tiny` does the same with `configs/quickstart.py:tiny`, in seconds.
+200 images of each source, a minute and a half of one CPU core a network besides the baselines. There the combination
+leaves it 51.5 % (48 to 55) of clean 94.3 %; a plain one 43.9 % of 99.6 %; one immunised by the combination 71.2 % (68
+to 74) of 94.1 %, which logistic regression on log-DCT, immunised too, also reaches (71.1 %). Immunising by JPEG helps
+against JPEG (quality 75: 90.9 %, plain 41.1 %) and harms against noise (50.9 %, plain 62.8 %). Relighting by two stops
+costs three points. `:tiny` does the same with `configs/quickstart.py:tiny`, in seconds.
 """
 
 from ml_collections import ConfigDict
