@@ -1,19 +1,28 @@
 # make quickstart   the whole study on the embedded photographs (make quickstart VARIANT=:tiny for a trial in seconds)
 # make test         the tests
+# make demo         the web page, on this machine alone (make demo CHECKPOINT=runs/quickstart/visnet-d4)
 # make lint         ruff and mypy          make format   rewrites the files as ruff wants them
-# Each makes .venv and installs what it needs first. PYTHON=python3.12 chooses another interpreter.
+# Each makes .venv (demo: .venv-demo, with an older Pillow) and installs what it needs first. PYTHON=python3.12 chooses
+# another interpreter.
 PYTHON ?= python3
 VARIANT ?=
+CHECKPOINT ?= runs/quickstart/visnet-d4
 VENV := .venv
+DEMO := .venv-demo
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+RESOLVE := uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --quiet \
+  --no-emit-index-url --no-annotate --no-header
 
-.PHONY: quickstart test lint format constraints
+.PHONY: quickstart test demo lint format constraints
 
 quickstart: $(VENV)/.base
 	$(VENV)/bin/python -m ganfp_jax.main --config=configs/quickstart.py$(VARIANT)
 
 test: $(VENV)/.test
 	$(VENV)/bin/python -m pytest --numprocesses=auto --maxprocesses=4
+
+demo: $(DEMO)/.demo
+	$(DEMO)/bin/python -m ganfp_jax.demo --checkpoint=$(CHECKPOINT)
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
@@ -24,11 +33,10 @@ format: $(VENV)/.dev
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-# Resolves anew for all supported Pythons and platforms (needs uv).
+# Resolves anew for all supported Pythons and platforms (needs uv). Gradio asks for an older Pillow.
 constraints:
-	uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --quiet \
-	  --extra test --extra dev --extra cuda --extra tpu \
-	  --no-emit-index-url --no-annotate --no-header --output-file constraints.txt
+	$(RESOLVE) --extra test --extra dev --extra cuda --extra tpu --output-file constraints.txt
+	$(RESOLVE) --extra test --extra demo --output-file constraints-demo.txt
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -43,4 +51,10 @@ $(VENV)/.test: $(VENV)/.base
 
 $(VENV)/.dev: $(VENV)/.test
 	$(PIP) --editable '.[test,dev]'
+	@touch $@
+
+$(DEMO)/.demo: pyproject.toml constraints-demo.txt
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-demo.txt \
+	  --editable '.[demo]'
 	@touch $@
