@@ -44,11 +44,20 @@ class Attributor:
     Attributes:
         classes: the sources it knows, in the order of its logits.
         resolution: the side R of the images it takes, in pixels.
+        augment: which views of the images it was trained on, one of `views.AUGMENTATIONS`.
     """
 
-    def __init__(self, network: AttributionNetwork, variables: PyTree, classes: Sequence[str], resolution: int) -> None:
+    def __init__(
+        self,
+        network: AttributionNetwork,
+        variables: PyTree,
+        classes: Sequence[str],
+        resolution: int,
+        augment: str = "d4",
+    ) -> None:
         self.classes = tuple(classes)
         self.resolution = resolution
+        self.augment = augment
         self._network = network
         self._variables = variables
         self._logits = make_logits(network)
@@ -69,7 +78,19 @@ class Attributor:
         """
         weights = load(path, "attribution")
         network: Any = models.create(**weights.model)
-        return cls(network, jax.device_put(weights.variables), weights.about["classes"], weights.model["resolution"])
+        about = weights.about
+        return cls(
+            network,
+            jax.device_put(weights.variables),
+            about["classes"],
+            weights.model["resolution"],
+            about.get("augment", "d4"),  # older files do not tell
+        )
+
+    @property
+    def default_views(self) -> str:
+        """The set of views that the network has seen in training: others would vote badly."""
+        return "identity" if self.augment == "none" else self.augment
 
     def fingerprints(self, images: UInt8[np.ndarray, "n r r 3"]) -> Fingerprints:
         """Takes the fingerprints of images of the network's own size, and those of the sources it knows.

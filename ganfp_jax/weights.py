@@ -26,6 +26,7 @@ from ganfp_jax.interop.layouts import LARGEST
 from ganfp_jax.interop.stored_file import shown
 from ganfp_jax.run_folder import CONFIG, read_config
 from ganfp_jax.training import checkpoint
+from ganfp_jax.views import AUGMENTATIONS
 
 Kind = Literal["generator", "attribution"]
 
@@ -57,7 +58,8 @@ class Weights:
         kind: "generator" (latents to images) or "attribution" (images to the logits of their sources).
         model: the arguments of `models.create`.
         variables: Flax variables by collection ("params", "batch_stats", ...), float32.
-        about: JSON-able. Of an attribution network `classes`, in the order of its logits. Of a generator
+        about: JSON-able. Of an attribution network `classes`, in the order of its logits, and `augment`, one of
+            `views.AUGMENTATIONS`: which views of the images it was trained on (absent from older files). Of a generator
             `source_name` (its class in labelled folders), `latents` (`size` and `distribution`), `pixels` (its range,
             see `ganfp_jax.pixels`) and `batch_size`: of its training where it normalises by the batch that it draws,
             else None.
@@ -129,7 +131,7 @@ def _from_training(run_folder: Path, wanted: Kind | None) -> Weights:
     else:
         classes = metadata["classes"]
         model = {**config["model"], "resolution": config["resolution"], "num_classes": len(classes)}
-        about = {"classes": classes}
+        about = {"classes": classes, "augment": config["augment"]}
     origin = {"run_folder": run_folder.resolve().name, "step": step}
     return Weights(kind, model, jax.tree.map(_float32, variables), about, origin)
 
@@ -293,7 +295,9 @@ def _fault(weights: Weights, network: Any) -> str:
             and all(map(_names_a_folder, classes))
             and len(classes) == len(set(classes)) == count
         ):
-            return ""
+            if (augment := about.get("augment", "d4")) in AUGMENTATIONS:
+                return ""
+            return f"about.augment is {augment!r}, none of {', '.join(AUGMENTATIONS)}"
         return f"about.classes is {classes!r} in the place of {count!r} names of sources"
     if not hasattr(network, "latent_size"):
         return f"{name} is no generator"

@@ -49,7 +49,8 @@ def network(name="attribution", seed=0, **settings):
     """Weights of the tiny attribution network of configs/NAME.py, for three classes."""
     config = NETWORKS[name].get_config("tiny").to_dict()
     model = {**config["model"], "resolution": config["resolution"], "num_classes": len(CLASSES), **settings}
-    return Weights("attribution", model, draw(model, seed), {"classes": CLASSES}, {"run_folder": name, "step": 8})
+    about = {"classes": CLASSES, "augment": config["augment"]}
+    return Weights("attribution", model, draw(model, seed), about, {"run_folder": name, "step": 8})
 
 
 def run_folder(workdir, config, saved, average=None):

@@ -76,7 +76,7 @@ def test_the_safetensors_library_reads_all_of_it(file):
         described = json.loads(opened.metadata()[KEY])
         arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - it is no dictionary
     assert (described["format"], described["version"], described["kind"]) == ("weights", 1, "attribution")
-    assert described["about"] == {"classes": CLASSES}
+    assert described["about"] == {"classes": CLASSES, "augment": "d4"}
     assert described["origin"] == {"run_folder": "attribution", "step": 8}
     assert described["model"]["name"] == "visnet_classifier"
     assert all(name.startswith("params/") and array.dtype == np.float32 for name, array in arrays.items())
@@ -143,6 +143,17 @@ def test_a_folder_with_a_file_does_for_the_file(tmp_path):
     assert_same(load(tmp_path), network())
     attributor = Attributor.load(tmp_path)
     assert (attributor.classes, attributor.resolution) == (tuple(CLASSES), 16)
+
+
+@pytest.mark.parametrize(
+    ("augment", "views"), [("none", "identity"), ("mirror", "mirror"), ("d4", "d4"), (None, "d4")]
+)
+def test_a_network_votes_over_what_it_was_trained_on(tmp_path, file, augment, views):
+    def trained_with(header):
+        header["about"].pop("augment")  # as older files lack it
+        header["about"] |= {"augment": augment} if augment else {}
+
+    assert Attributor.load(rewrite(file, tmp_path / "x.safetensors", trained_with)).default_views == views
 
 
 def test_of_weights_that_were_not_trained_here_no_step_is_told(tmp_path):
@@ -248,6 +259,8 @@ def test_all_tensors_that_are_not_the_networks_are_named(tmp_path, file):
         (lambda header: header["about"].update(classes=[1, 2, 3]), "in the place of 3 names of sources"),
         (lambda header: header["about"].update(classes=["a", "b", "../c"]), "in the place of 3 names of sources"),
         (lambda header: header["about"].clear(), "about.classes is None"),
+        (lambda header: header["about"].update(augment="turn"), "about.augment is 'turn', none of none, mirror, d4"),
+        (lambda header: header["about"].update(augment={}), "about.augment is {}, none of none, mirror, d4"),
         (lambda header: header.update(kind="generator"), "visnet_classifier is no generator"),
         (lambda header: "[" * 100_000, "the header of"),
         (lambda header: json.dumps(header)[:-1] + ', "more": ' + "[" * 9_000 + "]" * 9_000 + "}", "nested too deeply"),

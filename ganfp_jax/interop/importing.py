@@ -30,6 +30,7 @@ GENERATORS = {
     "resnet5_generator": ("uniform", "unit", ""),
 }
 BY_FEATURES = {256: "CramerGAN", 16: "MMDGAN"}  # these two share a generator; their critics differ
+AUGMENT = "mirror"  # with which the published attribution networks were trained
 BATCH_SIZE = 32  # with which they draw, and by which they normalise
 
 
@@ -55,7 +56,7 @@ def import_weights(
     if chosen.kind == "attribution":
         if source_name:
             raise UserError(f"config.source_name names a generator's images, but {chosen!r} attributes images")
-        about: dict[str, Any] = {"classes": _classes(path, chosen, classes)}
+        about: dict[str, Any] = {"classes": _classes(path, chosen, classes), "augment": AUGMENT}
         return Weights("attribution", chosen.model, chosen.variables, about, origin)
     if classes:
         raise UserError(f"config.classes are an attribution network's, but {chosen!r} makes images")
