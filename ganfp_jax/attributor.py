@@ -10,25 +10,61 @@ import numpy as np
 from jaxtyping import PyTree, UInt8
 
 from ganfp_jax import models
+from ganfp_jax.certainty import margins
 from ganfp_jax.data.decode import Refused, decode_image, reason_of, rgb_of
 from ganfp_jax.data.preprocess import fit
 from ganfp_jax.early_stopping import StagedVoter, default_stages, make_staged_vote, vote_in_stages
 from ganfp_jax.errors import UserError
-from ganfp_jax.fingerprints import AttributionNetwork, Fingerprints, make_logits, read_fingerprints
+from ganfp_jax.fingerprints import (
+    AttributionNetwork,
+    Fingerprints,
+    make_logits,
+    make_logits_and_distances,
+    read_fingerprints,
+)
 from ganfp_jax.training.sharding import make_local_mesh
 from ganfp_jax.views import resolve_views
-from ganfp_jax.voting import RULES, Vote, Voter, make_view_voters, make_vote, vote_in_batches
+from ganfp_jax.voting import (
+    RULES,
+    MeasuredVote,
+    Vote,
+    Voter,
+    make_measured_vote,
+    make_view_voters,
+    make_vote,
+    vote_in_batches,
+)
 from ganfp_jax.weights import load
 
 if TYPE_CHECKING:
     from PIL import Image
 
 
+# Images a call: few and many. One image should not wait for 32, and every other size would be compiled anew.
+FEW, MANY = 4, 32
+
+
+def batch_size_for(count: int) -> int:
+    """How many images a call of the network should take where there are `count` of them."""
+    return FEW if count <= FEW else MANY
+
+
 @dataclasses.dataclass(frozen=True)
 class Attribution:
     """The verdict on one image: the voted source, its probability, and how the views voted.
 
-    `note` says what was done to an image of another size than the network's, such as "cropped from 300x200"; else "".
+    Attributes:
+        predicted: the source that the vote chose.
+        confidence: its probability, the mean over the views (of the rule mean_logit, the softmax of the mean logits).
+        votes: how many views chose each source, without those that none chose.
+        probabilities: of every source.
+        note: what was done to an image of another size than the network's, such as "cropped from 300x200"; else "".
+        verdict: `predicted`.
+        margin: `confidence` minus the highest probability of another source, -1 to 1; negative where a majority
+            of views overrules their mean.
+        distance: the cosine distance of the image's fingerprint to the nearest source's, 0 to 2, as
+            `fingerprints.nearest_distance` has it; of the view identity, or of the first where that has no vote.
+        views: what each view chose, in the order of the vote.
     """
 
     predicted: str
@@ -36,6 +72,10 @@ class Attribution:
     votes: Mapping[str, int]
     probabilities: Mapping[str, float]
     note: str = ""
+    verdict: str = dataclasses.field(kw_only=True)
+    margin: float = dataclasses.field(kw_only=True)
+    distance: float = dataclasses.field(kw_only=True)
+    views: Mapping[str, str] = dataclasses.field(kw_only=True)
 
 
 class Attributor:
@@ -62,7 +102,8 @@ class Attributor:
         self._variables = variables
         self._logits = make_logits(network)
         self._mesh = make_local_mesh()
-        self._voters: dict[tuple[tuple[str, ...], str], Voter] = {}
+        self._voters: dict[tuple[tuple[str, ...], str], Voter[Vote]] = {}
+        self._judges: dict[tuple[tuple[str, ...], str], Voter[MeasuredVote]] = {}
         self._staged: dict[tuple[tuple[str, ...], tuple[int, ...]], StagedVoter] = {}
 
     @classmethod
@@ -153,14 +194,22 @@ class Attributor:
             UserError: unknown view or view set.
         """
 
-        def bind(voter: Voter) -> Callable[[UInt8[np.ndarray, "n r r 3"], int], Vote]:
+        def bind(voter: Voter[Vote]) -> Callable[[UInt8[np.ndarray, "n r r 3"], int], Vote]:
             return lambda images, batch_size: vote_in_batches(voter, self._variables, images, batch_size)
 
         return {view: bind(voter) for view, voter in make_view_voters(self._logits, views, mesh=self._mesh).items()}
 
+    def _judge(self, views: str | Sequence[str], rule: str) -> Voter[MeasuredVote]:
+        """The voter that also measures, of each view, the distance of its fingerprint to the nearest source's."""
+        names = resolve_views(views)
+        if (names, rule) not in self._judges:
+            measured = make_logits_and_distances(self._network)
+            self._judges[names, rule] = make_measured_vote(measured, names, rule, mesh=self._mesh)
+        return self._judges[names, rule]
+
     def _voter(
         self, views: str | Sequence[str], rule: str, early_stopping: bool | Sequence[int]
-    ) -> Voter | StagedVoter:
+    ) -> Voter[Vote] | StagedVoter:
         if rule not in RULES:
             raise UserError(f"unknown vote rule {rule!r}; choose from {', '.join(RULES)}")
         names = resolve_views(views)
@@ -184,6 +233,7 @@ class Attributor:
         views: str | Sequence[str] = "d4",
         rule: str = "majority",
         resize: str = "crop",
+        batch_size: int = 0,
     ) -> list[Attribution]:
         """A verdict for each image, in order.
 
@@ -191,6 +241,7 @@ class Attributor:
             images: file paths or PIL images, converted as by `data.decode.decode_image`, or a uint8 array (N, H, W, 3).
             resize: what is done with images of another size: "crop" (the centre; resizing would damage the trace),
               "area", or "refuse".
+            batch_size: images a call of the network; 0 for 4 where there are no more, else 32. A size is compiled once.
 
         Raises:
             UserError: an image cannot be read or does not fit; not a list of images, or an array of another kind;
@@ -201,18 +252,25 @@ class Attributor:
         if not len(images):
             return []
         fitted, notes = zip(*(self._read(i, image, resize) for i, image in enumerate(images)), strict=True)
-        vote = self.vote(np.stack(fitted), views, rule)
+        judge = self._judge(views, rule)
+        vote, distances = vote_in_batches(
+            judge, self._variables, np.stack(fitted), batch_size or batch_size_for(len(fitted))
+        )
+        shown = distances[judge.views.index("identity") if "identity" in judge.views else 0]
+        leads = margins(np.asarray(vote.probabilities), np.asarray(vote.predicted))
         return [
             Attribution(
                 predicted=self.classes[k],
-                confidence=float(probabilities[k]),
-                votes={name: int(n) for name, n in zip(self.classes, counts, strict=True) if n},
-                probabilities={name: float(p) for name, p in zip(self.classes, probabilities, strict=True)},
+                confidence=float(vote.probabilities[i, k]),
+                votes={name: int(n) for name, n in zip(self.classes, vote.votes[i], strict=True) if n},
+                probabilities={name: float(p) for name, p in zip(self.classes, vote.probabilities[i], strict=True)},
                 note=note,
+                verdict=self.classes[k],
+                margin=float(leads[i]),
+                distance=float(shown[i]),
+                views={v: self.classes[c] for v, c in zip(judge.views, vote.view_predictions[:, i], strict=True)},
             )
-            for k, probabilities, counts, note in zip(
-                vote.predicted, vote.probabilities, vote.votes, notes, strict=True
-            )
+            for i, (k, note) in enumerate(zip(vote.predicted, notes, strict=True))
         ]
 
     def _read(self, index: int, image: "str | Path | Image.Image | np.ndarray", resize: str) -> tuple[np.ndarray, str]:

@@ -37,6 +37,43 @@ def make_logits(network: AttributionNetwork) -> Callable[[PyTree, Float[Array, "
     return lambda variables, images: network.apply(variables, images, method="fingerprints_and_logits")[1]
 
 
+def make_logits_and_distances(
+    network: AttributionNetwork,
+) -> Callable[[PyTree, Float[Array, "n h w 3"]], tuple[Any, Any]]:
+    """(variables, images in [-1, 1]) -> logits (N, K), `nearest_distance` (N,): one look for both.
+
+    Raises (the function): UserError for a network whose logits are a map (`latent_res`).
+    """
+
+    def answer(variables: PyTree, images: Float[Array, "n h w 3"]) -> tuple[Any, Any]:
+        fingerprints, logits = network.apply(variables, images, method="fingerprints_and_logits")
+        _refuse_map(logits)
+        return logits, nearest_distance(fingerprints, network.model_fingerprints(variables["params"])[0])
+
+    return answer
+
+
+def nearest_distance(images: Float[Array, "n ..."], models: Float[Any, "... k"]) -> Float[Array, " n"]:
+    """How far each image fingerprint is from that of the nearest source: 1 - the highest cosine similarity.
+
+    The scale of a fingerprint does not count, nor do the biases of the logits. 0: it points where a source's does; 1:
+    it has nothing in common with any; up to 2 for its contrary. A fingerprint of zeros has the distance 1.
+
+    Args:
+        images: (N, *F).
+        models: (*F, K), as `Fingerprints.models`.
+    """
+    flat = images.reshape(len(images), -1)  # (N, F)
+    sources = jnp.asarray(models).reshape(flat.shape[1], -1)  # (F, K)
+    lengths = jnp.linalg.norm(flat, axis=1)[:, None] * jnp.linalg.norm(sources, axis=0)  # (N, K)
+    return 1 - (flat @ sources / jnp.maximum(lengths, jnp.finfo(lengths.dtype).tiny)).max(axis=1)
+
+
+def _refuse_map(logits: Any) -> None:
+    if logits.ndim != 2:
+        raise UserError("this network answers with a map of logits; fingerprints need one logit a source")
+
+
 @dataclasses.dataclass(frozen=True)
 class Fingerprints:
     """The fingerprints of N images and of the K sources that a network knows; NumPy arrays.
@@ -87,8 +124,7 @@ def read_fingerprints(
         f, z = _read(network, variables, filled)
         fingerprints.append(np.asarray(f)[: len(batch)])
         logits.append(np.asarray(z)[: len(batch)])
-    if logits[0].ndim != 2:
-        raise UserError("this network answers with a map of logits; fingerprints need one logit a source")
+    _refuse_map(logits[0])
     models, bias = network.model_fingerprints(variables["params"])
     result = Fingerprints(np.concatenate(fingerprints), np.asarray(models), np.asarray(bias), np.concatenate(logits))
     if not np.isfinite(result.logits).all():

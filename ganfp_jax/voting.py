@@ -6,8 +6,9 @@ views to try votes on. `ganfp_jax.early_stopping` shows an image no more views t
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +24,7 @@ RULES: tuple[str, ...] = ("majority", "mean_logit", "mean_probability")
 
 AnyArray = Array | np.ndarray
 LogitsFn = Callable[[Any, Array], Array]
+MeasuringFn = Callable[[Any, Array], tuple[Array, Array]]
 
 
 class Vote(NamedTuple):
@@ -40,7 +42,17 @@ class Vote(NamedTuple):
         return self.votes.sum(axis=-1, dtype=np.int32)
 
 
+class MeasuredVote(NamedTuple):
+    """A vote, and what else the same look at each view found: one number an image."""
+
+    vote: Vote
+    measures: Float[AnyArray, "v n"]
+
+
+AnyVote = TypeVar("AnyVote", Vote, MeasuredVote)
+
 _IMAGE_AXIS = Vote(predicted=0, probabilities=0, votes=0, view_predictions=1, view_logits=1)  # type: ignore[arg-type]
+_IMAGE_AXES = {Vote: _IMAGE_AXIS, MeasuredVote: MeasuredVote(_IMAGE_AXIS, 1)}  # type: ignore[arg-type]
 
 
 def count_votes(view_logits: Float[AnyArray, "v n k"], rule: str, seen: Bool[AnyArray, "v n"] | None = None) -> Vote:
@@ -82,8 +94,8 @@ def count_votes(view_logits: Float[AnyArray, "v n k"], rule: str, seen: Bool[Any
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Voter:
-    """A compiled vote, made by `make_vote`: `voter(variables, images) -> Vote`.
+class Voter(Generic[AnyVote]):
+    """A compiled vote, made by `make_vote`: `voter(variables, images) -> Vote`; or by `make_measured_vote`.
 
     Each batch shape is compiled once.
     """
@@ -91,9 +103,9 @@ class Voter:
     views: tuple[str, ...]
     rule: str
     mesh: Mesh | None
-    compiled: Callable[[Any, Any], Vote]  # (variables, images) -> Vote, jitted
+    compiled: Callable[[Any, Any], AnyVote]  # (variables, images) -> Vote, jitted
 
-    def __call__(self, variables: Any, images: UInt8[AnyArray, "n h w c"]) -> Vote:
+    def __call__(self, variables: Any, images: UInt8[AnyArray, "n h w c"]) -> AnyVote:
         """Vote on `images`, 0..255. With a mesh, N must be a multiple of `num_shards` (ValueError).
 
         The result is on the device, with a mesh on all its devices, and may still be being computed.
@@ -126,7 +138,7 @@ def make_vote(
     *,
     mesh: Mesh | None = None,
     in_turn: bool | None = None,
-) -> Voter:
+) -> Voter[Vote]:
     """Make the one compiled call that turns uint8 images into votes.
 
     Args:
@@ -146,7 +158,33 @@ def make_vote(
     """
     names = resolve_views(views)
     _check_mesh(mesh)
-    vote = vote_function(logits_fn, names, rule, in_turn=_platform(mesh) == "cpu" if in_turn is None else in_turn)
+    vote = vote_function(logits_fn, names, rule, in_turn=_in_turn(in_turn, mesh))
+    return Voter(names, rule, mesh, _compile(vote, mesh))
+
+
+def make_measured_vote(
+    measuring_fn: MeasuringFn,
+    views: str | Sequence[str],
+    rule: str = "majority",
+    *,
+    mesh: Mesh | None = None,
+    in_turn: bool | None = None,
+) -> Voter[MeasuredVote]:
+    """`make_vote` for a network that says one more number of each image, at no further look at it.
+
+    Args:
+        measuring_fn: as `logits_fn` of `make_vote`, but it returns the logits (N, K) and the numbers (N,).
+        views, rule, mesh, in_turn: as for `make_vote`, and so are the errors.
+    """
+    names = resolve_views(views)
+    _check_mesh(mesh)
+    _check_rule(rule)
+    look = _look_function(measuring_fn, names, in_turn=_in_turn(in_turn, mesh))
+
+    def vote(variables: Any, images: Array) -> MeasuredVote:
+        logits, measures = look(variables, images)
+        return MeasuredVote(count_votes(logits, rule), measures)
+
     return Voter(names, rule, mesh, _compile(vote, mesh))
 
 
@@ -168,20 +206,30 @@ def vote_function(
     """
     names = resolve_views(views)
     _check_rule(rule)
+    look = _look_function(functools.partial(_classify, logits_fn), names, in_turn=in_turn)
 
     def vote(variables: Any, images: Array) -> Vote:
+        return count_votes(look(variables, images), rule)
+
+    return vote
+
+
+def _look_function(
+    network_fn: Callable[[Any, Array], Any], names: Sequence[str], *, in_turn: bool
+) -> Callable[[Any, Array], Any]:
+    """(variables, images uint8 (N, H, W, C)) -> what the network says of every view; V first in its arrays."""
+
+    def look(variables: Any, images: Array) -> Any:
         signed = _to_signed(images)
         seen = [apply_view(signed, view) for view in names]
         if in_turn:
-            logits = jax.lax.map(lambda view: _classify(logits_fn, variables, view), jnp.stack(seen))  # (V, N, K)
-        else:
-            # the views of an image side by side, so that a batch cut among devices stays where it is
-            batch = jnp.stack(seen, axis=1).reshape(-1, *images.shape[1:])  # (N V, H, W, C)
-            logits = _classify(logits_fn, variables, batch)  # (N V, K)
-            logits = logits.reshape(images.shape[0], len(names), logits.shape[-1]).swapaxes(0, 1)
-        return count_votes(logits, rule)
+            return jax.lax.map(lambda view: network_fn(variables, view), jnp.stack(seen))
+        # the views of an image side by side, so that a batch cut among devices stays where it is
+        batch = jnp.stack(seen, axis=1).reshape(-1, *images.shape[1:])  # (N V, H, W, C)
+        said = network_fn(variables, batch)  # arrays (N V, ...)
+        return jax.tree.map(lambda x: x.reshape(len(images), len(names), *x.shape[1:]).swapaxes(0, 1), said)
 
-    return vote
+    return look
 
 
 def make_view_voters(logits_fn: LogitsFn, views: str | Sequence[str], *, mesh: Mesh | None = None) -> dict[str, Voter]:
@@ -206,18 +254,20 @@ def make_view_voters(logits_fn: LogitsFn, views: str | Sequence[str], *, mesh: M
     return {view: alone(view) for view in names}
 
 
-def vote_in_batches(voter: Voter, variables: Any, images: UInt8[np.ndarray, "n h w c"], batch_size: int) -> Vote:
+def vote_in_batches(
+    voter: Voter[AnyVote], variables: Any, images: UInt8[np.ndarray, "n h w c"], batch_size: int
+) -> AnyVote:
     """Vote on any number of images, none included, with one compilation for one `batch_size`.
 
     Args:
-        voter: made by `make_vote`.
+        voter: made by `make_vote` or `make_measured_vote`.
         variables: of the classifier, on the host or on devices.
         images: uint8, 0..255, on the host.
         batch_size: images a call, rounded up to a multiple of `voter.num_shards`. The last batch is filled up
             with copies of its last image, whose votes are dropped.
 
     Returns:
-        A `Vote` of NumPy arrays for all N images, in their order.
+        What the voter gives, of NumPy arrays, for all N images, in their order.
 
     Raises:
         UserError: the classifier gives NaN.
@@ -230,7 +280,7 @@ def vote_in_batches(voter: Voter, variables: Any, images: UInt8[np.ndarray, "n h
     if len(images) == 0:  # shaped as the vote on a blank batch is
         blank = np.zeros((batch_size, *images.shape[1:]), np.uint8)
         return first_images(jax.device_get(voter(variables, blank)), 0)
-    parts: list[Vote] = []
+    parts: list[AnyVote] = []
     for start in range(0, len(images), batch_size):
         batch = images[start : start + batch_size]
         batch = np.pad(batch, ((0, batch_size - len(batch)), (0, 0), (0, 0), (0, 0)), mode="edge")
@@ -239,22 +289,24 @@ def vote_in_batches(voter: Voter, variables: Any, images: UInt8[np.ndarray, "n h
             parts[-2] = jax.device_get(parts[-2])
     parts[-1] = jax.device_get(parts[-1])
     vote = first_images(join_votes(parts), len(images))
-    _refuse_nan(vote)
+    _refuse_nan(vote.vote if isinstance(vote, MeasuredVote) else vote)
     return vote
 
 
-def first_images(vote: Vote, count: int) -> Vote:
+def first_images(vote: AnyVote, count: int) -> AnyVote:
     """The part of a `Vote` of NumPy arrays that is on the first `count` images."""
-    return jax.tree.map(lambda axis, x: x.take(range(count), axis), _IMAGE_AXIS, vote)
+    return jax.tree.map(lambda axis, x: x.take(range(count), axis), _IMAGE_AXES[type(vote)], vote)
 
 
-def join_votes(votes: Sequence[Vote]) -> Vote:
+def join_votes(votes: Sequence[AnyVote]) -> AnyVote:
     """One `Vote` of NumPy arrays on all images of several, in their order.
 
     Raises:
         ValueError: no votes at all, or votes of different views or classes.
     """
-    return jax.tree.map(lambda axis, *parts: np.concatenate(parts, axis), _IMAGE_AXIS, *votes)
+    if not votes:
+        raise ValueError("there are no votes to join")
+    return jax.tree.map(lambda axis, *parts: np.concatenate(parts, axis), _IMAGE_AXES[type(votes[0])], *votes)
 
 
 def _to_signed(images: Shaped[Array, "n h w c"]) -> Float[Array, "n h w c"]:
@@ -269,7 +321,7 @@ def _classify(logits_fn: LogitsFn, variables: Any, images: Float[Array, "n h w c
     return logits
 
 
-def _compile(vote: Callable[[Any, Any], Vote], mesh: Mesh | None) -> Callable[[Any, Any], Vote]:
+def _compile(vote: Callable[[Any, Any], AnyVote], mesh: Mesh | None) -> Callable[[Any, Any], AnyVote]:
     """(variables, images) -> Vote, with the images cut among the devices of a mesh."""
     everywhere, split = _shardings(mesh)
     return jax.jit(
@@ -282,6 +334,10 @@ def _shardings(mesh: Mesh | None) -> tuple[NamedSharding | None, NamedSharding |
     if mesh is None:
         return None, None
     return NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("data"))
+
+
+def _in_turn(wanted: bool | None, mesh: Mesh | None) -> bool:
+    return _platform(mesh) == "cpu" if wanted is None else wanted
 
 
 def _compiler_options(mesh: Mesh | None) -> dict[str, str] | None:

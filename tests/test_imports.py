@@ -44,6 +44,7 @@ LAYERS = {
     "models": 1,
     "objectives": 1,
     "fingerprints": 1,
+    "certainty": 1,
     "voting": 1,
     "early_stopping": 1,
     "views": 1,

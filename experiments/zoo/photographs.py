@@ -23,7 +23,9 @@ from ganfp_jax.errors import UserError
 from ganfp_jax.progress import progress
 
 TABLE = Path(__file__).with_name("photographs.csv")
-SHORT_SIDE = 320  # pixels that a large photograph is reduced to, so that crops show as much of a scene as the embedded ones
+SHORT_SIDE = (
+    320  # pixels that a large photograph is reduced to, so that crops show as much of a scene as the embedded ones
+)
 STRIDE = 8  # pixels between the places that crops are taken from
 MIN_LUMA_STD = 10.0
 
@@ -112,9 +114,7 @@ def _crops(
             number += 1
 
 
-def _reduced(
-    photo: Photograph, packages: Path
-) -> tuple[UInt8[np.ndarray, "h w 3"], Bool[np.ndarray, "h w"]]:
+def _reduced(photo: Photograph, packages: Path) -> tuple[UInt8[np.ndarray, "h w 3"], Bool[np.ndarray, "h w"]]:
     path = packages / photo.path
     if not path.is_file():
         raise UserError(f"{path} is missing: install {photo.package}, or unpack it and give the folder as --packages")

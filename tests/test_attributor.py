@@ -1,0 +1,88 @@
+"""The Python API: what an `Attribution` says, and that it is what the vote says."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ganfp_jax import models
+from ganfp_jax.attributor import Attributor
+from ganfp_jax.certainty import margins
+from ganfp_jax.errors import UserError
+from ganfp_jax.fingerprints import nearest_distance
+from ganfp_jax.views import resolve_views
+from tests import small_weights
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_compilation():
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture(scope="module", params=["attribution", "fingerprint"])
+def attributor(request):
+    weights = small_weights.network(request.param)
+    model = weights.model
+    return Attributor(models.create(**model), weights.variables, small_weights.CLASSES, model["resolution"])
+
+
+@pytest.fixture(scope="module")
+def images(attributor):
+    side = attributor.resolution
+    return np.random.default_rng(0).integers(0, 256, (6, side, side, 3), np.uint8)
+
+
+def test_a_verdict_is_that_of_the_vote(attributor, images):
+    views = ("rot90", "identity", "mirror")
+    vote = attributor.vote(images, views)
+    fingerprints = attributor.fingerprints(images)
+    for i, verdict in enumerate(attributor.attribute(images, views)):
+        assert verdict.verdict == verdict.predicted == attributor.classes[vote.predicted[i]]
+        assert list(verdict.probabilities.values()) == pytest.approx(list(vote.probabilities[i]), abs=1e-5)
+        assert verdict.confidence == verdict.probabilities[verdict.predicted]
+        others = [p for name, p in verdict.probabilities.items() if name != verdict.predicted]
+        assert verdict.margin == pytest.approx(verdict.confidence - max(others), abs=1e-6)
+        assert list(verdict.views) == list(resolve_views(views))
+        for name in attributor.classes:
+            assert list(verdict.views.values()).count(name) == verdict.votes.get(name, 0)
+        # of the view identity, though it does not stand first
+        image = fingerprints.images[i].ravel()
+        sources = fingerprints.models.reshape(len(image), -1).T
+        cosines = [image @ source / np.linalg.norm(image) / np.linalg.norm(source) for source in sources]
+        assert verdict.distance == pytest.approx(1 - max(cosines), abs=1e-4)
+
+
+def test_one_image_is_judged_as_among_others(attributor, images):
+    (alone,) = attributor.attribute(images[:1], "identity")
+    among = attributor.attribute(images, "identity")[0]
+    assert alone.predicted == among.predicted and alone.votes == among.votes
+    assert alone.confidence == pytest.approx(among.confidence, abs=1e-5)
+
+
+def test_without_the_view_identity_the_distance_is_of_the_first(attributor, images):
+    (turned,) = attributor.attribute(images[:1], ["rot180"])
+    (upright,) = attributor.attribute(np.rot90(images[:1], 2, (1, 2)).copy(), ["identity"])
+    assert turned.distance == pytest.approx(upright.distance, abs=1e-5)
+
+
+def test_a_network_that_answers_with_a_map_is_refused():
+    weights = small_weights.network(latent_res=8)
+    network = models.create(**weights.model)
+    attributor = Attributor(network, weights.variables, small_weights.CLASSES, weights.model["resolution"])
+    with pytest.raises(UserError, match="answers with a map of logits"):
+        attributor.attribute(np.zeros((1, attributor.resolution, attributor.resolution, 3), np.uint8))
+
+
+def test_nearest_distance():
+    sources = np.array([[2.0, 0.0], [0.0, 0.5]], np.float32)  # columns
+    images = jnp.array([[3.0, 0.0], [1.0, 1.0], [-1.0, -1.0], [0.0, 0.0]])
+    expected = [0, 1 - np.sqrt(0.5), 1 + np.sqrt(0.5), 1]
+    np.testing.assert_allclose(jax.jit(nearest_distance)(images, sources), expected, atol=1e-6)
+
+
+def test_margins():
+    probabilities = np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]], np.float32)
+    np.testing.assert_allclose(margins(probabilities, np.array([0, 1])), [0.2, -0.2], atol=1e-6)
+    assert margins(np.ones((1, 1), np.float32), np.array([0])) == 1
