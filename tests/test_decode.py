@@ -89,7 +89,7 @@ def test_tiff_is_refused_where_pillow_is_too_old_for_it(tmp_path, monkeypatch):
         Image.fromarray(noise()).save(tmp_path / name, format="TIFF" if "tif" in name else "PNG")
     monkeypatch.setattr(decode, "_READS_TIFF", False)
     for name in ("image.tif", "tiff_by_content.png"):
-        assert re.fullmatch(r"TIFF is not read .* convert the file to PNG, .* Pillow 13 .*", reason_of(tmp_path / name))
+        assert re.fullmatch(r"TIFF is unsafe .* convert the file to PNG, .* Pillow 13 .*", reason_of(tmp_path / name))
     np.testing.assert_array_equal(decode_image(tmp_path / "image.png"), noise())
 
 

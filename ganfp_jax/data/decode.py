@@ -226,7 +226,7 @@ def _check_samples(image: Image.Image) -> None:
     """Refuse TIFF files that Pillow opens and misreads."""
     if not _READS_TIFF:
         raise Refused(
-            f"TIFF is not read safely by Pillow {PIL.__version__}: convert the file to PNG, or install Pillow 13 or later"
+            f"TIFF is unsafe with Pillow {PIL.__version__}: convert the file to PNG, or install Pillow 13 or newer"
         )
     tags = image.tag_v2  # type: ignore[attr-defined]
     if 12 in tags.get(_BITS_TAG, ()):
