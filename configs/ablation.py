@@ -8,13 +8,12 @@ Writes `ablation.csv` (the first of the conditions in `perturb`; `ablation-<cond
 disagreement among the views tells wrong answers from right ones, beside p(1-p) of one view, which costs nothing),
 `logits-<condition>.npz` (the logits of every view of every image) and `ablation.png`. Each view of each image is
 classified once; sets and rules share the logits. The speed of a set is that of its views one after the other. A network
-gains only by views like those it was trained with. By default the D4-trained network of `configs/quickstart.py` on its
-2,000 test images, clean and JPEG-75, 23 views in 12 sets by 3 rules: two minutes on two CPU cores. There, by majority,
-the four views of `seed` gain a point on clean images (95.3 % against 94.3 with one view; Holm p 0.02), other sets of
-exact views nothing that Holm's correction leaves, and no set anything on JPEG images. Interpolating turns destroy what
-the network looks at (86.7, 68.2 and 38.9 % with turns of 5, 15 and 45 degrees); crops cost a point. `:tiny` does the
-same with `configs/quickstart.py:tiny`.
-"""
+gains only by views like those it was trained with. By default the D4-trained network of `configs/quickstart.py:scratch`
+on its 2,000 test images, clean and JPEG-75, 23 views in 12 sets by 3 rules: two minutes on two CPU cores. There, by
+majority, the four views of `seed` gain a point on clean images (95.3 % against 94.3 with one view; Holm p 0.02), other
+sets of exact views nothing that Holm's correction leaves, and no set anything on JPEG images. Interpolating turns
+destroy what the network looks at (86.7, 68.2 and 38.9 % with turns of 5, 15 and 45 degrees); crops cost a point.
+`:tiny` does the same with `configs/quickstart.py:tiny`."""
 
 from ml_collections import ConfigDict
 
@@ -30,8 +29,8 @@ def _default() -> ConfigDict:
     return ConfigDict(
         {
             "job": "ablation",
-            "checkpoint": "runs/quickstart/visnet-d4",
-            "data": {"root": "runs/quickstart/images", "resize": "crop"},
+            "checkpoint": "runs/quickstart-scratch/visnet-d4",
+            "data": {"root": "runs/quickstart-scratch/images", "resize": "crop"},
             "view_sets": (
                 *("identity", "mirror", "identity,vertical_flip", "flips", "rotations", "seed", "d4"),
                 *("turns5", "turns15", "turns45", "shifts", "crops"),

@@ -4,8 +4,8 @@
     python -m ganfp_jax.main --config=configs/attribution.py:celeba --config.data.root=DIR
 
 `DIR` holds one folder of images a source, or `train/` and `test/` with one each; by default the images that
-`configs/quickstart.py` made. `:celeba` and `:lsun` are the published training at 128x128: Adam (0, 0.99) at 1e-3, 32
-images a step, mirroring, up to 100 million images. `:tiny` takes seconds, on the images of
+`configs/quickstart.py:scratch` made. `:celeba` and `:lsun` are the published training at 128x128: Adam (0, 0.99) at
+1e-3, 32 images a step, mirroring, up to 100 million images. `:tiny` takes seconds, on the images of
 `configs/quickstart.py:tiny`.
 
 The default trains a small network at 32x32 in about two and a half minutes on two CPU cores, with a cosine schedule
@@ -92,7 +92,7 @@ def _photos() -> ConfigDict:
     config.immunise.perturbations = ("jpeg50-95",)
     config.batch_size = 64
     config.num_steps = 1000
-    config.data.root = "runs/quickstart/images"
+    config.data.root = "runs/quickstart-scratch/images"
     config.data.resize = "crop"
     config.eval_images = 512
     config.log_every = 50

@@ -25,7 +25,7 @@ from ganfp_jax.variants import choose
 
 def get_config(variant: str = "default") -> ConfigDict:
     """The config of one of the variants default, tiny."""
-    return choose(variant, {"default": lambda: _of("runs/quickstart"), "tiny": _tiny})
+    return choose(variant, {"default": lambda: _of("runs/quickstart-scratch"), "tiny": _tiny})
 
 
 def _of(quickstart: str) -> ConfigDict:

@@ -13,10 +13,8 @@ train/, those of `immunised_methods` on images damaged as `immunise` says, and s
 and in `report/index.html` (`--config.baselines.methods="()" --config.baselines.immunised_methods="()"` for none).
 `rejected.csv` names the files that were not used and why, `notes.csv` the images that were not at the network's size
 and what was done to them, as `data.resize` says: "crop" (the centre; resizing would damage the trace), "area" or
-"refuse". By default the D4-trained network of `configs/quickstart.py`, on its 2,000 test images, in about 30 s on two
-CPU cores.
-`:tiny` does the same with `configs/quickstart.py:tiny`.
-"""
+"refuse". By default the D4-trained network of `configs/quickstart.py:scratch`, on its 2,000 test images, in about 30 s
+on two CPU cores. `:tiny` does the same with `configs/quickstart.py:tiny`."""
 
 from ml_collections import ConfigDict
 
@@ -25,7 +23,7 @@ from ganfp_jax.variants import choose
 
 def get_config(variant: str = "default") -> ConfigDict:
     """The config of one of the variants default, tiny."""
-    return choose(variant, {"default": lambda: _of("runs/quickstart"), "tiny": _tiny})
+    return choose(variant, {"default": lambda: _of("runs/quickstart-scratch"), "tiny": _tiny})
 
 
 def _of(quickstart: str) -> ConfigDict:

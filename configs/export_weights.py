@@ -14,8 +14,8 @@ of the classes and five lines of Python that run it. It takes any number of imag
 0), on all of `platforms`. The weights are inside: 5.4 MB for the quickstart's network, 36 MB for the published one.
 jax promises to read such a program for six months only; what is to be kept is the safetensors file. About 6 s.
 
-By default the D4-trained network of `configs/quickstart.py`; `:tiny` exports that of `configs/quickstart.py:tiny`.
-"""
+By default the D4-trained network of `configs/quickstart.py:scratch`; `:tiny` exports that of
+`configs/quickstart.py:tiny`."""
 
 from ml_collections import ConfigDict
 
@@ -31,7 +31,7 @@ def _default() -> ConfigDict:
     return ConfigDict(
         {
             "job": "export_weights",
-            "checkpoint": "runs/quickstart/visnet-d4",
+            "checkpoint": "runs/quickstart-scratch/visnet-d4",
             "format": "safetensors",
             "file": "",
             "views": "d4",

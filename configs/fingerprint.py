@@ -4,9 +4,10 @@
     python -m ganfp_jax.main --config=configs/fingerprint.py:celeba --config.data.root=DIR
 
 `DIR` holds one folder of images a source, or `train/` and `test/` with one each; by default the images that
-`configs/quickstart.py` made. An autoencoder redraws the image without what gives its source away; the difference is
-the image's fingerprint, as large as the image, and its inner product with each source's fingerprint is that source's
-logit. `samples/` shows images, reconstructions and fingerprints, one row each; `eval/` is of the averaged network.
+`configs/quickstart.py:scratch` made. An autoencoder redraws the image without what gives its source away; the
+difference is the image's fingerprint, as large as the image, and its inner product with each source's fingerprint is
+that source's logit. `samples/` shows images, reconstructions and fingerprints, one row each; `eval/` is of the averaged
+network.
 
 `:celeba` and `:lsun` are the published training at 128x128: 25 million images, and as many again for the critic. How
 often it is evaluated, drawn and saved is ours.
@@ -90,7 +91,7 @@ def _photos() -> ConfigDict:
     config.immunise.perturbations = ("jpeg50-95",)
     config.batch_size = 16
     config.num_steps = 6000
-    config.data.root = "runs/quickstart/images"
+    config.data.root = "runs/quickstart-scratch/images"
     config.data.resize = "crop"
     config.eval_images = 512
     config.log_every = 50

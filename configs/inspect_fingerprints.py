@@ -36,8 +36,8 @@ def _default() -> ConfigDict:
         {
             "job": "inspect_fingerprints",
             "command": "python -m ganfp_jax.main --config=configs/inspect_fingerprints.py",
-            "checkpoint": "runs/quickstart/visnet-d4",
-            "data": {"root": "runs/quickstart/images", "resize": "crop"},
+            "checkpoint": "runs/quickstart-scratch/visnet-d4",
+            "data": {"root": "runs/quickstart-scratch/images", "resize": "crop"},
             "seed": 0,
             "images_per_source": 400,
             "pictures": 4,

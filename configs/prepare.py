@@ -20,7 +20,7 @@ def get_config(variant: str = "default") -> ConfigDict:
 
 
 def _default() -> ConfigDict:
-    return ConfigDict({"job": "prepare", "data": {"root": "runs/quickstart/images"}, "prepare": ""})
+    return ConfigDict({"job": "prepare", "data": {"root": "runs/quickstart-scratch/images"}, "prepare": ""})
 
 
 def _tiny() -> ConfigDict:

@@ -28,7 +28,7 @@ def _default() -> ConfigDict:
     return ConfigDict(
         {
             "job": "quality",
-            "generator": "runs/quickstart/progan",
+            "generator": "runs/quickstart-scratch/progan",
             "count": 16384,
             "seed": 0,
             "floor": True,

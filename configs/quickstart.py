@@ -1,14 +1,20 @@
-"""The whole study, small: photographs in, generators trained, images attributed with and without voting, a report out.
+"""Which generator made these images? The whole path on the shipped weights in a minute, or from scratch.
 
     python -m ganfp_jax.main --config=configs/quickstart.py           # or: make quickstart
-    python -m ganfp_jax.main --config=configs/quickstart.py:course    # the course project's test: 15 and 150 images
-    python -m ganfp_jax.main --config=configs/quickstart.py:seeds     # three trainings of one GAN, told apart
-    python -m ganfp_jax.main --config=configs/quickstart.py:tiny      # the same path in seconds, results mean nothing
+    python -m ganfp_jax.main --config=configs/quickstart.py:scratch   # trains everything first: about ten minutes
+    python -m ganfp_jax.main --config=configs/quickstart.py:course    # from scratch, the course project's sources
+    python -m ganfp_jax.main --config=configs/quickstart.py:seeds     # from scratch, three trainings of one GAN
+    python -m ganfp_jax.main --config=configs/quickstart.py:tiny      # :scratch in seconds, results mean nothing
 
-Trains ProGAN, SNGAN, CramerGAN and MMDGAN on 32x32 crops of five embedded scenes, makes 1,200 training and 400 test
-images a source (the real test images are crops of other photographs, `photos.fold` says which), trains VisNet with
-mirroring and with all eight flips and quarter turns, and evaluates both with votes over two view sets on clean and on
-JPEG-75 images, beside nine baselines. About ten minutes on two CPU cores. Stopped and started again it goes on
+By default nothing is trained. The generators of the shipped set draw `count` images each, as many crops are taken of
+the embedded photographs, which none of the networks has seen, and the shipped network names their sources by a vote
+over eight views, beside the shipped baselines. The first images of three sources are the course project's test: 15 and
+150 images. Well under a minute on two CPU cores.
+
+`:scratch` trains ProGAN, SNGAN, CramerGAN and MMDGAN on 32x32 crops of five embedded scenes, makes 1,200 training and
+400 test images a source (the real test images are crops of other photographs, `photos.fold` says which), trains VisNet
+with mirroring and with all eight flips and quarter turns, and evaluates both with votes over two view sets on clean and
+on JPEG-75 images, beside nine baselines. About ten minutes on two CPU cores. Stopped and started again it goes on
 where it was. `:course` has the course project's three sources: real, ProGAN and SNGAN; `configs/course_project.py`
 repeats its test over 20 dataset seeds. `:seeds` has the paper's harder question: the sources are real and three
 ProGANs that differ only in the seed of their training, with 500 test images each.
@@ -21,12 +27,35 @@ from ganfp_jax.variants import choose
 
 
 def get_config(variant: str = "default") -> ConfigDict:
-    """The config of one of the variants default, course, seeds, tiny."""
-    return choose(variant, {"default": _default, "course": _course, "seeds": _seeds, "tiny": _tiny})
+    """The config of one of the variants default, scratch, course, seeds, tiny."""
+    variants = {"default": _shipped, "scratch": _scratch, "course": _course, "seeds": _seeds, "tiny": _tiny}
+    return choose(variant, variants)
 
 
-def _default() -> ConfigDict:
-    return _study("photos")
+def _shipped() -> ConfigDict:
+    return ConfigDict(
+        {
+            "job": "quickstart",
+            "command": "python -m ganfp_jax.main --config=configs/quickstart.py",
+            "shipped": "photos32",
+            "seed": 7,
+            "resolution": 32,
+            "photos": {"reduction": 2.0, "min_luma_std": 10.0},
+            "count": 200,
+            "course_sources": ("real", "ProGAN", "SNGAN"),
+            "course_counts": (5, 50),
+            "conditions": ("none", "jpeg75"),
+            "views": "d4",
+            "rule": "majority",
+            "batch_size": 50,
+        }
+    )
+
+
+def _scratch() -> ConfigDict:
+    config = _study("photos")
+    config.command += ":scratch"
+    return config
 
 
 def _study(variant: str) -> ConfigDict:
@@ -35,7 +64,7 @@ def _study(variant: str) -> ConfigDict:
     network.batch_size = min(network.batch_size, 32)  # half the time of configs/attribution.py's own
     return ConfigDict(
         {
-            "job": "quickstart",
+            "job": "study",
             "command": "python -m ganfp_jax.main --config=configs/quickstart.py",
             "seed": 0,
             "resolution": 32,

@@ -1,6 +1,7 @@
-"""Files that are either whole or absent."""
+"""Files that are either whole or absent, and locks for what takes more than one file."""
 
 import contextlib
+import fcntl
 import os
 import platform
 import re
@@ -50,6 +51,25 @@ def sweep(folder: str | os.PathLike[str]) -> None:
             left = _LEFT.search(name)
             if left and left["host"] == _HOST and not _runs(int(left["pid"])):
                 Path(place, name).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(path: str | os.PathLike[str], *, wait: bool) -> Iterator[None]:
+    """Hold the lock that the file `path` stands for; the file is made, and stays behind empty.
+
+    The system gives the lock back when a process ends, however it ends.
+
+    Args:
+        path: a hidden file, in a folder that must exist.
+        wait: until no other process holds it.
+
+    Raises:
+        BlockingIOError: another process holds it, and `wait` is False.
+        OSError: the file cannot be made.
+    """
+    with Path(path).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
 
 
 _HOST = re.sub(r"\W", "_", platform.node())[:40]

@@ -1,7 +1,8 @@
 """A trained generator (or the real photographs) -> one labelled image folder with a manifest."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ganfp_jax import atomic, models, pixels
 from ganfp_jax.audit.quick import tell_leaks
 from ganfp_jax.data import labelled, sources
 from ganfp_jax.data.decode import encode_png
+from ganfp_jax.data.listing import printable
 from ganfp_jax.errors import UserError
 from ganfp_jax.latents import draw_latents
 from ganfp_jax.pixels import Encoding
@@ -96,34 +98,24 @@ class Sampler:
 
 
 def write_generated(sampler: Sampler, root: Path, *, count: int, seed: int, batch_size: int) -> None:
-    """Writes `count` images as `<root>/<source>/<prefix>_%08d.png`; memory does not grow with the count."""
-    folder = root / sampler.source_name
-    folder.mkdir(parents=True, exist_ok=True)
-    atomic.sweep(folder)
+    """Writes `count` images as `<root>/<source>/<prefix>_%08d.png`; memory does not grow with the count.
+
+    Raises:
+        UserError: as `Sampler.stream`; another process is writing the same source, or other files lie in its place.
+    """
     prefix = FILE_PREFIXES.get(sampler.source_name, sampler.source_name)
-    with progress(count, sampler.source_name, "image") as bar:
-        for images in sampler.stream(seed, count, batch_size):
-            for image in images:
-                encode_png(folder / f"{prefix}_{bar.n:08d}.png", image)
-                bar.update()
+    images = itertools.chain.from_iterable(sampler.stream(seed, count, batch_size))
     origin = sampler.origin | {
         "seed": seed,
         "count": count,
         "resolution": sampler.resolution,
     }
-    _register(root, sampler.source_name, origin)
+    _write(root, sampler.source_name, origin, lambda i: f"{prefix}_{i:08d}.png", count, images)
 
 
 def write_photographs(root: Path, *, source_name: str, count: int, resolution: int, photos: Mapping[str, Any]) -> None:
     """Writes `count` crops of the embedded photographs as `<root>/<source_name>/<photograph>_%05d.png`."""
     real = sources.photos(count=count, resolution=resolution, **photos)
-    folder = root / source_name
-    folder.mkdir(parents=True, exist_ok=True)
-    atomic.sweep(folder)
-    with progress(count, source_name, "image") as bar:
-        for name, image in zip(real.names, real.images, strict=True):
-            encode_png(folder / f"{name}.png", image)
-            bar.update()
     origin = {
         "source": "photos",
         "photographs": sorted(set(real.origins)),
@@ -131,14 +123,63 @@ def write_photographs(root: Path, *, source_name: str, count: int, resolution: i
         "resolution": resolution,
         **photos,
     }
-    _register(root, source_name, origin | {"encoding": "plain"})
+    _write(root, source_name, origin | {"encoding": "plain"}, lambda i: f"{real.names[i]}.png", count, real.images)
+
+
+def _write(
+    root: Path,
+    source_name: str,
+    origin: dict[str, Any],
+    name: Callable[[int], str],
+    count: int,
+    images: Iterable[UInt8[np.ndarray, "h w 3"]],
+) -> None:
+    """Writes `<root>/<source_name>/<name(i)>` for each of the `count` images, then the source into the manifest.
+
+    Raises:
+        UserError: another process is writing the same source, or files lie there that have none of these names.
+    """
+    folder = root / source_name
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(root, source_name):
+        atomic.sweep(root)
+        if others := {path.name for path in folder.iterdir() if not path.name.startswith(".")}.difference(
+            map(name, range(count))
+        ):
+            raise UserError(
+                f"{folder} holds other files, such as {printable(min(others))}, which would pass for images "
+                f"of {source_name} made now; remove that folder, or give another config.root"
+            )
+        known = (labelled.read_manifest(root) or {"sources": {}})["sources"]
+        if source_name in known and known[source_name] != origin:
+            _register(root, source_name, {})  # should we be killed among the new images, the manifest tells no lie
+        with progress(count, source_name, "image") as bar:
+            for i, image in enumerate(images):
+                encode_png(folder / name(i), image)
+                bar.update()
+        _register(root, source_name, origin)
+
+
+@contextlib.contextmanager
+def _alone(root: Path, source_name: str) -> Iterator[None]:
+    """Keeps every other process from writing this source; several may write sources of one root at once."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(atomic.locked(root / f".{source_name}.lock", wait=False))
+        except BlockingIOError:
+            raise UserError(
+                f"another process is writing {root / source_name}; wait for it or give another config.root"
+            ) from None
+        yield
 
 
 def _register(root: Path, source_name: str, origin: dict[str, Any]) -> None:
     """Adds a source to the folder's manifest; sources already there keep their place in the class order."""
-    manifest = labelled.read_manifest(root) or {"classes": [], "sources": {}}
-    classes = [*manifest["classes"], *([] if source_name in manifest["classes"] else [source_name])]
-    labelled.write_manifest(root, classes, manifest["sources"] | {source_name: origin})
+    # Of two jobs that add to the manifest at once, the later would write what it read before the other.
+    with atomic.locked(root / f".{labelled.MANIFEST}.lock", wait=True):
+        manifest = labelled.read_manifest(root) or {"classes": [], "sources": {}}
+        classes = [*manifest["classes"], *([] if source_name in manifest["classes"] else [source_name])]
+        labelled.write_manifest(root, classes, manifest["sources"] | {source_name: origin})
 
 
 def run(config: dict[str, Any], workdir: Path) -> None:

@@ -34,6 +34,7 @@ JOBS = {
     "quality": "ganfp_jax.quality.job",
     "export_weights": "ganfp_jax.exporting",
     "quickstart": "ganfp_jax.quickstart",
+    "study": "ganfp_jax.study_job",
     "course_test": "ganfp_jax.course_test",
 }
 

@@ -1,13 +1,14 @@
 """The job `prepare`: a labelled image set -> a data set of ArrayRecord files, which reads faster and travels whole."""
 
-import hashlib
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ganfp_jax import atomic
 from ganfp_jax.data import labelled, tfds_sets
-from ganfp_jax.data.decode import Refused, decode_image, open_file
+from ganfp_jax.data.decode import Refused, decode_image
 from ganfp_jax.errors import UserError
 from ganfp_jax.progress import progress
 
@@ -15,33 +16,44 @@ ORIGIN = "prepared.json"
 
 
 def run(config: dict[str, Any], workdir: Path) -> None:
-    """The job `prepare`. A set that is there already, made of the same files, is left as it is.
+    """The job `prepare`. A set that is there already, made of the same files with the same manifest, is left as it is.
 
     Raises:
-        UserError: no labelled set in `data.root`, no usable image in a source, or another data set in the way.
+        UserError: no labelled set in `data.root`, no usable image in a source, another data set in the way, or another
+            process that is making it.
     """
     root = Path(config["prepare"] or workdir / "dataset")
     source = Path(config["data"]["root"])
     folders = _open(source)
-    origin = json.dumps({"root": str(source), "digest": _digest(folders)}, indent=2) + "\n"
-    if (root / ORIGIN).is_file() and (root / ORIGIN).read_text() == origin:
-        print(f"{root} is there already, made of the same files")
-        return
-    usable, rejected = _usable(folders)
-    labelled.tell_rejected(rejected, workdir)
+    origin = json.dumps({"root": str(source), "digest": labelled.digest(folders)}, indent=2) + "\n"
     classes = next(iter(folders.values())).classes
     manifest = labelled.read_manifest(source) or {"sources": {}}
-    tfds_sets.write_dataset(
-        root,
-        classes,
-        {split: _examples(folder, usable[split], split) for split, folder in folders.items()},
-        {
-            labelled.MANIFEST: labelled.manifest_bytes(classes, manifest["sources"]),
-            ORIGIN: origin.encode(),
-        },
-    )
+    extra = {labelled.MANIFEST: labelled.manifest_bytes(classes, manifest["sources"]), ORIGIN: origin.encode()}
+    with _alone(root):
+        if all((root / name).is_file() and (root / name).read_bytes() == content for name, content in extra.items()):
+            tfds_sets.clear_incomplete(root)  # of a run that was killed when all but that was done
+            print(f"{root} is there already, made of the same files")
+            return
+        usable, rejected = _usable(folders)
+        labelled.tell_rejected(rejected, workdir)
+        examples = {split: _examples(folder, usable[split], split) for split, folder in folders.items()}
+        tfds_sets.write_dataset(root, classes, examples, extra)
     sizes = ", ".join(f"{len(usable[split])} {split}" for split in folders)
     print(f"{sizes} images in {root}; use it as --config.data.root={root}")
+
+
+@contextlib.contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Keeps every other process from making the same data set."""
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(atomic.locked(root.with_name(f".{root.name}.lock"), wait=False))
+        except BlockingIOError:
+            raise UserError(
+                f"another process is preparing {root}; wait for it or give another config.prepare"
+            ) from None
+        yield
 
 
 def _open(root: Path) -> dict[str, labelled.LabelledFolder]:
@@ -80,17 +92,3 @@ def _examples(folder: labelled.LabelledFolder, indices: list[int], split: str) -
         for index in indices:
             yield tfds_sets.Example(folder.paths[index], folder.classes[folder.labels[index]], folder.names[index])
             bar.update()
-
-
-def _digest(folders: dict[str, labelled.LabelledFolder]) -> str:
-    """SHA-256 over the split, class, name and content of every file."""
-    total = hashlib.sha256()
-    for split, folder in folders.items():
-        for path, label, name in zip(folder.paths, folder.labels, folder.names, strict=True):
-            total.update(json.dumps([split, folder.classes[label], name]).encode())
-            try:
-                with open_file(path) as content:
-                    total.update(hashlib.sha256(content.read()).digest())
-            except (OSError, Refused) as reason:
-                total.update(str(reason).encode())
-    return total.hexdigest()

@@ -1,15 +1,12 @@
-"""The whole study, small, in one process: train generators, generate, train the attribution network, vote, report.
+"""The job `quickstart`: the shipped generators make a test set, the shipped network names the source of its images."""
 
-Every stage leaves its result in the run folder and is skipped where that is complete, so a study that was stopped
-goes on where it was.
-"""
-
-import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ganfp_jax import baselines
+import numpy as np
+
+from ganfp_jax import baselines, shipped
 from ganfp_jax.attributor import Attributor
 from ganfp_jax.baselines.job import CONDITIONS, ImageSet
 from ganfp_jax.data import labelled
@@ -17,136 +14,124 @@ from ganfp_jax.evaluation import evaluate, image_rows, write_outputs
 from ganfp_jax.evaluation_page import per_photograph, wrong_images
 from ganfp_jax.generation import Sampler, write_generated, write_photographs
 from ganfp_jax.metrics import accuracy_block
-from ganfp_jax.progress import progress
-from ganfp_jax.run_folder import open_run, write_json
-from ganfp_jax.study import Study, first_of_each, write_results
-from ganfp_jax.training import loop
+from ganfp_jax.report.wording import listed
+from ganfp_jax.study import Study, first_of_each, image_counts, photographs, publish, sample_grids
+from ganfp_jax.weights import load
 
 
 def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `quickstart`."""
     study = Study(config, workdir)
-    for name in config["generators"]:
-        with study.stage(f"train {config[name]['source_name']}"):
-            train_generator(study, name)
-    with study.stage("make the image set"):
+    with study.stage("make the test set"):
         make_images(study)
-    with study.stage("fit the baselines"):
-        baselines = fit_baselines(study)
-    for network in config["networks"]:
-        with study.stage(f"train VisNet ({network})"):
-            train_network(study, network)
-    with study.stage("evaluate"):
-        evaluations = [evaluation for network in config["networks"] for evaluation in evaluate_network(study, network)]
-    write_results(study, evaluations, baselines)
-
-
-def train_generator(study: Study, name: str) -> None:
-    """Trains one generator on the training photographs, in its own run folder."""
-    config = study.config[name]
-    photos = study.photos | {
-        "split": "train",
-        "count": study.config["gan_images"],
-        "seed": study.config["seed"],
-    }
-    config = config | {
-        "data": config["data"] | {"photos": photos},
-        "seed": config["seed"] + study.config["seed"],
-    }
-    with open_run(study.workdir / name, config):
-        loop.run(config, study.workdir / name)
+    with study.stage("name the sources"):
+        attributor = Attributor.load(config["shipped"])
+        folder = labelled.open_labelled(study.images, split="test", classes=attributor.classes)
+        evaluations = [evaluate_test(study, attributor, folder, test) for test in tests(config, folder)]
+    with study.stage("ask the baselines"):
+        baseline_rows = [row for test in tests(config, folder) for row in ask_baselines(study, folder, test)]
+    write_results(study, folder, evaluations, baseline_rows)
 
 
 def make_images(study: Study) -> None:
-    """Writes train/ and test/: crops of the photographs, and as many images of every generator."""
-    config = study.config
-    for split, count, seed in (("train", config["train_count"], 1), ("test", max(config["test_counts"]), 2)):
-        root = study.images / split
-        done = (labelled.read_manifest(root) or {"sources": {}})["sources"]
-        seed += 10 * config["seed"]  # seeds of the two splits never meet
-        if "real" not in done:
-            photos = study.photos | {"split": split, "seed": seed}
-            write_photographs(root, source_name="real", count=count, resolution=config["resolution"], photos=photos)
-        for name in config["generators"]:
-            if config[name]["source_name"] not in done:
-                write_generated(Sampler(study.workdir / name), root, count=count, seed=seed, batch_size=64)
+    """Writes images/test: crops of all embedded photographs, and as many images of every shipped generator."""
+    config, root = study.config, study.images / "test"
+    done = (labelled.read_manifest(root) or {"sources": {}})["sources"]
+    count, seed = config["count"], config["seed"]
+    if "real" not in done:
+        photos = study.photos | {"split": "all", "seed": seed}
+        write_photographs(root, source_name="real", count=count, resolution=config["resolution"], photos=photos)
+    for name in shipped.generators(config["shipped"]):
+        sampler = Sampler(name)
+        if sampler.source_name not in done:
+            write_generated(sampler, root, count=count, seed=seed, batch_size=50)
 
 
-def train_network(study: Study, network: str) -> None:
-    """Trains the attribution network with one augmentation, in its own run folder."""
-    config = study.config["attribution"]
-    config = config | {
-        "augment": network,
-        "data": config["data"] | {"root": str(study.images)},
-        "seed": config["seed"] + study.config["seed"],
+def tests(config: dict[str, Any], folder: labelled.LabelledFolder) -> list[dict[str, Any]]:
+    """The course project's tests, then all images under every condition: their count, perturbation, indices."""
+    course = [folder.classes.index(name) for name in config["course_sources"]]
+    found = []
+    for count in config["course_counts"]:
+        indices = first_of_each(folder, count)
+        indices = indices[np.isin(folder.labels[indices], course)]
+        found.append({"count": count, "perturbation": "none", "indices": indices})
+    everything = first_of_each(folder, config["count"])
+    return found + [
+        {"count": config["count"], "perturbation": perturbation, "indices": everything}
+        for perturbation in config["conditions"]
+    ]
+
+
+def evaluate_test(
+    study: Study, attributor: Attributor, folder: labelled.LabelledFolder, test: dict[str, Any]
+) -> dict[str, Any]:
+    """One row of the report's evaluations; the answers are written to evaluation/."""
+    config, condition = study.config, CONDITIONS.get(test["perturbation"], test["perturbation"])
+    evaluation = evaluate(
+        attributor,
+        folder,
+        views=config["views"],
+        rule=config["rule"],
+        perturbation=test["perturbation"],
+        batch_size=config["batch_size"],
+        indices=test["indices"],
+    )
+    write_outputs(study.workdir / "evaluation" / f"{condition}-{len(test['indices'])}", evaluation)
+    return {
+        "network": config["shipped"],
+        "condition": condition,
+        "count": test["count"],
+        "views_name": config["views"],
+        "metrics": evaluation.metrics,
+        "per_photograph": per_photograph(evaluation, folder),
+        "wrong": wrong_images(evaluation),
+        "rows": [row._asdict() for row in image_rows(evaluation)] if len(evaluation.names) <= 30 else [],
     }
-    workdir = study.workdir / f"visnet-{network}"
-    with open_run(workdir, config):
-        loop.run(config, workdir)
 
 
-def evaluate_network(study: Study, network: str) -> Iterator[dict[str, Any]]:
-    """Evaluates one network for each test size, condition and view set; what is done already is read back."""
-    config = study.config
-    # In the order in which the network knows them: a manifest's can change when a source is made again.
-    classes = labelled.open_labelled(study.images, split="train").classes
-    folder = labelled.open_labelled(study.images, split="test", classes=classes)
-    attributor: Attributor | None = None
-    for count in config["test_counts"]:
-        for perturbation in config["conditions"]:
-            for views in config["view_sets"]:
-                condition = CONDITIONS.get(perturbation, perturbation)
-                target = study.workdir / "evaluation" / f"{network}-{condition}-{views}-{count}"
-                row = {"network": network, "condition": condition, "count": count, "views_name": views}
-                if not (target / "study.json").exists():
-                    attributor = attributor or Attributor.load(study.workdir / f"visnet-{network}")
-                    evaluation = evaluate(
-                        attributor,
-                        folder,
-                        views=views,
-                        rule=config["rule"],
-                        perturbation=perturbation,
-                        indices=first_of_each(folder, count),
-                    )
-                    write_outputs(target, evaluation)
-                    row |= {"metrics": evaluation.metrics, "per_photograph": per_photograph(evaluation, folder)}
-                    row |= {
-                        "wrong": wrong_images(evaluation),
-                        "rows": [r._asdict() for r in image_rows(evaluation)] if count <= 10 else [],
-                    }
-                    write_json(target / "study.json", row)
-                yield json.loads((target / "study.json").read_text())
-
-
-def fit_baselines(study: Study) -> list[dict[str, Any]]:
-    """What cheap methods reach on the same images; those that read files are not asked about perturbed ones.
-
-    The networks' training images are immunised. So that a baseline is not beaten by that alone, some are fitted a
-    second time on images immunised in the same way (once, where the networks' are perturbed anew in every batch).
-    """
-    path = study.workdir / "baselines.json"
-    if path.exists():
-        return json.loads(path.read_text())
-    config, rows = study.config, []
-    folder = labelled.open_labelled(study.images, split="test")
-    known = labelled.open_labelled(study.images, split="train", classes=folder.classes)
-    train = ImageSet.read(known, config["resolution"])
-    tests = {
-        count: ImageSet.read(folder, config["resolution"], indices=first_of_each(folder, count))
-        for count in config["test_counts"]
-    }
-    trainings = [(name, name, train) for name in config["baselines"]]
-    if config["attribution"]["immunise"]["share"]:
-        immunised = train.immunised(config["seed"], config["attribution"]["immunise"])
-        trainings += [(f"{name}_immunised", name, immunised) for name in config["immunised_baselines"]]
-    with progress(len(trainings), "baselines", "method") as bar:
-        for called, name, images in trainings:
-            fitted = images.fit(name, folder.classes, config["seed"])
-            for count, test in tests.items():
-                for condition, samples in test.perturbed(name, config["conditions"]):
-                    predicted, _ = baselines.predict(fitted, samples)
-                    metrics = accuracy_block(test.labels, predicted, folder.classes)
-                    rows.append({"name": called, "condition": condition, "count": count, "metrics": metrics})
-            bar.update(1)
-    write_json(path, rows)
+def ask_baselines(study: Study, folder: labelled.LabelledFolder, test: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the shipped baselines, trained on the images that the network was trained on, make of the same test."""
+    images, rows = ImageSet.read(folder, study.config["resolution"], indices=test["indices"]), []
+    for called, fitted in baselines.read(shipped.baselines(study.config["shipped"])).items():
+        for condition, samples in images.perturbed(fitted.name, [test["perturbation"]]):
+            predicted, _ = baselines.predict(fitted, samples)
+            metrics = accuracy_block(images.labels, predicted, folder.classes)
+            rows.append({"name": called, "condition": condition, "count": test["count"], "metrics": metrics})
     return rows
+
+
+def write_results(
+    study: Study,
+    folder: labelled.LabelledFolder,
+    evaluations: Sequence[dict[str, Any]],
+    baseline_rows: Sequence[dict[str, Any]],
+) -> None:
+    """Writes results.json and the report, and prints the tables."""
+    config = study.config
+    made = {name: load(name).origin for name in (config["shipped"], *shipped.generators(config["shipped"]))}
+    steps = {load(name).about["source_name"]: made[name]["step"] for name in shipped.generators(config["shipped"])}
+    main = next(row for row in evaluations if row["count"] == config["count"])
+    course = listed(config["course_sources"])
+    publish(
+        study,
+        {
+            "title": "Which generator made this image?",
+            "classes": list(folder.classes),
+            "counts": {"train": {}, "test": image_counts(folder)},
+            "photographs": {"train": [], "test": photographs(folder)},
+            "main": {key: main[key] for key in ("network", "condition", "count")}
+            | {"views": main["views_name"], "rule": config["rule"]},
+            "evaluations": evaluations,
+            "baselines": list(baseline_rows),
+            "samples": sample_grids(study, steps),
+            "steps": steps | {f"VisNet ({config['shipped']})": made[config["shipped"]]["step"]},
+            "method": (
+                f"The generators and the network are those of the shipped set {config['shipped']}, trained on other "
+                "photographs; the baselines are logistic regressions on some of the images that the network saw. "
+                f"The real test images are {config['resolution']}x{config['resolution']} crops of photographs that "
+                f"none of them has seen, reduced by {config['photos']['reduction']:g}. The tests with "
+                f"{listed([str(count) for count in config['course_counts']])} images of a source are the course "
+                f"project's, of three sources: {course}."
+            ),
+        },
+    )

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -61,20 +60,18 @@ def open_run(workdir: Path, config: Mapping[str, Any]) -> Iterator[Path]:
           writing to it, or it cannot be made.
     """
     config = json.loads(json.dumps(config))  # as it will be read back: tuples are lists there
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        lock = (workdir / ".lock").open("w")
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise
-        raise UserError(f"cannot write to --workdir {workdir} ({error.strerror}); choose another folder") from error
-    with lock:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            workdir.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(atomic.locked(workdir / ".lock", wait=False))
         except BlockingIOError:
             raise UserError(
                 f"another process is running in {workdir}; wait for it or choose another --workdir"
             ) from None
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise
+            raise UserError(f"cannot write to --workdir {workdir} ({error.strerror}); choose another folder") from error
         atomic.sweep(workdir)
         if (workdir / CONFIG).exists():
             differences = _differences(read_config(workdir), config)

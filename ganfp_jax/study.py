@@ -23,7 +23,7 @@ from ganfp_jax.training import checkpoint
 
 @dataclasses.dataclass
 class Study:
-    """One quickstart: its config, where it writes, and how long each stage took (kept across restarts)."""
+    """A study or quickstart: its config, where it writes, and how long each stage took (kept across restarts)."""
 
     config: dict[str, Any]
     workdir: Path
@@ -104,29 +104,44 @@ def write_results(study: Study, evaluations: Sequence[dict[str, Any]], baselines
         "rule": config["rule"],
         "count": max(config["test_counts"]),
     }
-    (headline,) = (row for row in evaluations if _is_of(row, main) and row["count"] == main["count"])
+    publish(
+        study,
+        {
+            "title": "Which generator made this image?",
+            "classes": list(test.classes),
+            "counts": {"train": image_counts(train), "test": image_counts(test)},
+            "photographs": {"train": photographs(train), "test": photographs(test)},
+            "main": main,
+            "evaluations": evaluations,
+            "baselines": baselines,
+            "samples": sample_grids(study, steps),
+            "steps": steps,
+            "method": (
+                f"Crops of {config['resolution']}x{config['resolution']} pixels were taken from the photographs after "
+                f"reducing them by {config['photos']['reduction']:g}; flat ones were refused. The generators saw crops "
+                "of the training photographs only; their test images come from other seeds than their training images."
+                + _immunisation(config["attribution"]["immunise"])
+                + " Each network is named after the views that it was trained on."
+            ),
+        },
+    )
 
-    results = {
-        "title": "Which generator made this image?",
-        "command": config["command"],
+
+def publish(study: Study, results: dict[str, Any]) -> None:
+    """Writes results.json and report/index.html, and prints the verdicts of small tests and a table of all.
+
+    Args:
+        study: what was done.
+        results: what `report.page.write_report` takes, but for what the study itself knows: command, config, stages,
+            provenance, and the wrong images of the evaluation that `main` names.
+    """
+    main, evaluations = results["main"], results["evaluations"]
+    (headline,) = (row for row in evaluations if _is_of(row, main) and row["count"] == main["count"])
+    results = results | {
+        "command": study.config["command"],
         **provenance(),
-        "config": config,
-        "classes": list(test.classes),
-        "counts": {"train": _image_counts(train), "test": _image_counts(test)},
-        "photographs": {"train": _photographs(train), "test": _photographs(test)},
-        "main": main,
-        "evaluations": evaluations,
-        "baselines": baselines,
-        "samples": sample_grids(study, steps),
+        "config": study.config,
         "wrong": [row | {"picture": str(study.images / "test" / row["name"])} for row in headline["wrong"]],
-        "steps": steps,
-        "method": (
-            f"Crops of {config['resolution']}x{config['resolution']} pixels were taken from the photographs after "
-            f"reducing them by {config['photos']['reduction']:g}; flat ones were refused. The generators saw crops of "
-            "the training photographs only; their test images come from other seeds than their training images."
-            + _immunisation(config["attribution"]["immunise"])
-            + " Each network is named after the views that it was trained on."
-        ),
         "stages": [{"name": name, "seconds": seconds} for name, seconds in study.stages().items()],
     }
     write_json(study.workdir / "results.json", results)
@@ -134,7 +149,7 @@ def write_results(study: Study, evaluations: Sequence[dict[str, Any]], baselines
     write_report(results, report)
     for row in evaluations:
         if _is_of(row, main) and row["rows"]:
-            print(f"VisNet trained with {main['network']}, {main['rule']} of the views {main['views']}:\n")
+            print(f"{row['network']}, {main['rule']} of the views {main['views']}:\n")
             print(per_image_table(ImageRow(**image) for image in row["rows"]) + "\n")
     print(summary_table(results))
     print(f"report: {report}")
@@ -145,11 +160,13 @@ def _is_of(row: dict[str, Any], main: dict[str, Any]) -> bool:
     return (row["network"], row["condition"], row["views_name"]) == (main["network"], main["condition"], main["views"])
 
 
-def _image_counts(folder: labelled.LabelledFolder) -> dict[str, int]:
+def image_counts(folder: labelled.LabelledFolder) -> dict[str, int]:
+    """Images of every source."""
     return {name: int((folder.labels == k).sum()) for k, name in enumerate(folder.classes)}
 
 
-def _photographs(folder: labelled.LabelledFolder) -> list[str]:
+def photographs(folder: labelled.LabelledFolder) -> list[str]:
+    """The photographs that the real images are crops of, by name."""
     real = folder.classes.index("real")
     return sorted({photograph(name) for name, k in zip(folder.names, folder.labels, strict=True) if k == real})
 

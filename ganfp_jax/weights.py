@@ -18,7 +18,7 @@ import safetensors
 import safetensors.numpy
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from ganfp_jax import atomic, latents, models, pixels
+from ganfp_jax import atomic, latents, models, pixels, shipped
 from ganfp_jax.errors import UserError
 from ganfp_jax.fingerprints import AttributionNetwork
 from ganfp_jax.interop import advice
@@ -79,13 +79,16 @@ def load(path: str | Path, kind: Kind | None = None) -> Weights:
 
     Args:
         path: the run folder of a training (its newest checkpoint, the running average where one was kept), a run folder
-            that holds `weights.safetensors`, or such a file.
+            that holds `weights.safetensors`, or such a file; or, where nothing lies there, the name of shipped weights
+            (`ganfp_jax.shipped`).
         kind: the only kind that will do.
 
     Raises:
         UserError: nothing of the kind there, or it cannot be read.
     """
     path = Path(path)
+    if not path.exists():
+        path = shipped.find(path) or path
     if path.suffix != SUFFIX and not (path / CONFIG).is_file() and advice.is_published(path):
         raise advice.import_first(path, kind)
     if path.suffix == SUFFIX or path.is_file():
@@ -110,7 +113,7 @@ def _from_training(run_folder: Path, wanted: Kind | None) -> Weights:
     if not (run_folder / CONFIG).is_file():
         raise UserError(
             f"{run_folder} is not a run folder: it has no {CONFIG} and no {FILE}; give the --workdir of a training "
-            "run, or a file of exported weights"
+            f"run, a file of exported weights, or the name of a shipped set ({', '.join(shipped.sets())})"
         )
     config = read_config(run_folder)
     program = config.get("program", "")

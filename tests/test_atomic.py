@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -35,6 +37,28 @@ def test_what_a_killed_writer_left_is_swept_away(tmp_path):
     process.communicate()
     atomic.sweep(tmp_path)
     assert list((tmp_path / "below").iterdir()) == []
+
+
+HOLDER = """
+import sys, time
+from ganfp_jax import atomic
+with atomic.locked(sys.argv[1], wait=False):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_lock_is_held_by_one_process_until_it_ends(tmp_path):
+    path = tmp_path / ".lock"
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(BlockingIOError), atomic.locked(path, wait=False):
+        pass
+    threading.Timer(0.2, holder.kill).start()
+    clock = time.perf_counter()
+    with atomic.locked(path, wait=True):
+        assert 0.1 < time.perf_counter() - clock < 30
+    holder.communicate()
 
 
 @pytest.mark.parametrize(

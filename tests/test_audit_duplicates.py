@@ -1,6 +1,7 @@
 """Images that are there twice, in the same file or another, and photographs on both sides of the split."""
 
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -103,6 +104,41 @@ def test_blocks_hide_no_pair(crops, tmp_path, monkeypatch):
     monkeypatch.setattr(duplicates, "_BLOCK", 4)
     assert find(prints, ["train"] * 9 + ["test"] * 9) == whole
     assert len(whole) == 9
+
+
+def test_thousands_of_images_are_compared_in_little_memory():
+    """And with the result of comparing every image with all before it at once."""
+    number, rng = 5000, np.random.default_rng(0)
+    hashes = rng.integers(0, 2**64, number, np.uint64)
+    copies = rng.permutation(number)[:600]
+    hashes[copies] = hashes[rng.permutation(number)[:600]] ^ (np.uint64(1) << rng.integers(0, 64, 600, np.uint64))
+    contents = rng.integers(0, 4 * number, number)  # some agree
+    prints = duplicates.Prints(
+        read=np.arange(number),
+        digests=tuple(int(content).to_bytes(32, "little") for content in contents),
+        hashes=hashes,
+        shaped=rng.random(number) < 0.9,
+        refused=(),
+    )
+    tests = rng.random(number) < 0.5
+    splits = ["test" if test else "train" for test in tests]
+    tracemalloc.start()
+    pairs = find(prints, splits)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 12e6  # the matrix of all pairs would take 200 MB for its hashes alone
+    expected = []
+    for i in range(1, number):
+        bits = np.bitwise_count(hashes[i] ^ hashes[:i]).astype(int)
+        bits[~(prints.shaped[i] & prints.shaped[:i])] = 64
+        bits[contents[i] == contents[:i]] = -1
+        other = np.where(tests[:i] == tests[i], 64, bits)
+        chosen = other if other.min() <= 4 else bits
+        partner = int(chosen.argmin())
+        if chosen[partner] <= 4:
+            expected.append((f"{splits[i]}/{i}", f"{splits[partner]}/{partner}", max(0, chosen[partner])))
+    assert [(pair.image, pair.repeats, pair.distance) for pair in pairs] == expected
+    assert {pair.kind for pair in pairs} == {"exact", "near"} and len(pairs) > 800
 
 
 def folders(root, photographs):

@@ -8,6 +8,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from test_audit import LEAKS, commented, config_of, jpeg, judged, picture, png, stretch, write_folder
 
+from ganfp_jax import atomic
 from ganfp_jax.audit import equalise, job
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import decode_image
@@ -89,12 +90,35 @@ def test_a_stopped_copy_goes_on_and_nothing_else_is_overwritten(tmp_path):
     (out / "real" / "real_00000003.png").unlink()
     equalise.write(folders, out, **settings)
     assert {path.name: path.read_bytes() for path in out.glob("*/*")} == whole
-    with pytest.raises(UserError, match="holds something else"):
+    with pytest.raises(UserError, match="holds a copy of other images, or with other settings"):
         equalise.write(folders, out, **settings | {"resolution": 8})
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("important")
     with pytest.raises(UserError, match="holds something else"):
         equalise.write(folders, tmp_path / "other", **settings)
+
+
+def test_another_set_is_not_mixed_into_a_copy(tmp_path):
+    first, second = (job.open_splits(str(write_folder(tmp_path / str(i), i, (png, png), count=6))) for i in range(2))
+    out = tmp_path / "out"
+    equalise.write(first, out, **SETTINGS)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match="holds a copy of other images") as error:
+        equalise.write(second, out, **SETTINGS)
+    assert "\n" not in str(error.value)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    # The same images elsewhere are the same set, and what a killed run left half written is swept up.
+    left = out / "real" / f".x.png.{atomic._HOST}-99999999-1.tmp"
+    left.write_bytes(b"half")
+    (tmp_path / "0").rename(tmp_path / "moved")
+    equalise.write(job.open_splits(str(tmp_path / "moved")), out, **SETTINGS)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    # Killed before it could even write what it is: only a hidden part lies there.
+    young = tmp_path / "young"
+    young.mkdir()
+    (young / f".equalised.json.{atomic._HOST}-99999999-1.tmp").write_bytes(b"{")
+    equalise.write(second, young, **SETTINGS)
+    assert not list(young.glob(".*"))
 
 
 def test_names_that_meet_are_kept_apart(tmp_path):
@@ -154,6 +178,7 @@ def test_the_record_can_be_read(tmp_path):
     root = write_folder(tmp_path / "set", 0, (png, png), count=6)
     equalise.write(job.open_splits(str(root)), tmp_path / "out", **SETTINGS | {"codec": "jpeg", "stretch": True})
     record = json.loads((tmp_path / "out" / "equalised.json").read_text())
+    assert len(record.pop("source")) == 64
     assert record == {
         "codec": "jpeg", "resolution": 24, "resize": "crop", "stretch": True, "quality": 95, "seed": 0,
     }  # fmt: skip

@@ -19,9 +19,9 @@ from ganfp_jax.data import labelled
 from ganfp_jax.errors import UserError
 from ganfp_jax.evaluation import evaluate
 from ganfp_jax.metrics import mcnemar_p
-from ganfp_jax.quickstart import make_images
 from ganfp_jax.run_folder import write_json
 from ganfp_jax.study import Study
+from ganfp_jax.study_job import make_images
 from ganfp_jax.training.checkpoint import Checkpoints
 from ganfp_jax.training.loop import PROGRAMS
 

@@ -1,6 +1,8 @@
 """Images from a generator's run folder: batches, encodings, the manifest, and memory that does not grow."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -11,7 +13,8 @@ from PIL import Image
 
 from configs import cramergan, progan
 from configs import generate as config_file
-from ganfp_jax import generation
+from ganfp_jax import atomic, generation
+from ganfp_jax.data import labelled
 from ganfp_jax.errors import UserError
 from ganfp_jax.generation import Sampler, write_generated
 from ganfp_jax.run_folder import write_json
@@ -132,6 +135,59 @@ def test_ten_thousand_images_are_drawn_a_batch_at_a_time(one_by_one, tmp_path, m
 
     first = next(iter(sampler.stream(0, 10**12, 64)))  # asking for more than there is memory for costs nothing
     assert first.shape == (64, 16, 16, 3)
+
+
+def test_jobs_that_write_into_one_root_all_stand_in_its_manifest(tmp_path, monkeypatch):
+    read = labelled.read_manifest
+
+    def slowly(root):
+        manifest = read(root)
+        time.sleep(0.02)  # longer than the others take to read: without a lock, entries get lost
+        return manifest
+
+    def write(name):
+        generation._write(tmp_path, name, {"seed": name}, lambda i: f"{i}.png", 1, np.zeros((1, 8, 8, 3), np.uint8))
+
+    monkeypatch.setattr(labelled, "read_manifest", slowly)
+    names = list("abcdefgh")
+    with ThreadPoolExecutor(4) as pool:  # a lock belongs to an open file: threads wait for each other as processes do
+        list(pool.map(write, names))
+    manifest = read(tmp_path)
+    assert sorted(manifest["classes"]) == names
+    assert manifest["sources"] == {name: {"seed": name} for name in names}
+
+
+def write_one(root, count, seed=0, images=None):
+    images = np.zeros((count, 8, 8, 3), np.uint8) if images is None else images
+    generation._write(root, "ProGAN", {"seed": seed, "count": count}, lambda i: f"{i}.png", count, images)
+
+
+def test_other_images_are_not_mixed_into_a_source(tmp_path):
+    write_one(tmp_path, 3)
+    left = tmp_path / f".manifest.json.{atomic._HOST}-99999999-1.tmp"
+    left.write_bytes(b"{")  # of a killed job
+    write_one(tmp_path, 4)  # the same command again, or a larger count
+    assert not left.exists()
+    with pytest.raises(UserError, match=r"ProGAN holds other files, such as 2\.png, .*remove that folder"):
+        write_one(tmp_path, 2)
+    with atomic.locked(tmp_path / ".ProGAN.lock", wait=False), pytest.raises(UserError, match="another process is wri"):
+        write_one(tmp_path, 4)
+
+
+def test_while_images_are_being_replaced_the_manifest_does_not_tell_of_the_old_ones(tmp_path):
+    write_one(tmp_path, 2)
+
+    def killed():
+        yield np.ones((8, 8, 3), np.uint8)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_one(tmp_path, 2, seed=1, images=killed())
+    assert json.loads((tmp_path / "manifest.json").read_text()) == {"classes": ["ProGAN"], "sources": {"ProGAN": {}}}
+    with pytest.raises(KeyboardInterrupt):  # what is only written again is still the same
+        write_one(tmp_path, 2, seed=1)
+        write_one(tmp_path, 2, seed=1, images=killed())
+    assert json.loads((tmp_path / "manifest.json").read_text())["sources"] == {"ProGAN": {"seed": 1, "count": 2}}
 
 
 def test_a_folder_that_holds_no_generator(tmp_path):

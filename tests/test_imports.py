@@ -12,6 +12,8 @@ LAYERS = {
     "": 5,  # ganfp_jax itself, which only points at the public API
     "main": 5,
     "quickstart": 4,
+    "study_job": 4,
+    "shipped": 0,
     "study": 4,
     "course_test": 3,
     "evaluation": 3,

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -186,6 +187,23 @@ def test_count_takes_the_first_images_that_can_be_used(tree):
     assert some.origins == ("B/6.gif", "b/1.JPG")
     assert some.rejected == (("a.webp", "not an image"), ("note.txt", "not an image by its name"))
     assert folder(root=tree, resolution=16, count=1).rejected == (("note.txt", "not an image by its name"),)
+
+
+def test_a_set_is_in_memory_once(tmp_path):
+    """Also where some files are refused, so that more are read for them."""
+    for i in range(160):
+        Image.new("RGB", (64, 64), (i, 0, 0)).save(tmp_path / f"{i:03d}.png")
+    for i in range(0, 60, 2):
+        (tmp_path / f"{i:03d}.png").write_bytes(b"broken")
+    folder(root=tmp_path, resolution=64, count=2)  # what is imported and kept at the first call does not count
+    tracemalloc.start()
+    image_set = folder(root=tmp_path, resolution=64, count=120)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert image_set.images.nbytes < peak < 1.4 * image_set.images.nbytes
+    usable = [*range(1, 60, 2), *range(60, 150)]
+    assert image_set.images[:, 5, 5, 0].tolist() == usable
+    assert [int(name) for name in (name.split("_")[1] for name in image_set.names)] == usable
 
 
 def test_folder_mistakes(tree, tmp_path):

@@ -1,6 +1,7 @@
 """Data sets of TFDS: written from labelled sets, read without TensorFlow, by name or by folder."""
 
 import io
+import shutil
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganfp_jax import preparing
+from ganfp_jax import atomic, preparing
 from ganfp_jax.data import sources, tfds_sets
 from ganfp_jax.data.decode import decode_image, png_bytes
 from ganfp_jax.data.labelled import decode_all, open_labelled, read_manifest, write_manifest
@@ -87,7 +88,49 @@ def test_what_a_killed_run_left_is_cleared_away(labelled_root, tmp_path):
     left.mkdir()
     (left / "rubbish").write_text("half")
     preparing.run({"data": {"root": str(labelled_root)}, "prepare": str(tmp_path / "out")}, tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"out", "rejected.csv"}
+    assert {path.name for path in tmp_path.iterdir()} == {"out", ".out.lock", "rejected.csv"}
+    left.mkdir()  # killed when the set was there, and only this was still to be removed
+    (left / "rubbish").write_text("half")
+    preparing.run({"data": {"root": str(labelled_root)}, "prepare": str(tmp_path / "out")}, tmp_path)
+    assert not left.exists()
+
+
+def test_one_process_at_a_time_makes_a_set(labelled_root, tmp_path):
+    config = {"data": {"root": str(labelled_root)}, "prepare": str(tmp_path / "out")}
+    with (
+        atomic.locked(tmp_path / ".out.lock", wait=False),
+        pytest.raises(UserError, match="another process is preparing"),
+    ):
+        preparing.run(config, tmp_path)
+
+
+def test_a_set_with_another_manifest_is_not_taken_for_the_same(labelled_root, prepared, tmp_path):
+    root = shutil.copytree(labelled_root, tmp_path / "set")
+    config = {"data": {"root": str(root)}, "prepare": str(tmp_path / "out")}
+    preparing.run(config, tmp_path)
+    write_manifest(root, ["ProGAN", "real"], {})  # another order of the classes
+    with pytest.raises(UserError, match="exists already"):
+        preparing.run(config, tmp_path)
+
+
+def test_a_set_is_opened_without_reading_its_images(prepared, tmp_path, monkeypatch):
+    import tensorflow_datasets as tfds
+
+    expected = open_labelled(prepared, "train")
+    read = tfds.core.data_sources.base.BaseDataSource.__getitem__
+    monkeypatch.setattr(tfds.core.data_sources.base.BaseDataSource, "__getitem__", None)  # whoever reads, fails
+    opened = open_labelled(prepared, "train")
+    monkeypatch.setattr(tfds.core.data_sources.base.BaseDataSource, "__getitem__", read)
+    # A set that was made before there was an index still opens, and is the same.
+    older = shutil.copytree(prepared, tmp_path / "older")
+    (older / "index.json").unlink()
+    for found in (opened, open_labelled(older, "train")):
+        assert (found.names, found.labels.tolist()) == (expected.names, expected.labels.tolist())
+        np.testing.assert_array_equal(decode_all(found, 16).images, decode_all(expected, 16).images)
+    for damaged in (b"{", b"[]", b'{"train": {"labels": [0], "names": ["a"]}}'):
+        (older / "index.json").write_bytes(damaged)
+        with pytest.raises(UserError, match=r"index\.json does not belong to the 10 records of train"):
+            open_labelled(older, "train")
 
 
 def test_a_set_without_splits_stays_whole(labelled_root, tmp_path):

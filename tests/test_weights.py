@@ -145,9 +145,7 @@ def test_a_folder_with_a_file_does_for_the_file(tmp_path):
     assert (attributor.classes, attributor.resolution) == (tuple(CLASSES), 16)
 
 
-@pytest.mark.parametrize(
-    ("augment", "views"), [("none", "identity"), ("mirror", "mirror"), ("d4", "d4"), (None, "d4")]
-)
+@pytest.mark.parametrize(("augment", "views"), [("none", "identity"), ("mirror", "mirror"), ("d4", "d4"), (None, "d4")])
 def test_a_network_votes_over_what_it_was_trained_on(tmp_path, file, augment, views):
     def trained_with(header):
         header["about"].pop("augment")  # as older files lack it

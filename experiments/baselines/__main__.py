@@ -1,6 +1,6 @@
 """What cheap methods reach with few and many training images, on the quickstart's images.
 
-    python -m experiments.baselines                   # about four minutes after make quickstart
+    python -m experiments.baselines                   # about four minutes after the quickstart from scratch
     python -m experiments.baselines --variant=tiny    # the same path in a minute; its numbers mean nothing
 
 Runs configs/baselines.py with each seed, that is with other draws of the training images, writes results.jsonl and

@@ -1,6 +1,6 @@
 """The attribution network in its forms, the fingerprint network and a control, on the quickstart's images.
 
-    python -m experiments.fingerprints                   # about twenty minutes after make quickstart
+    python -m experiments.fingerprints                   # about twenty minutes after the quickstart from scratch
     python -m experiments.fingerprints --variant=tiny    # the same path in minutes; its numbers mean nothing
 
 Trains each network, inspects its fingerprints (configs/inspect_fingerprints.py) and writes results.jsonl beside this
@@ -113,8 +113,8 @@ def main() -> None:
     args = parser.parse_args()
     variant = f":{args.variant}" if args.variant else ""
     suffix = f"-{args.variant}" if args.variant else ""
-    study, base = Path("runs") / f"quickstart{suffix}", Path("runs") / f"fingerprints{suffix}"
-    run("quickstart", variant, study)
+    study, base = Path("runs") / f"quickstart-{args.variant or 'scratch'}", Path("runs") / f"fingerprints{suffix}"
+    run("quickstart", variant or ":scratch", study)
     images = study / "images"
     rows = [inspect(DEFAULT, variant, study / "visnet-d4", images, base / "default")]
     for name in args.forms:

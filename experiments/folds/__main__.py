@@ -52,16 +52,15 @@ def table(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Runs what is not there yet, then writes results.jsonl and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--variant", default="", help="of configs/quickstart.py, such as tiny")
+    parser.add_argument("--variant", default="scratch", help="of configs/quickstart.py, such as tiny")
     parser.add_argument("--out", type=Path, help="where results.jsonl goes (default: beside this file)")
     args = parser.parse_args()
-    variant = f":{args.variant}" if args.variant else ""
     rows = []
     for fold in range(len(FOLDS)):
         # Fold 0 is the quickstart itself, which is not run again where it is done.
-        name = "quickstart" + (f"-{args.variant}" if args.variant else "") + (f"-fold{fold}" if fold else "")
+        name = f"quickstart-{args.variant}" + (f"-fold{fold}" if fold else "")
         workdir = Path("runs") / name
-        command = [sys.executable, "-m", "ganfp_jax.main", f"--config=configs/quickstart.py{variant}"]
+        command = [sys.executable, "-m", "ganfp_jax.main", f"--config=configs/quickstart.py:{args.variant}"]
         subprocess.run([*command, f"--workdir={workdir}", f"--config.photos.fold={fold}"], check=True)
         rows += rows_of(json.loads((workdir / "results.json").read_text()), fold)
     out = (args.out or HERE) / "results.jsonl"

@@ -23,7 +23,10 @@ from experiments.voting.figure import voting_figure
 from ganfp_jax import atomic
 
 HERE = Path(__file__).parent
-TASKS = {"five sources": "quickstart", "three seeds of ProGAN": "quickstart-seeds"}  # task -> folder of its study
+TASKS = {
+    "five sources": "quickstart-scratch",
+    "three seeds of ProGAN": "quickstart-seeds",
+}  # task -> study
 TRAININGS = ("mirror", "d4")
 CONDITIONS = ("none", "jpeg90", "jpeg75", "jpeg50", "noise15", "blur0.7")
 BATCH_SIZE = 32  # of the networks, as in the quickstart
@@ -53,7 +56,7 @@ def networks(task: str, variant: str, folds: Sequence[int], seeds: Sequence[int]
         study, runs = Path("runs") / name, Path("runs") / f"voting-{name}"
         if not (study / "results.json").exists():
             _, _, of = TASKS[task].partition("-")
-            run(f"quickstart.py:{variant or of or 'default'}", study, **{"photos.fold": fold})
+            run(f"quickstart.py:{variant or of}", study, **{"photos.fold": fold})
         for seed in seeds:
             for training in TRAININGS:
                 # The study has trained the networks of seed 0.

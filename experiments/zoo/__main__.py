@@ -1,60 +1,217 @@
-"""Makes the shipped weights: four generators and the attribution network, trained on photographs of Debian's packages.
+"""Makes the shipped set `photos32`: four generators and the attribution network, trained on photographs from Debian.
 
-    python -m experiments.zoo --packages=DIR                  # hours on two cores; started again it goes on
+    python -m experiments.zoo --packages=DIR               # about 80 minutes on one CPU core; started again it goes on
+    python -m experiments.zoo --variant=tiny --out=DIR     # the same path in a minute, on embedded photographs
 
 `DIR` is where the packages of `photographs.csv` were unpacked (`dpkg-deb -x PACKAGE.deb DIR`), or `/` where they are
-installed. The nine embedded photographs are kept for the test: neither the generators nor the network see them.
+installed. The nine embedded photographs are kept for the test: neither the generators nor the network see them. Writes
+the weights to `--out`, `results.jsonl` beside this file, and everything else to `runs/zoo`.
 """
 
 import argparse
+import json
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.zoo import photographs
-from ganfp_jax.data import labelled
-from ganfp_jax.run_folder import open_run
-from ganfp_jax.training import loop
+from ml_collections import ConfigDict
 
 from configs import attribution, cramergan, mmdgan, progan, sngan
+from experiments.zoo import photographs
+from ganfp_jax import atomic, baselines, calibration, shipped, weights
+from ganfp_jax.attributor import Attributor
+from ganfp_jax.baselines.job import ImageSet
+from ganfp_jax.data import labelled
+from ganfp_jax.evaluation import evaluate
+from ganfp_jax.evaluation_page import per_photograph
+from ganfp_jax.generation import Sampler, write_generated, write_photographs
+from ganfp_jax.metrics import accuracy_block
+from ganfp_jax.report import wording
+from ganfp_jax.run_folder import open_run
+from ganfp_jax.study import first_of_each
+from ganfp_jax.training import loop
 
-RESOLUTION = 32
-GAN_IMAGES = 20_000
+HERE = Path(__file__).parent
+GANS = {"progan": progan, "sngan": sngan, "cramergan": cramergan, "mmdgan": mmdgan}
+NETWORK = "visnet"
+BASELINE = "logistic_log_dct"
+VIEWS, RULE = "d4", "majority"
+CONDITIONS = ("none", "jpeg90", "jpeg75", "jpeg50")
+PHOTOS = {"reduction": 2.0, "min_luma_std": 10.0}  # of the embedded photographs
+
+SIZES = {
+    "": {"resolution": 32, "crops": 20_000, "train": 8000, "valid": 1000, "test": 1000, "baselines": 2000},
+    "tiny": {"resolution": 16, "crops": 64, "train": 48, "valid": 24, "test": 18, "baselines": 48},
+}
+SEEDS = {"crops": 0, "train": 1, "valid": 2, "test": 3}
 
 
-def gan_configs(crops: Path) -> dict[str, dict[str, Any]]:
+def gan_configs(crops: Path, variant: str) -> dict[str, dict[str, Any]]:
     """The four trainings: the `:photos` configs, on other photographs and for many times as long."""
-    configs = {name: module.get_config("photos") for name, module in FAMILIES.items()}
-    configs["progan"].growing.update(fade_kimg=12.0, stable_kimg=12.0, total_kimg=100.0)
-    configs["progan"].step.ema_decay = 0.999
-    configs["sngan"].num_steps = 10_000
-    configs["cramergan"].num_steps = 5_000
-    configs["mmdgan"].num_steps = 5_000
+    configs = {name: module.get_config(variant or "photos") for name, module in GANS.items()}
+    if not variant:
+        configs["progan"].growing.update(fade_kimg=12.0, stable_kimg=12.0, total_kimg=100.0)
+        configs["progan"].step.ema_decay = 0.999
+        configs["sngan"].num_steps = 10_000
+        configs["cramergan"].num_steps = configs["mmdgan"].num_steps = 5_000
+        for config in configs.values():
+            config.log_every = 100
+            config.eval_every = config.sample_every = config.checkpoint_every = 1000
     for config in configs.values():
         config.data.source = "folder"
         config.data.folder.root = str(crops)
-        config.log_every = 100
-        config.eval_every = config.sample_every = config.checkpoint_every = 1000
     return {name: config.to_dict() for name, config in configs.items()}
 
 
-FAMILIES = {"progan": progan, "sngan": sngan, "cramergan": cramergan, "mmdgan": mmdgan}
+def network_config(images: Path, variant: str) -> dict[str, Any]:
+    """The training of the attribution network: narrower than that of configs/attribution.py, and longer."""
+    config: ConfigDict = attribution.get_config(variant or "photos")
+    config.data.root = str(images)
+    config.eval_images = 0
+    if not variant:
+        config.model.fmap_base = 192
+        config.num_steps = 6000
+        config.log_every = 100
+        config.checkpoint_every = 500
+    return config.to_dict()
+
+
+def make_crops(crops: Path, packages: Path | None, sizes: Mapping[str, int]) -> None:
+    """Writes the real images of the GANs: `<crops>/real/*.png`, of training photographs."""
+    if "real" not in _done(crops):
+        write_real(crops, packages, "train", sizes["crops"], sizes["resolution"])
+
+
+def write_real(root: Path, packages: Path | None, split: str, count: int, resolution: int) -> None:
+    """Writes `<root>/real/`: of the packages' photographs; for the test, and without packages, of the embedded ones."""
+    if packages is None or split == "test":
+        photos = PHOTOS | {"split": "all" if packages else "test" if split == "test" else "train", "seed": SEEDS[split]}
+        write_photographs(root, source_name="real", count=count, resolution=resolution, photos=photos)
+        return
+    seed = SEEDS["crops"]  # the network's training crops are the first of the GANs'
+    names = photographs.write_crops(root / "real", packages, split=split, count=count, resolution=resolution, seed=seed)
+    origin = {"source": "Debian packages", "photographs": names, "count": count, "seed": seed}
+    labelled.write_manifest(root, ["real"], {"real": origin})
+
+
+def make_images(workdir: Path, packages: Path | None, sizes: Mapping[str, int]) -> None:
+    """Writes images/train, images/valid and images/test; the real ones of the test are of the embedded photographs."""
+    for split in ("train", "valid", "test"):
+        root, count, seed = workdir / "images" / split, sizes[split], SEEDS[split]
+        done = _done(root)
+        if "real" not in done:
+            write_real(root, packages, split, count, sizes["resolution"])
+        for name in GANS:
+            sampler = Sampler(workdir / name)
+            if sampler.source_name not in done:
+                write_generated(sampler, root, count=count, seed=seed, batch_size=100)
+
+
+def _done(root: Path) -> Mapping[str, Any]:
+    return (labelled.read_manifest(root) or {"sources": {}})["sources"]
+
+
+def fit_baselines(workdir: Path, sizes: Mapping[str, int]) -> dict[str, baselines.Fitted]:
+    """Logistic regression on log-DCT spectra, on images as they are and immunised as the network's."""
+    folder = labelled.open_labelled(workdir / "images" / "train")
+    images = ImageSet.read(folder, sizes["resolution"], indices=first_of_each(folder, sizes["baselines"]))
+    immunise = attribution.get_config("photos").immunise.to_dict()
+    immunised = images.immunised(0, immunise)
+    return {
+        BASELINE: images.fit(BASELINE, folder.classes, 0),
+        f"{BASELINE}_immunised": immunised.fit(BASELINE, folder.classes, 0),
+    }
+
+
+def ship(workdir: Path, out: Path, sizes: Mapping[str, int]) -> None:
+    """Writes the weights, with the threshold below which the network is unsure, and their digests."""
+    out.mkdir(parents=True, exist_ok=True)
+    folder = labelled.open_labelled(workdir / "images" / "valid", classes=Attributor.load(workdir / NETWORK).classes)
+    found = calibration.calibrate(Attributor.load(workdir / NETWORK), folder, views=VIEWS, rule=RULE)
+    calibration.write(workdir / NETWORK, found)
+    for name in (*GANS, NETWORK):
+        weights.write_file(out / f"{name}{shipped.SUFFIX}", weights.load(workdir / name))
+    baselines.write(out / f"{shipped.BASELINES}{shipped.SUFFIX}", fit_baselines(workdir, sizes))
+    shipped.write_index(out)
+
+
+def measure(workdir: Path, out: Path, sizes: Mapping[str, int]) -> list[dict[str, Any]]:
+    """What the shipped network and baselines reach on photographs of the training, on others, and on damaged images."""
+    attributor = Attributor.load(out / f"{NETWORK}{shipped.SUFFIX}")
+    cheap = baselines.read(out / f"{shipped.BASELINES}{shipped.SUFFIX}")
+    rows = []
+    for split in ("valid", "test"):
+        folder = labelled.open_labelled(workdir / "images" / split, classes=attributor.classes)
+        images = ImageSet.read(folder, sizes["resolution"])
+        for perturbation in CONDITIONS:
+            evaluation = evaluate(attributor, folder, views=VIEWS, rule=RULE, perturbation=perturbation)
+            same = {"images": split, "perturbation": perturbation}
+            single = evaluation.metrics["single_view"]
+            rows.append({**same, "method": "network, vote", **_kept(evaluation.metrics)})
+            rows[-1]["per_photograph"] = per_photograph(evaluation, folder)
+            rows.append({**same, "method": "network, one view", **_kept(single)})
+            for called, fitted in cheap.items():
+                for _, samples in images.perturbed(fitted.name, [perturbation]):
+                    predicted, _ = baselines.predict(fitted, samples)
+                    block = accuracy_block(images.labels, predicted, folder.classes)
+                    rows.append({**same, "method": called, **_kept(block)})
+    return rows
+
+
+def _kept(block: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: block[key] for key in ("accuracy", "correct", "total", "ci95", "per_class", "confusion")}
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown: one line a method, one column a condition."""
+    lines = []
+    for split in dict.fromkeys(row["images"] for row in rows):
+        of = [row for row in rows if row["images"] == split]
+        conditions = list(dict.fromkeys(row["perturbation"] for row in of))
+        lines += [
+            f"| {split}, n = {of[0]['total']:,} | {' | '.join(conditions)} |",
+            f"|{'---|' * (1 + len(conditions))}",
+        ]
+        for method in dict.fromkeys(row["method"] for row in of):
+            cells = [
+                f"{100 * row['accuracy']:.1f} ({wording.interval(row['ci95'])})"
+                for row in of
+                if row["method"] == method
+            ]
+            lines.append(f"| {method} | {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines)
 
 
 def main() -> None:
     """Runs whatever is not done yet."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--packages", type=Path, default=Path("/"))
-    parser.add_argument("--workdir", type=Path, default=Path("runs/zoo"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--packages", type=Path, default=Path("/"), help="where the packages were unpacked")
+    parser.add_argument("--variant", default="", choices=("", "tiny"))
+    parser.add_argument("--out", type=Path, help="where the weights go (default: into the package)")
     arguments = parser.parse_args()
-    workdir = arguments.workdir
+    workdir = Path("runs") / ("zoo" + (f"-{arguments.variant}" if arguments.variant else ""))
+    sizes = SIZES[arguments.variant]
+    out = arguments.out or shipped.ROOT / "photos32"
+    clock = time.perf_counter()
     crops = workdir / "crops"
-    if not crops.exists():
-        photographs.write_crops(
-            crops, arguments.packages, split="train", count=GAN_IMAGES, resolution=RESOLUTION, seed=0
-        )
-    for name, config in gan_configs(crops).items():
+    packages = None if arguments.variant else arguments.packages
+    make_crops(crops, packages, sizes)
+    for name, config in gan_configs(crops, arguments.variant).items():
         with open_run(workdir / name, config):
             loop.run(config, workdir / name)
+    make_images(workdir, packages, sizes)
+    config = network_config(workdir / "images" / "train", arguments.variant)
+    with open_run(workdir / NETWORK, config):
+        loop.run(config, workdir / NETWORK)
+    ship(workdir, out, sizes)
+    rows = measure(workdir, out, sizes)
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    atomic.write_bytes((arguments.out or HERE) / "results.jsonl", lines.encode())
+    print(table(rows))
+    size = sum(path.stat().st_size for path in out.iterdir())
+    print(f"{size / 1e6:.2f} MB in {out}, {time.perf_counter() - clock:.0f} s")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ Mirrored and turned copies are not looked for.
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, NamedTuple
 
@@ -23,8 +23,8 @@ from ganfp_jax.data.sources import PHOTOS
 from ganfp_jax.progress import progress
 
 FLAT = 3.0  # standard deviation of the luma below which an image has no shape to compare
-_BLOCK = 256  # images compared with all others at a time
-_EXACT = -1
+_BLOCK = 512  # images compared with as many others at a time: about 4 MB, however many there are
+_EXACT, _FAR = -1, 64
 
 
 class Prints(NamedTuple):
@@ -108,33 +108,55 @@ def find(
     number = len(prints.hashes)
     _, digest_of = np.unique(np.array([digest.hex() for digest in prints.digests]), return_inverse=True)
     _, split_of = np.unique(np.asarray(splits), return_inverse=True)
+    limit = max(distance, _EXACT)
     pairs: list[Pair] = []
     with progress(number, "pairs", "image") as bar:
         for first in range(0, number, _BLOCK):
             block = np.arange(first, min(first + _BLOCK, number))
-            before = np.arange(block[-1] + 1)
-            bits = np.bitwise_count(prints.hashes[block, None] ^ prints.hashes[None, before]).astype(np.int16)
-            bits[~(prints.shaped[block, None] & prints.shaped[None, before])] = 64
-            bits[digest_of[block, None] == digest_of[None, before]] = _EXACT
-            bits[before[None] >= block[:, None]] = 64
-            other = np.where(split_of[block, None] == split_of[None, before], np.int16(64), bits)
-            for row, place in enumerate(block.tolist()):
-                choice = other[row] if other[row].min() <= distance else bits[row]
-                partner = int(choice.argmin())
-                if choice[partner] <= max(distance, _EXACT):
-                    exact = choice[partner] == _EXACT
-                    pairs.append(
-                        Pair(
-                            image=names[place],
-                            repeats=names[partner],
-                            kind="exact" if exact else "near",
-                            distance=max(0, int(choice[partner])),
-                            across_splits=splits[place] != splits[partner],
-                            across_sources=sources[place] != sources[partner],
-                        )
+            anywhere, elsewhere = _Closest(len(block)), _Closest(len(block))
+            for start in range(0, first + 1, _BLOCK):
+                before = np.arange(start, min(start + _BLOCK, block[-1] + 1))
+                bits = np.bitwise_count(prints.hashes[block, None] ^ prints.hashes[None, before]).astype(np.int8)
+                bits[~(prints.shaped[block, None] & prints.shaped[None, before])] = _FAR
+                bits[digest_of[block, None] == digest_of[None, before]] = _EXACT
+                bits[before[None] >= block[:, None]] = _FAR
+                anywhere.look(bits, start)
+                bits[split_of[block, None] == split_of[None, before]] = _FAR
+                elsewhere.look(bits, start)
+            across = elsewhere.bits <= limit
+            bits, partners = (np.where(across, *both) for both in zip(elsewhere, anywhere, strict=True))
+            for row in np.flatnonzero(bits <= limit):
+                place, partner = first + int(row), int(partners[row])
+                pairs.append(
+                    Pair(
+                        image=names[place],
+                        repeats=names[partner],
+                        kind="exact" if bits[row] == _EXACT else "near",
+                        distance=max(0, int(bits[row])),
+                        across_splits=splits[place] != splits[partner],
+                        across_sources=sources[place] != sources[partner],
                     )
+                )
             bar.update(len(block))
     return pairs
+
+
+class _Closest:
+    """For each image of a block the first of the closest images that it has been compared with."""
+
+    def __init__(self, number: int) -> None:
+        self.bits = np.full(number, _FAR, np.int8)
+        self.partners = np.zeros(number, np.int64)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter((self.bits, self.partners))
+
+    def look(self, bits: Int[np.ndarray, "n m"], start: int) -> None:
+        """Compares the block with the images from `start` on, which stand behind those looked at before."""
+        best = bits.argmin(1)
+        values = bits[np.arange(len(bits)), best]
+        closer = values < self.bits
+        self.bits[closer], self.partners[closer] = values[closer], start + best[closer]
 
 
 def shared_photographs(folders: Mapping[str, labelled.LabelledFolder]) -> list[str]:

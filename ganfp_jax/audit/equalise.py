@@ -76,14 +76,14 @@ def write(
         What the user should know, one line each.
 
     Raises:
-        UserError: `out` holds something else; no image of a source can be used.
+        UserError: `out` holds something else, or a copy of other images; no image of a source can be used.
     """
     headers = [_header(path) for folder in folders.values() for path in folder.paths]
     side = resolution or min((side for _, side in headers if side), default=0)
     record = {"codec": codec, "resolution": side, "resize": resize, "stretch": stretch}
     record |= {"quality": quality} if codec == "jpeg" else {}
     record |= {"seed": seed} if stretch else {}
-    _claim(out, record)
+    _claim(out, {"source": labelled.digest(folders)} | record)
     rejected: list[tuple[str, str]] = []
     images = 0
     with progress(len(headers), "equalise", "image") as bar:
@@ -145,11 +145,19 @@ def _claim(out: Path, record: dict[str, Any]) -> None:
     """Marks `out` as the place of this copy, so that a stopped run goes on and nothing else is overwritten."""
     mark = out / "equalised.json"
     text = json.dumps(record, indent=1) + "\n"
-    if mark.exists() and mark.read_text() == text:
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if mark.is_file():
+        if mark.read_bytes() == text.encode():
+            atomic.sweep(out)
+            return
+        raise UserError(
+            f"config.equalise {out} holds a copy of other images, or with other settings (see {mark.name} there); "
+            "give a new folder"
+        )
+    # A run that was killed before it could write the mark leaves a hidden part of it.
+    if out.exists() and (not out.is_dir() or any(not path.name.startswith(".") for path in out.iterdir())):
         raise UserError(f"config.equalise {out} is there already and holds something else; give a new folder")
     out.mkdir(parents=True, exist_ok=True)
+    atomic.sweep(out)
     atomic.write_bytes(mark, text.encode())
 
 

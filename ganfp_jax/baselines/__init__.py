@@ -7,32 +7,42 @@ Settings are chosen on held-out training images, in `fit`; no test image has a p
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int, Int32
 
 from ganfp_jax.baselines import eigenface, knn, linear, metadata, prnu, wavelet
-from ganfp_jax.baselines.method import Model, Samples, Training
+from ganfp_jax.baselines.method import Images, Model, Samples, Training
 from ganfp_jax.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
 class Baseline:
-    """How a baseline is trained, and whether it looks at images or at the files they came in."""
+    """How a baseline is trained, and whether it looks at images or at the files they came in.
+
+    `restore` makes the model again of the arrays that it learned, where they are all that it learned.
+    """
 
     train: Callable[[Training], Model]
     needs: Literal["images", "paths"] = "images"
+    restore: Callable[[Mapping[str, np.ndarray]], Model] | None = None
+
+
+def _logistic(features: Callable[[Images], np.ndarray]) -> Baseline:
+    return Baseline(linear.make_logistic(features), restore=lambda arrays: linear.from_arrays(features, arrays))
 
 
 BASELINES: dict[str, Baseline] = {
     "knn": Baseline(knn.fit),
     "eigenface": Baseline(eigenface.fit),
     "prnu": Baseline(prnu.fit),
-    "logistic_pixels": Baseline(linear.make_logistic(linear.pixels)),
-    "logistic_log_dct": Baseline(linear.make_logistic(linear.log_dct)),
-    "logistic_log_packets": Baseline(linear.make_logistic(wavelet.log_packets)),
+    "logistic_pixels": _logistic(linear.pixels),
+    "logistic_log_dct": _logistic(linear.log_dct),
+    "logistic_log_packets": _logistic(wavelet.log_packets),
     "metadata": Baseline(metadata.fit, needs="paths"),
     "file_size": Baseline(metadata.fit_file_size, needs="paths"),
 }
@@ -114,3 +124,38 @@ def predict(fitted: Fitted, samples: Samples) -> tuple[Int32[np.ndarray, " n"], 
     with threadpool_limits(1, user_api="blas"):
         scores = fitted.model.scores(samples)
     return scores.argmax(axis=1).astype(np.int32), scores
+
+
+def write(path: str | Path, fitted: Mapping[str, Fitted]) -> None:
+    """Writes baselines that were made of arrays (`Baseline.restore`) as one safetensors file, in float32.
+
+    Args:
+        path: of the file.
+        fitted: what each is called -> the baseline.
+    """
+    import safetensors.numpy
+
+    tensors = {
+        f"{called}/{key}": np.asarray(array, np.float32, order="C")
+        for called, baseline in fitted.items()
+        for key, array in baseline.model.arrays.items()
+    }
+    about = {called: {"name": baseline.name, "shape": baseline.shape} for called, baseline in fitted.items()}
+    safetensors.numpy.save_file(tensors, path, {"baselines": json.dumps(about, sort_keys=True)})
+
+
+def read(path: str | Path) -> dict[str, Fitted]:
+    """The baselines of a file that `write` wrote, by what each is called."""
+    import safetensors
+
+    with safetensors.safe_open(path, "numpy") as file:
+        about = json.loads(file.metadata()["baselines"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    found = {}
+    for called, described in about.items():
+        restore = BASELINES[described["name"]].restore
+        assert restore is not None  # `write` wrote no other
+        prefix = f"{called}/"
+        arrays = {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
+        found[called] = Fitted(described["name"], restore(arrays), tuple(described["shape"]))
+    return found

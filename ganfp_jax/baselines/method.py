@@ -44,6 +44,8 @@ class Model:
     """Samples -> one score a class, the highest for the source it names."""
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """What it chose on held-out training images, by name; empty where there was no choice."""
+    arrays: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    """All that it learned, where that is a few arrays from which it can be made again; else empty."""
 
 
 def held_out(training: Training) -> Bool[np.ndarray, " n"]:

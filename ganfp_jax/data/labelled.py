@@ -5,6 +5,7 @@ ArrayRecord files that `configs/prepare.py` made of one.
 """
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -19,10 +20,11 @@ from jaxtyping import Int, Int32, UInt8
 
 from ganfp_jax import atomic
 from ganfp_jax.data import tfds_sets
-from ganfp_jax.data.decode import IMAGE_SUFFIXES, ImageFile, reason_of
+from ganfp_jax.data.decode import IMAGE_SUFFIXES, ImageFile, Refused, open_file, reason_of
 from ganfp_jax.data.listing import find_images, is_folder, printable
 from ganfp_jax.data.preprocess import decode_and_fit
 from ganfp_jax.errors import UserError
+from ganfp_jax.progress import progress
 
 MANIFEST = "manifest.json"
 
@@ -182,6 +184,22 @@ def origins(folder: LabelledFolder) -> tuple[str, ...]:
 
     sources = (folder.classes[label] for label in folder.labels)
     return tuple(map(origin, folder.names, sources))
+
+
+def digest(folders: Mapping[str, LabelledFolder]) -> str:
+    """SHA-256 over the split, class, name and content of every file of the splits: which images these are."""
+    total = hashlib.sha256()
+    with progress(sum(map(len, folders.values())), "digest", "file", delay=2.0) as bar:
+        for split, folder in folders.items():
+            for path, label, name in zip(folder.paths, folder.labels, folder.names, strict=True):
+                total.update(json.dumps([split, folder.classes[label], name]).encode())
+                try:
+                    with open_file(path) as content:
+                        total.update(hashlib.sha256(content.read()).digest())
+                except (OSError, Refused) as reason:
+                    total.update(str(reason).encode())
+                bar.update()
+    return total.hexdigest()
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,11 @@ class Checked(NamedTuple):
 
 
 def decode_and_fit(
-    files: Sequence[ImageFile], resolution: int, resize: str = "crop", label: str | None = None
+    files: Sequence[ImageFile],
+    resolution: int,
+    resize: str = "crop",
+    label: str | None = None,
+    out: UInt8[np.ndarray, "n r r 3"] | None = None,
 ) -> Fitted:
     """Decode files and bring them to `resolution` x `resolution`, in threads (Pillow releases the interpreter's lock).
 
@@ -136,11 +140,12 @@ def decode_and_fit(
         resolution: side of the images in pixels.
         resize: one of `RESIZES`.
         label: of a progress bar, which appears if the work takes longer than a moment; None for no bar.
+        out: where to lay the images, room for one of every file; None for a new array.
 
     Raises:
         UserError: unknown `resize`. Bad files raise nothing: they are in the result with their reasons.
     """
-    images = np.empty((len(files), resolution, resolution, 3), np.uint8)
+    images = np.empty((len(files), resolution, resolution, 3), np.uint8) if out is None else out
     kept, refused, notes = _read_each(files, resolution, resize, label, images.__setitem__)
     if refused:  # closed up in place: a copy would take the memory twice
         for place, position in enumerate(kept):

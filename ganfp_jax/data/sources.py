@@ -227,7 +227,8 @@ def _read(
         raise UserError(f"count {count} of images in {what}: need at least 1, or none to take all")
     wanted = len(files) if count is None else min(count, len(files))
     in_memory = fits(wanted, resolution, cache_gib)
-    parts: list[np.ndarray] = []
+    # One array from the start: to join several would take the memory twice for a moment.
+    room = np.empty((wanted if in_memory else 0, resolution, resolution, 3), np.uint8)
     kept: list[int] = []
     refused: dict[int, str] = {}
     notes: dict[str, str] = {}
@@ -235,8 +236,8 @@ def _read(
     while len(kept) < wanted and first < len(files):  # again for as many as were refused
         some = files[first : first + wanted - len(kept)]
         if in_memory:
-            fitted = decode_and_fit(some, resolution, resize, f"read {what}")
-            parts.append(fitted.images)
+            free = room[len(kept) : len(kept) + len(some)]
+            fitted = decode_and_fit(some, resolution, resize, f"read {what}", out=free)
             kept += [first + int(position) for position in fitted.kept]
             refused |= {first + position: reason for position, reason in fitted.refused.items()}
             notes |= {origins[first + position]: note for position, note in fitted.notes.items()}
@@ -250,9 +251,8 @@ def _read(
         position, reason = next(iter(refused.items()))
         raise UserError(f"{what} has no usable image, {len(refused)} refused: {origins[position]} {reason}")
     images: np.ndarray | ImagesOnDisk
-    if in_memory:
-        images = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    else:
+    images = room[: len(kept)]
+    if not in_memory:
         images = ImagesOnDisk([files[position] for position in kept], resolution, resize)
     return ImageSet(
         images=images,

@@ -6,6 +6,7 @@ Images come out as encoded files, so that they go through the same decoder as ev
 import contextlib
 import dataclasses
 import io
+import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +19,8 @@ from ganfp_jax.errors import UserError
 
 NAME = "labelled_images"
 INFO = "dataset_info.json"
+INDEX = "index.json"
+"""Beside the records: {split: {"labels": [class index, ...], "names": ["source/file", ...]}}, in their order."""
 
 _AS_STORED = {"PNG", "JPEG"}  # what every reader of TFDS can decode
 
@@ -88,18 +91,19 @@ def splits(root: Path) -> tuple[str, ...]:
 def open_split(root: Path, split: str) -> Split:
     """A split of the labelled data set in `root`.
 
+    Labels and names are those of `INDEX`; of a set without that file, every record is read for them, which takes as
+    long as reading all the images.
+
     Raises:
-        UserError: it cannot be read, or has no such split, no images or no labels.
+        UserError: it cannot be read, or has no such split, no images or no labels; an index of another set.
     """
     builder = _from_folder(root)
     features = builder.info.features
     if missing := [key for key in ("image", "label", "name") if key not in features]:
         raise UserError(f"the data set {root} has no feature {missing[0]!r}: a labelled one has image, label and name")
-    records = _records(builder, split, f"the data set {root}")
-    listed = []
-    for record in records:
-        example = record.source[record.index]
-        listed.append((int(example["label"]), example["name"].decode(), record))
+    records = list(_records(builder, split, f"the data set {root}"))
+    index = _read_index(root, split, len(records)) if (root / INDEX).is_file() else _make_index(records)
+    listed = list(zip(index["labels"], index["names"], records, strict=True))
     listed.sort(key=lambda item: (item[0], PurePath(item[1]).parts))  # as a folder is listed
     return Split(
         records=tuple(dataclasses.replace(record, name=name) for _, name, record in listed),
@@ -138,9 +142,8 @@ def write_dataset(
     if root.exists():
         raise UserError(f"{root} exists already: give another folder, or remove it")
     tfds = _tfds()
-    incomplete = root.with_name(f".{root.name}.incomplete")
-    if incomplete.exists():  # of a run that was killed
-        shutil.rmtree(incomplete)
+    clear_incomplete(root)
+    incomplete = _incomplete(root)
     incomplete.mkdir(parents=True)
 
     class LabelledImages(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg,name-defined]
@@ -171,10 +174,48 @@ def write_dataset(
     with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads
         builder.download_and_prepare(download_dir=str(incomplete / "downloads"))
     made = Path(builder.data_path)
+    # Only now is known in which order TFDS has put the records.
+    index = {split: _make_index(_records(builder, split, f"the data set {root}")) for split in examples}
+    atomic.write_bytes(made / INDEX, json.dumps(index, ensure_ascii=False).encode())
     for name, content in extra.items():
         atomic.write_bytes(made / name, content)
     os.rename(made, root)  # noqa: PTH104 - Path.rename is the same; the name says that it is one step of the system
-    shutil.rmtree(incomplete)
+    clear_incomplete(root)
+
+
+def clear_incomplete(root: Path) -> None:
+    """Removes what a killed `write_dataset` left beside `root`; no other may be at work there."""
+    if _incomplete(root).exists():
+        shutil.rmtree(_incomplete(root))
+
+
+def _incomplete(root: Path) -> Path:
+    return root.with_name(f".{root.name}.incomplete")
+
+
+def _make_index(records: Iterable[Record]) -> dict[str, list]:
+    """Labels and names, by reading every record."""
+    labels, names = [], []
+    for record in records:
+        example = record.source[record.index]
+        labels.append(int(example["label"]))
+        names.append(example["name"].decode())
+    return {"labels": labels, "names": names}
+
+
+def _read_index(root: Path, split: str, number: int) -> dict[str, list]:
+    """Labels and names as `write_dataset` has laid them down."""
+    try:
+        index = json.loads((root / INDEX).read_bytes())[split]
+        fits = len(index["labels"]) == len(index["names"]) == number
+    except (OSError, ValueError, KeyError, TypeError):
+        fits = False
+    if not fits:
+        raise UserError(
+            f"{root / INDEX} does not belong to the {number} records of {split} beside it; remove it: it only saves "
+            "the time of reading them all"
+        )
+    return index
 
 
 def _stored(file: ImageFile) -> io.BytesIO:

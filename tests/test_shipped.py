@@ -1,0 +1,116 @@
+"""The shipped set: complete, small, intact, and found by name wherever weights are asked for."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from configs import quickstart as quickstart_file
+from ganfp_jax import baselines, quickstart, shipped, weights
+from ganfp_jax.attributor import Attributor
+from ganfp_jax.data import labelled
+from ganfp_jax.errors import UserError
+from ganfp_jax.generation import Sampler
+
+SET = "photos32"
+CLASSES = ("real", "ProGAN", "SNGAN", "CramerGAN", "MMDGAN")
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """A copy of the shipped sets that a test may damage."""
+    shutil.copytree(shipped.ROOT, tmp_path / "zoo")
+    monkeypatch.setattr(shipped, "ROOT", tmp_path / "zoo")
+    return tmp_path / "zoo"
+
+
+def test_the_sets_are_under_eight_megabytes():
+    assert SET in shipped.sets()
+    assert sum(path.stat().st_size for path in shipped.ROOT.rglob("*") if path.is_file()) < 8e6
+
+
+def test_every_file_of_the_set_is_listed_and_intact():
+    index = json.loads((shipped.ROOT / SET / shipped.INDEX).read_text())
+    files = {path.name for path in (shipped.ROOT / SET).glob("*.safetensors")}
+    assert files == set(index["sha256"])
+    assert all(shipped.find(f"{SET}/{name.removesuffix('.safetensors')}") for name in files)
+
+
+def test_the_network_knows_the_generators_that_come_with_it():
+    names = [weights.load(name, "generator").about["source_name"] for name in shipped.generators(SET)]
+    assert sorted(names) == sorted(CLASSES[1:])
+    assert Attributor.load(SET).classes == CLASSES
+
+
+def test_the_network_is_calibrated_for_the_vote_of_the_quickstart():
+    calibration = Attributor.load(SET).calibration
+    config = quickstart_file.get_config()
+    assert (calibration.views, calibration.rule) == (config.views, config.rule)
+
+
+def test_a_file_of_the_users_goes_before_a_set_of_the_same_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / SET).mkdir()
+    with pytest.raises(UserError, match="is not a run folder"):
+        weights.load(SET)
+
+
+def test_an_unknown_member_is_named_with_the_known_ones():
+    with pytest.raises(UserError, match="photos32 has no stylegan; choose photos32 or one of photos32/baselines, "):
+        weights.load(f"{SET}/stylegan")
+
+
+def test_the_baselines_are_no_network():
+    with pytest.raises(UserError, match="baselines"):
+        weights.load(f"{SET}/baselines")
+
+
+def test_an_unknown_set_is_answered_with_the_known_ones():
+    with pytest.raises(UserError, match=r"nowhere is not a run folder.*the name of a shipped set \(photos32\)"):
+        weights.load("nowhere")
+    with pytest.raises(UserError, match="no shipped set 'nowhere'; choose one of photos32"):
+        shipped.baselines("nowhere")
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes()[:-1])])
+def test_a_damaged_file_is_refused(copied, damage):
+    damage(copied / SET / "visnet.safetensors")
+    with pytest.raises(UserError, match=r"visnet.safetensors is missing or damaged; install ganfp_jax again"):
+        Attributor.load(SET)
+
+
+def test_baselines_read_back_answer_alike(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 12)
+    images = (rng.integers(0, 120, (36, 8, 8, 3)) + 60 * labels[:, None, None, None]).astype(np.uint8)
+    fitted = {
+        "all": baselines.fit("logistic_pixels", images, labels, ["a", "b", "c"]),
+        "two": baselines.fit("logistic_log_dct", images[:24], labels[:24], ["a", "b"]),
+    }
+    baselines.write(tmp_path / "b.safetensors", fitted)
+    for called, back in baselines.read(tmp_path / "b.safetensors").items():
+        assert (back.name, back.shape) == (fitted[called].name, fitted[called].shape)
+        np.testing.assert_allclose(
+            baselines.predict(back, images)[1], baselines.predict(fitted[called], images)[1], atol=1e-5
+        )
+
+
+def test_quickstart_on_few_images(tmp_path, capsys):
+    config = quickstart_file.get_config().to_dict() | {"count": 6, "course_counts": (1, 2), "conditions": ("none",)}
+    quickstart.run(config, tmp_path)
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert [row["metrics"]["total"] for row in results["evaluations"]] == [3, 6, 30]
+    assert {row["name"] for row in results["baselines"]} == {"logistic_log_dct", "logistic_log_dct_immunised"}
+    course = np.array(results["evaluations"][1]["metrics"]["confusion"])
+    assert course.sum(axis=1).tolist() == [2, 2, 2, 0, 0]  # real, ProGAN, SNGAN
+    assert results["main"]["count"] == 6
+    out = capsys.readouterr().out
+    assert "real/astronaut_00000.png" in out and "report" in out
+    assert (tmp_path / "report" / "index.html").stat().st_size > 10_000
+    # the same images again, from the same seed
+    name = "SNGAN/SNGAN_00000003.png"
+    before = labelled.open_labelled(tmp_path / "images", "test")
+    again = next(Sampler(f"{SET}/sngan").stream(config["seed"], 6, 50))[3]
+    kept = labelled.decode_all(before, 32, indices=[before.names.index(name)]).images[0]
+    np.testing.assert_array_equal(kept, again)
