@@ -1,12 +1,12 @@
 # make quickstart   the whole study on the embedded photographs (make quickstart VARIANT=:tiny for a trial in seconds)
 # make test         the tests
-# make demo         the web page, on this machine alone (make demo CHECKPOINT=runs/quickstart/visnet-d4)
+# make demo         the web page, on this machine alone (make demo CHECKPOINT=RUN_FOLDER for a network of your own)
 # make lint         ruff and mypy          make format   rewrites the files as ruff wants them
 # Each makes .venv (demo: .venv-demo, with an older Pillow) and installs what it needs first. PYTHON=python3.12 chooses
 # another interpreter.
 PYTHON ?= python3
 VARIANT ?=
-CHECKPOINT ?= runs/quickstart/visnet-d4
+CHECKPOINT ?= photos32
 VENV := .venv
 DEMO := .venv-demo
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt

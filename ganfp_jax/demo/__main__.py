@@ -1,4 +1,4 @@
-"""The web page on this machine: `python -m ganfp_jax.demo --checkpoint=RUN_FOLDER`.
+"""The web page on this machine: `python -m ganfp_jax.demo`.
 
 Drop images on it: it says which source made them, by how much and how each view voted, and shows the fingerprints
 behind the verdict. Nothing is sent anywhere, and no file stays on disk. It needs the extra demo:
@@ -20,7 +20,11 @@ from ganfp_jax.errors import UserError
 
 def _flags() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m ganfp_jax.demo", description=__doc__.partition("\n")[2])
-    parser.add_argument("--checkpoint", required=True, help="run folder of a training, or exported weights")
+    parser.add_argument(
+        "--checkpoint",
+        default="photos32",
+        help="shipped set, run folder of a training or exported weights (%(default)s)",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s: this machine alone)")
     parser.add_argument("--port", type=int, default=7860, help="0 takes a free one (%(default)s)")
     parser.add_argument("--max_files", type=_whole, default=10, help="files at a time (%(default)s)")

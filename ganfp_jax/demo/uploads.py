@@ -17,7 +17,7 @@ class Limits:
     """What may be sent at a time."""
 
     files: int = 10
-    megabytes: float = 10.0
+    megabytes: float | int = 10.0
     """Of one file."""
     pixels: int = 64_000_000
     """Width times height of one image."""
@@ -90,7 +90,7 @@ def examples(classes: Sequence[str] = ()) -> dict[str, list[Upload]]:
     return {source: found[source] for source in dict.fromkeys([*first, *found])}
 
 
-def delete_old(folder: Path, seconds: float) -> None:
+def delete_old(folder: Path, seconds: float | int) -> None:
     """Deletes every file below `folder` that was last written to more than `seconds` ago."""
     for path in folder.rglob("*"):
         with contextlib.suppress(FileNotFoundError):  # it was answered meanwhile
