@@ -75,19 +75,19 @@ def sent(root, *contents):
 
 
 def test_files_are_read_and_are_gone(tmp_path):
-    uploads = receive(sent(tmp_path, b"one", b"two"), Limits())
+    uploads = receive(sent(tmp_path, b"one", b"two"), tmp_path, Limits())
     assert uploads == [Upload(r"image 0\n.png", b"one"), Upload(r"image 1\n.png", b"two")]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_one_place_for_two_names(tmp_path):  # the same picture chosen twice
     [(_, path)] = sent(tmp_path, b"one")
-    assert [upload.content for upload in receive([("a", path), ("b", path)], Limits())] == [b"one", b"one"]
+    assert [upload.content for upload in receive([("a", path), ("b", path)], tmp_path, Limits())] == [b"one", b"one"]
 
 
 def test_too_many_and_too_large_files_are_refused_and_are_gone_as_well(tmp_path):
     limits = Limits(files=2, megabytes=0.001)
-    large, fits, third = receive(sent(tmp_path, bytes(1001), bytes(1000), b"third"), limits)
+    large, fits, third = receive(sent(tmp_path, bytes(1001), bytes(1000), b"third"), tmp_path, limits)
     assert large.refused == "too large: 0.0 MB, over the limit of 0.001 MB" and large.content == b""
     assert fits.refused == "" and len(fits.content) == 1000
     assert third.refused == "more than 2 files at a time: send it again on its own" and third.content == b""
@@ -97,8 +97,18 @@ def test_too_many_and_too_large_files_are_refused_and_are_gone_as_well(tmp_path)
 def test_a_file_that_is_gone_already_stops_nothing(tmp_path):
     files = sent(tmp_path, b"one", b"two")
     files[0][1].unlink()
-    lost, other = receive(files, Limits())
+    lost, other = receive(files, tmp_path, Limits())
     assert lost.refused == "the upload was lost on its way: send it again" and other.content == b"two"
+
+
+def test_other_files_than_uploads_are_neither_read_nor_deleted(tmp_path):
+    [(_, secret)] = sent(tmp_path / "other", b"secret")
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    around = folder / ".." / "other" / "hash0" / "0.png"
+    uploads = receive([("a", secret), ("b", around), ("c", Path("http://host/c.png"))], folder, Limits())
+    assert uploads == [Upload(name, refused="not an upload: the machine's own files are not read") for name in "abc"]
+    assert secret.read_bytes() == b"secret"
 
 
 def test_only_old_files_are_abandoned(tmp_path):

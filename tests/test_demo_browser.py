@@ -257,22 +257,32 @@ def test_an_example_and_another_way_with_sizes(page, server):
     assert server.files() == [] and page.problems == []
 
 
-def test_other_files_of_the_machine_cannot_be_asked_about(server, tmp_path):
-    secret = tmp_path / "secret.png"
-    secret.write_bytes(noise(0))
+def ask(server, *data):
+    """Asks as the page would, about whatever is named; returns what the event says."""
     with urllib.request.urlopen(f"{server.url}/config") as answer:
         events = json.load(answer)["dependencies"]
     [number] = [event["id"] for event in events if any(name == "upload" for _, name in event["targets"])]
-    file = {"path": str(secret), "orig_name": "secret.png", "meta": {"_type": "gradio.FileData"}}
-    call = {"data": [[file], "area"], "fn_index": number, "session_hash": "stranger"}
-    request = urllib.request.Request(
-        f"{server.url}/gradio_api/queue/join", json.dumps(call).encode(), {"Content-Type": "application/json"}
-    )
+    call = {"data": data, "fn_index": number, "session_hash": "stranger"}
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{server.url}/gradio_api/queue/join", json.dumps(call).encode(), headers)
     urllib.request.urlopen(request).close()
     with urllib.request.urlopen(f"{server.url}/gradio_api/queue/data?session_hash=stranger") as stream:
-        done = next(line for line in stream if b"process_completed" in line)
-    assert json.loads(done.removeprefix(b"data: "))["success"] is False
+        return json.loads(next(line for line in stream if b"process_completed" in line).removeprefix(b"data: "))
+
+
+def test_only_uploads_are_read(server, tmp_path):
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(noise(0))
+    named = [
+        {"path": path, "orig_name": "secret.png", "is_stream": stream, "meta": {"_type": "gradio.FileData"}}
+        for path in (str(secret), "http://elsewhere.invalid/secret.png")
+        for stream in (False, True)
+    ]
+    page = ask(server, named, "crop")["output"]["data"][1]
+    assert page.count("This file cannot be used: not an upload") == 4 and "No verdict; 4 files refused" in page
+    assert ask(server, None, named[0])["success"] is False and ask(server, None, named[2])["success"] is False
     assert secret.read_bytes() == noise(0)
+    assert server.files() == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

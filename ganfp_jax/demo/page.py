@@ -26,8 +26,12 @@ SYSTEM_FONTS = ("system-ui", "Segoe UI", "Noto Sans", "sans-serif")  # of the re
 ABANDONED_S = 600  # an upload of this age is one that nobody asked about, or that was broken off
 
 
-def make_page(attributor: Attributor, limits: Limits) -> gradio.Blocks:
-    """The page: a place to drop files at, examples, and the answer."""
+def make_page(attributor: Attributor, limits: Limits, folder: Path) -> gradio.Blocks:
+    """The page: a place to drop files at, examples, and the answer.
+
+    Args:
+        folder: where Gradio puts uploads.
+    """
 
     def respond(uploads: list[Upload] | None, resize: str) -> str:
         try:
@@ -40,8 +44,12 @@ def make_page(attributor: Attributor, limits: Limits) -> gradio.Blocks:
         drop = gradio.File(
             label="Images to attribute: drop them here or choose them", file_count="multiple", height=160
         )
-        drop.preprocess = lambda files: _take(files, limits)  # Gradio's own leaves an empty file behind for each
+        drop.preprocess = lambda files: _take(
+            files, folder, limits
+        )  # Gradio's own leaves an empty file behind for each
         resize = gradio.Radio(RESIZES, value="crop", label="An image of another size")
+        for asked in (drop, resize):
+            asked.async_move_resource_to_block_cache = _stay
         buttons = []
         with gradio.Row():
             for source, uploads in examples(attributor.classes).items():
@@ -56,9 +64,13 @@ def make_page(attributor: Attributor, limits: Limits) -> gradio.Blocks:
     return page
 
 
-def _take(files: Any, limits: Limits) -> list[Upload]:
-    """What Gradio received, out of its folder: it has checked that the paths lie there."""
-    return receive([(file.orig_name or Path(file.path).name, Path(file.path)) for file in files or ()], limits)
+async def _stay(path: str) -> str:
+    """Instead of Gradio's own, which fetches what a request names, be it an address or a file of this machine."""
+    return path
+
+
+def _take(files: Any, folder: Path, limits: Limits) -> list[Upload]:
+    return receive([(file.orig_name or Path(file.path).name, Path(file.path)) for file in files or ()], folder, limits)
 
 
 def _introduction(attributor: Attributor, limits: Limits) -> str:
@@ -88,7 +100,7 @@ def serve(attributor: Attributor, limits: Limits, folder: Path, host: str, port:
     Raises:
         UserError: the address cannot be used.
     """
-    page = make_page(attributor, limits)
+    page = make_page(attributor, limits, folder)
     page.queue(max_size=64)
     app = gradio.mount_gradio_app(
         fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None),

@@ -48,22 +48,30 @@ class Upload:
         return self.content
 
 
-def receive(files: Sequence[tuple[str, Path]], limits: Limits) -> list[Upload]:
+def receive(files: Sequence[tuple[str, Path]], folder: Path, limits: Limits) -> list[Upload]:
     """Reads uploaded files into memory and deletes them, and the folders that they leave empty.
 
     Args:
-        files: the name that the sender gave each file, and where it lies now.
+        files: the name that the sender gave each file, and where it is said to lie now.
+        folder: where uploads lie. Other files are refused, and stay: whoever asks could name any of the machine's.
     """
+    own = [path.resolve().is_relative_to(folder.resolve()) for _, path in files]
     try:
-        return [_receive(printable(name), path, number, limits) for number, (name, path) in enumerate(files)]
+        return [
+            _receive(path, number, printable(name), limits)
+            if own[number]
+            else Upload(printable(name), refused="not an upload: the machine's own files are not read")
+            for number, (name, path) in enumerate(files)
+        ]
     finally:
-        for _, path in files:
-            path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):
-                path.parent.rmdir()
+        for (_, path), uploaded in zip(files, own, strict=True):
+            if uploaded:
+                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # it is not empty, or it is gone
+                    path.parent.rmdir()
 
 
-def _receive(name: str, path: Path, number: int, limits: Limits) -> Upload:
+def _receive(path: Path, number: int, name: str, limits: Limits) -> Upload:
     if number >= limits.files:
         return Upload(name, refused=f"more than {limits.files} files at a time: send it again on its own")
     try:
