@@ -1,4 +1,4 @@
-"""The job `ablation`: which views and which rule a vote should have -> ablation.csv, ablation.json, ablation.png.
+"""The job `ablation`: which views and which rule a vote should have -> ablation.csv, ablation.json, a page.
 
 Each view of each image is classified once; every set of views and every rule is then counted on those logits, which
 stay in `logits-<condition>.npz` for whoever wants to count others.
@@ -16,15 +16,17 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int, Int32
 
-from ganfp_jax import atomic
+from ganfp_jax import ablation_page, atomic
 from ganfp_jax.attributor import Attributor
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.errors import UserError
-from ganfp_jax.evaluation import check_classes, nothing_read, read_chunks
+from ganfp_jax.evaluation import Evaluation, check_classes, nothing_read, read_chunks
+from ganfp_jax.evaluation_page import check_baselines
 from ganfp_jax.metrics import (
     accuracy_block,
     auroc,
     bootstrap_weights,
+    evaluation_metrics,
     holm,
     percentile_interval,
     proportion,
@@ -219,6 +221,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     folder = labelled.open_labelled(Path(config["data"]["root"]), split="test", classes=attributor.classes)
     views = list(dict.fromkeys([REFERENCE, *(view for names in view_sets.values() for view in names)]))
     results: dict[str, Any] = {"classes": list(attributor.classes), "method": METHOD, "conditions": []}
+    first: ViewLogits | None = None
     for number, (condition, perturbation) in enumerate(conditions.items()):
         measured = view_logits(
             attributor,
@@ -230,6 +233,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
             batch_size=config["batch_size"],
             label=f"{condition}, {len(views)} views",
         )
+        first = first or measured
         rows, doubt = ablate(measured, view_sets, rules, repeats=config["bootstrap"], seed=config["seed"])
         single = accuracy_block(measured.targets, measured.logits[REFERENCE].argmax(-1), attributor.classes)
         file = f"ablation-{condition}.csv" if number else "ablation.csv"
@@ -252,7 +256,28 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     atomic.write_bytes(workdir / "ablation.png", ablation_figure(results))
     labelled.tell_rejected(measured.rejected, workdir)
     labelled.tell_notes(measured.notes, workdir)
+    row = ablation_page.best_row(results["conditions"][0]["rows"])
+    evaluation = evaluation_of(row, first or measured, attributor.classes)
+    report = workdir / "report" / "index.html"
+    ablation_page.write_page(report, attributor, folder, evaluation, row, results, config)
     print(f"tables: {workdir / 'ablation.csv'}, {workdir / 'ablation.json'}  figure: {workdir / 'ablation.png'}")
+    print(f"report: {report}")
+
+
+def evaluation_of(row: Mapping[str, Any], measured: ViewLogits, classes: Sequence[str]) -> Evaluation:
+    """What one vote of the table, a row of `ablate`, said of every image: the same as `evaluate` with its views."""
+    vote = _count(np.stack([measured.logits[view] for view in row["view_names"]]), row["rule"])
+    metrics = evaluation_metrics(
+        vote, measured.targets, classes, tuple(row["view_names"]), row["rule"], row["images_per_second"]
+    )
+    return Evaluation(
+        names=measured.names,
+        targets=measured.targets,
+        vote=vote,
+        metrics=metrics,
+        notes=dict(measured.notes),
+        rejected=measured.rejected,
+    )
 
 
 def rows_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -309,6 +334,7 @@ def _checked(config: Mapping[str, Any]) -> tuple[dict[str, tuple[str, ...]], lis
             raise UserError(f"unknown vote rule {rule!r} in config.rules; choose from {', '.join(RULES)}")
     for perturbation in config["perturb"]:
         perturb.check_perturbation(perturbation)
+    check_baselines(config["baselines"])
     if config["bootstrap"] < 1:
         raise UserError(f"config.bootstrap is {config['bootstrap']}; the intervals need one repeat or more")
     view_sets = {label: resolve_views(label) for label in config["view_sets"]}

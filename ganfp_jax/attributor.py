@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import PyTree, UInt8
 
 from ganfp_jax import models
-from ganfp_jax.certainty import margins
+from ganfp_jax.certainty import UNSURE, Calibration, margins
 from ganfp_jax.data.decode import Refused, decode_image, reason_of, rgb_of
 from ganfp_jax.data.preprocess import fit
 from ganfp_jax.early_stopping import StagedVoter, default_stages, make_staged_vote, vote_in_stages
@@ -34,7 +34,7 @@ from ganfp_jax.voting import (
     make_vote,
     vote_in_batches,
 )
-from ganfp_jax.weights import load
+from ganfp_jax.weights import Weights, digest, load
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -59,7 +59,7 @@ class Attribution:
         votes: how many views chose each source, without those that none chose.
         probabilities: of every source.
         note: what was done to an image of another size than the network's, such as "cropped from 300x200"; else "".
-        verdict: `predicted`.
+        verdict: `predicted`, or "unsure" where the margin is smaller than the network's calibration asks for.
         margin: `confidence` minus the highest probability of another source, -1 to 1; negative where a majority
             of views overrules their mean.
         distance: the cosine distance of the image's fingerprint to the nearest source's, 0 to 2, as
@@ -85,6 +85,7 @@ class Attributor:
         classes: the sources it knows, in the order of its logits.
         resolution: the side R of the images it takes, in pixels.
         augment: which views of the images it was trained on, one of `views.AUGMENTATIONS`.
+        calibration: from which margin on its verdicts can be relied on; None where that was not measured.
     """
 
     def __init__(
@@ -93,11 +94,14 @@ class Attributor:
         variables: PyTree,
         classes: Sequence[str],
         resolution: int,
+        *,
         augment: str = "d4",
+        calibration: Calibration | None = None,
     ) -> None:
         self.classes = tuple(classes)
         self.resolution = resolution
         self.augment = augment
+        self.calibration = calibration
         self._network = network
         self._variables = variables
         self._logits = make_logits(network)
@@ -125,13 +129,28 @@ class Attributor:
             jax.device_put(weights.variables),
             about["classes"],
             weights.model["resolution"],
-            about.get("augment", "d4"),  # older files do not tell
+            augment=about.get("augment", "d4"),  # older files do not tell
+            calibration=_calibration(path, weights),
         )
 
     @property
     def default_views(self) -> str:
         """The set of views that the network has seen in training: others would vote badly."""
         return "identity" if self.augment == "none" else self.augment
+
+    @property
+    def digest(self) -> str:
+        """Of its weights, as `ganfp_jax.weights.digest` has it: which network this is."""
+        return digest(jax.device_get(self._variables))
+
+    def calibration_for(self, views: str | Sequence[str], rule: str) -> Calibration | None:
+        """The calibration, where it is of a vote of these views by this rule; else None, and nothing is "unsure".
+
+        Raises:
+            UserError: unknown view or view set.
+        """
+        fits = self.calibration is not None and self.calibration.is_for(resolve_views(views), rule)
+        return self.calibration if fits else None
 
     def fingerprints(self, images: UInt8[np.ndarray, "n r r 3"]) -> Fingerprints:
         """Takes the fingerprints of images of the network's own size, and those of the sources it knows.
@@ -258,6 +277,8 @@ class Attributor:
         )
         shown = distances[judge.views.index("identity") if "identity" in judge.views else 0]
         leads = margins(np.asarray(vote.probabilities), np.asarray(vote.predicted))
+        calibration = self.calibration_for(judge.views, rule)
+        sure = leads >= (-1 if calibration is None else calibration.threshold)
         return [
             Attribution(
                 predicted=self.classes[k],
@@ -265,7 +286,7 @@ class Attributor:
                 votes={name: int(n) for name, n in zip(self.classes, vote.votes[i], strict=True) if n},
                 probabilities={name: float(p) for name, p in zip(self.classes, vote.probabilities[i], strict=True)},
                 note=note,
-                verdict=self.classes[k],
+                verdict=self.classes[k] if sure[i] else UNSURE,
                 margin=float(leads[i]),
                 distance=float(shown[i]),
                 views={v: self.classes[c] for v, c in zip(judge.views, vote.view_predictions[:, i], strict=True)},
@@ -287,3 +308,15 @@ class Attributor:
             return fit(array, self.resolution, resize)
         except (Refused, OSError) as error:
             raise UserError(f"{name}: {reason_of(error)}; leave it out or convert it") from error
+
+
+def _calibration(path: str | Path, weights: Weights) -> Calibration | None:
+    if "calibration" not in weights.about:
+        return None
+    try:
+        calibration = Calibration.from_dict(weights.about["calibration"])
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    if calibration.digest != digest(weights.variables):
+        raise UserError(f"{path}: its calibration is of other weights; calibrate it again with configs/calibrate.py")
+    return calibration

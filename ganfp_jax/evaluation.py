@@ -25,6 +25,8 @@ from ganfp_jax.voting import Vote, join_votes
 # Images decoded and held at a time, so that memory does not grow with the folder.
 CHUNK = 1024
 
+METRICS = "metrics.json"
+
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
@@ -189,13 +191,24 @@ def predictions_csv(evaluation: Evaluation) -> str:
     return text.getvalue()
 
 
-def write_outputs(folder: Path, evaluation: Evaluation) -> None:
-    """Writes predictions.csv, rejected.csv, notes.csv and, last, metrics.json: where that exists, all is complete."""
+def write_tables(folder: Path, evaluation: Evaluation) -> None:
+    """Writes predictions.csv, rejected.csv and notes.csv; the metrics.json of an earlier evaluation goes first."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / METRICS).unlink(missing_ok=True)
     atomic.write_bytes(folder / "predictions.csv", predictions_csv(evaluation).encode())
     labelled.write_rejected(folder / "rejected.csv", evaluation.rejected)
     labelled.write_notes(folder / "notes.csv", evaluation.notes)
-    write_json(folder / "metrics.json", evaluation.metrics)
+
+
+def write_metrics(folder: Path, evaluation: Evaluation) -> None:
+    """Writes metrics.json: the last of all, for where it stands, the rest is complete."""
+    write_json(folder / METRICS, evaluation.metrics)
+
+
+def write_outputs(folder: Path, evaluation: Evaluation) -> None:
+    """Writes the tables and the metrics."""
+    write_tables(folder, evaluation)
+    write_metrics(folder, evaluation)
 
 
 def image_rows(evaluation: Evaluation) -> list[ImageRow]:

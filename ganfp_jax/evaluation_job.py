@@ -9,10 +9,9 @@ from ganfp_jax.attributor import Attributor
 from ganfp_jax.audit.quick import tell_leaks
 from ganfp_jax.data import labelled
 from ganfp_jax.errors import UserError
-from ganfp_jax.evaluation import evaluate, image_rows, write_outputs
+from ganfp_jax.evaluation import METRICS, evaluate, image_rows, write_metrics, write_tables
 from ganfp_jax.report import wording
 from ganfp_jax.report.table import per_image_table, text_table
-from ganfp_jax.run_folder import write_json
 
 
 def run(config: dict[str, Any], workdir: Path) -> None:
@@ -38,7 +37,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     if not processes.first():
         return
     seconds = {"evaluate": time.perf_counter() - clock}
-    write_outputs(workdir, evaluation)
+    write_tables(workdir, evaluation)
     if len(evaluation.names) <= 30:
         print(per_image_table(image_rows(evaluation)))
     clock, root = time.perf_counter(), Path(config["data"]["root"])
@@ -50,11 +49,9 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         )
         seconds["baselines"] = time.perf_counter() - clock
     evaluation.metrics["baselines"] = [{"name": row["name"], **row["metrics"]} for row in rows]
-    write_json(workdir / "metrics.json", evaluation.metrics)
     report = workdir / "report" / "index.html"
-    evaluation_page.write_page(
-        report, evaluation, folder, rows, config, resolution=attributor.resolution, seconds=seconds
-    )
+    evaluation_page.write_page(report, attributor, evaluation, folder, rows, config, seconds=seconds)
+    write_metrics(workdir, evaluation)
     print(summary(evaluation.metrics))
     if reason:
         print(f"no baselines: {reason}")
@@ -64,7 +61,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         print(f"{len(evaluation.notes)} images were not at the network's size: {workdir / 'notes.csv'}")
     if evaluation.rejected:
         print(f"{len(evaluation.rejected)} files could not be used: {workdir / 'rejected.csv'}")
-    print(f"predictions: {workdir / 'predictions.csv'}  metrics: {workdir / 'metrics.json'}  report: {report}")
+    print(f"predictions: {workdir / 'predictions.csv'}  metrics: {workdir / METRICS}  report: {report}")
 
 
 def summary(metrics: dict[str, Any]) -> str:

@@ -6,19 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
-from ganfp_jax import baselines
+from ganfp_jax import baselines, page_pictures
+from ganfp_jax.attributor import Attributor
 from ganfp_jax.baselines.job import CONDITIONS, ImageSet, first_at_random
 from ganfp_jax.data import labelled, perturb
-from ganfp_jax.data.decode import png_bytes
 from ganfp_jax.evaluation import CHUNK, Evaluation
-from ganfp_jax.grid import image_grid
 from ganfp_jax.metrics import accuracy_block, proportion
 from ganfp_jax.progress import progress
 from ganfp_jax.provenance import provenance
 from ganfp_jax.report.page import write_report
-
-SAMPLES = 24  # images of each source that the page shows
 
 
 def check_baselines(config: Mapping[str, Any]) -> None:
@@ -31,9 +29,9 @@ def why_no_baselines(config: Mapping[str, Any], root: Path, folder: labelled.Lab
     """Why no baseline can be shown beside the network, None where some can."""
     if not [*config["methods"], *config["immunised_methods"]]:
         return "config.baselines names none"
-    known = labelled.open_labelled(root, split="train", classes=folder.classes)
-    if known.root == folder.root:
+    if "train" not in labelled.splits(root):
         return f"{root} has no train/ of its own for them to learn from"
+    known = labelled.open_labelled(root, split="train", classes=folder.classes)
     absent = [name for label, name in enumerate(folder.classes) if not (known.labels == label).any()]
     return f"{known.root} has no image of {', '.join(absent)}" if absent else None
 
@@ -60,9 +58,28 @@ def measure_baselines(
         Rows of {"name", "condition", "metrics"}, as `report.page.write_report` takes them. Methods that read files
         instead of images have none under a perturbation.
     """
+    place = {name: i for i, name in enumerate(folder.names)}
+    indices = np.array([place[name] for name in evaluation.names])
+    return baselines_under(
+        config, root, folder, indices, [perturbation], resolution=resolution, resize=resize, seed=seed
+    )
+
+
+def baselines_under(
+    config: Mapping[str, Any],
+    root: Path,
+    folder: labelled.LabelledFolder,
+    indices: Int[np.ndarray, " n"],
+    perturbations: Sequence[str],
+    *,
+    resolution: int,
+    resize: str,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """The same for the images of `folder` at `indices`, which can be read, under each of several perturbations."""
     methods = [(name, name, False) for name in config["methods"]]
     methods += [(f"{name}_immunised", name, True) for name in config["immunised_methods"]]
-    methods = [m for m in methods if perturbation == "none" or baselines.BASELINES[m[1]].needs == "images"]
+    methods = [m for m in methods if "none" in perturbations or baselines.BASELINES[m[1]].needs == "images"]
     known = labelled.open_labelled(root, split="train", classes=folder.classes)
     chosen = first_at_random(known.labels, config["images_per_source"], seed)
     train = ImageSet.read(known, resolution, resize, indices=chosen)
@@ -72,43 +89,40 @@ def measure_baselines(
             images = train.immunised(seed, config["immunise"]) if immunised else train
             fitted[called] = images.fit(name, folder.classes, seed)
             bar.update(1)
-    place = {name: i for i, name in enumerate(folder.names)}
-    indices = np.array([place[name] for name in evaluation.names])
-    predicted: dict[str, list[np.ndarray]] = {called: [] for called in fitted}
+    predicted: dict[tuple[str, str], list[np.ndarray]] = {}
     for chunk in np.array_split(indices, -(-len(indices) // CHUNK)):
         test = ImageSet.read(folder, resolution, resize, indices=chunk)
         for called, method in fitted.items():
-            for _, samples in test.perturbed(method.name, [perturbation], seed):
-                predicted[called].append(baselines.predict(method, samples)[0])
-    condition = CONDITIONS.get(perturbation, perturbation)
+            for condition, samples in test.perturbed(method.name, perturbations, seed):
+                predicted.setdefault((called, condition), []).append(baselines.predict(method, samples)[0])
     return [
         {
             "name": called,
             "condition": condition,
-            "metrics": accuracy_block(evaluation.targets, np.concatenate(parts), folder.classes),
+            "metrics": accuracy_block(folder.labels[indices], np.concatenate(parts), folder.classes),
         }
-        for called, parts in predicted.items()
+        for (called, condition), parts in predicted.items()
     ]
 
 
 def write_page(
     path: Path,
+    attributor: Attributor,
     evaluation: Evaluation,
     folder: labelled.LabelledFolder,
     baseline_rows: Sequence[dict[str, Any]],
     config: Mapping[str, Any],
     *,
-    resolution: int,
     seconds: Mapping[str, float],
 ) -> None:
     """Writes report/index.html of the job `evaluate`.
 
     Args:
         path: of the HTML file.
-        folder: what was evaluated.
+        attributor: the network that was evaluated.
+        folder: what it was evaluated on.
         baseline_rows: of `measure_baselines`.
         config: of the job.
-        resolution: of the network.
         seconds: what each stage took.
     """
     metrics = evaluation.metrics
@@ -117,6 +131,7 @@ def write_page(
     counts = np.bincount(evaluation.targets, minlength=len(folder.classes))
     count = int(counts[0]) if len(set(counts.tolist())) == 1 else None
     network = Path(config["checkpoint"]).stem
+    same = {"resize": config["data"]["resize"], "perturbation": config["perturb"], "seed": config["seed"]}
     results = {
         "title": "Which generator made these images?",
         "command": _command(config),
@@ -143,8 +158,11 @@ def write_page(
             }
         ],
         "baselines": [row | {"count": count} for row in baseline_rows],
-        "samples": _samples(evaluation, folder, config["data"]["resize"], resolution),
-        "wrong": _wrong(evaluation, folder, config["data"]["resize"], resolution),
+        "samples": page_pictures.samples(
+            folder, evaluation.names, resolution=attributor.resolution, resize=same["resize"]
+        ),
+        "wrong": page_pictures.with_views(wrong_images(evaluation), folder, resolution=attributor.resolution, **same),
+        "fingerprints": page_pictures.fingerprint_parts(attributor, folder, evaluation.names, **same),
         "stages": [{"name": name, "seconds": spent} for name, spent in seconds.items()],
         "method": _method(evaluation, folder, baseline_rows, config),
     }
@@ -162,7 +180,10 @@ def per_photograph(evaluation: Evaluation, folder: labelled.LabelledFolder) -> d
 
 
 def wrong_images(evaluation: Evaluation, most: int = 24) -> list[dict[str, Any]]:
-    """Images that the vote or the single view got wrong: the voted ones first, the sources in turn."""
+    """Images that the vote or the single view got wrong: the voted ones first, the sources in turn.
+
+    Plain data, as `report.page.write_report` takes them but for the pictures, which `page_pictures.with_views` adds.
+    """
     classes, vote, targets = evaluation.metrics["classes"], evaluation.vote, evaluation.targets
     single = vote.view_predictions[evaluation.metrics["views"].index(evaluation.metrics["single_view"]["view"])]
     shown: list[int] = []
@@ -178,33 +199,13 @@ def wrong_images(evaluation: Evaluation, most: int = 24) -> list[dict[str, Any]]
             "voted": classes[vote.predicted[i]],
             "votes": {classes[k]: int(n) for k, n in enumerate(vote.votes[i]) if n},
             "confidence": float(vote.probabilities[i].max()),
+            "views": [
+                {"name": view, "called": "" if called < 0 else classes[called]}
+                for view, called in zip(evaluation.metrics["views"], vote.view_predictions[:, i], strict=True)
+            ],
         }
         for i in shown[:most]
     ]
-
-
-def _samples(
-    evaluation: Evaluation, folder: labelled.LabelledFolder, resize: str, resolution: int
-) -> dict[str, dict[str, Any]]:
-    pictures = {}
-    read = set(evaluation.names)
-    for label, source in enumerate(folder.classes):
-        own = [int(i) for i in np.flatnonzero(folder.labels == label) if folder.names[i] in read][:SAMPLES]
-        if own:
-            images = labelled.decode_all(folder, resolution, resize, indices=own).images
-            grid = image_grid(images, columns=max(1, min(12, 768 // resolution)), scale=max(1, 64 // resolution))
-            pictures[source] = {"picture": png_bytes(grid), "caption": f"the first {len(own)} test images"}
-    return pictures
-
-
-def _wrong(
-    evaluation: Evaluation, folder: labelled.LabelledFolder, resize: str, resolution: int
-) -> list[dict[str, Any]]:
-    rows, place = wrong_images(evaluation), {name: i for i, name in enumerate(folder.names)}
-    if not rows:
-        return []
-    images = labelled.decode_all(folder, resolution, resize, indices=[place[row["name"]] for row in rows]).images
-    return [row | {"picture": png_bytes(image)} for row, image in zip(rows, images, strict=True)]
 
 
 def _command(config: Mapping[str, Any]) -> str:
@@ -227,8 +228,8 @@ def _method(
     sentences = [f"The network of {config['checkpoint']} was tested on the images of {folder.root}."]
     if baseline_rows:
         count, immunise = config["baselines"]["images_per_source"], config["baselines"]["immunise"]
-        where = folder.root.parent / "train"
-        sentences.append(f"The baselines were trained on at most {count:,} images of each source from {where}.")
+        root = config["data"]["root"]
+        sentences.append(f"The baselines were trained on at most {count:,} images of each source of train/ of {root}.")
         if any(row["name"].endswith("_immunised") for row in baseline_rows):
             sentences.append(
                 f"Of the immunised ones' training images {immunise['share']:.0%} were perturbed "

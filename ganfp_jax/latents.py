@@ -5,7 +5,6 @@ from collections.abc import Callable
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Float32, Float64
-from scipy.special import ndtr, ndtri
 
 from ganfp_jax.errors import UserError
 
@@ -77,6 +76,8 @@ def walk(
     if mode == "linear":
         points = _lerp(start, end, t)
     elif distribution == "uniform":
+        from scipy.special import ndtr  # takes a while to import
+
         points = 2 * ndtr(slerp(_to_normal(start), _to_normal(end), t)) - 1
     else:
         points = slerp(start, end, t)
@@ -125,6 +126,8 @@ def _unit(x: Float64[np.ndarray, "n d"]) -> Float64[np.ndarray, "n d"]:
 
 def _to_normal(x: Float64[np.ndarray, "n d"]) -> Float64[np.ndarray, "n d"]:
     """Coordinates uniform in -1 to 1 -> standard normal ones; the faces of the cube come out finite."""
+    from scipy.special import ndtri
+
     return ndtri(np.clip((x + 1) / 2, _EDGE, 1 - _EDGE))
 
 

@@ -1,5 +1,8 @@
 """The command: `python -m ganfp_jax.main --config=configs/NAME.py[:variant] [--workdir=DIR] [--config.key=value ...]`.
 
+The images for configs/attribute.py may also stand at the end: `-- FILE FOLDER 'GLOB' ...`. Exit status: 0 done, 1 an
+error that was not foreseen, 2 bad use, 3 done but for files that could not be used (configs/attribute.py), 130 stopped.
+
 Flags, run folder, dispatch. What a job does stands in its own module; the config's `job` names it.
 """
 
@@ -26,6 +29,8 @@ JOBS = {
     "generate": "ganfp_jax.generation",
     "interpolate": "ganfp_jax.interpolation",
     "evaluate": "ganfp_jax.evaluation_job",
+    "attribute": "ganfp_jax.attribute_job",
+    "calibrate": "ganfp_jax.calibration",
     "baselines": "ganfp_jax.baselines.job",
     "inspect_fingerprints": "ganfp_jax.inspection",
     "ablation": "ganfp_jax.ablation",
@@ -34,11 +39,14 @@ JOBS = {
     "quality": "ganfp_jax.quality.job",
     "export_weights": "ganfp_jax.exporting",
     "quickstart": "ganfp_jax.quickstart",
+    "robustness": "ganfp_jax.robustness",
     "study": "ganfp_jax.study_job",
     "course_test": "ganfp_jax.course_test",
 }
 
 FOR_SEVERAL = ("train", "evaluate")  # the jobs that several processes can do together
+# The keys whose values may stand at the end of the command and change from one command to the next.
+AT_THE_END = {"attribute": "images"}
 
 FLAGS = flags.FLAGS
 config_flags.DEFINE_config_file(
@@ -89,8 +97,10 @@ def _message(error: BaseException) -> str:
     return text.strip().rstrip(".") or type(error).__name__
 
 
-def _parse(argv: Sequence[str]) -> Path:
-    """Reads the flags and loads the config; returns the run folder."""
+def _parse(argv: Sequence[str]) -> tuple[Path, tuple[str, ...]]:
+    """Reads the flags and loads the config; returns the run folder, and what stands after "--"."""
+    end = argv.index("--") if "--" in argv else len(argv)
+    argv, at_the_end = argv[:end], tuple(argv[end + 1 :])
     paths = [argument.partition("=")[2] for argument in argv if argument.startswith(("--config=", "-config="))]
     paths += [path for flag, path in itertools.pairwise(argv) if flag in ("--config", "-config")]
     if not paths:
@@ -108,22 +118,29 @@ def _parse(argv: Sequence[str]) -> Path:
             if isinstance(cause, UserError):
                 raise cause from error
         raise UserError(f"bad command line: {_message(error)}") from error
+    key = AT_THE_END.get(FLAGS.config.job)
     if rest:
-        raise UserError(f"bad command line: {rest[0]!r} is no flag; write --config.key=value")
-    return Path(FLAGS.workdir) if FLAGS.workdir else default_workdir(paths[-1])
+        remedy = f"write --config.key=value, or {key} after --" if key else "write --config.key=value"
+        raise UserError(f"bad command line: {rest[0]!r} is no flag; {remedy}")
+    if at_the_end and not key:
+        raise UserError(f"bad command line: {FLAGS.config.job} takes nothing after --; write --config.key=value")
+    return Path(FLAGS.workdir) if FLAGS.workdir else default_workdir(paths[-1]), at_the_end
 
 
-def run(workdir: Path) -> None:
-    """Runs the job that the parsed command line asks for in `workdir`; errors are raised."""
+def run(workdir: Path, at_the_end: Sequence[str] = ()) -> int:
+    """Runs the job that the parsed command line asks for in `workdir`; returns the exit status, errors are raised."""
     config = FLAGS.config.to_dict()
+    key = AT_THE_END.get(config["job"])
+    if key and at_the_end:
+        config[key] = tuple(at_the_end)
     # Compiled programs are kept for the user's next run; JAX's own variables overrule it.
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "ganfp_jax" / "compiled"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
     if FLAGS.coordinator:
         run_with_others(config, workdir)
-    else:
-        with open_run(workdir, config):
-            importlib.import_module(JOBS[config["job"]]).run(config, workdir)
+        return 0
+    with open_run(workdir, config, may_change=(key,) if key else ()):
+        return importlib.import_module(JOBS[config["job"]]).run(config, workdir) or 0
 
 
 def run_with_others(config: dict[str, Any], workdir: Path) -> None:
@@ -149,9 +166,12 @@ def run_with_others(config: dict[str, Any], workdir: Path) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns the exit status: 0 done, 1 unforeseen, 2 bad use, 130 stopped by the user."""
+    """Runs the command; returns the exit status: 0 done, 1 unforeseen, 2 bad use, 130 stopped by the user.
+
+    A job may say another: `configs/attribute.py` 3 where files could not be used.
+    """
     argv = list(sys.argv if argv is None else argv)
-    if any(argument in ("--help", "-h", "-help") for argument in argv):
+    if any(argument in ("--help", "-h", "-help") for argument in itertools.takewhile("--".__ne__, argv)):
         print(
             f"{__doc__}\n{FLAGS.module_help(sys.modules[__name__])}\n\nEvery config file explains itself: see configs/."
         )
@@ -169,8 +189,8 @@ def _run_and_tell(argv: Sequence[str]) -> int:
     """Runs the command; says what went wrong; returns the exit status."""
     workdir = None
     try:
-        workdir = _parse(argv)
-        run(workdir)
+        workdir, at_the_end = _parse(argv)
+        return run(workdir, at_the_end)
     except KeyboardInterrupt as stop:
         print(f"stopped{f': {stop}' if str(stop) else ''}", file=sys.stderr)
         return 130
@@ -179,7 +199,6 @@ def _run_and_tell(argv: Sequence[str]) -> int:
             traceback.print_exc()
         print(f"error: {explain(error, workdir)}", file=sys.stderr)
         return 2 if any(isinstance(cause, UserError) for cause in _causes(error)) else 1
-    return 0
 
 
 if __name__ == "__main__":

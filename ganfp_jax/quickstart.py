@@ -30,7 +30,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         evaluations = [evaluate_test(study, attributor, folder, test) for test in tests(config, folder)]
     with study.stage("ask the baselines"):
         baseline_rows = [row for test in tests(config, folder) for row in ask_baselines(study, folder, test)]
-    write_results(study, folder, evaluations, baseline_rows)
+    write_results(study, attributor, folder, evaluations, baseline_rows)
 
 
 def make_images(study: Study) -> None:
@@ -102,6 +102,7 @@ def ask_baselines(study: Study, folder: labelled.LabelledFolder, test: dict[str,
 
 def write_results(
     study: Study,
+    attributor: Attributor,
     folder: labelled.LabelledFolder,
     evaluations: Sequence[dict[str, Any]],
     baseline_rows: Sequence[dict[str, Any]],
@@ -134,4 +135,5 @@ def write_results(
                 f"project's, of three sources: {course}."
             ),
         },
+        attributor,
     )

@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +50,11 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 @contextlib.contextmanager
-def open_run(workdir: Path, config: Mapping[str, Any]) -> Iterator[Path]:
+def open_run(workdir: Path, config: Mapping[str, Any], may_change: Collection[str] = ()) -> Iterator[Path]:
     """Claims `workdir` for one job with `config`; the same config resumes, another one is refused.
 
-    What a killed run left half written is removed.
+    What a killed run left half written is removed. The keys in `may_change` may have other values than in the run
+    before, whose results are then replaced.
 
     Raises:
         UserError: the folder holds a run of another config (the differing keys are named), another process is
@@ -73,13 +74,14 @@ def open_run(workdir: Path, config: Mapping[str, Any]) -> Iterator[Path]:
                 raise
             raise UserError(f"cannot write to --workdir {workdir} ({error.strerror}); choose another folder") from error
         atomic.sweep(workdir)
-        if (workdir / CONFIG).exists():
-            differences = _differences(read_config(workdir), config)
+        known = read_config(workdir) if (workdir / CONFIG).exists() else None
+        if known is not None:
+            differences = _differences({**known, **{key: config[key] for key in may_change}}, config)
             if differences:
                 shown = ", ".join(differences[:4]) + (f" and {len(differences) - 4} more" if differences[4:] else "")
                 raise UserError(
                     f"{workdir} holds a run with another config: {shown}; choose another --workdir, or delete it"
                 )
-        else:
+        if known != config:
             write_json(workdir / CONFIG, config)
         yield workdir

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from ganfp_jax import page_pictures
+from ganfp_jax.attributor import Attributor
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.grid import image_grid
@@ -124,19 +126,24 @@ def write_results(study: Study, evaluations: Sequence[dict[str, Any]], baselines
                 + " Each network is named after the views that it was trained on."
             ),
         },
+        Attributor.load(study.workdir / f"visnet-{main['network']}"),
     )
 
 
-def publish(study: Study, results: dict[str, Any]) -> None:
+def publish(study: Study, results: dict[str, Any], attributor: Attributor) -> None:
     """Writes results.json and report/index.html, and prints the verdicts of small tests and a table of all.
 
     Args:
         study: what was done.
         results: what `report.page.write_report` takes, but for what the study itself knows: command, config, stages,
             provenance, and the wrong images of the evaluation that `main` names.
+        attributor: the network of that evaluation; its fingerprints are taken for the page.
     """
     main, evaluations = results["main"], results["evaluations"]
     (headline,) = (row for row in evaluations if _is_of(row, main) and row["count"] == main["count"])
+    folder = labelled.open_labelled(study.images, split="test", classes=attributor.classes)
+    with study.stage("take fingerprints"):
+        fingerprints = page_pictures.fingerprint_parts(attributor, folder, folder.names, seed=study.config["seed"])
     results = results | {
         "command": study.config["command"],
         **provenance(),
@@ -146,7 +153,8 @@ def publish(study: Study, results: dict[str, Any]) -> None:
     }
     write_json(study.workdir / "results.json", results)
     report = study.workdir / "report" / "index.html"
-    write_report(results, report)
+    wrong = page_pictures.with_views(headline["wrong"], folder, resolution=attributor.resolution)
+    write_report(results | {"wrong": wrong, "fingerprints": fingerprints}, report)
     for row in evaluations:
         if _is_of(row, main) and row["rows"]:
             print(f"{row['network']}, {main['rule']} of the views {main['views']}:\n")

@@ -25,12 +25,12 @@ from ganfp_jax.interop import advice
 from ganfp_jax.interop.layouts import LARGEST
 from ganfp_jax.interop.stored_file import shown
 from ganfp_jax.run_folder import CONFIG, read_config
-from ganfp_jax.training import checkpoint
 from ganfp_jax.views import AUGMENTATIONS
 
 Kind = Literal["generator", "attribution"]
 
 FILE = "weights.safetensors"  # in a run folder that was not trained but imported or exported
+CALIBRATION = "calibration.json"  # in the run folder of an attribution network, where there is one of its weights
 SUFFIX = ".safetensors"
 KEY = "ganfp_jax"  # one key: the library writes several in an order that changes from process to process
 FORMAT, VERSION = "weights", 1
@@ -62,7 +62,8 @@ class Weights:
             `views.AUGMENTATIONS`: which views of the images it was trained on (absent from older files). Of a generator
             `source_name` (its class in labelled folders), `latents` (`size` and `distribution`), `pixels` (its range,
             see `ganfp_jax.pixels`) and `batch_size`: of its training where it normalises by the batch that it draws,
-            else None.
+            else None. Of an attribution network that was calibrated `calibration`, a
+            `ganfp_jax.certainty.Calibration` as its `to_dict` gives it.
         origin: JSON-able, where they come from: `run_folder` (its name) and `step` of a training; whatever tells a
             published file for certain (such as its name, format and SHA-256) of an import.
     """
@@ -78,7 +79,8 @@ def load(path: str | Path, kind: Kind | None = None) -> Weights:
     """The weights that `path` holds.
 
     Args:
-        path: the run folder of a training (its newest checkpoint, the running average where one was kept), a run folder
+        path: the run folder of a training (its newest checkpoint, the running average where one was kept, and its
+            calibration, if it is of these weights), a run folder
             that holds `weights.safetensors`, or such a file; or, where nothing lies there, the name of shipped weights
             (`ganfp_jax.shipped`).
         kind: the only kind that will do.
@@ -93,12 +95,31 @@ def load(path: str | Path, kind: Kind | None = None) -> Weights:
         raise advice.import_first(path, kind)
     if path.suffix == SUFFIX or path.is_file():
         weights = read_file(path)
-    elif (path / FILE).is_file() and not (path / checkpoint.FOLDER).is_dir():
-        weights = read_file(path / FILE)
+    elif (path / FILE).is_file() and not _has_checkpoints(path):
+        weights = _calibrated(path, read_file(path / FILE))
     else:
-        return _from_training(path, kind)
+        return _calibrated(path, _from_training(path, kind))
     _require(path, weights.kind, kind, weights.model["name"])
     return weights
+
+
+def _calibrated(run_folder: Path, weights: Weights) -> Weights:
+    """`weights` with the calibration that lies in their run folder, unless it is of others, of an earlier step say."""
+    path = run_folder / CALIBRATION
+    if weights.kind != "attribution" or not path.is_file():
+        return weights
+    try:
+        calibration = json.loads(path.read_bytes())
+        fits = calibration["digest"] == digest(weights.variables)
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+        raise UserError(f"{path} is damaged; delete it, or write it anew with configs/calibrate.py") from error
+    return dataclasses.replace(weights, about=weights.about | {"calibration": calibration}) if fits else weights
+
+
+def _has_checkpoints(run_folder: Path) -> bool:
+    from ganfp_jax.training import checkpoint  # orbax takes a while to import
+
+    return (run_folder / checkpoint.FOLDER).is_dir()
 
 
 def _require(path: Path, found: Kind | None, wanted: Kind | None, what: Any) -> Kind:
@@ -115,6 +136,8 @@ def _from_training(run_folder: Path, wanted: Kind | None) -> Weights:
             f"{run_folder} is not a run folder: it has no {CONFIG} and no {FILE}; give the --workdir of a training "
             f"run, a file of exported weights, or the name of a shipped set ({', '.join(shipped.sets())})"
         )
+    from ganfp_jax.training import checkpoint  # orbax takes a while to import
+
     config = read_config(run_folder)
     program = config.get("program", "")
     kind = _require(run_folder, PROGRAMS.get(program), wanted, program or config.get("job"))

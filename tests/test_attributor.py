@@ -4,14 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import small_weights
 
 from ganfp_jax import models
 from ganfp_jax.attributor import Attributor
-from ganfp_jax.certainty import margins
 from ganfp_jax.errors import UserError
 from ganfp_jax.fingerprints import nearest_distance
 from ganfp_jax.views import resolve_views
-from tests import small_weights
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -80,9 +79,3 @@ def test_nearest_distance():
     images = jnp.array([[3.0, 0.0], [1.0, 1.0], [-1.0, -1.0], [0.0, 0.0]])
     expected = [0, 1 - np.sqrt(0.5), 1 + np.sqrt(0.5), 1]
     np.testing.assert_allclose(jax.jit(nearest_distance)(images, sources), expected, atol=1e-6)
-
-
-def test_margins():
-    probabilities = np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]], np.float32)
-    np.testing.assert_allclose(margins(probabilities, np.array([0, 1])), [0.2, -0.2], atol=1e-6)
-    assert margins(np.ones((1, 1), np.float32), np.array([0])) == 1

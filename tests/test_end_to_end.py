@@ -199,6 +199,30 @@ def test_baselines_agree_with_the_study_and_stand_beside_its_network(study, tmp_
     assert "the network, one view" in out
 
 
+def test_robustness_agrees_with_the_study_and_compares_its_networks(study, tmp_path):
+    workdir, _ = study
+    out = run(
+        "--config=configs/robustness.py:tiny",
+        f"--workdir={tmp_path}",
+        f"--config.immunised={workdir / 'visnet-d4'}",
+        f"--config.networks={{'mirror': '{workdir / 'visnet-mirror'}'}}",
+        f"--config.data.root={workdir / 'images'}",
+        "--config.count=24",
+        "--config.attacks=('jpeg75', 'combination')",
+    )
+    rows = {(row["network"], row["attack"]): row for row in read_json(tmp_path / "metrics.json")["rows"]}
+    for attack in ("clean", "jpeg75"):
+        theirs = read_json(workdir / "evaluation" / f"d4-{attack}-d4-24" / "metrics.json")
+        ours = rows["immunised", attack]
+        assert (ours["confusion"], ours["n"]) == (theirs["confusion"], 120)
+        assert ours["single_view_accuracy"] == theirs["single_view"]["accuracy"]
+    assert len(rows) == 2 * 3
+    assert "no plain network to compare with; to train one: python -m ganfp_jax.main" in out
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "50% of the images attacked (JPEG quality 50–95); turned and flipped: mirror" in page
+    assert "logistic regression on log-DCT, immunised" in page
+
+
 def test_generation_is_a_function_of_the_seed(study, tmp_path):
     workdir, _ = study
     for count in (5, 70):  # more than a batch

@@ -117,7 +117,7 @@ def test_every_section_is_there_and_well_formed(number, image_sized):
     page = Page(render(make_results([f"source_{index}" for index in range(number)], image_sized)))
     assert page.open == []
     assert [attrs["id"] for tag, attrs in page.tags if tag in {"header", "section"}] == SECTIONS
-    ids = [attrs["id"] for tag, attrs in page.tags if "id" in attrs and tag in {"header", "section"}]
+    ids = [attrs["id"] for tag, attrs in page.tags if "id" in attrs and tag in {"header", "section", "main"}]
     assert {link["href"].removeprefix("#") for link in page.all("a")} < set(ids)
     assert "None" not in page.text
     spectra = 2 * number if image_sized else number

@@ -55,11 +55,19 @@ def test_every_array_that_numpy_writes(tmp_path):
 
 
 def test_a_snapshot_of_a_trainer(tmp_path):
-    """Its log is a text, and is passed over."""
+    """Its log is a text, what has no values yet is an object: both are passed over, and nothing is unpickled."""
     path = tmp_path / "snapshot_iter_50000"
     arrays = {"updater/model:opt_gen/l1/W": W, "updater/optimizer:opt_gen/l1/W/m": W * 2}
     write_npz(path, arrays | {"extensions/LogReport/_log": np.array('[{"loss": 1.5}]'), "note": np.array(b"x")})
     assert_same(read_npz(path), arrays)
+    objects = {"updater/iteration": np.array(None), "extensions/Watch/best": np.array([Unpickled()], object)}
+    write_npz(path, objects | arrays)
+    assert_same(read_npz(path), arrays)
+
+
+class Unpickled:
+    def __reduce__(self):
+        return pytest.fail, ("it was unpickled",)
 
 
 def npy(array=W, version=None, pickled=False) -> bytes:

@@ -13,8 +13,8 @@ from ganfp_jax.report.page import render, write_report
 from ganfp_jax.report.table import ImageRow, per_image_table, summary_table, text_table
 
 SECTIONS = (
-    "headline", "method", "evaluations", "baselines", "breakdown", "confusion", "samples", "wrong", "stages",
-    "reproduce",
+    "headline", "method", "evaluations", "baselines", "breakdown", "confusion", "samples", "wrong",
+    "fingerprints", "stages", "reproduce",
 )  # fmt: skip
 VIEWS = ["identity", "rot90", "rot180", "rot270"]
 
@@ -410,6 +410,9 @@ def test_only_all_is_100_percent(value, text):
         (wording.baseline_label, "knn_pixels_immunised", "knn pixels, immunised as the networks"),
         (wording.condition_label, "noise15", "noise σ 15"),
         (wording.condition_label, "blur0.7", "blur σ 0.7"),
+        (wording.condition_label, "kernel9", "blur kernel 9"),
+        (wording.condition_label, "crop5-20", "crop 5–20%"),
+        (wording.condition_label, "relight0.5", "relighting 0.5 EV"),
         (wording.condition_label, "clean", "clean"),
         (wording.rule_label, "mean_logit", "mean logit"),
     ],

@@ -1,8 +1,14 @@
-"""Perturbations that an image meets on its way, or at the hands of somebody who wants its origin hidden."""
+"""Perturbations that an image meets on its way, or at the hands of somebody who wants its origin hidden.
 
+The attacks of Yu, Davis and Fritz (2019), section 4.4, are here by name; `PUBLISHED` has their ranges. What that
+section leaves open is settled where each is defined. Relighting is not theirs: see `relight`.
+"""
+
+import dataclasses
 import io
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -18,26 +24,42 @@ def perturb(
 
     Args:
         images: the images; they are not changed.
-        name: "none", or one of `PERTURBATIONS` with its strength: "jpeg75" (quality), "noise15" (standard deviation on
-            the scale 0 to 255), "blur0.7" (standard deviation in pixels).
+        name: "none"; or one of `PERTURBATIONS` with its strength: "jpeg75" (quality), "noise15" (standard deviation on
+            the scale 0 to 255), "blur0.7" (standard deviation in pixels), "kernel5" (width of the kernel of a blur),
+            "crop10" (percent of each side cut away, then enlarged again), "relight0.5" (photographic stops); or with a
+            range, from which each image's strength is drawn evenly: "jpeg10-75"; or "combination": `combine`.
         numbers: each image's number, such as its place in the folder that it was read from; by default its place in
             `images`.
-        seed: 0 to 2**32 - 1; the same images and seed get the same noise, scaled, at every strength.
+        seed: 0 to 2**32 - 1; the same images and seed get the same noise, scaled, at every strength, and likewise the
+            same place of the crop and the same light.
 
     Raises:
         UserError: unknown name, or a strength out of range.
     """
     if name == "none":
         return images.copy()
-    family, strength = _parse(name)
     numbers = np.arange(len(images)) if numbers is None else numbers
-    return PERTURBATIONS[family](images, strength, seed, numbers)
+    if name == COMBINATION:
+        return combine(images, seed, numbers)
+    family, low, high = _parse_range(name)
+    if low == high:
+        return PERTURBATIONS[family].apply(images, low, seed, numbers)
+    return _at_drawn_strengths(images, family, (low, high), seed, numbers)
 
 
 def check_perturbation(name: str) -> None:
     """Raise `UserError` unless `perturb` knows `name`."""
-    if name != "none":
-        _parse(name)
+    if name not in ("none", COMBINATION):
+        _parse_range(name)
+
+
+def family_of(name: str) -> str:
+    """The family of a perturbation: "jpeg" of "jpeg75" and of "jpeg10-75"; "none" and "combination" are their own.
+
+    Raises:
+        UserError: unknown name, or a strength out of range.
+    """
+    return name if name in ("none", COMBINATION) else _parse_range(name)[0]
 
 
 def check_immunisation(share: float, perturbations: Sequence[str]) -> None:
@@ -48,7 +70,9 @@ def check_immunisation(share: float, perturbations: Sequence[str]) -> None:
             "give a share from 0 to 1, and perturbations where it is above 0"
         )
     for name in perturbations:
-        _parse_range(name)
+        if name == "none":
+            raise UserError("immunise: 'none' is no perturbation; share says how many images stay as they are")
+        check_perturbation(name)
 
 
 def immunise(
@@ -67,7 +91,7 @@ def immunise(
         rng: decides which images, which perturbation and how strong.
         share: of the images, 0 to 1.
         perturbations: each image that is chosen meets one of them, equally often. Named as for `perturb`, with one
-            strength or a range, from which strengths are drawn evenly: "jpeg50-95", "noise5-20".
+            strength or a range, from which strengths are drawn evenly: "jpeg50-95", "noise5-20", "combination".
         first: where the part begins in its batch.
         total: images in the whole batch, by default as many as there are here. What is done to an image of the batch
             does not depend on which part it is in.
@@ -77,77 +101,248 @@ def immunise(
     """
     result = images.copy()
     for place in np.flatnonzero(rng.random(len(images) if total is None else total) < share):
-        family, low, high = _parse_range(perturbations[int(rng.integers(len(perturbations)))])
-        strength = float(rng.integers(int(low), int(high) + 1)) if family == "jpeg" else rng.uniform(low, high)
+        name = perturbations[int(rng.integers(len(perturbations)))]
+        apply: Callable[..., np.ndarray] = combine
+        if name != COMBINATION:
+            family, low, high = _parse_range(name)
+            apply = partial(PERTURBATIONS[family].apply, strength=_drawn(rng, PERTURBATIONS[family].step, low, high))
         seed, index = int(rng.integers(2**32)), int(place) - first
         if 0 <= index < len(images):
             one = slice(index, index + 1)
-            result[one] = PERTURBATIONS[family](images[one], strength, seed, np.zeros(1, np.int64))
+            result[one] = apply(images[one], seed=seed, numbers=np.zeros(1, np.int64))
     return result
 
 
+def _drawn(rng: np.random.Generator, step: int, low: float, high: float) -> float:
+    """A strength from a range: any number, or with a step one of `low`, `low` + `step`, ... up to `high`."""
+    if not step:
+        return rng.uniform(low, high)
+    return low + step * float(rng.integers(int(high - low) // step + 1))
+
+
 def jpeg(
-    images: UInt8[np.ndarray, "n h w 3"], quality: float, seed: int, numbers: Int[np.ndarray, " n"]
+    images: UInt8[np.ndarray, "n h w 3"], strength: float, seed: int, numbers: Int[np.ndarray, " n"]
 ) -> UInt8[np.ndarray, "n h w 3"]:
-    """Compress and decompress with colours at half resolution (4:2:0), as cameras and web sites do."""
+    """Compress with quality `strength` and decompress; colours at half resolution (4:2:0), as cameras and sites do."""
     result = np.empty_like(images)
     for index, image in enumerate(images):
         buffer = io.BytesIO()
-        Image.fromarray(image).save(buffer, format="JPEG", quality=int(quality), subsampling="4:2:0")
+        Image.fromarray(image).save(buffer, format="JPEG", quality=int(strength), subsampling="4:2:0")
         result[index] = np.asarray(Image.open(buffer))
     return result
 
 
 def noise(
-    images: UInt8[np.ndarray, "n h w 3"], std: float, seed: int, numbers: Int[np.ndarray, " n"]
+    images: UInt8[np.ndarray, "n h w 3"], strength: float, seed: int, numbers: Int[np.ndarray, " n"]
 ) -> UInt8[np.ndarray, "n h w 3"]:
-    """Add independent Gaussian noise to every value, round and clip."""
+    """Add independent Gaussian noise of standard deviation `strength` to every value, round and clip.
+
+    The paper gives 5 to 20 as a variance; Frank et al. (2020), who repeated its attacks, take it for the deviation, as
+    is done here: a variance of 20 would be a deviation of 4.5.
+    """
     result = np.empty_like(images)
     for index, (image, number) in enumerate(zip(images, numbers, strict=True)):
         rng = np.random.RandomState([seed, number])  # its streams are the same in every version of NumPy
-        result[index] = _to_uint8(image + std * rng.standard_normal(image.shape))
+        result[index] = _to_uint8(image + strength * rng.standard_normal(image.shape))
     return result
 
 
 def blur(
-    images: UInt8[np.ndarray, "n h w 3"], sigma: float, seed: int, numbers: Int[np.ndarray, " n"]
+    images: UInt8[np.ndarray, "n h w 3"], strength: float, seed: int, numbers: Int[np.ndarray, " n"]
 ) -> UInt8[np.ndarray, "n h w 3"]:
-    """Blur with a Gaussian cut off at four standard deviations, with the borders reflected."""
+    """Blur with a Gaussian of deviation `strength` in pixels, cut off at four of them; the borders are reflected."""
     from scipy import ndimage
 
-    blurred = ndimage.gaussian_filter(images.astype(np.float32), (0, sigma, sigma, 0), mode="reflect", truncate=4.0)
-    return _to_uint8(blurred)
+    sigmas = (0, strength, strength, 0)
+    return _to_uint8(ndimage.gaussian_filter(images.astype(np.float32), sigmas, mode="reflect", truncate=4.0))
 
 
-PERTURBATIONS: dict[str, Callable[[np.ndarray, float, int, np.ndarray], np.ndarray]] = {
-    "jpeg": jpeg,
-    "noise": noise,
-    "blur": blur,
+def blur_by_kernel(
+    images: UInt8[np.ndarray, "n h w 3"], strength: float, seed: int, numbers: Int[np.ndarray, " n"]
+) -> UInt8[np.ndarray, "n h w 3"]:
+    """Blur with a Gaussian kernel that is `strength` pixels wide, an odd number; 1 leaves the images as they are.
+
+    The paper gives the width alone. The deviation is the one that image libraries take for a kernel of that width,
+    0.3 ((strength - 1) / 2 - 1) + 0.8: 0.8, 1.1, 1.4 and 1.7 pixels for 3, 5, 7 and 9.
+    """
+    from scipy import ndimage
+
+    radius = (int(strength) - 1) // 2
+    if radius == 0:
+        return images.copy()
+    sigma = 0.3 * (radius - 1) + 0.8
+    kernel = np.exp(-(np.arange(-radius, radius + 1) ** 2) / (2 * sigma**2))
+    kernel /= kernel.sum()
+    rows = ndimage.correlate1d(images.astype(np.float32), kernel, axis=1, mode="reflect")
+    return _to_uint8(ndimage.correlate1d(rows, kernel, axis=2, mode="reflect"))
+
+
+def crop(
+    images: UInt8[np.ndarray, "n h w 3"], strength: float, seed: int, numbers: Int[np.ndarray, " n"]
+) -> UInt8[np.ndarray, "n h w 3"]:
+    """Cut `strength` percent of the rows and of the columns away and enlarge the rest to the old size (bicubic).
+
+    Whole rows and columns go, at least one, to the nearest whole number; how they are shared between the two sides is
+    drawn.
+    """
+    result = np.empty_like(images)
+    height, width = images.shape[1:3]
+    gone = [max(1, round(side * strength / 100)) for side in (height, width)]
+    for index, (image, number) in enumerate(zip(images, numbers, strict=True)):
+        shares = _random("crop", seed, number).random_sample(2)
+        top, left = (int(share * (count + 1)) for share, count in zip(shares, gone, strict=True))
+        rest = image[top : top + height - gone[0], left : left + width - gone[1]]
+        result[index] = np.asarray(Image.fromarray(rest).resize((width, height), Image.Resampling.BICUBIC))
+    return result
+
+
+def relight(
+    images: UInt8[np.ndarray, "n h w 3"], strength: float, seed: int, numbers: Int[np.ndarray, " n"]
+) -> UInt8[np.ndarray, "n h w 3"]:
+    """Light each image anew, as if it were painted on a dome: between 2**-strength and 2**strength of its light.
+
+    The light is a random one of second-order spherical harmonics, as diffuse surfaces reflect it, without colour. It
+    falls on the normals of a dome over the image, always takes `strength` stops from the darkest point and adds as many
+    to the brightest, and is applied to linear light (sRGB decoded).
+
+    The paper relights faces with SfSNet, a network that estimates the normals of a face and has a set of lights. This
+    stands in for it: it needs no network and no face, and knows nothing of the shape of what is shown.
+    """
+    result = np.empty_like(images)
+    basis = _dome(*images.shape[1:3])
+    for index, (image, number) in enumerate(zip(images, numbers, strict=True)):
+        light = basis @ _random("relight", seed, number).standard_normal(basis.shape[-1])
+        light = 2 * (light - light.min()) / (light.max() - light.min()) - 1
+        result[index] = _to_uint8(255 * _encoded(_linear(image / 255) * 2 ** (strength * light[..., None])))
+    return result
+
+
+def combine(
+    images: UInt8[np.ndarray, "n h w 3"], seed: int, numbers: Int[np.ndarray, " n"]
+) -> UInt8[np.ndarray, "n h w 3"]:
+    """The published combination: each of the attacks of `PUBLISHED`, in that order, with probability one half.
+
+    The strengths are drawn from their ranges; one image of 32 stays as it is.
+    """
+    result = images.copy()
+    for index, number in enumerate(numbers):
+        one = slice(index, index + 1)
+        chosen = _random(COMBINATION, seed, number).random_sample(len(PUBLISHED)) < 0.5
+        for name, hit in zip(PUBLISHED.values(), chosen, strict=True):
+            if hit:
+                result[one] = perturb(result[one], name, seed, numbers[one])
+    return result
+
+
+@dataclasses.dataclass(frozen=True)
+class Perturbation:
+    """One family of perturbations: what it does, and which strengths it has.
+
+    `apply` is a function (images, strength, seed, numbers) -> images. Strengths are above 0 and at most `highest`; with
+    a `step` they are 1, 1 + `step`, ... `example` is shown where a name is not understood.
+    """
+
+    apply: Callable[..., UInt8[np.ndarray, "n h w 3"]]
+    example: str
+    highest: float = np.inf
+    step: int = 0
+
+
+PERTURBATIONS = {
+    "jpeg": Perturbation(jpeg, "jpegQ (quality 1 to 100, such as jpeg75)", highest=100.0, step=1),
+    "noise": Perturbation(noise, "noiseS (standard deviation, such as noise15)"),
+    "blur": Perturbation(blur, "blurS (standard deviation in pixels, such as blur0.7)"),
+    "kernel": Perturbation(blur_by_kernel, "kernelK (blur, odd width in pixels: kernel5)", highest=99.0, step=2),
+    "crop": Perturbation(crop, "cropP (percent of each side up to 90, such as crop10)", highest=90.0),
+    "relight": Perturbation(relight, "relightE (stops up to 4, such as relight0.5)", highest=4.0),
 }
-"""The perturbations by the first part of their name: (images, strength, seed, numbers) -> images."""
+"""The perturbations by the first part of their name."""
+
+PUBLISHED = {
+    "relight": "relight0.25-1",
+    "crop": "crop5-20",
+    "blur": "kernel1-9",
+    "jpeg": "jpeg10-75",
+    "noise": "noise5-20",
+}
+"""The attacks of the paper with its ranges, in the order in which its combination applies them.
+
+The range of relighting is our own, as that attack is.
+"""
+
+COMBINATION = "combination"
 
 
 def _parse(name: str) -> tuple[str, float]:
     match = re.fullmatch(r"([a-z]+)(\d+(?:\.\d+)?)", name)
     family, strength = (match[1], float(match[2])) if match else (name, 0.0)
-    usable = strength > 0 and (family != "jpeg" or (strength <= 100 and strength.is_integer()))
-    if family not in PERTURBATIONS or not usable:
+    if family not in PERTURBATIONS or not _usable(PERTURBATIONS[family], strength):
+        choices = ", ".join(known.example for known in PERTURBATIONS.values())
         raise UserError(
-            f"unknown perturbation {name!r}: choose none, jpegQ (quality 1 to 100, such as jpeg75), noiseS "
-            "(standard deviation, such as noise15) or blurS (standard deviation in pixels, such as blur0.7)"
+            f"unknown perturbation {name!r}: choose none, {choices}, a range of one of these such as jpeg50-95, or "
+            f"{COMBINATION}"
         )
     return family, strength
 
 
+def _usable(family: Perturbation, strength: float) -> bool:
+    fits = not family.step or (strength - 1) % family.step == 0
+    return 0 < strength <= family.highest and fits
+
+
 def _parse_range(name: str) -> tuple[str, float, float]:
-    if name == "none":
-        raise UserError("immunise: 'none' is no perturbation; share says how many images stay as they are")
-    first, _, high = name.partition("-")
+    """Family, lowest and highest strength."""
+    first, dash, high = name.partition("-")
     family, low = _parse(first)
-    _, top = _parse(f"{family}{high}") if high else (family, low)
+    _, top = _parse(f"{family}{high}") if dash else (family, low)
     if top < low:
         raise UserError(f"perturbation {name!r} falls: write the smaller strength first, such as jpeg50-95")
     return family, low, top
+
+
+def _at_drawn_strengths(
+    images: np.ndarray, name: str, bounds: tuple[float, float], seed: int, numbers: np.ndarray
+) -> np.ndarray:
+    """Each image with a strength of its own."""
+    result, (low, high), family = np.empty_like(images), bounds, PERTURBATIONS[name]
+    for index, number in enumerate(numbers):
+        one, share = slice(index, index + 1), _random(f"strength of {name}", seed, number).random_sample()
+        if family.step:
+            strength = low + family.step * int(share * (int(high - low) // family.step + 1))
+        else:
+            strength = low + share * (high - low)
+        result[one] = family.apply(images[one], strength, seed, numbers[one])
+    return result
+
+
+def _random(purpose: str, seed: int, number: int | np.integer) -> np.random.RandomState:
+    """The draws for one image and one purpose; its streams are the same in every version of NumPy."""
+    return np.random.RandomState([seed, number, *purpose.encode()])
+
+
+def _dome(height: int, width: int) -> np.ndarray:
+    """Second-order spherical harmonics of the normals of a dome, (height, width, 8), as a diffuse surface weighs them.
+
+    The constant one is left out. The weights are those of Ramamoorthi and Hanrahan (2001): 2/3 for the first order and
+    1/4 for the second.
+    """
+    y, x = np.meshgrid(*((2 * np.arange(side) + 1) / side - 1 for side in (height, width)), indexing="ij")
+    x, y = 0.7 * x, 0.7 * y  # the corners stand almost upright
+    z = np.sqrt(1 - x**2 - y**2)
+    first = [x, y, z]
+    second = [x * y, x * z, y * z, (x**2 - y**2) / 2, (3 * z**2 - 1) / np.sqrt(12)]
+    return np.stack([*(2 / 3 * part for part in first), *(np.sqrt(5) / 4 * part for part in second)], axis=-1)
+
+
+def _linear(values: np.ndarray) -> np.ndarray:
+    """sRGB, 0 to 1, to linear light."""
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+def _encoded(light: np.ndarray) -> np.ndarray:
+    """Linear light, clipped to 0 to 1, to sRGB."""
+    light = np.clip(light, 0, 1)
+    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
 
 
 def _to_uint8(values: np.ndarray) -> np.ndarray:

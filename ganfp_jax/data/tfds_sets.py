@@ -9,7 +9,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -122,7 +122,7 @@ class Example:
 
 
 def write_dataset(
-    root: Path, classes: Sequence[str], examples: dict[str, Iterable[Example]], extra: dict[str, bytes]
+    root: Path, classes: Sequence[str], examples: Mapping[str, Iterable[Example]], extra: Mapping[str, bytes]
 ) -> None:
     """Write a labelled data set of ArrayRecord files: TFDS's features `image`, `label` and `name`.
 

@@ -36,21 +36,22 @@ _MAX_RATIO, _SMALL = 8, 16 << 20
 _MAX_HEADER = 4096  # bytes of an array's description
 # NumPy writes the description in this order; Python 2 wrote some numbers as 3L.
 _HEADER = re.compile(
-    rb"\{'descr': '([<>|])([a-zA-Z])(\d{1,9})', 'fortran_order': (True|False), "
+    rb"\{'descr': '([<>|])(?:([a-zA-Z])(\d{1,9})|O)', 'fortran_order': (True|False), "
     rb"'shape': \(((?:\d{1,19}L?(?:, ?|(?=\))))*)\), \}\s*"
 )
-_TEXTS = (b"S", b"U")
+_PASSED_OVER = (b"S", b"U", None)  # texts, and objects, whose description has no size
 _ELEMENTS = ("f2", "f4", "f8", "b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an `.npz` file by name, such as "block2/c1/W", in the file's order and their own number types.
 
-    Texts are left out: a trainer's snapshot holds its log beside the networks.
+    Texts are left out, since a trainer's snapshot holds its log beside the networks, and so are Python objects, of
+    which NumPy keeps a pickle, such as the None of a parameter without values: they are not unpickled, but passed over.
 
     Raises:
-        UserError: the file cannot be opened, is damaged, holds anything but finite arrays of numbers, or more than its
-          size can account for.
+        UserError: the file cannot be opened, is damaged, holds no array of numbers or one that is not finite, or more
+          than its size can account for.
     """
     with open_stored(path) as file:
         members = _directory(file)
@@ -59,7 +60,13 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
             raise Refused(f"its {file.size} bytes would become {total}, as weights never do; do not trust it")
         check_total(total)
         arrays = {member.name: _Content(file, member).array() for member in members}
-        return {name: array for name, array in arrays.items() if array is not None}
+        numbers = {name: array for name, array in arrays.items() if array is not None}
+        if not numbers:
+            raise Refused(
+                f"it holds no plain array of numbers, but {shown(next(iter(arrays)))} (pickled objects are never "
+                "loaded); give the file of one network's weights"
+            )
+        return numbers
 
 
 class _Member(NamedTuple):
@@ -130,14 +137,14 @@ class _Content:
         self._crc = 0
 
     def array(self) -> np.ndarray | None:
-        """The array that the member is; None of a text."""
+        """The array that the member is; None of a text or of objects."""
         magic = self._read(8)
         version, length_format = magic[6:], "<H" if magic[6:7] == b"\1" else "<L"
         if magic[:6] != b"\x93NUMPY" or version not in (b"\1\0", b"\2\0", b"\3\0"):
             raise Refused(f"{self._name} is no NumPy array; download it again")
         (length,) = struct.unpack(length_format, self._read(struct.calcsize(length_format)))
         header = _HEADER.fullmatch(self._read(length)) if length <= _MAX_HEADER else None
-        if header is not None and header[2] in _TEXTS:
+        if header is not None and header[2] in _PASSED_OVER:
             return None
         if header is None or (code := (header[2] + header[3]).decode()) not in _ELEMENTS:
             raise Refused(

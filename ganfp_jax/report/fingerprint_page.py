@@ -5,18 +5,14 @@ makes pictures of them.
 """
 
 import json
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
 
 from ganfp_jax import atomic
-from ganfp_jax.data.decode import png_bytes
-from ganfp_jax.grid import data_uri
 from ganfp_jax.report import figures, rendering, wording
 from ganfp_jax.report.table import CONTROLS
 
@@ -31,7 +27,6 @@ REQUIRED_IN = {
 }
 REQUIRED_OF_SAMPLE = ("image", "fingerprint", "responses", "logits", "target", "predicted", "name")
 MEASURES = (("frechet_ratio",), ("verification", "auc"), ("verification", "eer"))
-PICTURE_SIDE = 96  # about how large a small picture is shown, in CSS pixels
 
 
 def write_fingerprint_page(results: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
@@ -85,13 +80,12 @@ def render(results: Mapping[str, Any]) -> str:
         results=results,
         chance=1 / len(classes),
         findings=list(_findings(results)),
-        models=[_picture(model) for model in results["models"]],
-        samples=[_sample(sample, classes) for sample in results["samples"]],
+        models=[rendering.picture(model) for model in results["models"]],
+        samples=[rendering.response_row(sample, classes) for sample in results["samples"]],
         confusion=rendering.confusion_matrix("Confusion matrix, in images", results["metrics"], classes),
         interactions=_interactions(results["interactions"], classes),
         cosine=_signed_matrix(results["cosine"], results["cosine"], classes, 1.0, 2),
-        embedding=Markup(figures.drawing(figures.draw_embedding, results)),
-        points={"all": len(results["embedding"]["points"]), "wrong": int(np.sum(results["embedding"]["wrong"]))},
+        embedding=rendering.fingerprint_map(results["embedding"], classes),
         spectra=[
             _spectra(results, kind) for kind in ("images", "fingerprints") if results["spectra"][kind] is not None
         ],
@@ -150,25 +144,6 @@ def _parts(space: str, row: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
             yield f"control: {name}", row[key]
 
 
-def _sample(sample: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
-    right = sample["predicted"] == sample["target"]
-    cells = []
-    for name, response, logit in zip(classes, sample["responses"], sample["logits"], strict=True):
-        verdict = ("right" if right else "wrong") if name == sample["predicted"] else ""
-        missed = name == sample["target"] and not right
-        cells.append({"name": name, "logit": float(logit), "verdict": verdict, "missed": missed, **_picture(response)})
-    return {
-        "name": sample["name"],
-        "file": sample["name"].rsplit("/", 1)[-1],
-        "target": sample["target"],
-        "predicted": sample["predicted"],
-        "right": right,
-        "image": _picture(sample["image"]),
-        "fingerprint": _picture(sample["fingerprint"]),
-        "cells": cells,
-    }
-
-
 def _interactions(values: Any, classes: Sequence[str]) -> list[dict[str, Any]]:
     """Less the row's mean: a number added to all logits of an image changes no verdict."""
     raw = np.asarray(values, float)
@@ -210,7 +185,7 @@ def _spectra(results: Mapping[str, Any], kind: str) -> dict[str, Any]:
         "high": high,
         "ramp": ", ".join(f"rgb({red} {green} {blue})" for red, green, blue in ramp.tolist()),
         "pictures": [
-            {"source": name, **_picture(figures.spectrum_picture(spectra[name], low, high), 128)}
+            {"source": name, **rendering.picture(figures.spectrum_picture(spectra[name], low, high), 128)}
             for name in results["classes"]
         ],
         "profiles": Markup(figures.drawing(lambda data: figures.draw_profiles(data, kind), results)),
@@ -232,10 +207,3 @@ def _measure(row: Mapping[str, Any], place: Sequence[str]) -> Mapping[str, Any] 
 
 def _roc(row: Mapping[str, Any] | None) -> Any:
     return ((row or {}).get("verification") or {}).get("roc")
-
-
-def _picture(picture: UInt8[np.ndarray, "h w 3"], side: int = PICTURE_SIDE) -> dict[str, Any]:
-    """A picture as the page needs it: its data, and its size there, a whole multiple of its own."""
-    height, width = picture.shape[:2]
-    times = max(1, round(side / math.sqrt(height * width)))
-    return {"uri": data_uri(png_bytes(np.ascontiguousarray(picture))), "width": times * width, "height": times * height}

@@ -6,14 +6,11 @@ baseline on the same images, and the sentences under it are chosen by what the n
 
 import json
 import os
-import struct
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ganfp_jax import atomic
-from ganfp_jax.errors import UserError
-from ganfp_jax.grid import data_uri
 from ganfp_jax.report import rendering, wording
 from ganfp_jax.report.rendering import confusion_matrix
 from ganfp_jax.report.table import conditions
@@ -22,7 +19,7 @@ REQUIRED = (
     "title", "command", "created", "config", "versions", "devices", "classes", "counts", "photographs", "main",
     "evaluations", "baselines", "samples", "wrong", "stages",
 )  # fmt: skip
-OPTIONAL: dict[str, Any] = {"method": "", "steps": {}}
+OPTIONAL: dict[str, Any] = {"method": "", "steps": {}, "fingerprints": None}
 SIGNIFICANT = 0.05
 
 
@@ -44,10 +41,14 @@ def write_report(results: Mapping[str, Any], path: str | os.PathLike[str]) -> Pa
             "confusion", "classes"}}].
           samples: {source: {"picture": path or bytes of a PNG, "caption"}}.
           wrong: [{"picture": path or bytes of a PNG, "name", "target", "single", "voted", "votes": {class: count},
-            "confidence"}]: images that the vote, the single view or both got wrong.
+            "confidence"}]: images that the vote, the single view or both got wrong. And "views" (may be missing): what
+            each view saw and said, [{"name", "called" (a class, "" where the view was not shown the image), "picture":
+            path or bytes of a PNG}].
           stages: [{"name", "seconds"}].
           method (may be missing): sentences for the paragraph on what was done, such as resolution and reduction.
           steps (may be missing): {network: training steps}.
+          fingerprints (may be missing): {"classes" (the network's order), "samples", "models", "embedding", "scales"}
+            as in `fingerprint_page.write_fingerprint_page`; the embedding may be None.
         path: of the HTML file; its folder is made.
 
     Raises:
@@ -82,11 +83,9 @@ def render(results: Mapping[str, Any]) -> str:
             for entry in results["evaluations"]
             if len(entry["metrics"]["views"]) > 1
         },
-        samples=[
-            {"source": source, "caption": sample["caption"], **_picture(sample["picture"])}
-            for source, sample in results["samples"].items()
-        ],
-        wrong=[_wrong_image(image) for image in results["wrong"]],
+        samples=rendering.samples(results["samples"]),
+        wrong=[rendering.wrong_image(image) for image in results["wrong"]],
+        fingerprint_parts=rendering.fingerprints(results["fingerprints"]),
         config=json.dumps(results["config"], indent=2, ensure_ascii=False, default=str),
     )
 
@@ -257,26 +256,3 @@ def _matrices(
                 title = f"{wording.baseline_label(entry['name'])}, {condition}"
                 others.append(confusion_matrix(title, entry["metrics"], classes))
     return {"shown": shown, "others": others}
-
-
-def _wrong_image(image: Mapping[str, Any]) -> dict[str, Any]:
-    """One card; `ballots` says of every view whether it voted for the target, the mistake or another class."""
-    repaired = image["voted"] == image["target"]
-    mistake = image["single"] if repaired else image["voted"]
-    kind = {image["target"]: "hit", mistake: "miss"}
-    cast = sorted(image["votes"].items(), key=lambda vote: list(kind).index(vote[0]) if vote[0] in kind else 2)
-    ballots = [kind.get(name, "") for name, count in cast for _ in range(count)]
-    return {**image, **_picture(image["picture"]), "repaired": repaired, "ballots": ballots}
-
-
-def _picture(picture: bytes | str | os.PathLike[str]) -> dict[str, Any]:
-    """A PNG, its bytes or its path, as the page needs it: its data and its size in pixels."""
-    try:
-        png = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
-    except OSError as error:
-        raise UserError(f"report: cannot read the picture {picture!s}: {error.strerror}") from error
-    if not png.startswith(b"\x89PNG\r\n\x1a\n") or len(png) < 24:
-        what = "given" if isinstance(picture, bytes) else str(picture)
-        raise UserError(f"report: the picture {what} is not a PNG file; give one")
-    width, height = struct.unpack(">II", png[16:24])
-    return {"uri": data_uri(png), "width": width, "height": height}

@@ -1,9 +1,21 @@
-"""What the pages of the report have in common: templates, filters, confusion matrices."""
+"""What the pages of the report have in common: templates, filters, pictures, confusion matrices, fingerprints."""
 
+import math
+import os
+import struct
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from ganfp_jax.report import wording
+import numpy as np
+from jaxtyping import UInt8
+
+from ganfp_jax.data.decode import png_bytes
+from ganfp_jax.errors import UserError
+from ganfp_jax.grid import data_uri
+from ganfp_jax.report import figures, wording
+
+PICTURE_SIDE = 96  # about how large a small picture is shown, in CSS pixels
 
 FILTERS = {
     "number": "{:,}".format,
@@ -17,6 +29,7 @@ FILTERS = {
     "baseline_label": wording.baseline_label,
     "condition_label": wording.condition_label,
     "rule_label": wording.rule_label,
+    "view_label": wording.view_label,
 }
 
 
@@ -62,5 +75,123 @@ def confusion_matrix(title: str, metrics: Mapping[str, Any], classes: Sequence[s
                 ],
             }
             for target, row in zip(classes, metrics["confusion"], strict=True)
+        ],
+    }
+
+
+def picture(pixels: UInt8[np.ndarray, "h w 3"], side: int = PICTURE_SIDE) -> dict[str, Any]:
+    """A picture as the page needs it: its data, and its size there, a whole multiple of its own."""
+    height, width = pixels.shape[:2]
+    times = max(1, round(side / math.sqrt(height * width)))
+    return {"uri": data_uri(png_bytes(np.ascontiguousarray(pixels))), "width": times * width, "height": times * height}
+
+
+def png_picture(png: bytes | str | os.PathLike[str]) -> dict[str, Any]:
+    """A PNG, its bytes or its path, as the page needs it: its data and its size in pixels.
+
+    Raises:
+        UserError: it cannot be read or is no PNG.
+    """
+    try:
+        content = png if isinstance(png, bytes) else Path(png).read_bytes()
+    except OSError as error:
+        raise UserError(f"report: cannot read the picture {png!s}: {error.strerror}") from error
+    if not content.startswith(b"\x89PNG\r\n\x1a\n") or len(content) < 24:
+        what = "given" if isinstance(png, bytes) else str(png)
+        raise UserError(f"report: the picture {what} is not a PNG file; give one")
+    width, height = struct.unpack(">II", content[16:24])
+    return {"uri": data_uri(content), "width": width, "height": height}
+
+
+def samples(found: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The pictures of the sources, {source: {"picture": PNG, "caption"}}, as the macro `samples_of` draws them."""
+    return [
+        {"source": source, "caption": sample["caption"], **png_picture(sample["picture"])}
+        for source, sample in found.items()
+    ]
+
+
+def response_row(sample: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
+    """An image, its fingerprint and its responses as the macro `responses` draws them.
+
+    Args:
+        sample: as in `fingerprint_page.write_fingerprint_page`.
+        classes: names in the order of its responses.
+    """
+    right = sample["predicted"] == sample["target"]
+    cells = []
+    for name, response, logit in zip(classes, sample["responses"], sample["logits"], strict=True):
+        verdict = ("right" if right else "wrong") if name == sample["predicted"] else ""
+        missed = name == sample["target"] and not right
+        cells.append({"name": name, "logit": float(logit), "verdict": verdict, "missed": missed, **picture(response)})
+    return {
+        "name": sample["name"],
+        "file": sample["name"].rsplit("/", 1)[-1],
+        "target": sample["target"],
+        "predicted": sample["predicted"],
+        "right": right,
+        "image": picture(sample["image"]),
+        "fingerprint": picture(sample["fingerprint"]),
+        "cells": cells,
+    }
+
+
+def fingerprint_map(embedding: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
+    """The map of image fingerprints as the macro `fingerprint_map` draws it.
+
+    Args:
+        embedding: {"points": (N, 2), "labels": (N,) class indices, "wrong": (N,) bool}.
+        classes: K names.
+    """
+    from markupsafe import Markup
+
+    return {
+        "drawing": Markup(figures.drawing(figures.draw_embedding, {"embedding": embedding, "classes": classes})),
+        "all": len(embedding["points"]),
+        "wrong": int(np.sum(embedding["wrong"])),
+        "sources": len(classes),
+    }
+
+
+def fingerprints(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The part of a page on fingerprints as the macro `fingerprints` draws it; None where there is none.
+
+    Args:
+        found: {"classes", "samples", "models", "embedding", "scales"} as in `fingerprint_page.write_fingerprint_page`;
+            the embedding may be None.
+    """
+    if found is None:
+        return None
+    classes = found["classes"]
+    return {
+        "classes": classes,
+        "samples": [response_row(sample, classes) for sample in found["samples"]],
+        "models": [picture(model) for model in found["models"]],
+        "map": found["embedding"] and fingerprint_map(found["embedding"], classes),
+        "scales": found["scales"],
+    }
+
+
+def wrong_image(image: Mapping[str, Any]) -> dict[str, Any]:
+    """A wrongly named image as the macro `wrong_images` draws it.
+
+    Its `ballots` say of every view whether it voted for the target ("hit"), for the wrong answer ("miss") or for
+    another class (""); so do its `views`, where the views themselves are shown.
+
+    Args:
+        image: one of `page.write_report`'s "wrong".
+    """
+    repaired = image["voted"] == image["target"]
+    mistake = image["single"] if repaired else image["voted"]
+    kinds = {image["target"]: "hit", mistake: "miss"}
+    cast = sorted(image["votes"].items(), key=lambda vote: list(kinds).index(vote[0]) if vote[0] in kinds else 2)
+    return {
+        **image,
+        **png_picture(image["picture"]),
+        "repaired": repaired,
+        "ballots": [kinds.get(name, "") for name, count in cast for _ in range(count)],
+        "views": [
+            {**view, **png_picture(view["picture"]), "kind": kinds.get(view["called"], "")}
+            for view in image.get("views", ())
         ],
     }

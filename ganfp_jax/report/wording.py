@@ -15,8 +15,15 @@ _BASELINES = {
     "network": "the network, one view",
     "file_size": "size of the files only",
 }
-_PERTURBATION = re.compile(r"(jpeg|noise|blur)(\d+(?:\.\d+)?)")
-_PERTURBATION_LABEL = {"jpeg": "JPEG quality {}", "noise": "noise σ {}", "blur": "blur σ {}"}
+_PERTURBATION = re.compile(r"(jpeg|noise|blur|kernel|crop|relight)(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?")
+_PERTURBATION_LABEL = {
+    "jpeg": "JPEG quality {}",
+    "noise": "noise σ {}",
+    "blur": "blur σ {}",
+    "kernel": "blur kernel {}",
+    "crop": "crop {}%",
+    "relight": "relighting {} EV",
+}
 
 
 def percent(share: float | int | None) -> str:
@@ -82,11 +89,19 @@ def baseline_label(name: str) -> str:
 
 
 def condition_label(condition: str) -> str:
-    """ "jpeg75" -> "JPEG quality 75", "blur0.7" -> "blur σ 0.7"; other names stay as they are."""
+    """ "jpeg75" -> "JPEG quality 75", "crop5-20" -> "crop 5–20%"; other names stay as they are."""
     match = _PERTURBATION.fullmatch(condition)
-    return _PERTURBATION_LABEL[match[1]].format(match[2]) if match else condition
+    if not match:
+        return condition
+    return _PERTURBATION_LABEL[match[1]].format(f"{match[2]}–{match[3]}" if match[3] else match[2])
 
 
 def rule_label(rule: str) -> str:
     """ "mean_logit" -> "mean logit"."""
     return rule.replace("_", " ")
+
+
+def view_label(view: str) -> str:
+    """ "rot90" -> "turned 90°", "vertical_flip" -> "vertical flip"; other names stay as they are."""
+    turn = re.fullmatch(r"rot(\d+)", view)
+    return f"turned {turn[1]}°" if turn else view.replace("_", " ")

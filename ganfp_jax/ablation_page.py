@@ -1,0 +1,75 @@
+"""The page of an ablation: what is read and measured for it beside the table of votes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ganfp_jax import page_pictures
+from ganfp_jax.attributor import Attributor
+from ganfp_jax.data import labelled
+from ganfp_jax.evaluation import Evaluation
+from ganfp_jax.evaluation_page import measure_baselines, why_no_baselines, wrong_images
+from ganfp_jax.provenance import provenance
+from ganfp_jax.report.ablation_page import write_ablation_page
+
+
+def best_row(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The vote with most right answers, of equals the one with fewest views; a single view only where no vote is."""
+    votes = [row for row in rows if row["num_views"] > 1] or rows
+    return max(votes, key=lambda row: (row["correct"], -row["num_views"]))
+
+
+def write_page(
+    path: Path,
+    attributor: Attributor,
+    folder: labelled.LabelledFolder,
+    evaluation: Evaluation,
+    row: Mapping[str, Any],
+    results: Mapping[str, Any],
+    config: Mapping[str, Any],
+) -> None:
+    """Writes report/index.html of the job `ablation`.
+
+    Args:
+        path: of the HTML file.
+        attributor: the network.
+        folder: the images.
+        evaluation: what the best vote said of them under the first condition.
+        row: of that vote.
+        results: the content of ablation.json.
+        config: of the job.
+    """
+    same = {"resize": config["data"]["resize"], "perturbation": config["perturb"][0], "seed": config["seed"]}
+    resolution, names, root = attributor.resolution, evaluation.names, Path(config["data"]["root"])
+    why_not = why_no_baselines(config["baselines"], root, folder)
+    baselines = []
+    if why_not is None:
+        baselines = measure_baselines(config["baselines"], root, folder, evaluation, resolution=resolution, **same)
+    write_ablation_page(
+        {
+            "title": "How should the views vote?",
+            "command": _command(config),
+            **provenance(),
+            "config": config,
+            "classes": results["classes"],
+            "conditions": results["conditions"],
+            "main": {
+                **{key: row[key] for key in ("views", "rule", "holm_p")},
+                "metrics": evaluation.metrics,
+            },
+            "baselines": baselines,
+            "samples": page_pictures.samples(folder, names, resolution=resolution, resize=same["resize"]),
+            "wrong": page_pictures.with_views(wrong_images(evaluation), folder, resolution=resolution, **same),
+            "fingerprints": page_pictures.fingerprint_parts(attributor, folder, names, **same),
+            "method": f"The network of {config['checkpoint']} was tested on the images of {folder.root}."
+            + (f" No baseline was run: {why_not}." if why_not else ""),
+        },
+        path,
+    )
+
+
+def _command(config: Mapping[str, Any]) -> str:
+    command = f"python -m ganfp_jax.main --config=configs/ablation.py --config.checkpoint={config['checkpoint']}"
+    lists = (f"--config.{key}={json.dumps(list(config[key]))}" for key in ("view_sets", "rules", "perturb"))
+    return " ".join([command, f"--config.data.root={config['data']['root']}", *lists])

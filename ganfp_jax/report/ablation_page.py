@@ -1,0 +1,108 @@
+"""The page of an ablation: which views and which rule a vote should have, beside one view and cheap baselines.
+
+One HTML file that opens anywhere, without a network and without a script.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ganfp_jax import atomic
+from ganfp_jax.report import figures, rendering, wording
+from ganfp_jax.report.ablation_figure import draw_ablation
+
+REQUIRED = (
+    "title", "command", "created", "config", "versions", "devices", "classes", "conditions", "main", "baselines",
+    "samples", "wrong", "fingerprints", "method",
+)  # fmt: skip
+SIGNIFICANT = 0.05
+
+
+def write_ablation_page(results: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
+    """Writes the page and returns where; a page that is there already is replaced in one move.
+
+    Args:
+        results: every key must be there.
+          title, command, created, devices: text.
+          config, versions: dicts, shown as they are.
+          classes: names in the order of the confusion matrices.
+          conditions: of ablation.json: [{"condition", "single_view", "rows", "doubt"}], one or more.
+          main: {"views", "rule", "holm_p", "metrics" (as in a metrics.json)}: the vote that the page
+            shows more of, on the images of the first condition.
+          baselines, samples, wrong, fingerprints: as in `page.write_report`; wrong answers are those of the main vote.
+          method: sentences on what was done.
+        path: of the HTML file; its folder is made.
+
+    Raises:
+        ValueError: keys missing.
+        UserError: a picture cannot be read.
+    """
+    path = Path(path)
+    page = render(results)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic.write_bytes(path, page.encode())
+    return path
+
+
+def render(results: Mapping[str, Any]) -> str:
+    """The page of `write_ablation_page` as text."""
+    from markupsafe import Markup
+
+    rendering.check_keys(results, REQUIRED)
+    metrics, classes = results["main"]["metrics"], results["classes"]
+    best = max(results["baselines"], key=lambda entry: entry["metrics"]["accuracy"], default=None)
+    matrices = [rendering.confusion_matrix("The vote", metrics, classes)]
+    single = metrics["single_view"]
+    matrices.append(rendering.confusion_matrix(f"One view ({wording.view_label(single['view'])})", single, classes))
+    if best:
+        title = f"Best baseline: {wording.baseline_label(best['name'])}"
+        matrices.append(rendering.confusion_matrix(title, best["metrics"], classes))
+    return rendering.render(
+        "ablation.html.j2",
+        results=results,
+        main=results["main"],
+        metrics=metrics,
+        best=best,
+        chance=1 / len(classes),
+        findings=list(_findings(results)),
+        figure=Markup(figures.drawing(draw_ablation, results)),
+        matrices=matrices,
+        view_sets={row["views"]: row["view_names"] for row in results["conditions"][0]["rows"]},
+        samples=rendering.samples(results["samples"]),
+        wrong=[rendering.wrong_image(image) for image in results["wrong"]],
+        fingerprint_parts=rendering.fingerprints(results["fingerprints"]),
+        config=json.dumps(results["config"], indent=2, ensure_ascii=False, default=str),
+    )
+
+
+def _findings(results: Mapping[str, Any]) -> Iterable[str]:
+    """What the numbers say of every condition, what takes away from the main number first."""
+    number = len(results["conditions"][0]["rows"])
+    if number > 1:
+        yield (
+            f"The vote shown here is the best of {number} on the same images, so part of its lead is luck: on other "
+            "images expect less."
+        )
+    for condition in results["conditions"]:
+        tested = [row for row in condition["rows"] if row["holm_p"] is not None]
+        if tested:
+            yield _verdict(condition, tested)
+
+
+def _verdict(condition: Mapping[str, Any], tested: Sequence[Mapping[str, Any]]) -> str:
+    """How many votes are better or worse than the single view beyond chance."""
+    single = condition["single_view"]["accuracy"]
+    decided = [row for row in tested if row["holm_p"] < SIGNIFICANT]
+    better = [row for row in decided if row["wrong_to_right"] > row["right_to_wrong"]]
+    words = (
+        f"On {wording.condition_label(condition['condition'])} images one view is right on {wording.percent(single)}. "
+        f"Of {len(tested)} votes {len(better) or 'none'} {'is' if len(better) < 2 else 'are'} better than that beyond "
+        f"chance, {len(decided) - len(better) or 'none'} worse (McNemar's test with Holm's correction)"
+    )
+    if not better:
+        return words + "."
+    first = max(better, key=lambda row: row["accuracy"])
+    rule = wording.rule_label(first["rule"])
+    return f"{words}; the best of these, {rule} of {first['views']}, reaches {wording.percent(first['accuracy'])}."

@@ -1,0 +1,132 @@
+"""The figure of the job `robustness`: accuracy against the strength of an attack, one panel a family of attacks."""
+
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ganfp_jax.report import wording
+from ganfp_jax.report.figures import DASHES, DPI, INK, MARKERS, PALETTE, THEME
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FAMILIES = {
+    "jpeg": "JPEG, quality",
+    "noise": "noise, σ of 255",
+    "blur": "blur, σ in pixels",
+    "kernel": "blur, kernel in pixels",
+    "crop": "crop, % of the side",
+    "relight": "relighting, stops",
+}
+MIXED = "drawn for each image"
+COLUMNS = 3
+
+
+def robustness_figure(results: Mapping[str, Any]) -> bytes:
+    """Every network and baseline under every attack with its 95 % interval, as a PNG.
+
+    In each panel the clean images stand on the left, then the attacks of one family from mild to severe; ranges and the
+    combination share the last panel, which is as wide as the figure. The dotted line is guessing.
+
+    Args:
+        results: the content of metrics.json.
+    """
+    import matplotlib
+
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(THEME):
+        draw_robustness(results).savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def draw_robustness(results: Mapping[str, Any]) -> "Figure":
+    """The same as a figure of matplotlib."""
+    from matplotlib.figure import Figure
+
+    groups = panels(results)
+    wide = MIXED in groups
+    columns = max(1, min(COLUMNS, len(groups) - wide))
+    rows = -(-(len(groups) - wide) // columns) + wide
+    figure = Figure(figsize=(max(2.7 * columns, 5.4) + 0.4, 2.25 * rows + 0.9), layout="constrained")
+    grid = figure.add_gridspec(rows, columns)
+    for place, (title, attacks) in enumerate(groups.items()):
+        row, column = divmod(place, columns)
+        panel = figure.add_subplot(grid[-1, :] if title == MIXED else grid[row, column])
+        _draw(panel, results, attacks, joined=title != MIXED)
+        panel.set_title(title)
+        if column == 0 or title == MIXED:
+            panel.set_ylabel("accuracy in %")
+        else:
+            panel.tick_params(axis="y", labelleft=False)
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=min(columns, 2))
+    return figure
+
+
+def cheap_label(name: str) -> str:
+    """What a baseline is called here, where it may be immunised in another way than the networks."""
+    plain = name.removesuffix("_immunised")
+    return wording.baseline_label(plain) + ("" if plain == name else ", immunised")
+
+
+def panels(results: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    """Title -> (attack, what stands below it), from mild to severe."""
+    groups: dict[str, list[tuple[float, str, str]]] = {}
+    for entry in results["attacks"]:
+        attack, family = entry["attack"], entry["family"]
+        strength = attack.removeprefix(family)
+        if family in FAMILIES and "-" not in strength:
+            severity = -float(strength) if family == "jpeg" else float(strength)
+            groups.setdefault(FAMILIES[family], []).append((severity, attack, strength))
+        elif family != "none":
+            words = wording.condition_label(attack).replace(" ", "\n", 1)
+            groups.setdefault(MIXED, []).append((0.0, attack, words))
+    if MIXED in groups:
+        groups[MIXED] = groups.pop(MIXED)  # the last panel
+    return {
+        title: [("clean", "clean"), *((attack, words) for _, attack, words in sorted(found, key=lambda one: one[0]))]
+        for title, found in groups.items()
+    }
+
+
+def _draw(panel: "Axes", results: Mapping[str, Any], attacks: list[tuple[str, str]], joined: bool) -> None:
+    """`joined`: by lines, since the attacks are one at several strengths."""
+    places = {attack: place for place, (attack, _) in enumerate(attacks)}
+    lines = [*_networks(results).items(), *_baselines(results).items()]
+    apart = 0.0 if joined else min(0.12, 0.7 / len(lines))  # points without lines would hide each other
+    for index, (name, rows) in enumerate(lines):
+        network = index < len(results["networks"])
+        shown = [attack for attack in places if attack in rows]
+        values, low, high = (100 * np.array([rows[attack][key] for attack in shown]) for key in range(3))
+        panel.errorbar(
+            [places[attack] + apart * (index - (len(lines) - 1) / 2) for attack in shown], values,
+            (values - low, high - values), color=PALETTE[index % len(PALETTE)], marker=MARKERS[index % len(MARKERS)],
+            markersize=3.6 if network else 2.6, linestyle=DASHES[0 if network else 1] if joined else "",
+            linewidth=1.3 if network else 0.8, elinewidth=0.8, label=name,
+        )  # fmt: skip
+    panel.axhline(100 / len(results["classes"]), color=INK, linewidth=0.8, linestyle=":", alpha=0.7, label="guessing")
+    panel.set_xticks(range(len(attacks)), [words for _, words in attacks])
+    panel.set_xlim(-0.4, len(attacks) - 0.6)
+    panel.set_ylim(0, 102)
+    panel.grid(axis="y", alpha=0.2, linewidth=0.5, color=INK)
+
+
+def _networks(results: Mapping[str, Any]) -> dict[str, dict[str, tuple[float, float, float]]]:
+    """Name in the legend -> attack -> accuracy and the ends of its interval."""
+    found: dict[str, dict[str, tuple[float, float, float]]] = {}
+    for row in results["rows"]:
+        points = found.setdefault(f"{row['network']} network", {})
+        points[row["attack"]] = (row["accuracy"], row["ci95_low"], row["ci95_high"])
+    return found
+
+
+def _baselines(results: Mapping[str, Any]) -> dict[str, dict[str, tuple[float, float, float]]]:
+    """The same of the baselines."""
+    found: dict[str, dict[str, tuple[float, float, float]]] = {}
+    for entry in results["baselines"]:
+        low, high = entry["metrics"]["ci95"]
+        found.setdefault(cheap_label(entry["name"]), {})[entry["condition"]] = (entry["metrics"]["accuracy"], low, high)
+    return found

@@ -1,0 +1,213 @@
+"""The page of the job `robustness`: what attacks do to attribution networks, and what immunising helps.
+
+Like the page of an evaluation it is honest by construction: the number of the headline stands beside the same network
+on clean images, the plain network, guessing and the best cheap baseline on the same attacked images.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from ganfp_jax import atomic
+from ganfp_jax.data.decode import png_bytes
+from ganfp_jax.grid import data_uri
+from ganfp_jax.report import figures, rendering, wording
+from ganfp_jax.report.robustness_figure import cheap_label, draw_robustness
+
+REQUIRED = (
+    "title", "command", "created", "config", "versions", "devices", "classes", "views", "rule", "total", "per_source",
+    "networks", "attacks", "rows", "baselines", "pictures", "sentences", "plain_command",
+)  # fmt: skip
+SIGNIFICANT = 0.05
+PLAIN = "plain"
+CLEAN = "clean"
+
+
+def write_robustness_page(results: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
+    """Writes the page and returns where; a page that is there already is replaced in one move.
+
+    Args:
+        results: the content of the job's metrics.json, and with it
+          title, command, created, devices: text.
+          config, versions: dicts, shown as they are.
+          pictures: {attack: uint8 (h, w, 3)}, the same images under each attack, shown pixel by pixel.
+          sentences: what else is to be said of how it was done.
+          plain_command: what trains the plain network, where there is none; else "".
+        path: of the HTML file; its folder is made.
+
+    Raises:
+        ValueError: keys missing.
+    """
+    path = Path(path)
+    page = render(results)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic.write_bytes(path, page.encode())
+    return path
+
+
+def render(results: Mapping[str, Any]) -> str:
+    """The page of `write_robustness_page` as text."""
+    from markupsafe import Markup
+
+    rendering.check_keys(results, REQUIRED)
+    classes = results["classes"]
+    attack = results["attacks"][-1]["attack"]
+    names = [entry["name"] for entry in results["networks"]]
+    main = next((name for name in names if name != PLAIN), names[0])
+    rows = {(row["network"], row["attack"]): row for row in results["rows"]}
+    under = [entry for entry in results["baselines"] if entry["condition"] == attack]
+    best = max(under, key=lambda entry: entry["metrics"]["accuracy"], default=None)
+    return rendering.render(
+        "robustness.html.j2",
+        results=results,
+        attack=attack,
+        label=attack_label(attack),
+        main=rows[main, attack],
+        clean=rows[main, CLEAN],
+        plain=rows[PLAIN, attack] if PLAIN in names and main != PLAIN else None,
+        compared=PLAIN in names and len(names) > 1,
+        best=best and best | {"label": cheap_label(best["name"])},
+        chance=1 / len(classes),
+        findings=list(_findings(results, rows, main, attack, best)),
+        networks=[{**entry, "trained": trained(entry["training"])} for entry in results["networks"]],
+        counts=_counts(results),
+        groups=[
+            {
+                **entry,
+                "rows": [rows[name, entry["attack"]] for name in names],
+                "baselines": [
+                    one | {"label": cheap_label(one["name"])}
+                    for one in results["baselines"]
+                    if one["condition"] == entry["attack"]
+                ],
+            }
+            for entry in results["attacks"]
+        ],
+        chart=Markup(figures.drawing(draw_robustness, results)),
+        pictures=[
+            {"attack": entry["attack"], "psnr": entry["psnr"], **_picture(results["pictures"][entry["attack"]])}
+            for entry in results["attacks"]
+        ],
+        matrices=_matrices(results, attack, best),
+        config=json.dumps(results["config"], indent=2, ensure_ascii=False, default=str),
+    )
+
+
+def attack_label(attack: str) -> str:
+    """What an attack is called in a sentence."""
+    return f"the {attack}" if attack == "combination" else wording.condition_label(attack)
+
+
+def trained(training: Mapping[str, Any] | None) -> str:
+    """How a network was trained, in words."""
+    if training is None:
+        return "not known: these weights do not say"
+    immunise = training["immunise"]
+    attacked = "no attacked image"
+    if immunise["share"]:
+        how = wording.listed([wording.condition_label(name) for name in immunise["perturbations"]])
+        attacked = f"{immunise['share']:.0%} of the images attacked ({how})"
+    return f"{attacked}; turned and flipped: {training['augment']}"
+
+
+def _picture(pixels: UInt8[np.ndarray, "h w 3"]) -> dict[str, Any]:
+    height, width = pixels.shape[:2]
+    return {"uri": data_uri(png_bytes(pixels)), "width": width, "height": height}
+
+
+def _counts(results: Mapping[str, Any]) -> str:
+    per_source = results["per_source"]
+    if len(set(per_source)) == 1:
+        return f"{per_source[0]:,} images of each source"
+    pairs = zip(per_source, results["classes"], strict=True)
+    return wording.listed([f"{count:,} of {name}" for count, name in pairs])
+
+
+def _findings(
+    results: Mapping[str, Any],
+    rows: Mapping[tuple[str, str], Mapping[str, Any]],
+    main: str,
+    attack: str,
+    best: Mapping[str, Any] | None,
+) -> Iterable[str]:
+    """What the numbers say, in sentences; what takes away from the main number comes first."""
+    headline, label = rows[main, attack], attack_label(attack)
+    if headline["ci95_low"] <= 1 / len(results["classes"]):
+        yield f"Under {label} the {main} network is, within its interval, no better than guessing."
+    yield _baseline_finding(headline, label, best)
+    attacks = [entry["attack"] for entry in results["attacks"] if entry["attack"] != CLEAN]
+    for entry in results["networks"]:
+        yield _attack_finding(entry["name"], [rows[entry["name"], name] for name in attacks])
+    if (PLAIN, CLEAN) not in rows:
+        yield "No plain network was measured, so nothing here says what immunising has changed."
+        return
+    for entry in results["networks"]:
+        if entry["name"] != PLAIN:
+            name = entry["name"]
+            yield _plain_finding(name, rows[name, CLEAN], rows[PLAIN, CLEAN], [rows[name, a] for a in attacks])
+
+
+def _baseline_finding(headline: Mapping[str, Any], label: str, best: Mapping[str, Any] | None) -> str:
+    if best is None:
+        return "No baseline was run on these images, so the numbers have no yardstick but guessing."
+    (low, high), reached = best["metrics"]["ci95"], wording.percent(best["metrics"]["accuracy"])
+    cheap = cheap_label(best["name"])
+    if headline["ci95_low"] > high:
+        points = 100 * (headline["accuracy"] - best["metrics"]["accuracy"])
+        return (
+            f"Under {label} the best baseline, {cheap}, reaches {reached} on the same images: {points:.1f} points less "
+            "than the network."
+        )
+    verdict = "is better" if low > headline["ci95_high"] else "does as well, within the intervals,"
+    return f"Under {label} a cheap baseline, {cheap}, {verdict} on the same images ({reached})."
+
+
+def _attack_finding(name: str, attacked: Sequence[Mapping[str, Any]]) -> str:
+    harmed = sum(_worse(row) for row in attacked)
+    worst = min(attacked, key=lambda row: row["accuracy"])
+    return (
+        f"The {name} network is worse than on clean images under {harmed} of {_attacks(len(attacked))} (Holm p < "
+        f"{SIGNIFICANT}); lowest, with {wording.percent(worst['accuracy'])}, under "
+        f"{attack_label(worst['attack'])}."
+    )
+
+
+def _plain_finding(
+    name: str, clean: Mapping[str, Any], plain: Mapping[str, Any], attacked: Sequence[Mapping[str, Any]]
+) -> str:
+    tests = [row["against_plain"] for row in attacked]
+    better = sum(_worse({**test, "wrong_to_right": test["right_to_wrong"], "right_to_wrong": test["wrong_to_right"]})
+                 for test in tests)  # fmt: skip
+    return (
+        f"Against the plain network, {name} is better under {better} and worse under {sum(map(_worse, tests))} of "
+        f"{_attacks(len(tests))} (Holm p < {SIGNIFICANT}); on clean images it reaches "
+        f"{wording.percent(clean['accuracy'])}, the plain one {wording.percent(plain['accuracy'])}."
+    )
+
+
+def _worse(test: Mapping[str, Any]) -> bool:
+    return test["holm_p"] < SIGNIFICANT and test["right_to_wrong"] > test["wrong_to_right"]
+
+
+def _attacks(number: int) -> str:
+    return f"{number} attack{'s' * (number != 1)}"
+
+
+def _matrices(
+    results: Mapping[str, Any], attack: str, best: Mapping[str, Any] | None
+) -> dict[str, list[dict[str, Any]]]:
+    """Confusion matrices: those of the headline's attack, and those of the networks under all others."""
+    shown: list[dict[str, Any]] = []
+    others: list[dict[str, Any]] = []
+    for row in results["rows"]:
+        title = f"{row['network']} network, {wording.condition_label(row['attack'])}"
+        matrix = rendering.confusion_matrix(title, row, results["classes"])
+        (shown if row["attack"] == attack else others).append(matrix)
+    if best is not None:
+        shown.append(rendering.confusion_matrix(cheap_label(best["name"]), best["metrics"], results["classes"]))
+    return {"shown": shown, "others": others}
