@@ -18,12 +18,13 @@ from PIL import Image
 
 from ganfp_jax import models
 from ganfp_jax.attributor import Attribution, Attributor
+from ganfp_jax.certainty import Calibration
 from ganfp_jax.data.decode import decode_image, png_bytes
 from ganfp_jax.demo import __main__ as command
 from ganfp_jax.demo import answers
 from ganfp_jax.demo.answers import Answer, Row, answer, sentence, summary, to_csv, to_html, to_json
 from ganfp_jax.demo.uploads import Limits, Upload, delete_old, examples, receive
-from ganfp_jax.views import apply_view
+from ganfp_jax.views import apply_view, resolve_views
 from tests import small_weights
 
 VIEWS = ("identity", "mirror")
@@ -162,6 +163,32 @@ def test_csv_has_the_columns_of_the_predictions_and_then_more():
     assert list(read[0].values()) == expected
     refused = {name: value for name, value in read[1].items() if value}
     assert refused == {"image": "=c.txt", "refused": "not an image"}
+
+
+def test_the_network_is_described(attributor):
+    words = answers.words_about(attributor)
+    side = attributor.resolution
+    assert f"the sources real, ProGAN and SNGAN, at {side}x{side} pixels" in words and "shown 8 views" in words
+    assert "never says “unsure”" in words
+    views = resolve_views(attributor.default_views)
+    calibration = Calibration(
+        threshold=0.125,
+        error_rate=0.01,
+        confidence=0.95,
+        views=views,
+        rule="majority",
+        images=400,
+        decided=300,
+        wrong=0,
+        ci95=(0.0, 0.01),
+        upper=0.01,
+        per_class={},
+        digest="",
+    )
+    weights = small_weights.network()
+    network = models.create(**weights.model)
+    told = answers.words_about(Attributor(network, {}, weights.about["classes"], side, calibration=calibration))
+    assert "leads by less than 12.5 points" in told and "no more than 1% are wrong (95% confidence)" in told
 
 
 def test_json_says_the_same_and_the_views():

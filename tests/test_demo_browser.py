@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -281,6 +282,8 @@ def test_only_uploads_are_read(server, tmp_path):
     page = ask(server, named, "crop")["output"]["data"][1]
     assert page.count("This file cannot be used: not an upload") == 4 and "No verdict; 4 files refused" in page
     assert ask(server, None, named[0])["success"] is False and ask(server, None, named[2])["success"] is False
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(f"{server.url}/gradio_api/file={secret}")
     assert secret.read_bytes() == noise(0)
     assert server.files() == []
 

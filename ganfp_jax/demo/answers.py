@@ -8,11 +8,12 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import UInt8
 
+from ganfp_jax import attribute_job
 from ganfp_jax.attributor import Attribution, Attributor
 from ganfp_jax.data.decode import Refused, decode_image, png_bytes
 from ganfp_jax.data.preprocess import fit
@@ -115,27 +116,23 @@ def _picture(values: np.ndarray, limit: float) -> str:
 
 
 def to_csv(answer: Answer) -> str:
-    """The columns of predictions.csv (target is empty), then verdict, margin, distance, note and a refusal's reason."""
+    """The columns of the job attribute's predictions.csv, then its note or why a file was refused."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    contract = ["image", "target", "predicted", "confidence", "votes", *answer.classes]
-    writer.writerow([*contract, "verdict", "margin", "distance", "note", "refused"])
+    columns = attribute_job.header(answer.classes)
+    writer.writerow([*columns, "note", "refused"])
     for row in answer.rows:
         if found := row.attribution:
-            votes = json.dumps(dict(found.votes), ensure_ascii=False)
-            shares = [f"{found.probabilities[name]:.6f}" for name in answer.classes]
-            values = [found.predicted, f"{found.confidence:.6f}", votes, *shares]
-            values += [found.verdict, f"{found.margin:.6f}", f"{found.distance:.6f}", found.note]
+            writer.writerow([*attribute_job.row(row.name, found), found.note, ""])
         else:
-            values = [""] * (len(contract) + 2)
-        writer.writerow([row.name, "", *values, row.refused])
+            writer.writerow([row.name, *[""] * len(columns), row.refused])
     return text.getvalue()
 
 
 def to_json(answer: Answer) -> str:
-    """The same and the vote of every view as one JSON object."""
+    """One JSON object: what was asked, and `images`, objects like the lines of predictions.jsonl."""
     images = [
-        {"image": row.name, **dataclasses.asdict(row.attribution)}
+        attribute_job.record(row.name, row.attribution)
         if row.attribution
         else {"image": row.name, "refused": row.refused}
         for row in answer.rows
@@ -199,10 +196,20 @@ def _template() -> "jinja2.Template":
     return environment.get_template("answer.html.j2")
 
 
-def words_about(attributor: Attributor) -> dict[str, Any]:
+def words_about(attributor: Attributor) -> str:
     """What the page says of the network."""
-    return {
-        "classes": wording.listed(attributor.classes),
-        "resolution": attributor.resolution,
-        "views": len(resolve_views(attributor.default_views)),
-    }
+    views, side = resolve_views(attributor.default_views), attributor.resolution
+    calibration = attributor.calibration_for(views, RULE)
+    if calibration is None:
+        certainty = "It is not calibrated, so it never says “unsure”."
+    else:
+        certainty = (
+            f"It says “unsure” where a source leads by less than {100 * calibration.threshold:.1f} points; of its "
+            "other verdicts on images like those of its calibration "
+            f"no more than {100 * calibration.error_rate:g}% are wrong ({100 * calibration.confidence:g}% confidence)."
+        )
+    return (
+        f"The network knows the sources {wording.listed(attributor.classes)}, at {side}x{side} pixels, and gives one "
+        f"of these names to every image, whatever made it. It is shown {len(views)} view{'s' * (len(views) != 1)} of "
+        f"each image, which vote. {certainty}"
+    )

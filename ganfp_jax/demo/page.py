@@ -40,7 +40,7 @@ def make_page(attributor: Attributor, limits: Limits, folder: Path) -> gradio.Bl
             raise gradio.Error(str(error)) from error
 
     with gradio.Blocks(title=TITLE, analytics_enabled=False) as page:
-        gradio.Markdown(_introduction(attributor, limits))
+        gradio.Markdown(f"# {TITLE}\n\n{words_about(attributor)}\n\n{limits.words()} Files are not kept.")
         drop = gradio.File(
             label="Images to attribute: drop them here or choose them", file_count="multiple", height=160
         )
@@ -71,15 +71,6 @@ async def _stay(path: str) -> str:
 
 def _take(files: Any, folder: Path, limits: Limits) -> list[Upload]:
     return receive([(file.orig_name or Path(file.path).name, Path(file.path)) for file in files or ()], folder, limits)
-
-
-def _introduction(attributor: Attributor, limits: Limits) -> str:
-    about = words_about(attributor)
-    size = f"{about['resolution']}x{about['resolution']}"
-    return f"""# {TITLE}
-
-This network knows {about["classes"]}, at {size} pixels. It gives one of these names to every image, whatever made it.
-It is shown each image in {about["views"]} views, and the views vote. {limits.words()} Files are not kept."""
 
 
 def _thumbnails(source: str, uploads: Sequence[Upload]) -> str:
