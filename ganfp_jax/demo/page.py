@@ -44,9 +44,8 @@ def make_page(attributor: Attributor, limits: Limits, folder: Path) -> gradio.Bl
         drop = gradio.File(
             label="Images to attribute: drop them here or choose them", file_count="multiple", height=160
         )
-        drop.preprocess = lambda files: _take(
-            files, folder, limits
-        )  # Gradio's own leaves an empty file behind for each
+        # Gradio's own leaves an empty file behind for each upload
+        drop.preprocess = lambda files: _take(files, folder, limits)
         resize = gradio.Radio(RESIZES, value="crop", label="An image of another size")
         for asked in (drop, resize):
             asked.async_move_resource_to_block_cache = _stay
