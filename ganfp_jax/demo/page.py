@@ -41,9 +41,8 @@ def make_page(attributor: Attributor, limits: Limits, folder: Path) -> gradio.Bl
 
     with gradio.Blocks(title=TITLE, analytics_enabled=False) as page:
         gradio.Markdown(f"# {TITLE}\n\n{words_about(attributor)}\n\n{limits.words()} Files are not kept.")
-        drop = gradio.File(
-            label="Images to attribute: drop them here or choose them", file_count="multiple", height=160
-        )
+        label = "Images to attribute: drop them here or choose them"
+        drop = gradio.File(label=label, file_count="multiple", height=160, elem_id="drop")
         # Gradio's own leaves an empty file behind for each upload
         drop.preprocess = lambda files: _take(files, folder, limits)
         resize = gradio.Radio(RESIZES, value="crop", label="An image of another size")
