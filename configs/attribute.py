@@ -6,7 +6,7 @@
 `checkpoint` is a training's run folder, or a file of `configs/export_weights.py`. `images` is a file, a folder (all
 images in it, at any depth) or a pattern; several of them, and such as the shell makes of a pattern, stand after `--`.
 `views`, `rule` and `resize` (of images that are not at the network's size: "crop", "area" or "refuse") are those of
-`configs/evaluate.py`.
+`configs/evaluate.py`; no views are those that the network was trained on.
 
 Up to 30 images are shown one by one, of more the verdicts are counted. The verdict is a source, or "unsure" where the
 network was calibrated (`configs/calibrate.py`) and the margin is too small for its error rate. Beside it stand the
@@ -44,7 +44,7 @@ def _of(quickstart: str) -> ConfigDict:
             "job": "attribute",
             "checkpoint": f"{quickstart}/visnet-d4",
             "images": f"{quickstart}/images/test",
-            "views": "d4",
+            "views": "",
             "rule": "majority",
             "resize": "crop",
             "batch_size": 32,

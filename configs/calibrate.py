@@ -4,11 +4,12 @@
 
 `data.root` holds labelled images that the network was not trained on, as for `configs/evaluate.py`: what is found
 holds for images like these, from the same sources in the same shares. The margin is the probability of the source that
-the vote (`views`, `rule`) chose, minus that of the next. Chosen is the smallest margin above which, with 95 %
-confidence, at most the share `error_rate` of the verdicts is wrong: from the surest image down, as long as the upper
-Clopper-Pearson bound for the mistakes so far is not above it (`ganfp_jax/certainty.py` says why that is no luck of the
-best of many). To show 1 % takes 299 images without a mistake, and where even the surest are wrong too often, the job
-says so, writes nothing and ends with status 2. Images are taken for independent, which crops of one photograph are not.
+the vote chose (`views`, by default those of the network's training, and `rule`), minus that of the next. Chosen is the
+smallest margin above which, with 95 % confidence, at most the share `error_rate` of the verdicts is wrong: from the
+surest image down, as long as the upper Clopper-Pearson bound for the mistakes so far is not above it
+(`ganfp_jax/certainty.py` says why that is no luck of the best of many). To show 1 % takes 299 images without a mistake,
+and where even the surest are wrong too often, the job says so, writes nothing and ends with status 2. Images are taken
+for independent, which crops of one photograph are not.
 
 The result, `calibration.json`, is written into the checkpoint's run folder, where `configs/attribute.py` finds it and
 answers "unsure" below that margin, and `configs/export_weights.py` takes it along; it is of these weights, these views
@@ -39,7 +40,7 @@ def _of(quickstart: str, error_rate: float) -> ConfigDict:
             "job": "calibrate",
             "checkpoint": f"{quickstart}/visnet-d4",
             "data": {"root": f"{quickstart}/images", "resize": "crop"},
-            "views": "d4",
+            "views": "",
             "rule": "majority",
             "error_rate": error_rate,
             "batch_size": 32,

@@ -12,7 +12,8 @@ made images of the study are refused. Writes `images/seed<N>/` (labelled folders
 what the votes repaired and broke, the published figure beside it). A network that knows more sources, such as those of
 `configs/quickstart.py:scratch`, may name any of them. A minute and a half on one CPU core: 98 % right at 15 images and
 99 % at 150 by the network trained with all flips and turns, with a vote or without (`experiments/course_project`).
-`:tiny` does the same with `configs/quickstart.py:tiny`, in seconds. """
+`:tiny` does the same with `configs/quickstart.py:tiny`, in seconds.
+"""
 
 from ml_collections import ConfigDict
 

@@ -14,7 +14,8 @@ and in `report/index.html` (`--config.baselines.methods="()" --config.baselines.
 `rejected.csv` names the files that were not used and why, `notes.csv` the images that were not at the network's size
 and what was done to them, as `data.resize` says: "crop" (the centre; resizing would damage the trace), "area" or
 "refuse". By default the D4-trained network of `configs/quickstart.py:scratch`, on its 2,000 test images, in about 30 s
-on two CPU cores. `:tiny` does the same with `configs/quickstart.py:tiny`."""
+on two CPU cores. `:tiny` does the same with `configs/quickstart.py:tiny`.
+"""
 
 from ml_collections import ConfigDict
 

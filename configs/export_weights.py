@@ -15,7 +15,8 @@ of the classes and five lines of Python that run it. It takes any number of imag
 jax promises to read such a program for six months only; what is to be kept is the safetensors file. About 6 s.
 
 By default the D4-trained network of `configs/quickstart.py:scratch`; `:tiny` exports that of
-`configs/quickstart.py:tiny`."""
+`configs/quickstart.py:tiny`.
+"""
 
 from ml_collections import ConfigDict
 

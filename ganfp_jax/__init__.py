@@ -1,4 +1,15 @@
-"""ganfp_jax tells which generator made an image: GAN fingerprints, attribution and voting in JAX."""
+"""ganfp_jax tells which generator made an image: GAN fingerprints, attribution and voting in JAX.
+
+>>> from ganfp_jax import Attributor
+>>> attributor = Attributor.load("runs/attribution")
+>>> (photo,) = attributor.attribute(["photo.png"], views="d4")
+>>> photo.verdict in (*attributor.classes, "unsure")
+True
+>>> sum(photo.votes.values()) == len(photo.views) == 8
+True
+>>> photo.confidence == photo.probabilities[photo.predicted]
+True
+"""
 
 from typing import TYPE_CHECKING, Any
 

@@ -70,9 +70,11 @@ def run(config: dict[str, Any], workdir: Path) -> int:
     check_resize(config["resize"])
     if config["rule"] not in RULES:
         raise UserError(f"unknown vote rule {config['rule']!r}; choose from {', '.join(RULES)}")
-    resolve_views(config["views"])
+    if config["views"]:
+        resolve_views(config["views"])
     found = find(config["images"])
     attributor = Attributor.load(config["checkpoint"])
+    config = {**config, "views": config["views"] or attributor.default_views}
     rejected, notes = list(found.rejected), {}
     counts: collections.Counter[str] = collections.Counter()
     shown: list[tuple[str, Attribution]] = []

@@ -27,7 +27,7 @@ def calibrate(
     attributor: Attributor,
     folder: labelled.LabelledFolder | str | Path,
     *,
-    views: str | Sequence[str] = "d4",
+    views: str | Sequence[str] = "",
     rule: str = "majority",
     error_rate: float = 0.01,
     resize: str = "crop",
@@ -37,7 +37,7 @@ def calibrate(
 
     Args:
         folder: labelled images that the network was not trained on, opened with its classes; or where they lie.
-        views, rule: of the vote.
+        views, rule: of the vote; no views are the network's default ones.
         error_rate: the share of decided images that may be wrong, between 0 and 1.
         resize, batch_size: as for `evaluation.evaluate`.
 
@@ -46,6 +46,7 @@ def calibrate(
     """
     if not isinstance(folder, labelled.LabelledFolder):
         folder = labelled.open_labelled(folder, classes=attributor.classes)
+    views = views or attributor.default_views
     evaluation = evaluate(attributor, folder, views=views, rule=rule, resize=resize, batch_size=batch_size)
     return from_evaluation(attributor, evaluation, error_rate)
 
@@ -97,7 +98,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     evaluation = evaluate(
         attributor,
         folder,
-        views=config["views"],
+        views=config["views"] or attributor.default_views,
         rule=config["rule"],
         resize=data["resize"],
         batch_size=config["batch_size"],

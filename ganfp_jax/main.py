@@ -161,6 +161,7 @@ def run_with_others(config: dict[str, Any], workdir: Path) -> None:
                 refusal = error
         if processes.anywhere(refusal is not None):
             raise refusal or UserError("the first process was refused; it says why")
+        processes.end_with_others()
         importlib.import_module(JOBS[config["job"]]).run(config, workdir)
         processes.anywhere(False)  # the others wait until the first one has written everything
 
@@ -177,12 +178,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 0
     status = _run_and_tell(argv)
-    if status and FLAGS.is_parsed() and FLAGS.coordinator and "jax" in sys.modules:
-        # Not by way of JAX's farewell, in which all processes wait for each other, for ever where one has failed.
+    if status and _among_others():  # stopped as all of them are; they do not wait for each other's farewell
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
     return status
+
+
+def _among_others() -> bool:
+    """Whether this is one of several processes, and has met the others."""
+    return FLAGS.is_parsed() and bool(FLAGS.coordinator) and "ganfp_jax.processes" in sys.modules
 
 
 def _run_and_tell(argv: Sequence[str]) -> int:
@@ -197,8 +202,11 @@ def _run_and_tell(argv: Sequence[str]) -> int:
     except Exception as error:
         if "--debug" in argv:
             traceback.print_exc()
+        status = 2 if any(isinstance(cause, UserError) for cause in _causes(error)) else 1
+        if _among_others():
+            sys.modules["ganfp_jax.processes"].end(status, explain(error, workdir))
         print(f"error: {explain(error, workdir)}", file=sys.stderr)
-        return 2 if any(isinstance(cause, UserError) for cause in _causes(error)) else 1
+        return status
 
 
 if __name__ == "__main__":

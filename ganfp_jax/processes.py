@@ -2,16 +2,31 @@
 
 Each process has its own devices and reads its own part of every batch; the first one writes. Where there is one
 process only, all of this does nothing.
+
+A process that fails says so to the others, which then end as well (`end`, `end_with_others`). One that is
+killed says nothing: the others notice a broken connection, or the missing heartbeat after 100 seconds.
 """
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
+from jax._src import distributed  # nothing public leads to the store of keys that the processes share
 from jax.experimental import multihost_utils
 
 from ganfp_jax.errors import UserError
 
 START = 120  # seconds that a process waits for the others to begin
 END = 24 * 3600  # and to end: the first one may still have much to write
+
+ASK = 0.5  # seconds between two looks for a failure
+_FAILURE = "ganfp_jax/failure"  # a key; its value is "<process> <exit status> <reason>"
+_ending = threading.Lock()
 
 
 def start(coordinator: str, num_processes: int | None, process_id: int | None) -> None:
@@ -44,6 +59,61 @@ def start(coordinator: str, num_processes: int | None, process_id: int | None) -
     except Exception as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise UserError(f"--coordinator={coordinator}: the processes do not find each other: {reason[:200]}") from error
+
+
+def end(status: int, reason: str) -> NoReturn:
+    """Ends this process with the line "error: reason", and all others with it.
+
+    Where another process has failed before, its status and its reason stand: what fails here is then but the echo.
+    Not by way of JAX's farewell, in which all processes wait for each other, for ever where one has failed.
+    """
+    _ending.acquire()  # for ever: only one thread tells why
+    told = failure()
+    if told:
+        status, reason = told
+    else:
+        with contextlib.suppress(jax.errors.JaxRuntimeError):  # another one was faster, or the first one is gone
+            _store().key_value_set(_FAILURE, f"{jax.process_index()} {status} {reason}")
+    print(f"error: {reason}", file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if distributed.global_state.client and first():  # it keeps what the others ask for: it goes last
+        time.sleep(4 * ASK)
+    os._exit(status)
+
+
+def failure() -> tuple[int, str] | None:
+    """The exit status and the reason of another process that has failed, if any has said so."""
+    try:
+        told = _store().key_value_try_get(_FAILURE)
+    except jax.errors.JaxRuntimeError:  # there is no such key, or the first process, which keeps it, is gone
+        return None
+    process, status, reason = told.split(" ", 2)
+    if int(process) == jax.process_index():
+        return None
+    return int(status), f"process {process} failed, and the others end with it: {reason}"
+
+
+def end_with_others() -> None:
+    """From now on this process ends as soon as another one has failed, wherever it stands.
+
+    It may be waiting for the other one in a place from where no exception comes back, so a thread keeps watch.
+    """
+
+    def watch() -> None:
+        while not (told := failure()):
+            time.sleep(ASK)
+        end(*told)
+
+    threading.Thread(target=watch, name="end_with_others", daemon=True).start()
+
+
+def _store() -> Any:
+    """Keys and values that all processes share."""
+    client = distributed.global_state.client
+    if client is None:
+        raise jax.errors.JaxRuntimeError("the processes have parted")
+    return client
 
 
 def first() -> bool:

@@ -1,6 +1,7 @@
 """The job `attribute`: every file gets a verdict or a reason, the same on the console, in CSV and in JSON lines."""
 
 import csv
+import dataclasses
 import json
 import os
 import subprocess
@@ -85,6 +86,13 @@ def test_the_verdicts_are_those_of_the_python_api(network, folder, tmp_path, cap
     for line in found:
         shown = next(text for text in out.splitlines() if text.startswith(line["image"]))
         assert f"{line['votes'][line['predicted']]} of 2" in shown and f" {line['margin']:.2f} " in shown
+
+
+def test_by_default_the_views_are_those_of_the_training(folder, tmp_path, capsys):
+    weights = opinions.weights()
+    write_file(tmp_path / FILE, dataclasses.replace(weights, about=weights.about | {"augment": "mirror"}))
+    run(tmp_path / FILE, tmp_path / "run", str(folder / "a" / "00.png"), views="")
+    assert list(records(tmp_path / "run")[0]["views"]) == ["identity", "mirror"]
 
 
 def test_a_folder_in_pieces_and_its_csv(network, folder, tmp_path, capsys):

@@ -1,16 +1,21 @@
 """The Python API: what an `Attribution` says, and that it is what the vote says."""
 
+import doctest
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import small_weights
 
+import ganfp_jax
 from ganfp_jax import models
 from ganfp_jax.attributor import Attributor
+from ganfp_jax.data.decode import encode_png
 from ganfp_jax.errors import UserError
 from ganfp_jax.fingerprints import nearest_distance
 from ganfp_jax.views import resolve_views
+from ganfp_jax.weights import FILE, write_file
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -72,6 +77,13 @@ def test_a_network_that_answers_with_a_map_is_refused():
     attributor = Attributor(network, weights.variables, small_weights.CLASSES, weights.model["resolution"])
     with pytest.raises(UserError, match="answers with a map of logits"):
         attributor.attribute(np.zeros((1, attributor.resolution, attributor.resolution, 3), np.uint8))
+
+
+def test_the_example_of_the_package(tmp_path, monkeypatch):
+    write_file(tmp_path / "runs" / "attribution" / FILE, small_weights.network())
+    encode_png(tmp_path / "photo.png", np.zeros((24, 20, 3), np.uint8))
+    monkeypatch.chdir(tmp_path)
+    assert doctest.testmod(ganfp_jax) == (0, 6)
 
 
 def test_nearest_distance():

@@ -126,7 +126,11 @@ def test_evaluate_agrees_with_the_study(study, tmp_path):
     for words in (f"report: {tmp_path / 'report' / 'index.html'}", "control: metadata of the files only"):
         assert words in out
     assert "control: metadata of the files only" in page
-    assert page.count('src="data:image/png') == len(SOURCES) + min(24, page.count("<li>\n    <img"))
+    wrong = page.count('<ul class="seen"')
+    assert wrong == min(24, ours["total"] - ours["correct"] + ours["vote_changes"]["wrong_to_right"])
+    assert page.count("<span>vertical flip</span>") == wrong  # every view of every one of them
+    assert "t-SNE of 120 image fingerprints" in page
+    assert page.count('alt="Model fingerprint of') == len(SOURCES)
 
 
 def test_an_exported_network_answers_like_its_run_folder(study, tmp_path):

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 from html_page import Page
+from page_results import fingerprint_results
 from PIL import Image
 
 from ganfp_jax.report import figures, wording
@@ -20,101 +21,19 @@ FIGURES = {
 }
 
 
-def share(correct, total):
-    accuracy = correct / total
-    return {
-        "accuracy": accuracy,
-        "correct": correct,
-        "total": total,
-        "ci95": [accuracy - 0.02, min(accuracy + 0.02, 1)],
-    }
-
-
-def measured(ratio, auc, eer, roc=True):
-    curve = {"false_positive": [0.0, 0.2, 1.0], "true_positive": [0.0, 0.7, 1.0]}
-    return {
-        "n": 1200,
-        "dimension": 512,
-        "frechet_ratio": {"value": ratio, "ci95": [0.9 * ratio, 1.1 * ratio]},
-        "verification": {
-            "auc": {"value": auc, "ci95": [auc - 0.02, auc + 0.02]},
-            "eer": {"value": eer, "ci95": [eer - 0.02, eer + 0.02]},
-            "roc": curve if roc else None,
-        },
-    }
-
-
-def make_results(classes, image_sized=False) -> dict:
-    """Results of K sources; the sample of the last source is called the first."""
-    rng = np.random.default_rng(0)
-    number, side, steps = len(classes), 8, [0.125, 0.25, 0.375, 0.5]
-    shape = (side, side, 3) if image_sized else (2, 4, 3)
-    picture = lambda *size: rng.integers(0, 256, size or shape, dtype=np.uint8)  # noqa: E731
-    samples = []
-    for index, name in enumerate(classes):
-        predicted = index if index < number - 1 else 0
-        logits = [3.14 if place == predicted else -0.5 * place for place in range(number)]
-        samples.append({
-            "image": picture(side, side, 3), "fingerprint": picture(), "responses": [picture() for _ in classes],
-            "logits": logits, "target": name, "predicted": classes[predicted], "name": f"{name}/{name}_0.png",
-        })  # fmt: skip
-    confusion = 9 * np.eye(number, dtype=int)
-    confusion[-1, 0] = 1
-    total = int(confusion.sum())
-    spectra = {name: rng.normal(-2, 1, (side, side)) for name in classes}
-    profiles = {name: [0.0, -1, -2, -3] for name in classes}
-    return {
-        "title": "Fingerprints",
-        "command": "python -m ganfp_jax.main --config=configs/fingerprints.py",
-        "created": "2026-01-01T00:00:00+00:00",
-        "devices": "cpu",
-        "config": {"seed": 0},
-        "versions": {"jax": "0.10.2"},
-        "classes": classes,
-        "network": "A classifier with fingerprints of 512 values",
-        "metrics": {
-            **share(total - 1, total),
-            "per_class": {name: share(9, 9) for name in classes},
-            "confusion": confusion.tolist(),
-            "classes": classes,
-        },
-        "interactions": (4 * np.eye(number) - 1).tolist(),
-        "samples": samples,
-        "models": [picture() for _ in classes],
-        "embedding": {
-            "points": rng.normal(size=(6 * number, 2)),
-            "labels": np.repeat(np.arange(number), 6),
-            "wrong": np.arange(6 * number) < 2,
-        },
-        "spectra": {
-            "images": spectra,
-            "fingerprints": spectra if image_sized else None,
-            "profiles": {"images": profiles, "fingerprints": profiles if image_sized else None, "frequencies": steps},
-        },
-        "separability": {
-            "fingerprints": measured(12.4, 0.93, 0.14)
-            | {"control": measured(1.02, 0.5, 0.51), "photographs": measured(1.5, 0.6, 0.4)},
-            "pixels": measured(3.1, 0.61, 0.43) | {"control": measured(0.97, 0.5, 0.5, roc=False), "photographs": None},
-        },
-        "cosine": np.where(np.eye(number), 1, -0.12).tolist(),
-        "scales": {"Responses": "full strength at 0.05"},
-        "notes": ["The generators are small."],
-    }
-
-
 @pytest.fixture
 def results() -> dict:
-    return make_results(["real", "ProGAN", "SNGAN"])
+    return fingerprint_results(["real", "ProGAN", "SNGAN"])
 
 
 @pytest.fixture(scope="module")
 def shared_page() -> str:
-    return render(make_results(["real", "ProGAN", "SNGAN"], image_sized=True))
+    return render(fingerprint_results(["real", "ProGAN", "SNGAN"], image_sized=True))
 
 
 @pytest.mark.parametrize(("number", "image_sized"), [(2, False), (5, True), (11, False)])
 def test_every_section_is_there_and_well_formed(number, image_sized):
-    page = Page(render(make_results([f"source_{index}" for index in range(number)], image_sized)))
+    page = Page(render(fingerprint_results([f"source_{index}" for index in range(number)], image_sized)))
     assert page.open == []
     assert [attrs["id"] for tag, attrs in page.tags if tag in {"header", "section"}] == SECTIONS
     ids = [attrs["id"] for tag, attrs in page.tags if "id" in attrs and tag in {"header", "section", "main"}]
@@ -201,7 +120,7 @@ def test_what_was_not_measured(results):
 
 def test_everything_is_escaped():
     attack = "<script>alert('x')</script>&\"'$x$"
-    results = make_results(["_real", attack])
+    results = fingerprint_results(["_real", attack])
     for key in ("title", "command", "created", "devices", "network"):
         results[key] = attack
     results |= {"config": {attack: attack}, "versions": {attack: attack}, "scales": {attack: attack}, "notes": [attack]}
@@ -262,7 +181,7 @@ def test_writing(results, tmp_path):
 @pytest.mark.parametrize("name", FIGURES)
 @pytest.mark.parametrize(("number", "image_sized"), [(3, True), (11, False)])
 def test_figures_are_pictures(name, number, image_sized):
-    results = make_results([f"source_{index}" for index in range(number)], image_sized)
+    results = fingerprint_results([f"source_{index}" for index in range(number)], image_sized)
     picture = np.asarray(Image.open(io.BytesIO(FIGURES[name](results))).convert("RGB"))
     assert min(picture.shape[:2]) > 200
     assert (picture[0, 0] == 255).all()  # a white card: readable on any page

@@ -2,36 +2,69 @@
 
 import csv
 import json
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import jax
 import numpy as np
 import pytest
-from command_line import ROOT, run_main
+from command_line import ROOT, logged_step, run_main, saved_steps, wait_until
 
+from configs import fingerprint, sngan
 from ganfp_jax import processes
 from ganfp_jax.data import perturb
 from ganfp_jax.errors import UserError
-from ganfp_jax.training import checkpoint
+from ganfp_jax.run_folder import open_run
+from ganfp_jax.training import checkpoint, loop
+
+
+def start_two(command):
+    """The command in two processes; `{address}` in it becomes the first one's and `{id}` 0 and 1."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    return [
+        subprocess.Popen(
+            [part.replace("{address}", address).replace("{id}", str(i)) for part in command],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(2)
+    ]
+
+
+def ends_of(started):
+    """(status, standard output, standard error) of each process, when it has ended."""
+    results = [process.communicate(timeout=600) for process in started]
+    return [(process.returncode, *texts) for process, texts in zip(started, results, strict=True)]
+
+
+def job(workdir, config, *overrides):
+    command = [sys.executable, "-m", "ganfp_jax.main", f"--config={config}", f"--workdir={workdir}", *overrides]
+    return [*command, "--coordinator={address}", "--num_processes=2", "--process_id={id}"]
 
 
 def run_two(workdir, config, *overrides):
     """The job in two processes: (status, standard output, standard error) of each."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "ganfp_jax.main", f"--config={config}", f"--workdir={workdir}", *overrides]
-    command += [f"--coordinator=127.0.0.1:{port}", "--num_processes=2"]
-    started = [
-        subprocess.Popen(
-            [*command, f"--process_id={i}"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for i in range(2)
-    ]
-    results = [process.communicate(timeout=600) for process in started]
-    return [(process.returncode, *texts) for process, texts in zip(started, results, strict=True)]
+    return ends_of(start_two(job(workdir, config, *overrides)))
+
+
+def assert_same_parameters(workdir, like, left_out=lambda path: False):
+    (step, state, metadata), (like_step, like_state, like_metadata) = map(checkpoint.load, (workdir, like))
+    assert (step, metadata) == (like_step, like_metadata)
+    compared = 0
+    for (path, x), (_, y) in zip(jax.tree.leaves_with_path(state), jax.tree.leaves_with_path(like_state), strict=True):
+        name = jax.tree_util.keystr(path)
+        if "params" in name and not left_out(name):
+            np.testing.assert_allclose(x, y, atol=1e-5, err_msg=name)
+            compared += 1
+    assert compared > 8
+    return step
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +82,7 @@ def trained(labelled_root, tmp_path_factory):
 
 
 def test_two_processes_train_as_one(trained):
-    step, two, metadata = checkpoint.load(trained / "two")
-    like_step, one, like_metadata = checkpoint.load(trained / "one")
-    assert (step, metadata) == (like_step, like_metadata) == (8, metadata)
-    for (path, x), (_, y) in zip(jax.tree.leaves_with_path(two), jax.tree.leaves_with_path(one), strict=True):
-        if "params" in jax.tree_util.keystr(path):
-            np.testing.assert_allclose(x, y, atol=1e-5, err_msg=jax.tree_util.keystr(path))
+    assert assert_same_parameters(trained / "two", trained / "one") == 8
 
 
 def test_one_of_them_writes(trained):
@@ -89,7 +117,75 @@ def test_a_refusal_of_the_first_ends_both(trained, labelled_root):
     overrides = [f"--config.data.root={labelled_root}", "--config.num_steps=9"]
     (status, _, err), (other_status, _, other_err) = run_two(trained / "two", "configs/attribution.py:tiny", *overrides)
     assert (status, other_status) == (2, 2)
-    assert "holds a run with another config" in err and "the first process was refused" in other_err
+    assert "holds a run with another config" in err
+    # Told by its own part in the refusal or, if that was faster, by the news of the first one's end.
+    assert "the first process was refused" in other_err or "process 0 failed, and the others end" in other_err
+
+
+def train_alone(workdir, config, **settings):
+    """The same training in one process: this one."""
+    config.update(settings)
+    with open_run(workdir, config.to_dict()):
+        loop.run(config.to_dict(), workdir)
+
+
+def test_a_gan_that_one_process_is_asked_to_stop_goes_on_as_if_nothing_had_been(tmp_path):
+    """Both stop at one step; the same command again ends where one process that was never stopped does."""
+    settings = {"num_steps": 30, "batch_size": 8, "log_every": 1, "eval_images": 0}
+    settings |= {"eval_every": 30, "sample_every": 30, "checkpoint_every": 30}
+    overrides = [f"--config.{name}={value}" for name, value in settings.items()] + ["--config.step.critic_steps=1"]
+    command = job(tmp_path / "two", "configs/sngan.py:tiny", *overrides)
+    started = start_two(command)
+    wait_until(lambda: logged_step(tmp_path / "two") >= 1, started[0])
+    started[1].send_signal(signal.SIGTERM)
+    for status, _, err in ends_of(started):
+        assert status == 130, err
+        assert "stopped: saved at step" in err
+    (stopped,) = saved_steps(tmp_path / "two")
+    assert 0 < stopped < 30 and stopped % loop.ASK_EVERY == 0
+    for status, _, err in ends_of(start_two(command)):
+        assert status == 0, err
+    config = sngan.get_config("tiny")
+    config.step.critic_steps = 1
+    train_alone(tmp_path / "one", config, **settings)
+    # A bias before a batch norm has no gradient but rounding, of which Adam makes whole steps.
+    assert_same_parameters(tmp_path / "two", tmp_path / "one", lambda name: "generator" in name and "bias" in name)
+
+
+def test_two_processes_train_the_fingerprint_network_as_one(tmp_path, labelled_root):
+    settings = {"num_steps": 3, "batch_size": 8, "log_every": 3, "sample_every": 3, "checkpoint_every": 3}
+    overrides = [f"--config.{name}={value}" for name, value in settings.items()]
+    overrides += [f"--config.data.root={labelled_root}"]
+    for status, _, err in run_two(tmp_path / "two", "configs/fingerprint.py:tiny", *overrides):
+        assert status == 0, err
+    config = fingerprint.get_config("tiny")
+    config.data.root = str(labelled_root)
+    train_alone(tmp_path / "one", config, **settings)
+    assert assert_same_parameters(tmp_path / "two", tmp_path / "one") == 3
+
+
+FAILING = """
+import sys, threading, time
+from ganfp_jax import processes
+coordinator, process, failing = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+processes.start(coordinator, 2, process)
+processes.anywhere(False)
+processes.end_with_others()
+print(time.time(), flush=True)
+if process == failing:
+    processes.end(2, "x.png was readable when the run began, but now: truncated file")
+threading.Event().wait()  # as in a collective, out of reach of exceptions and of the other's signals
+"""
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_failure_ends_all_at_once_and_all_say_why(failing):
+    ended = ends_of(start_two([sys.executable, "-c", FAILING, "{address}", "{id}", str(failing)]))
+    said = "x.png was readable when the run began, but now: truncated file"
+    for process, (status, out, err) in enumerate(ended):
+        assert status == 2 and time.time() - float(out.split()[-1]) < 60  # JAX alone notices after 100 s, if at all
+        other = "" if process == failing else f"process {failing} failed, and the others end with it: "
+        assert f"error: {other}{said}\n" in err
 
 
 @pytest.mark.parametrize(

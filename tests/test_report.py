@@ -1,13 +1,11 @@
 import copy
 import json
 
-import numpy as np
 import pytest
 from html_page import Page
+from page_results import VIEWS, baseline, evaluation, full_results, minimal_results, shown_results
 
-from ganfp_jax.data.decode import encode_png
 from ganfp_jax.errors import UserError
-from ganfp_jax.grid import image_grid
 from ganfp_jax.report import wording
 from ganfp_jax.report.page import render, write_report
 from ganfp_jax.report.table import ImageRow, per_image_table, summary_table, text_table
@@ -16,107 +14,16 @@ SECTIONS = (
     "headline", "method", "evaluations", "baselines", "breakdown", "confusion", "samples", "wrong",
     "fingerprints", "stages", "reproduce",
 )  # fmt: skip
-VIEWS = ["identity", "rot90", "rot180", "rot270"]
-
-
-def share(correct: int, total: int) -> dict:
-    accuracy = correct / total
-    ci95 = [max(accuracy - 0.02, 0), min(accuracy + 0.02, 1)]
-    return {"accuracy": accuracy, "correct": correct, "total": total, "ci95": ci95}
-
-
-def block(classes: list[str], right: int, each: int) -> dict:
-    """Metrics of a method that is right on `right` of `each` images and calls all others the next class."""
-    confusion = right * np.eye(len(classes), dtype=int) + (each - right) * np.roll(
-        np.eye(len(classes), dtype=int), 1, 1
-    )
-    return {
-        **share(right * len(classes), each * len(classes)),
-        "per_class": {name: share(right, each) for name in classes},
-        "confusion": confusion.tolist(),
-        "classes": classes,
-    }
-
-
-def evaluation(classes, *, network="d4", condition="clean", views=VIEWS, right=90, single=80, changes=(12, 2, 0.013)):
-    voted = len(views) > 1
-    return {
-        "network": network,
-        "condition": condition,
-        "count": 100,
-        "views_name": "turns" if voted else "identity",
-        "metrics": {
-            **block(classes, right, 100),
-            "views": list(views),
-            "rule": "majority",
-            "single_view": {**block(classes, single if voted else right, 100), "view": "identity"},
-            "vote_changes": dict(zip(("wrong_to_right", "right_to_wrong", "mcnemar_p"), changes, strict=True)),
-            "images_per_second": 1234.5,
-        },
-        "per_photograph": {"chelsea": share(45, 50), "flower": share(45, 50)},
-    }
-
-
-def baseline(classes, right, name="logistic_log_dct", condition="clean"):
-    return {"name": name, "condition": condition, "count": 100, "metrics": block(classes, right, 100)}
 
 
 @pytest.fixture
 def minimal() -> dict:
-    """The least that the page can be made of."""
-    classes = ["real", "ProGAN"]
-    return {
-        "title": "Which generator made this image?",
-        "command": "python -m ganfp_jax.main --config=configs/quickstart.py",
-        "created": "2026-01-01T00:00:00+00:00",
-        "config": {},
-        "versions": {},
-        "devices": "cpu",
-        "classes": classes,
-        "counts": {"train": {}, "test": {}},
-        "photographs": {"train": [], "test": []},
-        "main": {"network": "d4", "condition": "clean", "views": "turns", "rule": "majority", "count": 100},
-        "evaluations": [evaluation(classes)],
-        "baselines": [],
-        "samples": {},
-        "wrong": [],
-        "stages": [],
-    }
+    return minimal_results()
 
 
 @pytest.fixture
-def full(minimal, tmp_path) -> dict:
-    """Something for every section."""
-    classes = ["real", "ProGAN", "SNGAN"]
-    images = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
-    picture, grid = tmp_path / "one.png", tmp_path / "grid.png"
-    encode_png(picture, images[0])
-    encode_png(grid, image_grid(images, columns=3))
-    wrong = {
-        "picture": str(picture), "name": "real/chelsea_00001.png", "target": "real", "single": "real",
-        "voted": "SNGAN", "votes": {"real": 1, "SNGAN": 3}, "confidence": 0.71,
-    }  # fmt: skip
-    return minimal | {
-        "config": {"seed": 0, "data": {"resolution": 32}},
-        "versions": {"jax": "0.10.2"},
-        "classes": classes,
-        "counts": {"train": dict.fromkeys(classes, 1500), "test": dict.fromkeys(classes, 100)},
-        "photographs": {"train": ["astronaut", "china"], "test": ["chelsea", "flower"]},
-        "evaluations": [
-            evaluation(classes),
-            evaluation(classes, network="mirror", right=60, single=95, changes=(3, 108, 1e-20)),
-            evaluation(classes, condition="jpeg75", right=50, single=49, changes=(30, 27, 0.79)),
-            evaluation(classes, views=VIEWS[:1], right=80, changes=(0, 0, 1.0)),
-        ],
-        "baselines": [baseline(classes, 98), baseline(classes, 97, "logistic_pixels"),
-                      baseline(classes, 66, condition="jpeg75")],
-        "samples": {name: {"picture": str(grid), "caption": f"Six images of {name}."} for name in classes},
-        "wrong": [wrong, wrong | {"name": "real/flower_00002.png", "voted": "real", "single": "ProGAN",
-                                  "votes": {"real": 3, "ProGAN": 1}}],
-        "stages": [{"name": "train ProGAN", "seconds": 71.0}, {"name": "evaluate", "seconds": 12.5}],
-        "method": "Crops are reduced to half size first.",
-        "steps": {"ProGAN": 850},
-    }  # fmt: skip
+def full(tmp_path) -> dict:
+    return full_results(tmp_path)
 
 
 @pytest.mark.parametrize("results", ["minimal", "full"])
@@ -267,6 +174,38 @@ def test_wrong_and_repaired_images(full):
     assert "called 30 of 300 test images wrong with the vote; 1 of them are shown, then some that the vote" in page.text
     assert "real called SNGAN SNGAN 3, real 1 confidence 71.0%; right with one view real/chelsea_00001.png" in page.text
     assert "real repaired real 3, ProGAN 1 confidence 71.0%; one view says ProGAN" in page.text
+
+
+def test_every_view_stands_with_what_it_said(full, tmp_path):
+    shown = shown_results(tmp_path)
+    page = Page(render(shown))
+    assert "real SNGAN turned 90°" not in page.text
+    assert "real identity SNGAN turned 90° SNGAN turned 180° SNGAN turned 270°" in page.text
+    assert "ProGAN identity real turned 90° real turned 180° not shown turned 270°" in page.text
+    kinds = [attrs.get("class") for attrs in page.all("li") if attrs.get("class")]
+    assert kinds == ["hit", "miss", "miss", "miss", "miss", "hit", "hit", "unseen"]
+    assert "Before the vote, identity decided alone" in page.text
+    assert len(page.all("ul")) == len(Page(render(full)).all("ul")) + 2
+
+
+def test_fingerprints_responses_and_map(tmp_path):
+    shown = shown_results(tmp_path)
+    page = Page(render(shown))
+    without = Page(render(shown | {"fingerprints": None}))
+    assert "No fingerprint was taken." in without.text
+    assert len(page.all("img")) - len(without.all("img")) == 3 + 3 * (2 + 3)  # models; images by themselves and sources
+    assert [len(found.all("svg")) for found in (page, without)] == [1, 0]
+    assert "t-SNE of 18 image fingerprints, coloured by their true source; the 2 that the network took" in page.text
+    few = shown | {"fingerprints": shown["fingerprints"] | {"embedding": None}}
+    assert "There are too few images for a map." in Page(render(few)).text
+
+
+def test_fingerprints_keep_the_order_of_their_network(tmp_path):
+    shown = shown_results(tmp_path)
+    shown["fingerprints"]["classes"] = ["SNGAN", "real", "ProGAN"]
+    page = Page(render(shown))
+    models = [attrs["alt"] for attrs in page.all("img") if attrs["alt"].startswith("Model")]
+    assert models == [f"Model fingerprint of {name}" for name in ("SNGAN", "real", "ProGAN")]
 
 
 def test_no_image_was_wrong(minimal):

@@ -1,5 +1,6 @@
 """Images that stay on disk and are decoded when a batch needs them, for sets that memory does not hold."""
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,15 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from jaxtyping import Int, UInt8
 
+from ganfp_jax import processes
 from ganfp_jax.data.decode import ImageFile, Refused, decode_image
-from ganfp_jax.data.preprocess import fit
+from ganfp_jax.data.preprocess import Checked, check_files, fit
 from ganfp_jax.errors import UserError
 
 
 class ImagesOnDisk:
     """Stands in the place of an array `(n, r, r, 3)` of uint8 in `data.batches`: `images[rows]` decodes those rows.
 
-    Every file must have been found readable before (`preprocess.check_files`).
+    Every file must have been found readable before (`check_together`).
 
     Attributes:
         shape: (n, r, r, 3).
@@ -57,6 +59,21 @@ class ImagesOnDisk:
 
         list(self._pool.map(read, range(len(rows))))  # list() raises what a thread raised
         return images
+
+
+def check_together(files: Sequence[ImageFile], resolution: int, resize: str, label: str) -> Checked:
+    """`preprocess.check_files` for several processes: each looks at its part of the files, and all hear of the whole.
+
+    Raises:
+        UserError: unknown `resize`.
+    """
+    own = processes.share(np.arange(len(files)))
+    checked = check_files([files[i] for i in own], resolution, resize, label if processes.first() else None)
+    told = [[(int(own[place]), text) for place, text in texts.items()] for texts in (checked.refused, checked.notes)]
+    parts = [json.loads(part) for part in processes.gather(json.dumps(told).encode())]
+    refused, notes = (dict(pair for part in parts for pair in part[k]) for k in range(2))
+    kept = np.array([i for i in range(len(files)) if i not in refused], np.int64)
+    return Checked(kept, refused, notes)
 
 
 def fits(count: int, resolution: int, gib: float) -> bool:

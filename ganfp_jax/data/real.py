@@ -13,6 +13,9 @@ from ganfp_jax.errors import UserError
 def real_images(data: Mapping[str, Any], *, resolution: int, workdir: Path, **settings: Any) -> sources.ImageSet:
     """Load the source `data["source"]` with the settings that stand under its name.
 
+    Of several processes each decodes a set that fits into memory whole, for the reason that
+    `training.labelled_images.decode_training` gives; one that stays on disk is checked and read in parts.
+
     Args:
         data: {"source": name, name: settings, ...}, where other sources' settings may stand as well.
         resolution: side of the images in pixels.

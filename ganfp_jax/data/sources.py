@@ -18,8 +18,8 @@ from PIL import Image
 from ganfp_jax.data import tfds_sets
 from ganfp_jax.data.decode import IMAGE_SUFFIXES, ImageFile, Refused, decode_image
 from ganfp_jax.data.listing import find_images, printable
-from ganfp_jax.data.on_disk import ImagesOnDisk, fits
-from ganfp_jax.data.preprocess import check_files, check_resize, decode_and_fit
+from ganfp_jax.data.on_disk import ImagesOnDisk, check_together, fits
+from ganfp_jax.data.preprocess import check_resize, decode_and_fit
 from ganfp_jax.errors import UserError
 
 
@@ -242,7 +242,7 @@ def _read(
             refused |= {first + position: reason for position, reason in fitted.refused.items()}
             notes |= {origins[first + position]: note for position, note in fitted.notes.items()}
         else:
-            checked = check_files(some, resolution, resize, f"check {what}")
+            checked = check_together(some, resolution, resize, f"check {what}")
             kept += [first + int(position) for position in checked.kept]
             refused |= {first + position: reason for position, reason in checked.refused.items()}
             notes |= {origins[first + position]: note for position, note in checked.notes.items()}

@@ -53,12 +53,14 @@ def render(results: Mapping[str, Any]) -> str:
     rendering.check_keys(results, REQUIRED)
     metrics, classes = results["main"]["metrics"], results["classes"]
     best = max(results["baselines"], key=lambda entry: entry["metrics"]["accuracy"], default=None)
-    matrices = [rendering.confusion_matrix("The vote", metrics, classes)]
     single = metrics["single_view"]
-    matrices.append(rendering.confusion_matrix(f"One view ({wording.view_label(single['view'])})", single, classes))
+    matrices = [rendering.confusion_matrix(f"One view ({wording.view_label(single['view'])})", single, classes)]
+    if len(metrics["views"]) > 1:
+        matrices.insert(0, rendering.confusion_matrix("The best vote", metrics, classes))
     if best:
         title = f"Best baseline: {wording.baseline_label(best['name'])}"
         matrices.append(rendering.confusion_matrix(title, best["metrics"], classes))
+    view_sets = {row["views"]: row["view_names"] for row in results["conditions"][0]["rows"]}
     return rendering.render(
         "ablation.html.j2",
         results=results,
@@ -69,7 +71,8 @@ def render(results: Mapping[str, Any]) -> str:
         findings=list(_findings(results)),
         figure=Markup(figures.drawing(draw_ablation, results)),
         matrices=matrices,
-        view_sets={row["views"]: row["view_names"] for row in results["conditions"][0]["rows"]},
+        view_sets=view_sets,
+        width=9.5 + 3.7 * len(view_sets),
         samples=rendering.samples(results["samples"]),
         wrong=[rendering.wrong_image(image) for image in results["wrong"]],
         fingerprint_parts=rendering.fingerprints(results["fingerprints"]),
@@ -79,11 +82,11 @@ def render(results: Mapping[str, Any]) -> str:
 
 def _findings(results: Mapping[str, Any]) -> Iterable[str]:
     """What the numbers say of every condition, what takes away from the main number first."""
-    number = len(results["conditions"][0]["rows"])
+    number = sum(row["num_views"] > 1 for row in results["conditions"][0]["rows"])
     if number > 1:
         yield (
-            f"The vote shown here is the best of {number} on the same images, so part of its lead is luck: on other "
-            "images expect less."
+            f"The vote shown here is the best of {number} on these very images, so its number is a little too high: on "
+            "other images expect less."
         )
     for condition in results["conditions"]:
         tested = [row for row in condition["rows"] if row["holm_p"] is not None]

@@ -10,12 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import UInt8
-
 from ganfp_jax import atomic
-from ganfp_jax.data.decode import png_bytes
-from ganfp_jax.grid import data_uri
 from ganfp_jax.report import figures, rendering, wording
 from ganfp_jax.report.robustness_figure import cheap_label, draw_robustness
 
@@ -88,9 +83,13 @@ def render(results: Mapping[str, Any]) -> str:
             }
             for entry in results["attacks"]
         ],
-        chart=Markup(figures.drawing(draw_robustness, results)),
+        figure=Markup(figures.drawing(draw_robustness, results)),
         pictures=[
-            {"attack": entry["attack"], "psnr": entry["psnr"], **_picture(results["pictures"][entry["attack"]])}
+            {
+                "attack": entry["attack"],
+                "psnr": entry["psnr"],
+                **rendering.picture(results["pictures"][entry["attack"]]),
+            }
             for entry in results["attacks"]
         ],
         matrices=_matrices(results, attack, best),
@@ -113,11 +112,6 @@ def trained(training: Mapping[str, Any] | None) -> str:
         how = wording.listed([wording.condition_label(name) for name in immunise["perturbations"]])
         attacked = f"{immunise['share']:.0%} of the images attacked ({how})"
     return f"{attacked}; turned and flipped: {training['augment']}"
-
-
-def _picture(pixels: UInt8[np.ndarray, "h w 3"]) -> dict[str, Any]:
-    height, width = pixels.shape[:2]
-    return {"uri": data_uri(png_bytes(pixels)), "width": width, "height": height}
 
 
 def _counts(results: Mapping[str, Any]) -> str:

@@ -1,0 +1,272 @@
+"""Results as the pages of the report take them, made up: small, and with something for every section."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ganfp_jax.data.decode import encode_png, png_bytes
+from ganfp_jax.grid import image_grid
+
+VIEWS = ["identity", "rot90", "rot180", "rot270"]
+
+
+def share(correct: int, total: int) -> dict:
+    accuracy = correct / total
+    ci95 = [max(accuracy - 0.02, 0), min(accuracy + 0.02, 1)]
+    return {"accuracy": accuracy, "correct": correct, "total": total, "ci95": ci95}
+
+
+def block(classes: list[str], right: int, each: int) -> dict:
+    """Metrics of a method that is right on `right` of `each` images and calls all others the next class."""
+    confusion = right * np.eye(len(classes), dtype=int) + (each - right) * np.roll(
+        np.eye(len(classes), dtype=int), 1, 1
+    )
+    return {
+        **share(right * len(classes), each * len(classes)),
+        "per_class": {name: share(right, each) for name in classes},
+        "confusion": confusion.tolist(),
+        "classes": classes,
+    }
+
+
+def evaluation(classes, *, network="d4", condition="clean", views=VIEWS, right=90, single=80, changes=(12, 2, 0.013)):
+    voted = len(views) > 1
+    return {
+        "network": network,
+        "condition": condition,
+        "count": 100,
+        "views_name": "turns" if voted else "identity",
+        "metrics": {
+            **block(classes, right, 100),
+            "views": list(views),
+            "rule": "majority",
+            "single_view": {**block(classes, single if voted else right, 100), "view": "identity"},
+            "vote_changes": dict(zip(("wrong_to_right", "right_to_wrong", "mcnemar_p"), changes, strict=True)),
+            "images_per_second": 1234.5,
+        },
+        "per_photograph": {"chelsea": share(45, 50), "flower": share(45, 50)},
+    }
+
+
+def baseline(classes, right, name="logistic_log_dct", condition="clean"):
+    return {"name": name, "condition": condition, "count": 100, "metrics": block(classes, right, 100)}
+
+
+def minimal_results() -> dict:
+    """The least that the page can be made of."""
+    classes = ["real", "ProGAN"]
+    return {
+        "title": "Which generator made this image?",
+        "command": "python -m ganfp_jax.main --config=configs/quickstart.py",
+        "created": "2026-01-01T00:00:00+00:00",
+        "config": {},
+        "versions": {},
+        "devices": "cpu",
+        "classes": classes,
+        "counts": {"train": {}, "test": {}},
+        "photographs": {"train": [], "test": []},
+        "main": {"network": "d4", "condition": "clean", "views": "turns", "rule": "majority", "count": 100},
+        "evaluations": [evaluation(classes)],
+        "baselines": [],
+        "samples": {},
+        "wrong": [],
+        "stages": [],
+    }
+
+
+def full_results(folder: Path) -> dict:
+    """Something for every section."""
+    classes = ["real", "ProGAN", "SNGAN"]
+    images = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
+    picture, grid = folder / "one.png", folder / "grid.png"
+    encode_png(picture, images[0])
+    encode_png(grid, image_grid(images, columns=3))
+    wrong = {
+        "picture": str(picture), "name": "real/chelsea_00001.png", "target": "real", "single": "real",
+        "voted": "SNGAN", "votes": {"real": 1, "SNGAN": 3}, "confidence": 0.71,
+    }  # fmt: skip
+    return minimal_results() | {
+        "config": {"seed": 0, "data": {"resolution": 32}},
+        "versions": {"jax": "0.10.2"},
+        "classes": classes,
+        "counts": {"train": dict.fromkeys(classes, 1500), "test": dict.fromkeys(classes, 100)},
+        "photographs": {"train": ["astronaut", "china"], "test": ["chelsea", "flower"]},
+        "evaluations": [
+            evaluation(classes),
+            evaluation(classes, network="mirror", right=60, single=95, changes=(3, 108, 1e-20)),
+            evaluation(classes, condition="jpeg75", right=50, single=49, changes=(30, 27, 0.79)),
+            evaluation(classes, views=VIEWS[:1], right=80, changes=(0, 0, 1.0)),
+        ],
+        "baselines": [baseline(classes, 98), baseline(classes, 97, "logistic_pixels"),
+                      baseline(classes, 66, condition="jpeg75")],
+        "samples": {name: {"picture": str(grid), "caption": f"Six images of {name}."} for name in classes},
+        "wrong": [wrong, wrong | {"name": "real/flower_00002.png", "voted": "real", "single": "ProGAN",
+                                  "votes": {"real": 3, "ProGAN": 1}}],
+        "stages": [{"name": "train ProGAN", "seconds": 71.0}, {"name": "evaluate", "seconds": 12.5}],
+        "method": "Crops are reduced to half size first.",
+        "steps": {"ProGAN": 850},
+    }  # fmt: skip
+
+
+def measured(ratio, auc, eer, roc=True):
+    curve = {"false_positive": [0.0, 0.2, 1.0], "true_positive": [0.0, 0.7, 1.0]}
+    return {
+        "n": 1200,
+        "dimension": 512,
+        "frechet_ratio": {"value": ratio, "ci95": [0.9 * ratio, 1.1 * ratio]},
+        "verification": {
+            "auc": {"value": auc, "ci95": [auc - 0.02, auc + 0.02]},
+            "eer": {"value": eer, "ci95": [eer - 0.02, eer + 0.02]},
+            "roc": curve if roc else None,
+        },
+    }
+
+
+def fingerprint_results(classes, image_sized=False) -> dict:
+    """Results of K sources; the sample of the last source is called the first."""
+    rng = np.random.default_rng(0)
+    number, side, steps = len(classes), 8, [0.125, 0.25, 0.375, 0.5]
+    shape = (side, side, 3) if image_sized else (2, 4, 3)
+    picture = lambda *size: rng.integers(0, 256, size or shape, dtype=np.uint8)  # noqa: E731
+    samples = []
+    for index, name in enumerate(classes):
+        predicted = index if index < number - 1 else 0
+        logits = [3.14 if place == predicted else -0.5 * place for place in range(number)]
+        samples.append({
+            "image": picture(side, side, 3), "fingerprint": picture(), "responses": [picture() for _ in classes],
+            "logits": logits, "target": name, "predicted": classes[predicted], "name": f"{name}/{name}_0.png",
+        })  # fmt: skip
+    confusion = 9 * np.eye(number, dtype=int)
+    confusion[-1, 0] = 1
+    total = int(confusion.sum())
+    spectra = {name: rng.normal(-2, 1, (side, side)) for name in classes}
+    profiles = {name: [0.0, -1, -2, -3] for name in classes}
+    return {
+        "title": "Fingerprints",
+        "command": "python -m ganfp_jax.main --config=configs/fingerprints.py",
+        "created": "2026-01-01T00:00:00+00:00",
+        "devices": "cpu",
+        "config": {"seed": 0},
+        "versions": {"jax": "0.10.2"},
+        "classes": classes,
+        "network": "A classifier with fingerprints of 512 values",
+        "metrics": {
+            **share(total - 1, total),
+            "per_class": {name: share(9, 9) for name in classes},
+            "confusion": confusion.tolist(),
+            "classes": classes,
+        },
+        "interactions": (4 * np.eye(number) - 1).tolist(),
+        "samples": samples,
+        "models": [picture() for _ in classes],
+        "embedding": {
+            "points": rng.normal(size=(6 * number, 2)),
+            "labels": np.repeat(np.arange(number), 6),
+            "wrong": np.arange(6 * number) < 2,
+        },
+        "spectra": {
+            "images": spectra,
+            "fingerprints": spectra if image_sized else None,
+            "profiles": {"images": profiles, "fingerprints": profiles if image_sized else None, "frequencies": steps},
+        },
+        "separability": {
+            "fingerprints": measured(12.4, 0.93, 0.14)
+            | {"control": measured(1.02, 0.5, 0.51), "photographs": measured(1.5, 0.6, 0.4)},
+            "pixels": measured(3.1, 0.61, 0.43) | {"control": measured(0.97, 0.5, 0.5, roc=False), "photographs": None},
+        },
+        "cosine": np.where(np.eye(number), 1, -0.12).tolist(),
+        "scales": {"Responses": "full strength at 0.05"},
+        "notes": ["The generators are small."],
+    }
+
+
+def shown_results(folder: Path) -> dict:
+    """`full_results` with what each view of a wrong image said, and with fingerprints."""
+    results = full_results(folder)
+    inspected = fingerprint_results(results["classes"])
+    parts = {key: inspected[key] for key in ("classes", "samples", "models", "embedding", "scales")}
+    return results | {"wrong": wrong_with_views(results["wrong"]), "fingerprints": parts}
+
+
+def wrong_with_views(wrong: list[dict]) -> list[dict]:
+    """Of the first image the views named what its votes say, the last view of the second was not shown it."""
+    pictures = np.random.default_rng(1).integers(0, 256, (len(VIEWS), 8, 8, 3), dtype=np.uint8)
+    called = (["real", "SNGAN", "SNGAN", "SNGAN"], ["ProGAN", "real", "real", ""])
+    return [
+        image | {"views": [{"name": view, "called": name, "picture": png_bytes(picture)}
+                           for view, name, picture in zip(VIEWS, names, pictures, strict=True)]}
+        for image, names in zip(wrong, called, strict=True)
+    ]  # fmt: skip
+
+
+def ablation_results(folder: Path) -> dict:
+    """Two conditions of three sets by two rules; the vote over turns is the best."""
+    results = shown_results(folder)
+    keys = ("created", "devices", "config", "versions", "classes", "samples", "wrong", "fingerprints")
+    row = {"rule": "majority", "num_views": 4, "view_names": VIEWS, "accuracy": 0.9, "correct": 270, "total": 300}
+    row |= {"ci95_low": 0.86, "ci95_high": 0.93, "wrong_to_right": 40, "right_to_wrong": 10, "mcnemar_p": 0.0001}
+    row |= {"holm_p": 0.0004, "images_per_second": 250.0, "views": "turns"}
+    single = {"views": "identity", "num_views": 1, "view_names": VIEWS[:1], "accuracy": 0.8, "correct": 240,
+              "ci95_low": 0.75, "ci95_high": 0.84, "wrong_to_right": 0, "right_to_wrong": 0, "mcnemar_p": 1.0,
+              "holm_p": None, "images_per_second": 1000.0}  # fmt: skip
+    worse = {"views": "identity,rot15", "num_views": 2, "view_names": ["identity", "rot15"], "accuracy": 0.6,
+             "correct": 180, "ci95_low": 0.54, "ci95_high": 0.65, "wrong_to_right": 5, "right_to_wrong": 65,
+             "mcnemar_p": 1e-9, "holm_p": 1e-8}  # fmt: skip
+    rows = [row | other | {"rule": rule} for other in (single, worse, {}) for rule in ("majority", "mean_logit")]
+    area = {"auroc": 0.8, "ci95": [0.7, 0.9]}
+    doubt = [
+        {"views": "turns", "num_views": 4, "errors_of": name, "errors": 60, "disagreement": area, "control": area,
+         "difference": {"auroc": 0.0, "ci95": None}}
+        for name in ("single_view", "majority", "mean_logit")
+    ]  # fmt: skip
+    metrics = results["evaluations"][0]["metrics"]
+    condition = {"single_view": metrics["single_view"], "rows": rows, "doubt": doubt}
+    same_as_one = [other | {"holm_p": None if other["holm_p"] is None else 1.0} for other in rows]
+    return {
+        "title": "How should the views vote?",
+        "command": "python -m ganfp_jax.main --config=configs/ablation.py",
+        **{key: results[key] for key in keys},
+        "conditions": [
+            {"condition": "clean", **condition},
+            {"condition": "jpeg75", **condition, "rows": same_as_one},
+        ],
+        "main": {"views": "turns", "rule": "majority", "holm_p": 0.0004, "metrics": metrics},
+        "baselines": results["baselines"][:1],
+        "method": "The network of runs/attribution was tested.",
+    }
+
+
+def robustness_results() -> dict:
+    """A plain and an immunised network and one baseline under four attacks."""
+    results, rng = minimal_results(), np.random.default_rng(2)
+    classes, families = results["classes"], {"clean": "none", "jpeg75": "jpeg", "jpeg30": "jpeg", "noise20": "noise"}
+    families["combination"] = "combination"
+    tested = {"holm_p": 0.01, "wrong_to_right": 2, "right_to_wrong": 30}
+    rows = [
+        {"network": name, "attack": attack, "n": 200, "single_view_accuracy": 0.7, **block(classes, 75, 100)}
+        | {"ci95_low": 0.7, "ci95_high": 0.8, "images_per_second": 250.0}
+        | (tested if attack != "clean" else dict.fromkeys(tested))
+        | {"against_plain": None if name == "plain" else tested}
+        for name in ("plain", "jpeg")
+        for attack in families
+    ]
+    training = {"augment": "d4", "immunise": {"share": 0.5, "perturbations": ["jpeg50-95"]}}
+    keys = ("created", "config", "versions", "devices", "classes")
+    return {key: results[key] for key in keys} | {
+        "title": "What attacks do",
+        "command": "python -m ganfp_jax.main --config=configs/robustness.py",
+        "views": VIEWS,
+        "rule": "majority",
+        "total": 200,
+        "per_source": [100, 100],
+        "networks": [{"name": name, "training": training, "checkpoint": f"runs/{name}"} for name in ("plain", "jpeg")],
+        "attacks": [
+            {"attack": attack, "family": family, "psnr": None if attack == "clean" else 30.0}
+            for attack, family in families.items()
+        ],
+        "rows": rows,
+        "baselines": [baseline(classes, 60, condition=attack) for attack in families],
+        "pictures": {attack: rng.integers(0, 256, (16, 40, 3), dtype=np.uint8) for attack in families},
+        "sentences": ["The networks are small."],
+        "plain_command": "",
+    }
