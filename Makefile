@@ -1,6 +1,7 @@
 # make quickstart   the whole study on the embedded photographs (make quickstart VARIANT=:tiny for a trial in seconds)
 # make test         the tests
 # make demo         the web page, on this machine alone (make demo CHECKPOINT=RUN_FOLDER for a network of your own)
+# make test-demo    the tests of the web page; those in a browser need a Chromium on the PATH
 # make lint         ruff and mypy          make format   rewrites the files as ruff wants them
 # Each makes .venv (demo: .venv-demo, with an older Pillow) and installs what it needs first. PYTHON=python3.12 chooses
 # another interpreter.
@@ -10,10 +11,11 @@ CHECKPOINT ?= photos32
 VENV := .venv
 DEMO := .venv-demo
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+DEMO_PIP := $(DEMO)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-demo.txt
 RESOLVE := uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --quiet \
   --no-emit-index-url --no-annotate --no-header
 
-.PHONY: quickstart test demo lint format constraints
+.PHONY: quickstart test demo test-demo lint format constraints
 
 quickstart: $(VENV)/.base
 	$(VENV)/bin/python -m ganfp_jax.main --config=configs/quickstart.py$(VARIANT)
@@ -23,6 +25,9 @@ test: $(VENV)/.test
 
 demo: $(DEMO)/.demo
 	$(DEMO)/bin/python -m ganfp_jax.demo --checkpoint=$(CHECKPOINT)
+
+test-demo: $(DEMO)/.test
+	$(DEMO)/bin/python -m pytest tests/test_demo.py tests/test_demo_browser.py
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
@@ -36,7 +41,7 @@ format: $(VENV)/.dev
 # Resolves anew for all supported Pythons and platforms (needs uv). Gradio asks for an older Pillow.
 constraints:
 	$(RESOLVE) --extra test --extra dev --extra cuda --extra tpu --output-file constraints.txt
-	$(RESOLVE) --extra test --extra demo --output-file constraints-demo.txt
+	$(RESOLVE) --extra test --extra demo --extra browser --output-file constraints-demo.txt
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -53,8 +58,13 @@ $(VENV)/.dev: $(VENV)/.test
 	$(PIP) --editable '.[test,dev]'
 	@touch $@
 
-$(DEMO)/.demo: pyproject.toml constraints-demo.txt
+$(DEMO)/bin/python:
 	$(PYTHON) -m venv $(DEMO)
-	$(DEMO)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-demo.txt \
-	  --editable '.[demo]'
+
+$(DEMO)/.demo: pyproject.toml constraints-demo.txt | $(DEMO)/bin/python
+	$(DEMO_PIP) --editable '.[demo]'
+	@touch $@
+
+$(DEMO)/.test: $(DEMO)/.demo
+	$(DEMO_PIP) --editable '.[demo,test,browser]'
 	@touch $@
