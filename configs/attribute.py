@@ -1,12 +1,12 @@
 """Attribute images: a checkpoint and any images -> which source made each of them.
 
-    python -m ganfp_jax.main --config=configs/attribute.py --config.checkpoint=runs/attribution --config.images=DIR
     python -m ganfp_jax.main --config=configs/attribute.py -- photo.png folder/ 'scans/**/*.jpg'
+    python -m ganfp_jax.main --config=configs/attribute.py --config.checkpoint=runs/attribution --config.images=DIR
 
-`checkpoint` is a training's run folder, or a file of `configs/export_weights.py`. `images` is a file, a folder (all
-images in it, at any depth) or a pattern; several of them, and such as the shell makes of a pattern, stand after `--`.
-`views`, `rule` and `resize` (of images that are not at the network's size: "crop", "area" or "refuse") are those of
-`configs/evaluate.py`; no views are those that the network was trained on.
+`checkpoint` is the name of a shipped set, a training's run folder, or a file of `configs/export_weights.py`. `images`
+is a file, a folder (all images in it, at any depth) or a pattern; several of them, and such as the shell makes of a
+pattern, stand after `--`. `views`, `rule` and `resize` (of images that are not at the network's size: "crop", "area" or
+"refuse") are those of `configs/evaluate.py`; no views are those that the network was trained on.
 
 Up to 30 images are shown one by one, of more the verdicts are counted. The verdict is a source, or "unsure" where the
 network was calibrated (`configs/calibrate.py`) and the margin is too small for its error rate. Beside it stand the
@@ -24,7 +24,7 @@ files could not be used, all others have their verdicts (files beside the images
 names do not count, but stand in `rejected.csv`). The first verdict takes five seconds once the network was compiled,
 300 images a second and core of 32x32 pixels follow.
 
-By default the D4-trained network of `configs/quickstart.py:scratch` on its own test images; `:tiny` does it with
+By default the shipped network on the images of `configs/quickstart.py`; `:tiny` does it with network and images of
 `configs/quickstart.py:tiny`.
 """
 
@@ -35,18 +35,25 @@ from ganfp_jax.variants import choose
 
 def get_config(variant: str = "default") -> ConfigDict:
     """The config of one of the variants default, tiny."""
-    return choose(variant, {"default": lambda: _of("runs/quickstart"), "tiny": lambda: _of("runs/quickstart-tiny")})
+    return choose(variant, {"default": _default, "tiny": _tiny})
 
 
-def _of(quickstart: str) -> ConfigDict:
+def _default() -> ConfigDict:
     return ConfigDict(
         {
             "job": "attribute",
-            "checkpoint": f"{quickstart}/visnet-d4",
-            "images": f"{quickstart}/images/test",
+            "checkpoint": "photos32",
+            "images": "runs/quickstart/images/test",
             "views": "",
             "rule": "majority",
             "resize": "crop",
             "batch_size": 32,
         }
     )
+
+
+def _tiny() -> ConfigDict:
+    config = _default()
+    config.checkpoint = "runs/quickstart-tiny/visnet-d4"
+    config.images = "runs/quickstart-tiny/images/test"
+    return config

@@ -30,7 +30,8 @@ from ganfp_jax.variants import choose
 def get_config(variant: str = "default") -> ConfigDict:
     """The config of one of the variants default, tiny."""
     return choose(
-        variant, {"default": lambda: _of("runs/quickstart", 0.01), "tiny": lambda: _of("runs/quickstart-tiny", 0.9)}
+        variant,
+        {"default": lambda: _of("runs/quickstart-scratch", 0.01), "tiny": lambda: _of("runs/quickstart-tiny", 0.9)},
     )
 
 
