@@ -1,14 +1,22 @@
 # make quickstart   a test set by the shipped generators, named by the shipped network, in a minute
 # make scratch      the same study, everything trained on the embedded photographs
 # make test         the tests
+# make demo         the web page, on this machine alone (make demo CHECKPOINT=RUN_FOLDER for a network of your own)
+# make test-demo    the tests of the web page; those in a browser need a Chromium on the PATH
 # make lint         ruff and mypy          make format   rewrites the files as ruff wants them
-# Each makes .venv and installs what it needs first. PYTHON=python3.12 chooses another interpreter.
+# Each makes .venv (demo: .venv-demo, with an older Pillow) and installs what it needs first. PYTHON=python3.12 chooses
+# another interpreter.
 PYTHON ?= python3
 VARIANT ?=
+CHECKPOINT ?= photos32
 VENV := .venv
+DEMO := .venv-demo
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+DEMO_PIP := $(DEMO)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-demo.txt
+RESOLVE := uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --quiet \
+  --no-emit-index-url --no-annotate --no-header
 
-.PHONY: quickstart scratch test lint format constraints
+.PHONY: quickstart scratch test demo test-demo lint format constraints
 
 quickstart: $(VENV)/.base
 	$(VENV)/bin/python -m ganfp_jax.main --config=configs/quickstart.py$(VARIANT)
@@ -19,6 +27,12 @@ scratch: $(VENV)/.base
 test: $(VENV)/.test
 	$(VENV)/bin/python -m pytest --numprocesses=auto --maxprocesses=4
 
+demo: $(DEMO)/.demo
+	$(DEMO)/bin/python -m ganfp_jax.demo --checkpoint=$(CHECKPOINT)
+
+test-demo: $(DEMO)/.test
+	$(DEMO)/bin/python -m pytest tests/test_demo.py tests/test_demo_browser.py
+
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -28,11 +42,10 @@ format: $(VENV)/.dev
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-# Resolves anew for all supported Pythons and platforms (needs uv).
+# Resolves anew for all supported Pythons and platforms (needs uv). Gradio asks for an older Pillow.
 constraints:
-	uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --quiet \
-	  --extra test --extra dev --extra cuda --extra tpu \
-	  --no-emit-index-url --no-annotate --no-header --output-file constraints.txt
+	$(RESOLVE) --extra test --extra dev --extra cuda --extra tpu --output-file constraints.txt
+	$(RESOLVE) --extra test --extra demo --extra browser --output-file constraints-demo.txt
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -47,4 +60,15 @@ $(VENV)/.test: $(VENV)/.base
 
 $(VENV)/.dev: $(VENV)/.test
 	$(PIP) --editable '.[test,dev]'
+	@touch $@
+
+$(DEMO)/bin/python:
+	$(PYTHON) -m venv $(DEMO)
+
+$(DEMO)/.demo: pyproject.toml constraints-demo.txt | $(DEMO)/bin/python
+	$(DEMO_PIP) --editable '.[demo]'
+	@touch $@
+
+$(DEMO)/.test: $(DEMO)/.demo
+	$(DEMO_PIP) --editable '.[demo,test,browser]'
 	@touch $@

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -81,6 +82,15 @@ def test_native_16_bit_takes_the_high_byte():
 def test_modes_without_a_white_are_refused(mode, tmp_path):
     Image.new(mode, (3, 3)).save(tmp_path / "image.tif")
     assert "no defined white" in reason_of(tmp_path / "image.tif")
+
+
+def test_tiff_is_refused_where_pillow_is_too_old_for_it(tmp_path, monkeypatch):
+    for name in ("image.tif", "image.png", "tiff_by_content.png"):
+        Image.fromarray(noise()).save(tmp_path / name, format="TIFF" if "tif" in name else "PNG")
+    monkeypatch.setattr(decode, "_READS_TIFF", False)
+    for name in ("image.tif", "tiff_by_content.png"):
+        assert re.fullmatch(r"TIFF is unsafe .* convert the file to PNG, .* Pillow 13 .*", reason_of(tmp_path / name))
+    np.testing.assert_array_equal(decode_image(tmp_path / "image.png"), noise())
 
 
 def test_a_mode_of_the_future_is_refused():

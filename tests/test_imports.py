@@ -15,6 +15,7 @@ LAYERS = {
     "study_job": 4,
     "shipped": 0,
     "study": 4,
+    "demo": 4,
     "course_test": 3,
     "evaluation": 3,
     "calibration": 3,
@@ -92,6 +93,7 @@ ONLY_IN = {
     "grain": "data.batches",
     "tensorflow_datasets": "data.tfds_sets",
     "tensorboardX": "training.logs",
+    "gradio": "demo.page",
 }
 
 
@@ -150,7 +152,7 @@ def test_libraries_with_one_home(library, home):
 
 def test_main_answers_before_jax_is_imported():
     heavy = {"jax", "flax", "orbax", "sklearn", "matplotlib", "grain", "numpy"}
-    for module in ("main", "run_folder", "errors", "variants", ""):
+    for module in ("main", "run_folder", "errors", "variants", "", "demo", "demo.__main__"):
         top_level = [
             n for n in ast.parse(MODULES[module].read_text()).body if isinstance(n, ast.Import | ast.ImportFrom)
         ]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
+import PIL
 from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
@@ -35,6 +36,9 @@ _WITHOUT_WHITE = {"I": "32-bit integer", "F": "floating-point"}
 # Pillow opens these TIFF files, but takes their values for unsigned 8- or 16-bit ones in which zero is black.
 _BITS_TAG, _PHOTOMETRIC_TAG, _SAMPLE_FORMAT_TAG = 258, 262, 339
 _WHITE_IS_ZERO, _SIGNED = 0, 2
+
+# Of damaged TIFF files, older ones give pixels that they never wrote (experiments/reliability).
+_READS_TIFF = int(PIL.__version__.partition(".")[0]) >= 13
 
 _MAX_BYTES = 2**30  # some decoders read a file whole before they look at its size in pixels
 
@@ -101,7 +105,8 @@ def decode_image(file: str | os.PathLike[str] | Record, *, max_pixels: int = 64_
     | I, F           | 32-bit integer, float        | refused: nothing says which value is white                  |
 
     More than 8 bits of a colour channel become the high 8; 1, 2 and 4 bits of grey are stretched to 0 to 255. TIFF
-    files with 12-bit or signed values, or 16-bit ones that count from white, are refused: Pillow would misread them.
+    files with 12-bit or signed values, or 16-bit ones that count from white, are refused: Pillow would misread them. So
+    is every TIFF file where Pillow is older than 13: those versions give pixels of damaged ones that they never wrote.
 
     That alpha is dropped with the colours as stored is what the published test code does.
 
@@ -219,6 +224,10 @@ def _decode(file: str | os.PathLike[str] | Record, max_pixels: int) -> np.ndarra
 
 def _check_samples(image: Image.Image) -> None:
     """Refuse TIFF files that Pillow opens and misreads."""
+    if not _READS_TIFF:
+        raise Refused(
+            f"TIFF is unsafe with Pillow {PIL.__version__}: convert the file to PNG, or install Pillow 13 or newer"
+        )
     tags = image.tag_v2  # type: ignore[attr-defined]
     if 12 in tags.get(_BITS_TAG, ()):
         raise Refused("12-bit pixels have no conversion to RGB")

@@ -1,0 +1,92 @@
+"""The web page on this machine: `python -m ganfp_jax.demo`.
+
+Drop images on it: it says which source made them, by how much and how each view voted, and shows the fingerprints
+behind the verdict. Nothing is sent anywhere, and no file stays on disk. It needs the extra demo:
+pip install 'ganfp_jax[demo]'.
+"""
+
+import argparse
+import importlib.util
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from ganfp_jax.errors import UserError
+
+
+def _flags() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m ganfp_jax.demo", description=__doc__.partition("\n")[2])
+    parser.add_argument(
+        "--checkpoint",
+        default="photos32",
+        help="shipped set, run folder of a training or exported weights (%(default)s)",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s: this machine alone)")
+    parser.add_argument("--port", type=int, default=7860, help="0 takes a free one (%(default)s)")
+    parser.add_argument("--max_files", type=_whole, default=10, help="files at a time (%(default)s)")
+    parser.add_argument("--max_mb", type=_positive, default=10.0, help="megabytes of a file (%(default)g)")
+    return parser
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and a million")
+    return number
+
+
+def _whole(text: str) -> int:
+    return int(_positive(str(int(text))))
+
+
+def run(checkpoint: str, host: str, port: int, max_files: int, max_mb: float) -> None:
+    """Serves the page until the process is interrupted.
+
+    Raises:
+        UserError: the extra is not installed, no such checkpoint, or an address that cannot be used.
+    """
+    if importlib.util.find_spec("gradio") is None:
+        raise UserError("the web page needs Gradio: pip install 'ganfp_jax[demo]', best in an environment of its own")
+    signal.signal(signal.SIGTERM, _exit)  # so that the folder goes then as well
+    # Compiled programs are kept for the user's next run; JAX's own variables overrule it.
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "ganfp_jax" / "compiled"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+    os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    with tempfile.TemporaryDirectory(prefix="ganfp_jax-") as folder:  # which nobody else may read
+        os.environ["GRADIO_TEMP_DIR"] = tempfile.tempdir = folder
+        from ganfp_jax import Attributor
+        from ganfp_jax.demo.answers import answer
+        from ganfp_jax.demo.page import serve
+        from ganfp_jax.demo.uploads import Limits, examples
+
+        attributor = Attributor.load(checkpoint)
+        limits = Limits(max_files, max_mb)
+        known = [upload for uploads in examples().values() for upload in uploads]
+        for some in (known, known[:1]):  # compiles everything, before anyone waits: large batches and small ones
+            answer(attributor, some, "area", limits)
+        serve(attributor, limits, Path(folder), host, port)
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns the exit status: 0 ended by the user, 2 bad use."""
+    flags = _flags().parse_args(argv)
+    try:
+        run(**vars(flags))
+    except KeyboardInterrupt:
+        return 0
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,215 @@
+"""Uploaded files -> verdicts, as a piece of a web page, CSV and JSON. Knows nothing of the library that serves it."""
+
+import base64
+import csv
+import dataclasses
+import functools
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import UInt8
+
+from ganfp_jax import attribute_job
+from ganfp_jax.attributor import Attribution, Attributor
+from ganfp_jax.data.decode import Refused, decode_image, png_bytes
+from ganfp_jax.data.preprocess import fit
+from ganfp_jax.demo.uploads import Limits, Upload
+from ganfp_jax.grid import data_uri
+from ganfp_jax.report import wording
+from ganfp_jax.signed import signed_picture, vector_as_rows
+from ganfp_jax.views import apply_view, resolve_views
+
+if TYPE_CHECKING:
+    import jinja2
+
+RULE = "majority"
+PERCENTILE = 99.5  # of the sizes of the values shown: what is drawn at full strength
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What is said about one file: a verdict with its pictures, or why there is none."""
+
+    name: str
+    refused: str = ""
+    attribution: Attribution | None = None
+    image: str = ""
+    """The image as the network was shown it; this and all other pictures are `data:` addresses of PNG files."""
+    views: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """View -> the image in that view."""
+    fingerprint: str = ""
+    responses: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Source -> the product of the image's fingerprint with the source's."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What is said about the files of one upload, in their order."""
+
+    classes: tuple[str, ...]
+    views: tuple[str, ...]
+    resize: str
+    rows: Sequence[Row]
+    fingerprint_limit: float = 0.0
+    """The size of a value that the pictures of fingerprints draw at full strength."""
+    response_limit: float = 0.0
+
+    @property
+    def attributions(self) -> Iterator[tuple[str, Attribution]]:
+        """Name and verdict of every file that has one."""
+        return ((row.name, row.attribution) for row in self.rows if row.attribution)
+
+
+def answer(attributor: Attributor, uploads: Sequence[Upload], resize: str, limits: Limits) -> Answer:
+    """Attributes the images among `uploads` by a vote over the views that the network was trained on.
+
+    Args:
+        resize: what is done with images of another size, "crop" or "area"; see `ganfp_jax.data.preprocess.fit`.
+
+    Raises:
+        UserError: a network that gives NaN. Bad files raise nothing: they are in the answer with their reasons.
+    """
+    views = resolve_views(attributor.default_views)
+    rows = [Row(upload.name, upload.refused) for upload in uploads]
+    fitted: dict[int, tuple[np.ndarray, str]] = {}
+    for number, upload in enumerate(uploads):
+        if upload.refused:
+            continue
+        try:
+            fitted[number] = fit(decode_image(upload, max_pixels=limits.pixels), attributor.resolution, resize)
+        except Refused as reason:
+            rows[number] = Row(upload.name, str(reason))
+    if not fitted:
+        return Answer(attributor.classes, views, resize, rows)
+    images = np.stack([image for image, _ in fitted.values()])
+    attributions = attributor.attribute(images, views, RULE)
+    fingerprints = attributor.fingerprints(images)
+    responses = np.stack([fingerprints.responses(i) for i in range(len(images))])
+    fingerprint_limit, response_limit = _limit(fingerprints.images), _limit(responses)
+    for i, (number, (image, note)) in enumerate(fitted.items()):
+        rows[number] = Row(
+            name=uploads[number].name,
+            attribution=dataclasses.replace(attributions[i], note=note),
+            image=data_uri(png_bytes(image)),
+            views={view: data_uri(png_bytes(np.array(apply_view(image[None], view)[0]))) for view in views},
+            fingerprint=_picture(fingerprints.images[i], fingerprint_limit),
+            responses={
+                source: _picture(response, response_limit)
+                for source, response in zip(attributor.classes, responses[i], strict=True)
+            },
+        )
+    return Answer(attributor.classes, views, resize, rows, fingerprint_limit, response_limit)
+
+
+def _limit(values: np.ndarray) -> float:
+    return float(np.percentile(np.abs(values), PERCENTILE)) or 1.0
+
+
+def _picture(values: np.ndarray, limit: float) -> str:
+    """A fingerprint or response (F,) or (R, R, 3) as colours."""
+    picture: UInt8[np.ndarray, "h w 3"] = signed_picture(vector_as_rows(values) if values.ndim == 1 else values, limit)
+    return data_uri(png_bytes(picture))
+
+
+def to_csv(answer: Answer) -> str:
+    """The columns of the job attribute's predictions.csv, then its note or why a file was refused."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    columns = attribute_job.header(answer.classes)
+    writer.writerow([*columns, "note", "refused"])
+    for row in answer.rows:
+        if found := row.attribution:
+            writer.writerow([*attribute_job.row(row.name, found), found.note, ""])
+        else:
+            writer.writerow([row.name, *[""] * len(columns), row.refused])
+    return text.getvalue()
+
+
+def to_json(answer: Answer) -> str:
+    """One JSON object: what was asked, and `images`, objects like the lines of predictions.jsonl."""
+    images = [
+        attribute_job.record(row.name, row.attribution)
+        if row.attribution
+        else {"image": row.name, "refused": row.refused}
+        for row in answer.rows
+    ]
+    about = {"classes": answer.classes, "views": answer.views, "rule": RULE, "resize": answer.resize}
+    return json.dumps({**about, "images": images}, ensure_ascii=False, indent=2) + "\n"
+
+
+def summary(answer: Answer) -> str:
+    """ "2 verdicts: SNGAN 1, real 1; 1 file refused"."""
+    counts: dict[str, int] = {}
+    for _, found in answer.attributions:
+        counts[found.verdict] = counts.get(found.verdict, 0) + 1
+    given, refused = sum(counts.values()), sum(bool(row.refused) for row in answer.rows)
+    said = f"{given} verdict{'s' * (given != 1)}: {wording.votes(counts)}" if given else "No verdict"
+    return said + (f"; {refused} file{'s' * (refused != 1)} refused" if refused else "")
+
+
+def sentence(found: Attribution) -> str:
+    """The verdict and the numbers behind it, in words."""
+    votes, shown = found.votes.get(found.predicted, 0), sum(found.votes.values())
+    lead = f"{abs(100 * found.margin):.1f} points {'more' if found.margin >= 0 else 'less'} than the next source"
+    numbers = (
+        f"{votes} of {shown} view{'s' * (shown != 1)} say{'s' * (votes == 1)} {found.predicted}; "
+        f"its mean probability is {wording.percent(found.confidence)}, {lead}. "
+        f"The distance of the fingerprint to the nearest source's is {found.distance:.2f} (0 to 2)."
+    )
+    if found.verdict == found.predicted:
+        return numbers
+    return f"The lead is too small for a verdict. {numbers}"
+
+
+def to_html(answer: Answer) -> str:
+    """The answer as a piece of a page: pictures, bars, and the downloads inside; nothing is fetched."""
+    return _template().render(
+        answer=answer,
+        summary=summary(answer),
+        downloads={
+            "CSV": ("attribution.csv", _address("text/csv", to_csv(answer))),
+            "JSON": ("attribution.json", _address("application/json", to_json(answer))),
+        },
+    )
+
+
+def _address(kind: str, text: str) -> str:
+    return f"data:{kind};charset=utf-8;base64,{base64.b64encode(text.encode()).decode('ascii')}"
+
+
+@functools.cache
+def _template() -> "jinja2.Template":
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"sentence": sentence, "percent": wording.percent}
+    return environment.get_template("answer.html.j2")
+
+
+def words_about(attributor: Attributor) -> str:
+    """What the page says of the network."""
+    views, side = resolve_views(attributor.default_views), attributor.resolution
+    calibration = attributor.calibration_for(views, RULE)
+    if calibration is None:
+        certainty = "It is not calibrated, so it never says “unsure”."
+    else:
+        certainty = (
+            f"It says “unsure” where a source leads by less than {100 * calibration.threshold:.1f} points; of its "
+            "other verdicts on images like those of its calibration "
+            f"no more than {100 * calibration.error_rate:g}% are wrong ({100 * calibration.confidence:g}% confidence)."
+        )
+    return (
+        f"The network knows the sources {wording.listed(attributor.classes)}, at {side}x{side} pixels, and gives one "
+        f"of these names to every image, whatever made it. It is shown {len(views)} view{'s' * (len(views) != 1)} of "
+        f"each image, which vote. {certainty}"
+    )

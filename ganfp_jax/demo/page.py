@@ -1,0 +1,124 @@
+"""The page and its server. The one module that knows Gradio, which reads its settings when it is imported."""
+
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import fastapi
+import gradio
+import uvicorn
+
+from ganfp_jax.attributor import Attributor
+from ganfp_jax.demo.answers import answer, to_html, words_about
+from ganfp_jax.demo.uploads import Limits, Upload, delete_old, examples, receive
+from ganfp_jax.errors import UserError
+from ganfp_jax.grid import data_uri
+
+TITLE = "Which generator made this image?"
+RESIZES = [
+    ("take its centre, pixel for pixel: keeps a generator's traces", "crop"),
+    ("reduce its centre square: shows the scene, blurs the traces", "area"),
+]
+SYSTEM_FONTS = ("system-ui", "Segoe UI", "Noto Sans", "sans-serif")  # of the reader's machine: nothing is fetched
+ABANDONED_S = 600  # an upload of this age is one that nobody asked about, or that was broken off
+
+
+def make_page(attributor: Attributor, limits: Limits, folder: Path) -> gradio.Blocks:
+    """The page: a place to drop files at, examples, and the answer.
+
+    Args:
+        folder: where Gradio puts uploads.
+    """
+
+    def respond(uploads: list[Upload] | None, resize: str) -> str:
+        try:
+            return to_html(answer(attributor, uploads or [], resize, limits))
+        except UserError as error:
+            raise gradio.Error(str(error)) from error
+
+    with gradio.Blocks(title=TITLE, analytics_enabled=False) as page:
+        gradio.Markdown(f"# {TITLE}\n\n{words_about(attributor)}\n\n{limits.words()} Files are not kept.")
+        label = "Images to attribute: drop them here or choose them"
+        drop = gradio.File(label=label, file_count="multiple", height=160, elem_id="drop")
+        # Gradio's own leaves an empty file behind for each upload
+        drop.preprocess = lambda files: _take(files, folder, limits)
+        resize = gradio.Radio(RESIZES, value="crop", label="An image of another size")
+        for asked in (drop, resize):
+            asked.async_move_resource_to_block_cache = _stay
+        buttons = []
+        with gradio.Row():
+            for source, uploads in examples(attributor.classes).items():
+                with gradio.Column(min_width=150):
+                    gradio.HTML(_thumbnails(source, uploads), apply_default_css=False)
+                    buttons.append((gradio.Button(f"Try {source}", size="sm"), uploads))
+        shown = gradio.HTML(elem_id="answer", apply_default_css=False)
+        options: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+        drop.upload(lambda files, how: (None, respond(files, how)), [drop, resize], [drop, shown], **options)
+        for button, uploads in buttons:
+            button.click(lambda how, uploads=uploads: respond(uploads, how), resize, shown, **options)
+    return page
+
+
+async def _stay(path: str) -> str:
+    """Instead of Gradio's own, which fetches what a request names, be it an address or a file of this machine."""
+    return path
+
+
+def _take(files: Any, folder: Path, limits: Limits) -> list[Upload]:
+    return receive([(file.orig_name or Path(file.path).name, Path(file.path)) for file in files or ()], folder, limits)
+
+
+def _thumbnails(source: str, uploads: Sequence[Upload]) -> str:
+    pictures = (
+        f'<img class="pixels" src="{data_uri(upload.content)}" alt="Example {number} of {source}">'
+        for number, upload in enumerate(uploads, start=1)
+    )
+    return f'<div class="examples">{"".join(pictures)}</div>'
+
+
+def serve(attributor: Attributor, limits: Limits, folder: Path, host: str, port: int) -> None:
+    """Serves the page until the process is interrupted.
+
+    Args:
+        folder: where Gradio puts uploads; files that are left there are deleted in time.
+        port: 0 takes a free one.
+
+    Raises:
+        UserError: the address cannot be used.
+    """
+    page = make_page(attributor, limits, folder)
+    page.queue(max_size=64)
+    app = gradio.mount_gradio_app(
+        fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
+        page,
+        path="/",
+        server_name=host,
+        footer_links=[],
+        run_history=False,
+        max_file_size=limits.files * limits.bytes,  # of one file: those a little too large are refused in our words
+        ssr_mode=False,
+        mcp_server=False,
+        theme=gradio.themes.Default(font=SYSTEM_FONTS, font_mono=("ui-monospace", "monospace")),
+        css_paths=[Path(__file__).with_name("page.css")],
+    )
+    try:
+        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"{host}:{port} cannot be used ({reason}); choose another --port, or 0") from error
+    with listener:
+        threading.Thread(target=_sweep, args=(folder,), daemon=True).start()
+        shown = f"[{host}]" if ":" in host else host
+        print(f"The page is at http://{shown}:{listener.getsockname()[1]} - Ctrl-C ends it.", flush=True)
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _sweep(folder: Path) -> None:
+    """Deletes abandoned uploads, for as long as the process lives."""
+    while True:
+        time.sleep(60)
+        delete_old(folder, ABANDONED_S)

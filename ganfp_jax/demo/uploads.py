@@ -1,0 +1,106 @@
+"""Uploaded files: read into memory, deleted from the disk, and refused where they are too many or too large."""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from ganfp_jax.data.decode import reason_of
+from ganfp_jax.data.listing import printable
+
+EXAMPLES = Path(__file__).parent / "examples"
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What may be sent at a time."""
+
+    files: int = 10
+    megabytes: float | int = 10.0
+    """Of one file."""
+    pixels: int = 64_000_000
+    """Width times height of one image."""
+
+    @property
+    def bytes(self) -> int:
+        """Of one file."""
+        return int(self.megabytes * 1e6)
+
+    def words(self) -> str:
+        """For the reader of the page."""
+        return (
+            f"At most {self.files} files at a time, each of at most {self.megabytes:g} MB and "
+            f"{self.pixels / 1e6:g} million pixels."
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Upload:
+    """A file as it was sent (a `data.decode.Record`), or why nobody looks at it."""
+
+    name: str
+    content: bytes = b""
+    refused: str = ""
+
+    def read_bytes(self) -> bytes:
+        """The encoded image."""
+        return self.content
+
+
+def receive(files: Sequence[tuple[str, Path]], folder: Path, limits: Limits) -> list[Upload]:
+    """Reads uploaded files into memory and deletes them, and the folders that they leave empty.
+
+    Args:
+        files: the name that the sender gave each file, and where it is said to lie now.
+        folder: where uploads lie. Other files are refused, and stay: whoever asks could name any of the machine's.
+    """
+    own = [path.resolve().is_relative_to(folder.resolve()) for _, path in files]
+    try:
+        return [
+            _receive(path, number, printable(name), limits)
+            if own[number]
+            else Upload(printable(name), refused="not an upload: the machine's own files are not read")
+            for number, (name, path) in enumerate(files)
+        ]
+    finally:
+        for (_, path), uploaded in zip(files, own, strict=True):
+            if uploaded:
+                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # it is not empty, or it is gone
+                    path.parent.rmdir()
+
+
+def _receive(path: Path, number: int, name: str, limits: Limits) -> Upload:
+    if number >= limits.files:
+        return Upload(name, refused=f"more than {limits.files} files at a time: send it again on its own")
+    try:
+        size = path.stat().st_size
+        if size > limits.bytes:
+            return Upload(name, refused=f"too large: {size / 1e6:,.1f} MB, over the limit of {limits.megabytes:g} MB")
+        return Upload(name, path.read_bytes())
+    except FileNotFoundError:  # the same file, sent from two windows at once, lies in one place
+        return Upload(name, refused="the upload was lost on its way: send it again")
+    except OSError as error:
+        return Upload(name, refused=reason_of(error))
+
+
+def examples(classes: Sequence[str] = ()) -> dict[str, list[Upload]]:
+    """Source -> the images of it that travel with the package, `examples/<source>_<number>.png`.
+
+    Args:
+        classes: the sources that come first.
+    """
+    found: dict[str, list[Upload]] = {}
+    for path in sorted(EXAMPLES.glob("*.png")):
+        found.setdefault(path.stem.rpartition("_")[0], []).append(Upload(path.name, path.read_bytes()))
+    first = [source for source in classes if source in found]
+    return {source: found[source] for source in dict.fromkeys([*first, *found])}
+
+
+def delete_old(folder: Path, seconds: float | int) -> None:
+    """Deletes every file below `folder` that was last written to more than `seconds` ago."""
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # it was answered meanwhile
+            if path.is_file() and time.time() - path.stat().st_mtime > seconds:
+                path.unlink()
