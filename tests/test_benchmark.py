@@ -113,7 +113,7 @@ def test_it_runs_without_pytorch_and_goes_on_where_it_stopped(tmp_path, monkeypa
         ("vote", "ganfp_jax, one view"),
         ("folder", "ganfp_jax"),
     ]
-    assert all(record["seconds"]["low"] > 0 and record["rounds"] == 3 for record in records)
+    assert all(record["seconds"]["low"] > 0 and record["rounds"] == 1 for record in records)
     assert records[1]["ratio_to_ours"] == {"median": 1, "low": 1, "high": 1}
     forward, vote = (record["cost"] for record in records[:2])
     assert vote["flops"] == pytest.approx(8 * forward["flops"], rel=0.01)

@@ -13,6 +13,7 @@ JAX's are run.
 """
 
 import argparse
+import contextlib
 import functools
 import importlib.util
 import json
@@ -100,7 +101,7 @@ def peak_mib(key: str, competitor: str, arguments: Sequence[str]) -> float:
 
 
 def call_twice(make: Callable[[], Callable[[], Any]]) -> float:
-    """The peak of the device's memory afterwards, or of this process's where the device is the CPU, in MiB."""
+    """The peak of the device's memory afterwards, or of the largest process where it is the CPU, in MiB."""
     import resource
 
     import jax
@@ -109,7 +110,8 @@ def call_twice(make: Callable[[], Callable[[], Any]]) -> float:
     call()
     call()
     if jax.default_backend() == "cpu":
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+        own, children = (resource.getrusage(of).ru_maxrss for of in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return max(own, children) / 2**10
     ours = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0)
     theirs = 0
     if "torch" in sys.modules:
@@ -179,8 +181,14 @@ def read_done(path: Path, about: dict[str, Any], dtype: str) -> list[dict[str, A
 def main() -> None:
     """Runs the rows that are not there yet, appends them to results.jsonl and prints the table of all asked for."""
     args = _parse()
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # a GPU's memory is PyTorch's too
+    with _quick_compilation() if args.variant == "tiny" else contextlib.nullcontext():
+        _run(args)
+
+
+def _run(args: argparse.Namespace) -> None:
     tiny = args.variant == "tiny"
-    rounds, seconds = args.rounds or (3 if tiny else 60), args.seconds or (0.5 if tiny else 90)
+    rounds, seconds = args.rounds or (1 if tiny else 60), args.seconds or (0.5 if tiny else 90)
     sizes, batches = args.sizes or ([16] if tiny else [32, 128]), args.batches or ([4] if tiny else [1, 32, 256])
     options = Options(
         dtype=args.dtype,
@@ -222,6 +230,18 @@ def main() -> None:
     print(f"\n{caption(asked_for)}\n\n{table(asked_for)}")
     if missing():
         print(f"\nWithout PyTorch's rows: {', '.join(missing())} not installed; pip install -e '.[bench]'")
+
+
+@contextlib.contextmanager
+def _quick_compilation() -> Iterator[None]:
+    """Tiny networks run for milliseconds and would be compiled for seconds."""
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", False)
 
 
 def _parse() -> argparse.Namespace:

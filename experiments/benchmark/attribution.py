@@ -59,7 +59,7 @@ def _views_row(name: str, size: int, batch: int, options: Options, ours: dict[st
         judge = in_jax()[vote.LOOP].answer(images)
         competitors = {shown: in_jax()[key] for shown, key in ours.items()}
         competitors |= {form: in_torch()[f"{form}, {theirs}"] for form in makers if form.startswith("PyTorch")}
-        check_agreement(list(competitors.values()), judge, images, exact=options.dtype == "float32")
+        check_agreement(list(competitors.values()), judge, images, exact=options.exact)
 
     def cost() -> Cost:
         views = EXACT_VIEWS if theirs == "ttach d4" else ("identity",)

@@ -40,7 +40,7 @@ def check_agreement(competitors: Sequence[Competitor], judge: Answer, images: Im
         competitors: who is asked.
         judge: logits of all `EXACT_VIEWS`, in their order, from a network that was called view by view.
         images: what the judge was asked.
-        exact: if not, in bfloat16, logits may differ by a tenth of the largest, and decisions of close ones with them.
+        exact: if not, in bfloat16 or TF32, logits may differ by a tenth of the largest, and decisions with them.
 
     Raises:
         UserError: logits that differ by more than `TOLERANCE`, or other decisions than those logits mean.

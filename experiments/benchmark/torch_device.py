@@ -15,6 +15,7 @@ def prepare() -> str:
     """As many threads as the process may use, the fastest convolutions; the device's name."""
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     torch.backends.cudnn.benchmark = True
+    torch.set_float32_matmul_precision("high")  # TF32 on a GPU, as JAX has it
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
