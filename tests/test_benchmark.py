@@ -135,6 +135,14 @@ def test_figures_of_another_machine_are_not_taken_for_this_ones(tmp_path):
     assert benchmark.read_done(tmp_path / "none.jsonl", about, "float32") == []
 
 
+def test_the_peak_is_what_a_competitor_adds():
+    def make():
+        held = np.ones((64, 2**20), np.uint8)  # 64 MiB, all of it touched
+        return lambda: held.sum()
+
+    assert 60 < benchmark.call_twice(make) < 200
+
+
 def test_the_limit_is_the_slower_of_multiplying_and_copying():
     rates = Rates(flops=100.0, bytes=10.0)
     assert rates.seconds(Cost(flops=200.0, bytes=10.0)) == 2

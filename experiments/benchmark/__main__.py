@@ -15,6 +15,7 @@ JAX's are run.
 import argparse
 import contextlib
 import functools
+import importlib
 import importlib.util
 import json
 import os
@@ -101,22 +102,31 @@ def peak_mib(key: str, competitor: str, arguments: Sequence[str]) -> float:
 
 
 def call_twice(make: Callable[[], Callable[[], Any]]) -> float:
-    """The peak of the device's memory afterwards, or of the largest process where it is the CPU, in MiB."""
+    """The most memory that a competitor's building and two calls took beyond what was taken before, in MiB.
+
+    On a GPU the device's memory; on CPU this process's (Linux only), or that of its largest child.
+    """
     import resource
 
     import jax
 
+    theirs = None if missing() else importlib.import_module("torch").cuda  # what imports take is nobody's
+    before = _resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     call = make()
     call()
     call()
     if jax.default_backend() == "cpu":
-        own, children = (resource.getrusage(of).ru_maxrss for of in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-        return max(own, children) / 2**10
+        children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10
+        return max(_resident("VmHWM") - before, children)
     ours = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0)
-    theirs = 0
-    if "torch" in sys.modules:
-        theirs = sys.modules["torch"].cuda.max_memory_allocated()
-    return max(ours, theirs) / 2**20
+    return max(ours, theirs.max_memory_allocated() if theirs else 0) / 2**20
+
+
+def _resident(key: str) -> float:
+    """VmRSS, what of this process is in memory, or VmHWM, the most that ever was, in MiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 2**10
 
 
 def machine() -> dict[str, Any]:

@@ -80,7 +80,7 @@ class TorchGan:
         if pixels == "signed":
             return images.float() / 127.5 - 1
         x = images.float() / 128 - 1
-        return x + (torch.rand_like(x) / 128 if draws is None else upload(np.asarray(draws.dither), self.device))
+        return x + (torch.rand_like(x) / 128 if draws is None else upload(np.array(draws.dither), self.device))
 
     def _latents(self, n: int, drawn: Sequence[np.ndarray] | None) -> list[Tensor]:
         if drawn is not None:
