@@ -104,10 +104,8 @@ def peak_mib(key: str, competitor: str, arguments: Sequence[str]) -> float:
 def call_twice(make: Callable[[], Callable[[], Any]]) -> float:
     """The most memory that a competitor's building and two calls took beyond what was taken before, in MiB.
 
-    On a GPU the device's memory; on CPU this process's (Linux only), or that of its largest child.
+    On a GPU the device's memory; on CPU this process's (Linux only), without its children's.
     """
-    import resource
-
     import jax
 
     theirs = None if missing() else importlib.import_module("torch").cuda  # what imports take is nobody's
@@ -117,8 +115,7 @@ def call_twice(make: Callable[[], Callable[[], Any]]) -> float:
     call()
     call()
     if jax.default_backend() == "cpu":
-        children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10
-        return max(_resident("VmHWM") - before, children)
+        return _resident("VmHWM") - before
     ours = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0)
     return max(ours, theirs.max_memory_allocated() if theirs else 0) / 2**20
 
@@ -227,10 +224,11 @@ def _run(args: argparse.Namespace) -> None:
             print(f"limits: {rates.flops / 1e9:.0f} GFLOP/s, {rates.bytes / 1e9:.1f} GB/s", flush=True)
         row = make()
         new = measure(row, rounds, seconds, rates.seconds)
+        measured = args.memory and not key.startswith("verdict")  # whose work is done by other processes
         for record in new:
             asked = [f"--{name}={value}" for name, value in (("variant", args.variant), ("dtype", args.dtype))]
             asked += ["--sizes", *map(str, sizes), "--batches", *map(str, batches), f"--files={options.files}"]
-            record["peak_mib"] = peak_mib(key, record["competitor"], asked) if args.memory else None
+            record["peak_mib"] = peak_mib(key, record["competitor"], asked) if measured else None
             record |= {"key": key, "dtype": args.dtype, "limits": rates._asdict(), "machine": about}
         with path.open("a") as file:
             file.write("".join(json.dumps(record) + "\n" for record in new))
