@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from experiments.benchmark import __main__ as benchmark
+from experiments.benchmark import attribution, gans, vote
 from experiments.benchmark.competitor import Answer, Competitor, check_agreement
+from experiments.benchmark.first_verdict import first_verdict_row
+from experiments.benchmark.folder import folder_row, make_jpegs
+from experiments.benchmark.limits import Rates, measure_rates
+from experiments.benchmark.row import Cost, Options, check_close
 from experiments.benchmark.timing import ratio, spread, take_turns
 from experiments.benchmark.vote import LOOP, TURNS, jax_competitors, make_images, make_network
 from ganfp_jax.errors import UserError
@@ -86,21 +91,106 @@ def test_a_size_without_a_config_is_refused():
         make_network(20)
 
 
-def test_it_runs_without_pytorch(tmp_path, monkeypatch, capsys):
+def run(monkeypatch, *arguments):
     monkeypatch.setattr(benchmark, "missing", lambda: ["torch", "ttach"])
-    monkeypatch.setattr("sys.argv", ["benchmark", "--variant=tiny", f"--out={tmp_path}"])
+    monkeypatch.setattr("sys.argv", ["benchmark", "--variant=tiny", *arguments])
     benchmark.main()
+
+
+def test_it_runs_without_pytorch_and_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
+    run(monkeypatch, "--rows", "forward", f"--out={tmp_path}")
+    path = tmp_path / "results.jsonl"
+    [first] = path.read_text().splitlines()
+    run(monkeypatch, "--rows", "forward", "vote", "folder", f"--out={tmp_path}")
     printed = capsys.readouterr().out
-    records = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
-    assert [record["competitor"] for record in records] == [
-        "ganfp_jax, one view",
-        "ganfp_jax, vote",
-        "JAX, Python loop",
+    assert f"forward 16 4: in {path}" in printed
+    assert path.read_text().startswith(first + "\n")
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(record["row"].split()[0], record["competitor"]) for record in records] == [
+        ("forward", "ganfp_jax"),
+        ("vote", "ganfp_jax"),
+        ("vote", "JAX, Python loop"),
+        ("vote", "ganfp_jax, one view"),
+        ("folder", "ganfp_jax"),
     ]
-    assert records[0]["ratio_to_one_view"] == {"median": 1, "low": 1, "high": 1}
-    assert all(record["seconds"]["low"] > 0 and record["rounds"] == 3 for record in records)
-    assert f"| {records[1]['row']} | ganfp_jax, vote | " in printed
+    assert all(record["seconds"]["low"] > 0 and record["rounds"] == 1 for record in records)
+    assert records[1]["ratio_to_ours"] == {"median": 1, "low": 1, "high": 1}
+    forward, vote = (record["cost"] for record in records[:2])
+    assert vote["flops"] == pytest.approx(8 * forward["flops"], rel=0.01)
+    limit = max(vote["flops"] / records[1]["limits"]["flops"], vote["bytes"] / records[1]["limits"]["bytes"])
+    assert records[1]["share_of_limit"] == pytest.approx(limit / records[1]["seconds"]["median"])
+    assert records[4]["share_of_limit"] is None
+    assert "| vote 16x16, batch 4 | JAX, Python loop | " in printed
     assert "torch, ttach not installed; pip install -e '.[bench]'" in printed
+
+
+def test_figures_of_another_machine_are_not_taken_for_this_ones(tmp_path):
+    about = benchmark.machine()
+    record = {"key": "forward 16 4", "dtype": "float32", "machine": about | {"created": "another day"}}
+    others = [{"processor": "another"}, {"versions": about["versions"] | {"jax": "0.1"}}]
+    lines = [record, *(record | {"machine": about | other} for other in others), record | {"dtype": "bfloat16"}]
+    path = tmp_path / "results.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert benchmark.read_done(path, about, "float32") == [record]
+    assert benchmark.read_done(tmp_path / "none.jsonl", about, "float32") == []
+
+
+def test_the_peak_is_what_a_competitor_adds():
+    def make():
+        held = np.ones((64, 2**20), np.uint8)  # 64 MiB, all of it touched
+        return lambda: held.sum()
+
+    assert 60 < benchmark.call_twice(make) < 200
+
+
+def test_the_limit_is_the_slower_of_multiplying_and_copying():
+    rates = Rates(flops=100.0, bytes=10.0)
+    assert rates.seconds(Cost(flops=200.0, bytes=10.0)) == 2
+    assert rates.seconds(Cost(flops=200.0, bytes=50.0)) == 5
+    measured = measure_rates("float32", side=64, megabytes=1)
+    assert min(measured) > 1e6
+
+
+def test_answers_that_differ_are_refused():
+    answers = {"ours": {"loss": 2.0, "ours alone": 1}, "theirs": {"loss": 2.001}}
+    check_close("row", answers, 1e-3)
+    with pytest.raises(UserError, match=r"row: loss of theirs differs by 0\.0005 of its size from ours"):
+        check_close("row", answers, 1e-4)
+    with pytest.raises(UserError, match="differs by nan"):
+        check_close("row", answers | {"theirs": {"loss": float("nan")}}, 1.0)
+
+
+def test_the_folder_has_every_class_and_the_rows_all_kinds(tmp_path):
+    root = make_jpegs(tmp_path / "images", 10, 16)
+    assert sorted(path.name for path in root.iterdir()) == sorted(vote.CLASSES)
+    assert all(len(list(path.iterdir())) == 2 for path in root.iterdir())
+    keys = [key for key, _ in benchmark.make_rows(benchmark.KINDS, [16], [4, 8], Options())]
+    assert len(set(keys)) == len(keys) == 2 + 2 + 1 + 4 + 4 + 1 + 1
+
+
+def torch_agrees(row):
+    """Runs each competitor's call once and lets the row judge."""
+    torch = pytest.importorskip("torch", reason="needs the extra bench")
+    pytest.importorskip("ttach", reason="needs the extra bench")
+    threads = torch.get_num_threads()
+    try:
+        row = row()
+        row.check({name: make()() for name, make in row.makers.items()})
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("family", gans.CONFIGS)
+def test_pytorchs_gans_are_ours(family):
+    torch_agrees(lambda: gans.iteration_row(family, 16, Options(compile=False)))
+    torch_agrees(lambda: gans.generation_row(family, 16, 4, Options(compile=False)))
+
+
+def test_pytorchs_training_folder_and_verdict_are_ours():
+    options = Options(compile=False, files=7)
+    torch_agrees(lambda: attribution.training_row(16, 8, options))
+    torch_agrees(lambda: folder_row(16, options))
+    torch_agrees(lambda: first_verdict_row(16, options))
 
 
 @pytest.mark.parametrize("input", ["image", "residual"])

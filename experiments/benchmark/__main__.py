@@ -1,54 +1,66 @@
-"""What the vote of eight views costs, beside one view, a loop over the network, and PyTorch with ttach.
+"""What this package's work costs on the machine at hand, beside PyTorch's, side by side, and beside the device's limit.
 
     pip install -e '.[bench]'
-    python -m experiments.benchmark                                   # both sizes, batch 32
-    python -m experiments.benchmark --batches 1 32 256 --seconds 120  # more batches
-    python -m experiments.benchmark --variant=tiny                    # seconds; the numbers mean nothing
+    python -m experiments.benchmark                                   # all rows, at 32x32 and 128x128
+    python -m experiments.benchmark --rows forward vote --batches 1 32 256 --sizes 128
+    python -m experiments.benchmark --memory                          # and the peak memory of each competitor
+    python -m experiments.benchmark --dtype=bfloat16                  # arithmetic; PyTorch: autocast
+    python -m experiments.benchmark --variant=tiny                    # a minute or two; the numbers mean nothing
 
-Writes results.jsonl (one line a row and competitor) and prints the table. Without the extra only the JAX rows are run.
+Appends to results.jsonl, a line a row and competitor, as soon as a row is done, and prints the table. Rows that are
+there already, from the same machine with the same versions and settings, are not run again. Without the extra only
+JAX's are run.
 """
 
 import argparse
+import contextlib
 import functools
+import importlib
 import importlib.util
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from ganfp_jax import atomic
+from experiments.benchmark.row import Options, Row
 
 HERE = Path(__file__).parent
 EXTRA = ("torch", "ttach")
-HEADERS = ("row", "competitor", "ms a call", "images/s", "x one view", "x vote")
+HEADERS = ("row", "competitor", "ms a call", "images/s", "x ours", "of the limit", "peak MiB")
+GANS = ("progan", "sngan", "cramergan", "mmdgan")
+KINDS = ("forward", "vote", "training", *GANS, "generation", "folder", "verdict")
 
 
-class Row(NamedTuple):
-    """Competitors at one task: `calls` by name; every other one is compared with the two in `references`."""
+def make_rows(
+    kinds: Sequence[str], sizes: Sequence[int], batches: Sequence[int], options: Options
+) -> Iterator[tuple[str, Callable[[], Row]]]:
+    """(key, what makes the row), in order; nothing is imported or built before it is made."""
+    from experiments.benchmark import attribution, folder, gans
+    from experiments.benchmark.first_verdict import first_verdict_row
 
-    name: str
-    images: int
-    calls: Mapping[str, Callable[[], object]]
-    references: tuple[str, str]
-
-
-def vote_row(size: int, batch: int, compile: bool) -> Row:
-    """Eight views of `batch` images of `size` x `size`, and one; checked, and all compiled."""
-    from experiments.benchmark.competitor import check_agreement
-    from experiments.benchmark.vote import LOOP, ONE_VIEW, VOTE, jax_competitors, make_images, make_network
-
-    network, images = make_network(size), make_images(batch, size)
-    competitors = jax_competitors(network)
-    if not missing():
-        from experiments.benchmark.torch_vote import torch_competitors
-
-        competitors += torch_competitors(network.params, network.input, compile)
-    judge = next(competitor for competitor in competitors if competitor.name == LOOP)
-    check_agreement(competitors, judge.answer(images), images)
-    calls = {competitor.name: functools.partial(competitor.answer, images) for competitor in competitors}
-    return Row(f"{size}x{size}, batch {batch}", batch, calls, (ONE_VIEW, VOTE))
+    views: dict[str, Any] = {"forward": attribution.forward_row, "vote": attribution.vote_row}
+    one_batch = 32 if 32 in batches else batches[0]
+    for kind in kinds:
+        for size in sizes:
+            if kind in views:
+                for batch in batches:
+                    yield f"{kind} {size} {batch}", functools.partial(views[kind], size, batch, options)
+            elif kind == "training":
+                yield f"{kind} {size}", functools.partial(attribution.training_row, size, one_batch, options)
+            elif kind in GANS:
+                yield f"{kind} {size}", functools.partial(gans.iteration_row, kind, size, options)
+            elif kind == "generation":
+                for family in GANS:
+                    make = functools.partial(gans.generation_row, family, size, one_batch, options)
+                    yield f"{kind} {family} {size}", make
+            elif kind == "folder":
+                yield f"{kind} {size} {options.files}", functools.partial(folder.folder_row, size, options)
+            else:
+                yield f"{kind} {size}", functools.partial(first_verdict_row, size, options)
 
 
 def missing() -> list[str]:
@@ -56,24 +68,62 @@ def missing() -> list[str]:
     return [name for name in EXTRA if importlib.util.find_spec(name) is None]
 
 
-def measure(row: Row, rounds: int, seconds: float) -> list[dict[str, Any]]:
-    """One record a competitor."""
+def measure(row: Row, rounds: int, seconds: float, limit: Callable[[Any], float]) -> list[dict[str, Any]]:
+    """One record a competitor, after their answers were compared."""
     from experiments.benchmark.timing import ratio, spread, take_turns
 
-    times = take_turns(row.calls, rounds, seconds)
-    one_view, vote = row.references
-    return [
-        {
-            "row": row.name,
-            "competitor": name,
-            "images": row.images,
-            "rounds": len(times[name]),
-            "seconds": spread(times[name])._asdict(),
-            "ratio_to_one_view": ratio(times, name, one_view)._asdict(),
-            "ratio_to_vote": ratio(times, name, vote)._asdict(),
-        }
-        for name in row.calls
-    ]
+    calls = {name: make() for name, make in row.makers.items()}
+    row.check({name: call() for name, call in calls.items()})
+    cost = row.cost() if row.cost else None
+    times = take_turns(calls, rounds, seconds)
+    records = []
+    for name in calls:
+        took = spread(times[name])
+        records.append(
+            {
+                "row": row.name,
+                "competitor": name,
+                "images": row.images,
+                "rounds": len(times[name]),
+                "seconds": took._asdict(),
+                "ratio_to_ours": ratio(times, name, row.ours)._asdict(),
+                "cost": cost._asdict() if cost else None,
+                "share_of_limit": limit(cost) / took.median if cost else None,
+            }
+        )
+    return records
+
+
+def peak_mib(key: str, competitor: str, arguments: Sequence[str]) -> float:
+    """The peak memory of a process of its own that makes one row's competitor and calls it twice."""
+    command = [sys.executable, "-m", "experiments.benchmark", *arguments, "--peak", key, competitor]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=HERE.parent.parent)
+    return float(done.stdout.split()[-1])
+
+
+def call_twice(make: Callable[[], Callable[[], Any]]) -> float:
+    """The most memory that a competitor's building and two calls took beyond what was taken before, in MiB.
+
+    On a GPU the device's memory; on CPU this process's (Linux only), without its children's.
+    """
+    import jax
+
+    theirs = None if missing() else importlib.import_module("torch").cuda  # what imports take is nobody's
+    before = _resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    call = make()
+    call()
+    call()
+    if jax.default_backend() == "cpu":
+        return _resident("VmHWM") - before
+    ours = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0)
+    return max(ours, theirs.max_memory_allocated() if theirs else 0) / 2**20
+
+
+def _resident(key: str) -> float:
+    """VmRSS, what of this process is in memory, or VmHWM, the most that ever was, in MiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 2**10
 
 
 def machine() -> dict[str, Any]:
@@ -101,13 +151,15 @@ def table(records: Sequence[dict[str, Any]]) -> str:
 
     lines = [f"| {' | '.join(HEADERS)} |", f"|{'---|' * len(HEADERS)}"]
     for record in records:
+        share, peak = record["share_of_limit"], record["peak_mib"]
         cells = [
             record["row"],
             record["competitor"],
             cell(record["seconds"], 1000, 1),
             f"{record['images'] / record['seconds']['median']:.1f}",
-            cell(record["ratio_to_one_view"]),
-            cell(record["ratio_to_vote"]),
+            cell(record["ratio_to_ours"]),
+            "" if share is None else f"{100 * share:.0f} %",
+            "" if peak is None else f"{peak:.0f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -120,37 +172,101 @@ def caption(records: Sequence[dict[str, Any]]) -> str:
     rounds = sorted({record["rounds"] for record in records})
     count = f"{rounds[0]}" if len(rounds) == 1 else f"{rounds[0]} to {rounds[-1]}"
     return (
-        f"{about['processor']} ({about['devices']}), {about['threads']} threads; {versions}; "
+        f"{about['processor']} ({about['devices']}), {about['threads']} threads; {versions}; {records[0]['dtype']}; "
         f"{count} rounds; {about['created']}."
     )
 
 
+def read_done(path: Path, about: dict[str, Any], dtype: str) -> list[dict[str, Any]]:
+    """The records of `path` that were taken on this machine, with these versions and this arithmetic."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    records = [json.loads(line) for line in lines]
+    same = [key for key in about if key != "created"]
+    return [r for r in records if r["dtype"] == dtype and all(r["machine"][key] == about[key] for key in same)]
+
+
 def main() -> None:
-    """Runs all rows, then writes results.jsonl and prints the table."""
+    """Runs the rows that are not there yet, appends them to results.jsonl and prints the table of all asked for."""
+    args = _parse()
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # a GPU's memory is PyTorch's too
+    with _quick_compilation() if args.variant == "tiny" else contextlib.nullcontext():
+        _run(args)
+
+
+def _run(args: argparse.Namespace) -> None:
+    tiny = args.variant == "tiny"
+    rounds, seconds = args.rounds or (1 if tiny else 60), args.seconds or (0.5 if tiny else 90)
+    sizes, batches = args.sizes or ([16] if tiny else [32, 128]), args.batches or ([4] if tiny else [1, 32, 256])
+    options = Options(
+        dtype=args.dtype,
+        compile=not (args.no_compile or tiny),
+        torch=not missing(),
+        files=args.files or (20 if tiny else 1000),
+    )
+    rows = dict(make_rows(args.rows, sizes, batches, options))
+    if args.peak:
+        key, competitor = args.peak
+        print(call_twice(rows[key]().makers[competitor]))
+        return
+    about, path = machine(), args.out / "results.jsonl"
+    args.out.mkdir(parents=True, exist_ok=True)
+    records = read_done(path, about, args.dtype)
+    done = {record["key"] for record in records}
+    rates = None
+    for key, make in rows.items():
+        if key in done:
+            print(f"{key}: in {path}", flush=True)
+            continue
+        if rates is None:
+            from experiments.benchmark.limits import measure_rates
+
+            rates = measure_rates(args.dtype, *((256, 8) if tiny else ()))
+            print(f"limits: {rates.flops / 1e9:.0f} GFLOP/s, {rates.bytes / 1e9:.1f} GB/s", flush=True)
+        row = make()
+        new = measure(row, rounds, seconds, rates.seconds)
+        measured = args.memory and not key.startswith("verdict")  # whose work is done by other processes
+        for record in new:
+            asked = [f"--{name}={value}" for name, value in (("variant", args.variant), ("dtype", args.dtype))]
+            asked += ["--sizes", *map(str, sizes), "--batches", *map(str, batches), f"--files={options.files}"]
+            record["peak_mib"] = peak_mib(key, record["competitor"], asked) if measured else None
+            record |= {"key": key, "dtype": args.dtype, "limits": rates._asdict(), "machine": about}
+        with path.open("a") as file:
+            file.write("".join(json.dumps(record) + "\n" for record in new))
+        records += new
+        print(f"{row.name}: done", flush=True)
+    asked_for = [record for record in records if record["key"] in rows]
+    print(f"\n{caption(asked_for)}\n\n{table(asked_for)}")
+    if missing():
+        print(f"\nWithout PyTorch's rows: {', '.join(missing())} not installed; pip install -e '.[bench]'")
+
+
+@contextlib.contextmanager
+def _quick_compilation() -> Iterator[None]:
+    """Tiny networks run for milliseconds and would be compiled for seconds."""
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", False)
+
+
+def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variant", choices=("full", "tiny"), default="full")
+    parser.add_argument("--rows", nargs="+", choices=KINDS, default=KINDS, help="which (default: all)")
     parser.add_argument("--sizes", type=int, nargs="+", help="sides of the images (default: 32 128)")
-    parser.add_argument("--batches", type=int, nargs="+", help="images a call (default: 32)")
+    parser.add_argument("--batches", type=int, nargs="+", help="images a call (default: 1 32 256)")
+    parser.add_argument("--files", type=int, help="images in the folder (default: 1000)")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of the arithmetic")
+    parser.add_argument("--memory", action="store_true", help="also the peak memory, of a process a competitor")
     parser.add_argument("--rounds", type=int, help="at most so many a row (default: 60)")
     parser.add_argument("--seconds", type=float, help="a row begins no round after so long (default: 90)")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out; it needs a C++ compiler")
     parser.add_argument("--out", type=Path, default=HERE, help="where the results go (default: beside this file)")
-    args = parser.parse_args()
-    tiny = args.variant == "tiny"
-    rounds, seconds = args.rounds or (3 if tiny else 60), args.seconds or (2 if tiny else 90)
-    about = machine()
-    records = []
-    for size in args.sizes or ([16] if tiny else [32, 128]):
-        for batch in args.batches or ([4] if tiny else [32]):
-            row = vote_row(size, batch, compile=not (args.no_compile or tiny))
-            records += [record | {"machine": about} for record in measure(row, rounds, seconds)]
-            print(f"{row.name}: done", flush=True)
-    lines = "".join(json.dumps(record) + "\n" for record in records)
-    args.out.mkdir(parents=True, exist_ok=True)
-    atomic.write_bytes(args.out / "results.jsonl", lines.encode())
-    print(f"\n{caption(records)}\n\n{table(records)}")
-    if missing():
-        print(f"\nWithout PyTorch's rows: {', '.join(missing())} not installed; pip install -e '.[bench]'")
+    parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -31,6 +31,10 @@ class VisNet(nn.Module):
         )
         self.dense1 = _dense(_rows_channels_first(params["4x4"]["Dense1"], 4), ROOT2)
         self.dense2 = _dense(params["4x4"]["Dense2"], 1.0)
+        # What multiplies Adam's rate where these weights are trained: the biases' is 1.
+        self.rates = {f"convs.{i}.weight": _scale(conv.weight[0].numel(), ROOT2) for i, conv in enumerate(self.convs)}
+        self.rates["dense1.weight"] = _scale(self.dense1.in_features, ROOT2)
+        self.rates["dense2.weight"] = _scale(self.dense2.in_features, 1.0)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits."""
@@ -48,7 +52,7 @@ def _conv(params: Mapping[str, Any]) -> nn.Conv2d:
     weight = np.asarray(params["weight"])
     k, _, features_in, features_out = weight.shape
     layer = nn.Conv2d(features_in, features_out, k)
-    _set(layer, weight.transpose(3, 2, 0, 1) * (ROOT2 / math.sqrt(k * k * features_in)), params["bias"])
+    _set(layer, weight.transpose(3, 2, 0, 1) * _scale(k * k * features_in, ROOT2), params["bias"])
     return layer
 
 
@@ -56,8 +60,12 @@ def _dense(params: Mapping[str, Any], gain: float) -> nn.Linear:
     """From (i, o) to (o, i)."""
     weight = np.asarray(params["weight"])
     layer = nn.Linear(*weight.shape)
-    _set(layer, weight.T * (gain / math.sqrt(len(weight))), params["bias"])
+    _set(layer, weight.T * _scale(len(weight), gain), params["bias"])
     return layer
+
+
+def _scale(fan_in: int, gain: float) -> float:
+    return gain / math.sqrt(fan_in)
 
 
 def _rows_channels_first(params: Mapping[str, Any], side: int) -> dict[str, Any]:

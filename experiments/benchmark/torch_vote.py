@@ -1,6 +1,5 @@
 """The vote's competitors in PyTorch; importing this needs the extra `bench`."""
 
-import os
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -10,6 +9,7 @@ import ttach
 from torch import Tensor, nn
 
 from experiments.benchmark.competitor import Answer, Competitor, Images
+from experiments.benchmark.torch_device import autocast, prepare
 from experiments.benchmark.torch_visnet import VisNet
 from ganfp_jax.views import EXACT_VIEWS
 
@@ -26,10 +26,11 @@ class ChannelsLast(nn.Module):
         return self.network(x.contiguous(memory_format=torch.channels_last))
 
 
-def torch_competitors(params: Any, input: Literal["image", "residual"], compile: bool) -> list[Competitor]:
+def torch_competitors(
+    params: Any, input: Literal["image", "residual"], compile: bool, dtype: str = "float32"
+) -> list[Competitor]:
     """One view and ttach's mean over the same eight, with the eager network and, if asked, the compiled one."""
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = prepare()
     network = VisNet(params, input).eval().to(device, memory_format=torch.channels_last)
     forms: dict[str, Callable[[Tensor], Tensor]] = {"": network}
     if compile:
@@ -39,17 +40,18 @@ def torch_competitors(params: Any, input: Literal["image", "residual"], compile:
         model = ChannelsLast(forward)
         voting = ttach.ClassificationTTAWrapper(model, ttach.aliases.d4_transform(), merge_mode="mean")
         competitors += [
-            Competitor(f"PyTorch{form}, one view", ("identity",), "majority", _answer(model, device)),
-            Competitor(f"PyTorch{form}, ttach d4", EXACT_VIEWS, "mean_logit", _answer(voting, device)),
+            Competitor(f"PyTorch{form}, one view", ("identity",), "majority", _answer(model, device, dtype)),
+            Competitor(f"PyTorch{form}, ttach d4", EXACT_VIEWS, "mean_logit", _answer(voting, device, dtype)),
         ]
     return competitors
 
 
-def _answer(model: nn.Module, device: str) -> Callable[[Images], Answer]:
+def _answer(model: nn.Module, device: str, dtype: str) -> Callable[[Images], Answer]:
     @torch.inference_mode()
     def answer(images: Images) -> Answer:
         signed = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
-        logits = model(signed)
+        with autocast(device, dtype):
+            logits = model(signed).float()
         return Answer(logits.argmax(1).cpu().numpy().astype(np.int32), logits[None].cpu().numpy())
 
     return answer

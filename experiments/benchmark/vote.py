@@ -41,8 +41,8 @@ class Network:
     input: Literal["image", "residual"]
 
 
-def make_network(size: int) -> Network:
-    """The network for `size` x `size` images, with normal weights and smaller normal biases, always the same.
+def make_network(size: int, dtype: str = "float32") -> Network:
+    """The network for `size` x `size` images, computing in `dtype`; always the same normal weights, smaller biases.
 
     The last biases take the mean logits of `make_images` away: otherwise one class would win on every image, and
     agreement about decisions would say nothing.
@@ -53,7 +53,7 @@ def make_network(size: int) -> Network:
     if size not in VARIANTS:
         raise UserError(f"configs/attribution.py has no network for size {size}: choose from {sorted(VARIANTS)}")
     config = attribution.get_config(VARIANTS[size])
-    module = models.create(**config.model, resolution=size, num_classes=len(CLASSES))
+    module = models.create(**{**config.model, "dtype": dtype}, resolution=size, num_classes=len(CLASSES))
     images = make_images(16, size).astype(np.float32) / 127.5 - 1
     shapes = jax.eval_shape(module.init, jax.random.key(0), images)["params"]
     rng = np.random.default_rng(0)

@@ -1,15 +1,17 @@
 """The one training loop, for every family."""
 
 import contextlib
+import functools
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
 import jax
 import numpy as np
+from jaxtyping import Array
 
 from ganfp_jax import processes
 from ganfp_jax.compiler import LOW_EFFORT
@@ -48,6 +50,41 @@ class Waited(Iterator[T]):
             return next(self._iterator)
         finally:
             self.seconds += time.perf_counter() - clock
+
+
+class Reporter:
+    """Logs the metrics of steps, with the rate of the steps since the last ones. A report waits for its step to end."""
+
+    def __init__(self, logs: Logs | None, bar: Any, workdir: Path, start: int) -> None:
+        self._logs, self._bar, self._workdir = logs, bar, workdir
+        self._step, self._clock = start, time.perf_counter()
+
+    def report(
+        self,
+        step: int,
+        metrics: dict[str, Array],
+        *,
+        batch_size: int,
+        batches: Waited,
+        good: int,
+        evaluate: Callable[[], dict[str, float]] = dict,
+    ) -> None:
+        """Writes the metrics of `step`, and what `evaluate` says; `good` is the last step that was saved.
+
+        Raises:
+            UserError: one of the metrics is not finite.
+        """
+        fetched = {f"train/{name}": float(value) for name, value in jax.device_get(metrics).items()}
+        values = _finite(fetched, step, good, self._workdir)
+        seconds = time.perf_counter() - self._clock
+        rate = (step - self._step) * batch_size / seconds
+        shown = {name.removeprefix("train/"): f"{value:.3g}" for name, value in values.items() if "loss" in name}
+        self._bar.set_postfix({"images/s": f"{rate:.0f}"} | shown, refresh=False)
+        values |= {"images_per_second": rate, "input_wait": batches.seconds / seconds}
+        values |= {f"eval/{name}": value for name, value in evaluate().items()}
+        if self._logs:
+            self._logs.scalars(step, values)
+        self._step, self._clock, batches.seconds = step, time.perf_counter(), 0.0
 
 
 class StopRequest:
@@ -120,7 +157,7 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
         StopRequest() as stop,
         progress(program.num_steps, workdir.name, "step", start, disable=not processes.first()) as bar,
     ):
-        logged, clock, stopping = start, time.perf_counter(), False
+        reporter, stopping = Reporter(logs, bar, workdir, start), False
         for phase in program.phases:
             if phase.last <= start or stopping:
                 continue
@@ -133,10 +170,14 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
             first = max(start, phase.first)
             # `done` counts the steps that are behind us once this one has run.
             batches = Waited(read_ahead(phase.batches(), first, phase.last, put))
+            late: Callable[[], None] | None = None
             for done, batch in enumerate(batches, start=first + 1):
                 if phase.reset and done - 1 in phase.reset_at:
                     state = phase.reset(state)
                 state, metrics = train_step(state, batch, jax.random.fold_in(step_root, done - 1))
+                if late:  # only now: the devices have this step to work on while the host reads the one before
+                    late()
+                    late = None
                 bar.update()
                 stopping = stop.honoured_at(done)  # asked once a step: what comes later is honoured after the next
                 last = stopping or done == program.num_steps
@@ -145,22 +186,15 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
                 save = last or done % config["checkpoint_every"] == 0
                 evaluate = phase.evaluate and (last or done % config["eval_every"] == 0)
                 if save or evaluate or done % config["log_every"] == 0:
-                    values = _finite(
-                        {f"train/{name}": float(value) for name, value in metrics.items()},
-                        done,
-                        good,
-                        workdir,
+                    report = functools.partial(
+                        reporter.report, done, metrics, batch_size=phase.batch_size, batches=batches, good=good
                     )
-                    seconds = time.perf_counter() - clock
-                    rate = (done - logged) * phase.batch_size / seconds
-                    shown = {name.removeprefix("train/"): f"{values[name]:.3g}" for name in values if "loss" in name}
-                    bar.set_postfix({"images/s": f"{rate:.0f}"} | shown, refresh=False)
-                    values |= {"images_per_second": rate, "input_wait": batches.seconds / seconds}
-                    if evaluate and phase.evaluate:
-                        values |= {f"eval/{name}": value for name, value in phase.evaluate(state).items()}
-                    if logs:
-                        logs.scalars(done, values)
-                    logged, clock, batches.seconds = done, time.perf_counter(), 0.0
+                    if phase.evaluate and evaluate:
+                        report(evaluate=functools.partial(phase.evaluate, state))
+                    elif save or done == phase.last:  # nothing broken is saved; the next phase begins by compiling
+                        report()
+                    else:
+                        late = report
                 if phase.sample and (last or done % config["sample_every"] == 0):
                     images = phase.sample(state)
                     if logs:
