@@ -1,6 +1,6 @@
 # make quickstart   a test set by the shipped generators, named by the shipped network, in a minute
 # make scratch      the same study, everything trained on the embedded photographs
-# make test         the tests
+# make test         the tests (those of the pages in a browser need a Chromium on the PATH)
 # make demo         the web page, on this machine alone (make demo CHECKPOINT=RUN_FOLDER for a network of your own)
 # make test-demo    the tests of the web page; those in a browser need a Chromium on the PATH
 # make lint         ruff and mypy          make format   rewrites the files as ruff wants them
@@ -44,7 +44,7 @@ format: $(VENV)/.dev
 
 # Resolves anew for all supported Pythons and platforms (needs uv). Gradio asks for an older Pillow.
 constraints:
-	$(RESOLVE) --extra test --extra dev --extra cuda --extra tpu --output-file constraints.txt
+	$(RESOLVE) --extra test --extra browser --extra dev --extra cuda --extra tpu --output-file constraints.txt
 	$(RESOLVE) --extra test --extra demo --extra browser --output-file constraints-demo.txt
 
 $(VENV)/bin/python:
@@ -55,11 +55,11 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(PIP) --editable '.[test]'
+	$(PIP) --editable '.[test,browser]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.test
-	$(PIP) --editable '.[test,dev]'
+	$(PIP) --editable '.[test,browser,dev]'
 	@touch $@
 
 $(DEMO)/bin/python:
