@@ -163,7 +163,7 @@ class Attributor:
     def vote(
         self,
         images: UInt8[np.ndarray, "n r r 3"],
-        views: str | Sequence[str] = "d4",
+        views: str | Sequence[str] = "",
         rule: str = "majority",
         batch_size: int = 32,
         early_stopping: bool | Sequence[int] = False,
@@ -172,7 +172,7 @@ class Attributor:
 
         Args:
             images: 0 to 255.
-            views: a set of views or a list, as for `ganfp_jax.views.resolve_views`.
+            views: a set of views or a list, as for `ganfp_jax.views.resolve_views`; "" for `default_views`.
             rule: one of `ganfp_jax.voting.RULES`.
             batch_size: images a call.
             early_stopping: show an image no more views than its majority needs (`ganfp_jax.early_stopping`); numbers
@@ -189,7 +189,7 @@ class Attributor:
 
     def warm_up(
         self,
-        views: str | Sequence[str] = "d4",
+        views: str | Sequence[str] = "",
         rule: str = "majority",
         batch_size: int = 32,
         early_stopping: bool | Sequence[int] = False,
@@ -220,7 +220,7 @@ class Attributor:
 
     def _judge(self, views: str | Sequence[str], rule: str) -> Voter[MeasuredVote]:
         """The voter that also measures, of each view, the distance of its fingerprint to the nearest source's."""
-        names = resolve_views(views)
+        names = resolve_views(views or self.default_views)
         if (names, rule) not in self._judges:
             measured = make_logits_and_distances(self._network)
             self._judges[names, rule] = make_measured_vote(measured, names, rule, mesh=self._mesh)
@@ -231,7 +231,7 @@ class Attributor:
     ) -> Voter[Vote] | StagedVoter:
         if rule not in RULES:
             raise UserError(f"unknown vote rule {rule!r}; choose from {', '.join(RULES)}")
-        names = resolve_views(views)
+        names = resolve_views(views or self.default_views)
         if early_stopping is False:
             if (names, rule) not in self._voters:
                 self._voters[names, rule] = make_vote(self._logits, names, rule, mesh=self._mesh)
@@ -249,7 +249,7 @@ class Attributor:
     def attribute(
         self,
         images: "Sequence[str | Path | Image.Image] | UInt8[np.ndarray, 'n h w 3']",
-        views: str | Sequence[str] = "d4",
+        views: str | Sequence[str] = "",
         rule: str = "majority",
         resize: str = "crop",
         batch_size: int = 0,
@@ -258,6 +258,7 @@ class Attributor:
 
         Args:
             images: file paths or PIL images, converted as by `data.decode.decode_image`, or a uint8 array (N, H, W, 3).
+            views, rule: of the vote, as for `vote`.
             resize: what is done with images of another size: "crop" (the centre; resizing would damage the trace),
               "area", or "refuse".
             batch_size: images a call of the network; 0 for 4 where there are no more, else 32. A size is compiled once.

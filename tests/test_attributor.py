@@ -1,5 +1,6 @@
 """The Python API: what an `Attribution` says, and that it is what the vote says."""
 
+import copy
 import doctest
 
 import jax
@@ -91,3 +92,11 @@ def test_nearest_distance():
     images = jnp.array([[3.0, 0.0], [1.0, 1.0], [-1.0, -1.0], [0.0, 0.0]])
     expected = [0, 1 - np.sqrt(0.5), 1 + np.sqrt(0.5), 1]
     np.testing.assert_allclose(jax.jit(nearest_distance)(images, sources), expected, atol=1e-6)
+
+
+def test_views_are_by_default_those_of_the_training(attributor, images):
+    mirrored = copy.copy(attributor)
+    mirrored.augment = "mirror"
+    assert list(attributor.attribute(images[:2])[0].views) == list(resolve_views("d4"))
+    assert list(mirrored.attribute(images[:2])[0].views) == list(resolve_views("mirror"))
+    assert len(mirrored.vote(images[:2]).view_predictions) == 2
