@@ -6,6 +6,7 @@ error that was not foreseen, 2 bad use, 3 done but for files that could not be u
 Flags, run folder, dispatch. What a job does stands in its own module; the config's `job` names it.
 """
 
+import ast
 import contextlib
 import errno
 import importlib
@@ -97,12 +98,26 @@ def _message(error: BaseException) -> str:
     return text.strip().rstrip(".") or type(error).__name__
 
 
+def _config_paths(argv: Sequence[str]) -> list[str]:
+    """What is given as --config; the last one counts."""
+    paths = [argument.partition("=")[2] for argument in argv if argument.startswith(("--config=", "-config="))]
+    return paths + [path for flag, path in itertools.pairwise(argv) if flag in ("--config", "-config")]
+
+
+def _help(argv: Sequence[str]) -> str:
+    """What the command takes, and what the config says of its job, if one is given; without loading anything."""
+    flags_help = FLAGS.module_help(sys.modules[__name__])
+    for path in (Path(given.partition(":")[0]) for given in reversed(_config_paths(argv))):
+        if path.is_file():
+            return f"{ast.get_docstring(ast.parse(path.read_text(encoding='utf-8')))}\n\n{flags_help}"
+    return f"{__doc__}\n{flags_help}\n\nWhat a job does and takes: --config=configs/NAME.py --help"
+
+
 def _parse(argv: Sequence[str]) -> tuple[Path, tuple[str, ...]]:
     """Reads the flags and loads the config; returns the run folder, and what stands after "--"."""
     end = argv.index("--") if "--" in argv else len(argv)
     argv, at_the_end = argv[:end], tuple(argv[end + 1 :])
-    paths = [argument.partition("=")[2] for argument in argv if argument.startswith(("--config=", "-config="))]
-    paths += [path for flag, path in itertools.pairwise(argv) if flag in ("--config", "-config")]
+    paths = _config_paths(argv)
     if not paths:
         raise UserError(
             "no config: give --config=configs/NAME.py[:variant], for example --config=configs/quickstart.py:tiny"
@@ -173,9 +188,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = list(sys.argv if argv is None else argv)
     if any(argument in ("--help", "-h", "-help") for argument in itertools.takewhile("--".__ne__, argv)):
-        print(
-            f"{__doc__}\n{FLAGS.module_help(sys.modules[__name__])}\n\nEvery config file explains itself: see configs/."
-        )
+        print(_help(argv))
         return 0
     status = _run_and_tell(argv)
     if status and _among_others():  # stopped as all of them are; they do not wait for each other's farewell
