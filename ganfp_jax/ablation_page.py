@@ -1,15 +1,15 @@
 """The page of an ablation: what is read and measured for it beside the table of votes."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ganfp_jax import page_pictures
 from ganfp_jax.attributor import Attributor
+from ganfp_jax.command import command
 from ganfp_jax.data import labelled
 from ganfp_jax.evaluation import Evaluation
-from ganfp_jax.evaluation_page import measure_baselines, why_no_baselines, wrong_images
+from ganfp_jax.evaluation_page import measure_baselines, where_possible, why_no_baselines, wrong_images
 from ganfp_jax.provenance import provenance
 from ganfp_jax.report.ablation_page import write_ablation_page
 
@@ -42,14 +42,14 @@ def write_page(
     """
     same = {"resize": config["data"]["resize"], "perturbation": config["perturb"][0], "seed": config["seed"]}
     resolution, names, root = attributor.resolution, evaluation.names, Path(config["data"]["root"])
-    why_not = why_no_baselines(config["baselines"], root, folder)
-    baselines = []
-    if why_not is None:
-        baselines = measure_baselines(config["baselines"], root, folder, evaluation, resolution=resolution, **same)
+    baselines, why_not = where_possible(
+        why_no_baselines(config["baselines"], root, folder),
+        lambda: measure_baselines(config["baselines"], root, folder, evaluation, resolution=resolution, **same),
+    )
     write_ablation_page(
         {
             "title": "How should the views vote?",
-            "command": _command(config),
+            "command": command("ablation", config),
             **provenance(),
             "config": config,
             "classes": results["classes"],
@@ -67,9 +67,3 @@ def write_page(
         },
         path,
     )
-
-
-def _command(config: Mapping[str, Any]) -> str:
-    command = f"python -m ganfp_jax.main --config=configs/ablation.py --config.checkpoint={config['checkpoint']}"
-    lists = (f"--config.{key}={json.dumps(list(config[key]))}" for key in ("view_sets", "rules", "perturb"))
-    return " ".join([command, f"--config.data.root={config['data']['root']}", *lists])

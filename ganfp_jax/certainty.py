@@ -1,6 +1,6 @@
 """How sure is a vote, and from where on is it sure enough? The rule behind the verdict "unsure".
 
-A vote is as sure as its margin. (Of the scores compared on 2,000 images and 108 mistakes of the study's network,
+A vote is as sure as its margin. (Of the scores compared on 2,000 images and 108 mistakes of the quickstart's network,
 margin, probability, margin of the logits and entropy tell mistakes from right answers equally well, ROC-AUC 0.910 to
 0.917; the distance of the fingerprint does worse, 0.896, and so does the share of votes, 0.749: most mistakes are
 unanimous.)
@@ -120,8 +120,7 @@ def choose_threshold(
     alone, the chance that the threshold before it is a false claim is at most 1 - `confidence`, however many were tried
     (fixed-sequence testing, as in Angelopoulos et al., "Learn then Test", arXiv 2110.01052): a plain rate, or the
     lowest threshold of all whose bound holds, would be the luckiest of thousands. The walk begins with as many images
-    as are needed to forgive `FORGIVEN` mistakes, or as many of these as there are images for, since one mistake among
-    the first few says little.
+    as are needed to forgive `FORGIVEN` mistakes, or with all, as one mistake among the first few says little.
 
     Images count as independent, and as drawn like those that will be asked about.
 
@@ -135,7 +134,10 @@ def choose_threshold(
     Raises:
         UserError: an impossible rate or share; too few images to show it; even the surest are wrong too often.
     """
-    check_rate(error_rate, min_decided)
+    if not 0 < error_rate < 1:
+        raise UserError(f"config.error_rate is {error_rate}; give one between 0 and 1, such as 0.01")
+    if not 0 <= min_decided <= 1:
+        raise UserError(f"config.min_decided is {min_decided}; give a share of the images, 0 to 1")
     total = len(scores)
     needed = math.ceil(math.log(1 - confidence) / math.log(1 - error_rate))
     if total < needed:
@@ -148,9 +150,8 @@ def choose_threshold(
     ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))  # images of one score are decided together
     counts, mistakes = ends + 1, np.cumsum(wrong[order])[ends]
     bounds = upper_bound(mistakes, counts, confidence)
-    forgiving = (_images_to_forgive(wrongs, error_rate, confidence) for wrongs in range(FORGIVEN + 1))
-    start = max(needed, *(images for images in forgiving if images <= total), math.ceil(min_decided * total))
-    first = int(np.searchsorted(counts, start))
+    start = max(_images_to_forgive(FORGIVEN, error_rate, confidence), math.ceil(min_decided * total))
+    first = int(np.searchsorted(counts, min(total, start)))
     held = bounds[first:] <= error_rate
     if not held[0]:
         raise UserError(
@@ -162,14 +163,6 @@ def choose_threshold(
     end = int(ends[last])
     below = ranked[end + 1] if end + 1 < total else ranked[end]  # half way, so that rounding decides nothing
     return Choice(float(ranked[end] + below) / 2, int(counts[last]), int(mistakes[last]), float(bounds[last]))
-
-
-def check_rate(error_rate: float, min_decided: float) -> None:
-    """Raises UserError unless the two are shares that `choose_threshold` takes."""
-    if not 0 < error_rate < 1:
-        raise UserError(f"config.error_rate is {error_rate}; give one between 0 and 1, such as 0.01")
-    if not 0 <= min_decided <= 1:
-        raise UserError(f"config.min_decided is {min_decided}; give a share of the images, 0 to 1")
 
 
 def upper_bound(wrong: Any, total: Any, confidence: float = CONFIDENCE) -> Float[np.ndarray, "..."]:

@@ -21,8 +21,10 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     evaluation_page.check_baselines(config["baselines"])
     attributor = Attributor.load(config["checkpoint"])
     folder = labelled.open_labelled(Path(config["data"]["root"]), split="test", classes=attributor.classes)
+    root, reason = Path(config["data"]["root"]), None
     if processes.first():
         tell_leaks(folder)
+        reason = evaluation_page.why_no_baselines(config["baselines"], root, folder)
     same = {"resize": config["data"]["resize"], "perturbation": config["perturb"], "seed": config["seed"]}
     clock = time.perf_counter()
     evaluation = evaluate(
@@ -40,13 +42,14 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     write_tables(workdir, evaluation)
     if len(evaluation.names) <= 30:
         print(per_image_table(image_rows(evaluation)))
-    clock, root = time.perf_counter(), Path(config["data"]["root"])
-    reason = evaluation_page.why_no_baselines(config["baselines"], root, folder)
-    rows = []
-    if not reason:
-        rows = evaluation_page.measure_baselines(
+    clock = time.perf_counter()
+    rows, reason = evaluation_page.where_possible(
+        reason,
+        lambda: evaluation_page.measure_baselines(
             config["baselines"], root, folder, evaluation, resolution=attributor.resolution, **same
-        )
+        ),
+    )
+    if rows:
         seconds["baselines"] = time.perf_counter() - clock
     evaluation.metrics["baselines"] = [{"name": row["name"], **row["metrics"]} for row in rows]
     report = workdir / "report" / "index.html"

@@ -1,7 +1,6 @@
 """The page of an evaluation: the network beside cheap baselines on the same images, confusion, wrong answers."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,9 @@ from jaxtyping import Int
 from ganfp_jax import baselines, page_pictures
 from ganfp_jax.attributor import Attributor
 from ganfp_jax.baselines.job import CONDITIONS, ImageSet, first_at_random
+from ganfp_jax.command import command
 from ganfp_jax.data import labelled, perturb
+from ganfp_jax.errors import UserError
 from ganfp_jax.evaluation import CHUNK, Evaluation
 from ganfp_jax.metrics import accuracy_block, proportion
 from ganfp_jax.progress import progress
@@ -29,11 +30,29 @@ def why_no_baselines(config: Mapping[str, Any], root: Path, folder: labelled.Lab
     """Why no baseline can be shown beside the network, None where some can."""
     if not [*config["methods"], *config["immunised_methods"]]:
         return "config.baselines names none"
-    if "train" not in labelled.splits(root):
-        return f"{root} has no train/ of its own for them to learn from"
-    known = labelled.open_labelled(root, split="train", classes=folder.classes)
+    try:
+        if "train" not in labelled.splits(root):
+            return f"{root} has no train/ of its own for them to learn from"
+        known = labelled.open_labelled(root, split="train", classes=folder.classes)
+    except UserError as error:
+        return str(error)
     absent = [name for label, name in enumerate(folder.classes) if not (known.labels == label).any()]
     return f"{known.root} has no image of {', '.join(absent)}" if absent else None
+
+
+def where_possible(
+    reason: str | None, measure: Callable[[], list[dict[str, Any]]]
+) -> tuple[list[dict[str, Any]], str | None]:
+    """The rows of `measure`, or none and why: `reason`, or what the training images lack when they are read.
+
+    Baselines stand beside a network; without them its own results are as good as with them.
+    """
+    if reason:
+        return [], reason
+    try:
+        return measure(), None
+    except UserError as error:
+        return [], str(error)
 
 
 def measure_baselines(
@@ -130,11 +149,11 @@ def write_page(
     views = config["views"] if isinstance(config["views"], str) else ",".join(config["views"])
     counts = np.bincount(evaluation.targets, minlength=len(folder.classes))
     count = int(counts[0]) if len(set(counts.tolist())) == 1 else None
-    network = Path(config["checkpoint"]).stem
+    network = Path(config["checkpoint"]).name.removesuffix(".safetensors")
     same = {"resize": config["data"]["resize"], "perturbation": config["perturb"], "seed": config["seed"]}
     results = {
         "title": "Which generator made these images?",
-        "command": _command(config),
+        "command": command("evaluate", {**config, "views": views}),
         **provenance(),
         "config": config,
         "classes": list(folder.classes),
@@ -206,17 +225,6 @@ def wrong_images(evaluation: Evaluation, most: int = 24) -> list[dict[str, Any]]
         }
         for i in shown[:most]
     ]
-
-
-def _command(config: Mapping[str, Any]) -> str:
-    keys = {"checkpoint": config["checkpoint"], "data.root": config["data"]["root"]}
-    keys |= {key: config[key] for key in ("views", "rule", "perturb")}
-    flags = (f"--config.{key}={_value(value)}" for key, value in keys.items())
-    return " ".join(["python -m ganfp_jax.main --config=configs/evaluate.py", *flags])
-
-
-def _value(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _method(

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from jaxtyping import Float, Int, UInt8
 
 from ganfp_jax import atomic, spectra
 from ganfp_jax.attributor import Attributor
+from ganfp_jax.command import flags
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.embedding import FEWEST, tsne
@@ -295,8 +297,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     metrics = measure(inspected, real=config["real"], seed=config["seed"])
     results = {
         "title": "Fingerprints",
-        "command": f"{config['command']} --config.checkpoint={config['checkpoint']} "
-        f"--config.data.root={config['data']['root']}",
+        "command": shlex.join([*shlex.split(config["command"]), *flags(config)]),
         **provenance(PACKAGES),
         "config": config,
         "classes": list(inspected.classes),

@@ -21,10 +21,11 @@ from ganfp_jax import atomic
 from ganfp_jax.attributor import Attributor
 from ganfp_jax.audit.quick import tell_leaks
 from ganfp_jax.baselines.job import CONDITIONS, first_at_random
+from ganfp_jax.command import command
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.errors import UserError
 from ganfp_jax.evaluation import evaluate, read_chunks, write_outputs
-from ganfp_jax.evaluation_page import baselines_under, check_baselines, why_no_baselines
+from ganfp_jax.evaluation_page import baselines_under, check_baselines, where_possible, why_no_baselines
 from ganfp_jax.grid import image_grid
 from ganfp_jax.metrics import holm, vote_changes
 from ganfp_jax.progress import progress
@@ -94,21 +95,23 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     _check_roles(training)
     networks = {name: _load(name, checkpoint, config) for name, checkpoint in checkpoints.items()}
     resolution, classes = _common(networks)
+    _check_unchanged(networks, checkpoints, workdir)
     root = Path(config["data"]["root"])
     folder = labelled.open_labelled(root, split="test", classes=classes)
     tell_leaks(folder)
     same: dict[str, Any] = {"resize": config["data"]["resize"], "seed": config["seed"]}
+    reason = why_no_baselines(config["baselines"], root, folder)
     answers = _ask(networks, attacks, folder, config, workdir)
     place = {name: i for i, name in enumerate(folder.names)}
     indices = np.array([place[name] for name in answers[next(iter(networks))][CLEAN].names])
     strengths = _once(workdir / "attacks.json", lambda: psnr(folder, indices, attacks, resolution=resolution, **same))
-    reason = why_no_baselines(config["baselines"], root, folder)
-    baselines: list[dict[str, Any]] = []
-    if not reason:
-        baselines = _once(
+    baselines, reason = where_possible(
+        reason,
+        lambda: _once(
             workdir / "baselines.json",
             lambda: baselines_under(config["baselines"], root, folder, indices, attacks, resolution=resolution, **same),
-        )
+        ),
+    )
     results = {
         "classes": list(classes),
         "views": list(resolve_views(config["views"])),
@@ -129,13 +132,13 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     write_outputs_of(workdir, results)
     labelled.tell_rejected(_pairs(workdir, networks, "rejected.csv"), workdir)
     labelled.tell_notes(dict(_pairs(workdir, networks, "notes.csv")), workdir)
-    plain_command = "" if PLAIN in networks else training_command(PLAIN, f"runs/{PLAIN}", config)
+    plain_command = "" if PLAIN in networks else training_command(PLAIN, config)
     report = write_robustness_page(
         {
             **results,
             **provenance(),
             "title": "What attacks do to attribution",
-            "command": _command(config),
+            "command": command("robustness", config, whole=("networks",)),
             "config": config,
             "pictures": pictures(folder, indices, attacks, resolution=resolution, **same),
             "sentences": _sentences(config, folder, reason),
@@ -287,17 +290,13 @@ def training_of(checkpoint: str) -> dict[str, Any] | None:
     return {key: config[key] for key in ("augment", "immunise")} if "immunise" in config else None
 
 
-def training_command(name: str, checkpoint: str, config: Mapping[str, Any]) -> str:
-    """The command that trains a network as `name` needs it, into the run folder `checkpoint`."""
-    immunise = (
-        '--config.immunise.share=0 --config.immunise.perturbations="()"'
-        if name == PLAIN
-        else f"--config.immunise.perturbations=\"('{perturb.COMBINATION}',)\""
-    )
-    return (
-        f"python -m ganfp_jax.main --config=configs/attribution.py --workdir={checkpoint} "
-        f"--config.data.root={config['data']['root']} {immunise}"
-    )
+def training_command(name: str, config: Mapping[str, Any]) -> str:
+    """The command that trains a network as `name` needs it, into the run folder runs/`name`."""
+    immunise: dict[str, Any] = {"perturbations": (perturb.COMBINATION,)}
+    if name == PLAIN:
+        immunise = {"share": 0.0, "perturbations": ()}
+    settings = {"data": {"root": config["data"]["root"]}, "immunise": immunise}
+    return command("attribution", settings, workdir=f"runs/{name}")
 
 
 def write_outputs_of(workdir: Path, results: Mapping[str, Any]) -> None:
@@ -386,9 +385,28 @@ def _load(name: str, checkpoint: str, config: Mapping[str, Any]) -> Attributor:
         if Path(checkpoint).exists():
             raise
         key = name if name in (PLAIN, IMMUNISED) else f"networks.{name}"
+        root = config["data"]["root"]
+        if not Path(root).exists():
+            raise UserError(
+                f"config.{key} is {checkpoint}, which is not there, nor are the images in {root}; run "
+                "configs/quickstart.py:scratch first, or give a network and --config.data.root=DIR"
+            ) from error
         raise UserError(
-            f"config.{key} is {checkpoint}, which is not there; train it: {training_command(name, checkpoint, config)}"
+            f"config.{key} is {checkpoint}, which is not there; give --config.{key}=runs/{name} after "
+            f"{training_command(name, config)}"
         ) from error
+
+
+def _check_unchanged(networks: Mapping[str, Attributor], checkpoints: Mapping[str, str], workdir: Path) -> None:
+    """Raises UserError where answers in the run folder are those of other weights than a network has now."""
+    digests = {name: attributor.digest for name, attributor in networks.items()}
+    begun_with = _once(workdir / "networks.json", lambda: digests)
+    for name, digest in digests.items():
+        if begun_with.get(name) != digest:
+            raise UserError(
+                f"the network {name} of {checkpoints[name]} has changed since {workdir} was begun; choose another "
+                "--workdir"
+            )
 
 
 def _common(networks: Mapping[str, Attributor]) -> tuple[int, tuple[str, ...]]:
@@ -420,16 +438,6 @@ def _pairs(workdir: Path, networks: Mapping[str, Attributor], file: str) -> list
     path = workdir / "networks" / next(iter(networks)) / _condition(CLEAN) / file
     with path.open(newline="") as lines:
         return [(name, words) for name, words in list(csv.reader(lines))[1:]]
-
-
-def _command(config: Mapping[str, Any]) -> str:
-    keys = {key: config[key] for key in (PLAIN, IMMUNISED)}
-    keys |= {"data.root": config["data"]["root"], "views": config["views"], "rule": config["rule"]}
-    flags = [f"--config.{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in keys.items()]
-    if config["networks"]:
-        flags.append(f'--config.networks="{dict(config["networks"])}"')
-    flags.append(f'--config.attacks="{tuple(config["attacks"])}" --config.count={config["count"]}')
-    return " ".join(["python -m ganfp_jax.main --config=configs/robustness.py", *flags])
 
 
 def _sentences(config: Mapping[str, Any], folder: labelled.LabelledFolder, no_baselines: str | None) -> list[str]:

@@ -75,15 +75,15 @@ class Weights:
     origin: dict[str, Any]
 
 
-def load(path: str | Path, kind: Kind | None = None, *, calibrated: bool = True) -> Weights:
+def load(path: str | Path, kind: Kind | None = None) -> Weights:
     """The weights that `path` holds.
 
     Args:
         path: the run folder of a training (its newest checkpoint, the running average where one was kept, and its
-            calibration, if it is of these weights), a run folder that holds `weights.safetensors`, or such a file; or,
-            where nothing lies there, the name of shipped weights (`ganfp_jax.shipped`).
+            calibration, if it is of these weights), a run folder
+            that holds `weights.safetensors`, or such a file; or, where nothing lies there, the name of shipped weights
+            (`ganfp_jax.shipped`).
         kind: the only kind that will do.
-        calibrated: False leaves out the calibration, and so reads weights whose calibration is damaged.
 
     Raises:
         UserError: nothing of the kind there, or it cannot be read.
@@ -96,15 +96,11 @@ def load(path: str | Path, kind: Kind | None = None, *, calibrated: bool = True)
     if path.suffix == SUFFIX or path.is_file():
         weights = read_file(path)
     elif (path / FILE).is_file() and not _has_checkpoints(path):
-        weights = read_file(path / FILE)
-        weights = _calibrated(path, weights) if calibrated else weights
+        weights = _calibrated(path, read_file(path / FILE))
     else:
-        weights = _from_training(path, kind)
-        return _calibrated(path, weights) if calibrated else weights
+        return _calibrated(path, _from_training(path, kind))
     _require(path, weights.kind, kind, weights.model["name"])
-    if calibrated:
-        return weights
-    return dataclasses.replace(weights, about={k: v for k, v in weights.about.items() if k != "calibration"})
+    return weights
 
 
 def _calibrated(run_folder: Path, weights: Weights) -> Weights:

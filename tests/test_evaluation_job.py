@@ -1,5 +1,7 @@
 """The job `evaluate`: what stands in the run folder when something fails on the way."""
 
+import json
+
 import numpy as np
 import pytest
 from small_weights import CLASSES, network
@@ -35,3 +37,25 @@ def test_metrics_stand_only_where_all_else_does(tmp_path, monkeypatch):
     evaluation_job.run(config, tmp_path / "run")
     assert {path.name for path in (tmp_path / "run").iterdir()} == written | {"metrics.json", "report"}
     assert (tmp_path / "run" / "report" / "index.html").is_file()
+
+
+@pytest.mark.parametrize("fault", ["a source more", "unreadable"])
+def test_training_images_of_no_use_cost_the_baselines_only(tmp_path, capsys, fault):
+    rng = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for name in (*CLASSES, "other")[: 4 if split == "train" and fault == "a source more" else 3]:
+            (tmp_path / "images" / split / name).mkdir(parents=True)
+            path = tmp_path / "images" / split / name / "x.png"
+            encode_png(path, rng.integers(0, 256, (16, 16, 3), np.uint8))
+            if split == "train" and fault == "unreadable":
+                path.write_bytes(b"no picture")
+    write_file(tmp_path / "visnet-v1.2.safetensors", network())
+    config = config_file.get_config("tiny").to_dict()
+    config |= {"checkpoint": str(tmp_path / "visnet-v1.2.safetensors"), "views": "identity"}
+    config["data"]["root"] = str(tmp_path / "images")
+    evaluation_job.run(config, tmp_path / "run")
+    said = {"a source more": "source other is none of the classes", "unreadable": "could be read"}[fault]
+    assert said in next(line for line in capsys.readouterr().out.splitlines() if line.startswith("no baselines: "))
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert (metrics["total"], metrics["baselines"]) == (3, [])
+    assert "visnet-v1.2 network" in (tmp_path / "run" / "report" / "index.html").read_text()

@@ -60,6 +60,7 @@ LAYERS = {
     "pixels": 1,
     "animation": 1,
     "provenance": 1,
+    "command": 0,
     "processes": 1,
     "grid": 0,
     "signed": 0,

@@ -91,6 +91,36 @@ def test_network_that_learnt_nothing(minimal):
     assert said in Page(render(minimal)).text
 
 
+def test_guessing_among_unequal_sources_names_the_commonest(minimal):
+    metrics = minimal["evaluations"][0]["metrics"]
+    metrics |= {"confusion": [[75, 0], [24, 1]], "accuracy": 0.76, "correct": 76, "total": 100, "ci95": [0.7, 0.8]}
+    text = Page(render(minimal)).text
+    assert "Always naming the commonest source gives 75.0%." in text
+    assert "the network is no better than always naming the commonest source." in text
+
+
+def test_baseline_at_chance_tells_nothing_apart(minimal):
+    minimal["evaluations"] = [evaluation(minimal["classes"], right=51)]
+    minimal["baselines"] = [baseline(minimal["classes"], 51)]
+    text = Page(render(minimal)).text
+    assert "does as well, within the intervals, on the same test images (51.0%)." in text
+    assert "can be told apart" not in text
+
+
+def test_all_right_with_the_vote_that_repaired_some(full):
+    metrics = full["evaluations"][0]["metrics"]
+    metrics |= {"correct": metrics["total"], "accuracy": 1.0}
+    full["wrong"] = full["wrong"][1:]
+    text = Page(render(full)).text
+    assert "With the vote all 300 test images were called right; some that it repaired are shown." in text
+    assert "called 0 of" not in text
+
+
+def test_a_name_that_is_no_utf8_can_be_written(minimal, tmp_path):
+    minimal["method"] = "Images of /data/\udcff and \ud800."
+    assert r"/data/\udcff and \ud800." in write_report(minimal, tmp_path / "index.html").read_text(encoding="utf-8")
+
+
 def test_baselines_on_other_images_are_no_yardstick(minimal):
     minimal["baselines"] = [baseline(minimal["classes"], 99, condition="jpeg75")]
     text = Page(render(minimal)).text

@@ -61,13 +61,15 @@ def render(results: Mapping[str, Any]) -> str:
         title = f"Best baseline: {wording.baseline_label(best['name'])}"
         matrices.append(rendering.confusion_matrix(title, best["metrics"], classes))
     view_sets = {row["views"]: row["view_names"] for row in results["conditions"][0]["rows"]}
+    chance, guess = wording.guess(metrics["confusion"])
     return rendering.render(
         "ablation.html.j2",
         results=results,
         main=results["main"],
         metrics=metrics,
         best=best,
-        chance=1 / len(classes),
+        chance=chance,
+        guess=guess,
         findings=list(_findings(results)),
         figure=Markup(figures.drawing(draw_ablation, results)),
         matrices=matrices,

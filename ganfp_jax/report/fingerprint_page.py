@@ -75,10 +75,12 @@ def render(results: Mapping[str, Any]) -> str:
     check(results)
     classes, separability = results["classes"], results["separability"]
     curves = any(_roc(part) for row in separability.values() for part in (row, row["control"]))
+    chance, guess = wording.guess(results["metrics"]["confusion"])
     return rendering.render(
         "fingerprints.html.j2",
         results=results,
-        chance=1 / len(classes),
+        chance=chance,
+        guess=guess,
         findings=list(_findings(results)),
         models=[rendering.picture(model) for model in results["models"]],
         samples=[rendering.response_row(sample, classes) for sample in results["samples"]],
@@ -131,8 +133,9 @@ def check(results: Mapping[str, Any]) -> None:
 
 def _findings(results: Mapping[str, Any]) -> Iterable[str]:
     """What the numbers say, what takes away from them first; then the caller's notes."""
-    if results["metrics"]["ci95"][0] <= 1 / len(results["classes"]):
-        yield "Within its interval the network is no better than guessing."
+    chance, guess = wording.guess(results["metrics"]["confusion"])
+    if results["metrics"]["ci95"][0] <= chance:
+        yield f"Within its interval the network is no better than {guess}."
     yield from results["notes"]
 
 

@@ -68,12 +68,14 @@ def render(results: Mapping[str, Any]) -> str:
     results = {**OPTIONAL, **results}
     main = _main_evaluation(results)
     best = _best_baseline(results, main["condition"], main["count"])
+    chance, guess = wording.guess(main["metrics"]["confusion"])
     return rendering.render(
         "template.html.j2",
         results=results,
         main=main,
         best=best,
-        chance=1 / len(results["classes"]),
+        chance=chance,
+        guess=guess,
         method=_method(results),
         findings=_findings(results, main, best),
         groups=_groups(results),
@@ -167,8 +169,9 @@ def _count(items: Sequence[object], noun: str) -> str:
 def _findings(results: Mapping[str, Any], main: Mapping[str, Any], best: Mapping[str, Any] | None) -> Iterable[str]:
     """What the numbers say, in sentences; what takes away from the main number comes first."""
     metrics = main["metrics"]
-    if metrics["ci95"][0] <= 1 / len(results["classes"]):
-        yield "Within its interval the network is no better than guessing."
+    chance, guess = wording.guess(metrics["confusion"])
+    if metrics["ci95"][0] <= chance:
+        yield f"Within its interval the network is no better than {guess}."
     yield _baseline_finding(metrics, best)
     if len(metrics["views"]) > 1:
         yield _vote_finding("this network", metrics)
@@ -181,8 +184,9 @@ def _findings(results: Mapping[str, Any], main: Mapping[str, Any], best: Mapping
 
 
 def _baseline_finding(metrics: Mapping[str, Any], best: Mapping[str, Any] | None) -> str:
+    chance, guess = wording.guess(metrics["confusion"])
     if best is None:
-        return "No baseline was run on these images, so this number has no yardstick but guessing."
+        return f"No baseline was run on these images, so this number has no yardstick but {guess}."
     label, cheap = wording.baseline_label(best["name"]), best["metrics"]
     (low, high), (cheap_low, cheap_high) = metrics["ci95"], cheap["ci95"]
     if low > cheap_high:
@@ -192,9 +196,12 @@ def _baseline_finding(metrics: Mapping[str, Any], best: Mapping[str, Any] | None
             f"{points:.1f} points less than the network."
         )
     verdict = "is better on" if cheap_low > high else "does as well, within the intervals, on"
+    found = f"A cheap baseline, {label}, {verdict} the same test images ({wording.percent(cheap['accuracy'])})."
+    if cheap_low <= chance:
+        return found
     return (
-        f"A cheap baseline, {label}, {verdict} the same test images ({wording.percent(cheap['accuracy'])}). These "
-        "sources can be told apart without a deep network, so the network's percentage is no achievement in itself."
+        f"{found} These sources can be told apart without a deep network, so the network's percentage is no "
+        "achievement in itself."
     )
 
 

@@ -41,7 +41,10 @@ def check_keys(results: Mapping[str, Any], required: Iterable[str], where: str =
 
 
 def render(template: str, **values: Any) -> str:
-    """A template of this package as text; whatever is put into it is escaped."""
+    r"""A template of this package as text; whatever is put into it is escaped.
+
+    A file name that is no UTF-8 has surrogates, which no page can be written with; they become "\udcff".
+    """
     import jinja2
 
     environment = jinja2.Environment(
@@ -52,7 +55,8 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= FILTERS
-    return environment.get_template(template).render(**values)
+    text = environment.get_template(template).render(**values)
+    return text.encode(errors="backslashreplace").decode()
 
 
 def confusion_matrix(title: str, metrics: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:

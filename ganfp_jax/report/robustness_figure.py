@@ -29,7 +29,8 @@ def robustness_figure(results: Mapping[str, Any]) -> bytes:
     """Every network and baseline under every attack with its 95 % interval, as a PNG.
 
     In each panel the clean images stand on the left, then the attacks of one family from mild to severe; ranges and the
-    combination share the last panel, which is as wide as the figure. The dotted line is guessing.
+    combination share the last panel, which is as wide as the figure. The dotted line is guessing, or the
+    commonest source.
 
     Args:
         results: the content of metrics.json.
@@ -107,7 +108,8 @@ def _draw(panel: "Axes", results: Mapping[str, Any], attacks: list[tuple[str, st
             markersize=3.6 if network else 2.6, linestyle=DASHES[0 if network else 1] if joined else "",
             linewidth=1.3 if network else 0.8, elinewidth=0.8, label=name,
         )  # fmt: skip
-    panel.axhline(100 / len(results["classes"]), color=INK, linewidth=0.8, linestyle=":", alpha=0.7, label="guessing")
+    chance, guess = wording.guess(results["rows"][0]["confusion"])
+    panel.axhline(100 * chance, color=INK, linewidth=0.8, linestyle=":", alpha=0.7, label=guess)
     panel.set_xticks(range(len(attacks)), [words for _, words in attacks])
     panel.set_xlim(-0.4, len(attacks) - 0.6)
     panel.set_ylim(0, 102)

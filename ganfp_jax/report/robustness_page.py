@@ -50,13 +50,13 @@ def render(results: Mapping[str, Any]) -> str:
     from markupsafe import Markup
 
     rendering.check_keys(results, REQUIRED)
-    classes = results["classes"]
     attack = results["attacks"][-1]["attack"]
     names = [entry["name"] for entry in results["networks"]]
     main = next((name for name in names if name != PLAIN), names[0])
     rows = {(row["network"], row["attack"]): row for row in results["rows"]}
     under = [entry for entry in results["baselines"] if entry["condition"] == attack]
     best = max(under, key=lambda entry: entry["metrics"]["accuracy"], default=None)
+    chance, guess = wording.guess(rows[main, attack]["confusion"])
     return rendering.render(
         "robustness.html.j2",
         results=results,
@@ -64,10 +64,12 @@ def render(results: Mapping[str, Any]) -> str:
         label=attack_label(attack),
         main=rows[main, attack],
         clean=rows[main, CLEAN],
+        plain_known=_plain_known(results),
         plain=rows[PLAIN, attack] if PLAIN in names and main != PLAIN else None,
         compared=PLAIN in names and len(names) > 1,
         best=best and best | {"label": cheap_label(best["name"])},
-        chance=1 / len(classes),
+        chance=chance,
+        guess=guess,
         findings=list(_findings(results, rows, main, attack, best)),
         networks=[{**entry, "trained": trained(entry["training"])} for entry in results["networks"]],
         counts=_counts(results),
@@ -114,6 +116,11 @@ def trained(training: Mapping[str, Any] | None) -> str:
     return f"{attacked}; turned and flipped: {training['augment']}"
 
 
+def _plain_known(results: Mapping[str, Any]) -> bool:
+    """Whether the plain network, where there is one, is known to have seen no attacked image."""
+    return all(entry["training"] is not None for entry in results["networks"] if entry["name"] == PLAIN)
+
+
 def _counts(results: Mapping[str, Any]) -> str:
     per_source = results["per_source"]
     if len(set(per_source)) == 1:
@@ -131,8 +138,9 @@ def _findings(
 ) -> Iterable[str]:
     """What the numbers say, in sentences; what takes away from the main number comes first."""
     headline, label = rows[main, attack], attack_label(attack)
-    if headline["ci95_low"] <= 1 / len(results["classes"]):
-        yield f"Under {label} the {main} network is, within its interval, no better than guessing."
+    chance, guess = wording.guess(headline["confusion"])
+    if headline["ci95_low"] <= chance:
+        yield f"Under {label} the {main} network is, within its interval, no better than {guess}."
     yield _baseline_finding(headline, label, best)
     attacks = [entry["attack"] for entry in results["attacks"] if entry["attack"] != CLEAN]
     for entry in results["networks"]:
@@ -140,6 +148,11 @@ def _findings(
     if (PLAIN, CLEAN) not in rows:
         yield "No plain network was measured, so nothing here says what immunising has changed."
         return
+    if not _plain_known(results):
+        yield (
+            "How the network given as plain was trained is not known: it may have seen attacked images, and then a "
+            "comparison with it does not say what immunising has changed."
+        )
     for entry in results["networks"]:
         if entry["name"] != PLAIN:
             name = entry["name"]
@@ -148,7 +161,8 @@ def _findings(
 
 def _baseline_finding(headline: Mapping[str, Any], label: str, best: Mapping[str, Any] | None) -> str:
     if best is None:
-        return "No baseline was run on these images, so the numbers have no yardstick but guessing."
+        guess = wording.guess(headline["confusion"])[1]
+        return f"No baseline was run on these images, so the numbers have no yardstick but {guess}."
     (low, high), reached = best["metrics"]["ci95"], wording.percent(best["metrics"]["accuracy"])
     cheap = cheap_label(best["name"])
     if headline["ci95_low"] > high:
