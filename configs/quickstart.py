@@ -39,7 +39,6 @@ def _shipped() -> ConfigDict:
             "command": "python -m ganfp_jax.main --config=configs/quickstart.py",
             "shipped": "photos32",
             "seed": 7,
-            "resolution": 32,
             "photos": {"reduction": 2.0, "min_luma_std": 10.0},
             "count": 200,
             "course_sources": ("real", "ProGAN", "SNGAN"),

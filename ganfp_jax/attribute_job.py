@@ -31,6 +31,7 @@ from ganfp_jax.views import resolve_views
 from ganfp_jax.voting import RULES
 from ganfp_jax.weights import CALIBRATION
 
+OUTPUTS = ("predictions.csv", "predictions.jsonl", "rejected.csv", "notes.csv")
 FEW = 30  # images that the console shows one by one
 SOME = 5  # refused files that it names
 BATCHES_AHEAD = 4  # decoded at once, and as many while the network works
@@ -70,11 +71,15 @@ def run(config: dict[str, Any], workdir: Path) -> int:
     check_resize(config["resize"])
     if config["rule"] not in RULES:
         raise UserError(f"unknown vote rule {config['rule']!r}; choose from {', '.join(RULES)}")
+    if config["batch_size"] < 1:
+        raise UserError(f"config.batch_size is {config['batch_size']}; give 1 or more")
     if config["views"]:
         resolve_views(config["views"])
     found = find(config["images"])
     attributor = Attributor.load(config["checkpoint"])
     config = {**config, "views": config["views"] or attributor.default_views}
+    for name in OUTPUTS:  # of other images, if this run folder has some: they must not stand under these
+        (workdir / name).unlink(missing_ok=True)
     rejected, notes = list(found.rejected), {}
     counts: collections.Counter[str] = collections.Counter()
     shown: list[tuple[str, Attribution]] = []
@@ -121,25 +126,31 @@ def find(images: str | Sequence[str]) -> Found:
     if not any(asked):
         raise UserError("no images: give --config.images=FILE, a folder or a pattern, or several of them after --")
     paths: dict[str, Path] = {}
-    rejected: list[tuple[str, str]] = []
-    beside: list[tuple[str, str]] = []
+    rejected: dict[str, str] = {}
+    beside: dict[str, str] = {}
     for name in filter(None, asked):
         matches = _matches(name)
         if not matches:
-            rejected.append((printable(name), "nothing matches this pattern" if _is_pattern(name) else "no such file"))
+            rejected[printable(name)] = "nothing matches this pattern" if _is_pattern(name) else "no such file"
         for match in matches:
             if not is_folder(match):
-                paths.setdefault(os.path.normpath(match), match)
+                paths.setdefault(_place(match), match)
                 continue
             listing = find_images(match)
-            paths |= {os.path.normpath(path): path for path in listing.images if os.path.normpath(path) not in paths}
+            for path in listing.images:
+                paths.setdefault(_place(path), path)
             for path, reason in listing.left_out:
-                (beside if reason in _BESIDE else rejected).append((printable(str(path)), reason))
+                (beside if reason in _BESIDE else rejected)[printable(str(path))] = reason
     if not paths:
-        name, reason = (rejected or beside or [(printable(asked[0]), "no image file in it")])[0]
+        name, reason = next(iter((rejected or beside or {printable(asked[0]): "no image file in it"}).items()))
         more = f" (and {len(rejected) - 1} more)" if len(rejected) > 1 else ""
         raise UserError(f"there are no images to attribute: {name}: {reason}{more}; give files, folders or patterns")
-    return Found(list(paths.values()), rejected, beside)
+    return Found(list(paths.values()), list(rejected.items()), list(beside.items()))
+
+
+def _place(path: Path) -> str:
+    """Where a file lies, whatever links lead to its folder: patterns follow them, even in circles."""
+    return str(path.parent.resolve() / path.name)
 
 
 def _matches(name: str) -> list[Path]:
@@ -155,7 +166,7 @@ def _is_pattern(name: str) -> bool:
 
 def judge(attributor: Attributor, paths: Sequence[Path], config: dict[str, Any]) -> Iterator[Judged]:
     """Verdicts piece by piece, in the order of `paths`, with a progress bar for work that takes over two seconds."""
-    batch_size = config["batch_size"] if len(paths) > batch_size_for(len(paths)) else batch_size_for(len(paths))
+    batch_size = min(config["batch_size"], batch_size_for(len(paths)))
     size = BATCHES_AHEAD * batch_size
     pieces = [paths[start : start + size] for start in range(0, len(paths), size)]
 

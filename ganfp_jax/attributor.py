@@ -111,17 +111,18 @@ class Attributor:
         self._staged: dict[tuple[tuple[str, ...], tuple[int, ...]], StagedVoter] = {}
 
     @classmethod
-    def load(cls, path: str | Path) -> "Attributor":
+    def load(cls, path: str | Path, *, calibrated: bool = True) -> "Attributor":
         """Loads an attribution network.
 
         Args:
             path: the run folder of configs/attribution.py or configs/fingerprint.py, or exported or imported weights;
                 see `ganfp_jax.weights.load`.
+            calibrated: False leaves out its calibration, sound or not.
 
         Raises:
             UserError: there is no attribution network, or none that can be read.
         """
-        weights = load(path, "attribution")
+        weights = load(path, "attribution", calibrated=calibrated)
         network: Any = models.create(**weights.model)
         about = weights.about
         return cls(
@@ -300,12 +301,12 @@ class Attributor:
         try:
             if isinstance(image, str | Path):
                 array = decode_image(Path(image))
-            elif isinstance(image, np.ndarray):
-                if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
-                    raise Refused(f"is {image.dtype} of shape {image.shape}, not uint8 (height, width, 3)")
-                array = image
-            else:
+            elif hasattr(image, "load"):  # as PIL images have
                 array = rgb_of(image.copy())
+            else:
+                array = np.asarray(image)  # NumPy's, JAX's and others'
+                if array.dtype != np.uint8 or array.ndim != 3 or array.shape[-1] != 3:
+                    raise Refused(f"is {array.dtype} of shape {array.shape}, not uint8 (height, width, 3)")
             return fit(array, self.resolution, resize)
         except (Refused, OSError) as error:
             raise UserError(f"{name}: {reason_of(error)}; leave it out or convert it") from error

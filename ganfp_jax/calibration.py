@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ganfp_jax.attributor import Attributor
-from ganfp_jax.certainty import CONFIDENCE, Calibration, choose_threshold, margins
+from ganfp_jax.certainty import CONFIDENCE, Calibration, check_rate, choose_threshold, margins
 from ganfp_jax.data import labelled
 from ganfp_jax.errors import UserError
 from ganfp_jax.evaluation import Evaluation, evaluate
@@ -96,7 +96,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     """
     if not config["checkpoint"]:
         raise UserError("config.checkpoint is empty; give a trained network: --config.checkpoint=RUN_FOLDER")
-    attributor = Attributor.load(config["checkpoint"])
+    check_rate(config["error_rate"], config["min_decided"])
+    attributor = Attributor.load(config["checkpoint"], calibrated=False)
     data = config["data"]
     folder = labelled.open_labelled(Path(data["root"]), split="test", classes=attributor.classes)
     evaluation = evaluate(
@@ -117,7 +118,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         write_json(checkpoint / CALIBRATION, calibration.to_dict())
         print(f"\ncalibration: {checkpoint / CALIBRATION}; configs/attribute.py finds it there")
         return
-    weights = load(checkpoint, "attribution")
+    weights = load(checkpoint, "attribution", calibrated=False)
     about = weights.about | {"calibration": calibration.to_dict()}
     write_file(workdir / FILE, dataclasses.replace(weights, about=about))
     print(f"\ncalibrated weights: {workdir / FILE}; {checkpoint} is left as it is")

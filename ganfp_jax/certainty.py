@@ -120,7 +120,8 @@ def choose_threshold(
     alone, the chance that the threshold before it is a false claim is at most 1 - `confidence`, however many were tried
     (fixed-sequence testing, as in Angelopoulos et al., "Learn then Test", arXiv 2110.01052): a plain rate, or the
     lowest threshold of all whose bound holds, would be the luckiest of thousands. The walk begins with as many images
-    as are needed to forgive `FORGIVEN` mistakes, or with all, as one mistake among the first few says little.
+    as are needed to forgive `FORGIVEN` mistakes, or as many of these as there are images for, since one mistake among
+    the first few says little.
 
     Images count as independent, and as drawn like those that will be asked about.
 
@@ -134,10 +135,7 @@ def choose_threshold(
     Raises:
         UserError: an impossible rate or share; too few images to show it; even the surest are wrong too often.
     """
-    if not 0 < error_rate < 1:
-        raise UserError(f"config.error_rate is {error_rate}; give one between 0 and 1, such as 0.01")
-    if not 0 <= min_decided <= 1:
-        raise UserError(f"config.min_decided is {min_decided}; give a share of the images, 0 to 1")
+    check_rate(error_rate, min_decided)
     total = len(scores)
     needed = math.ceil(math.log(1 - confidence) / math.log(1 - error_rate))
     if total < needed:
@@ -150,8 +148,9 @@ def choose_threshold(
     ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))  # images of one score are decided together
     counts, mistakes = ends + 1, np.cumsum(wrong[order])[ends]
     bounds = upper_bound(mistakes, counts, confidence)
-    start = max(_images_to_forgive(FORGIVEN, error_rate, confidence), math.ceil(min_decided * total))
-    first = int(np.searchsorted(counts, min(total, start)))
+    forgiving = (_images_to_forgive(wrongs, error_rate, confidence) for wrongs in range(FORGIVEN + 1))
+    start = max(needed, *(images for images in forgiving if images <= total), math.ceil(min_decided * total))
+    first = int(np.searchsorted(counts, start))
     held = bounds[first:] <= error_rate
     if not held[0]:
         raise UserError(
@@ -163,6 +162,14 @@ def choose_threshold(
     end = int(ends[last])
     below = ranked[end + 1] if end + 1 < total else ranked[end]  # half way, so that rounding decides nothing
     return Choice(float(ranked[end] + below) / 2, int(counts[last]), int(mistakes[last]), float(bounds[last]))
+
+
+def check_rate(error_rate: float, min_decided: float) -> None:
+    """Raises UserError unless the two are shares that `choose_threshold` takes."""
+    if not 0 < error_rate < 1:
+        raise UserError(f"config.error_rate is {error_rate}; give one between 0 and 1, such as 0.01")
+    if not 0 <= min_decided <= 1:
+        raise UserError(f"config.min_decided is {min_decided}; give a share of the images, 0 to 1")
 
 
 def upper_bound(wrong: Any, total: Any, confidence: float = CONFIDENCE) -> Float[np.ndarray, "..."]:

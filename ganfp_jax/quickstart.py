@@ -10,6 +10,7 @@ from ganfp_jax import baselines, shipped
 from ganfp_jax.attributor import Attributor
 from ganfp_jax.baselines.job import CONDITIONS, ImageSet
 from ganfp_jax.data import labelled
+from ganfp_jax.errors import UserError
 from ganfp_jax.evaluation import evaluate, image_rows, write_outputs
 from ganfp_jax.evaluation_page import per_photograph, wrong_images
 from ganfp_jax.generation import Sampler, write_generated, write_photographs
@@ -20,17 +21,33 @@ from ganfp_jax.weights import load
 
 
 def run(config: dict[str, Any], workdir: Path) -> None:
-    """The job `quickstart`."""
-    study = Study(config, workdir)
+    """The job `quickstart`.
+
+    Raises:
+        UserError: an unknown shipped set, or tests that the images do not allow.
+    """
+    attributor = Attributor.load(config["shipped"])
+    check(config, attributor)
+    study = Study({**config, "resolution": attributor.resolution}, workdir)
     with study.stage("make the test set"):
         make_images(study)
-    with study.stage("name the sources"):
-        attributor = Attributor.load(config["shipped"])
+    with study.stage("name the sources", resumes=False):
         folder = labelled.open_labelled(study.images, split="test", classes=attributor.classes)
         evaluations = [evaluate_test(study, attributor, folder, test) for test in tests(config, folder)]
-    with study.stage("ask the baselines"):
+    with study.stage("ask the baselines", resumes=False):
         baseline_rows = [row for test in tests(config, folder) for row in ask_baselines(study, folder, test)]
     write_results(study, attributor, folder, evaluations, baseline_rows)
+
+
+def check(config: dict[str, Any], attributor: Attributor) -> None:
+    """Raises UserError unless the tests can be made of `count` images of each source that the network knows."""
+    if max(config["course_counts"], default=0) >= config["count"]:
+        raise UserError(
+            f"config.count is {config['count']}; give more than the course tests' {max(config['course_counts'])} "
+            "images of a source, or other config.course_counts"
+        )
+    if strange := [name for name in config["course_sources"] if name not in attributor.classes]:
+        raise UserError(f"config.course_sources has {strange[0]!r}; choose from {', '.join(attributor.classes)}")
 
 
 def make_images(study: Study) -> None:
@@ -43,7 +60,7 @@ def make_images(study: Study) -> None:
         write_photographs(root, source_name="real", count=count, resolution=config["resolution"], photos=photos)
     for name in shipped.generators(config["shipped"]):
         sampler = Sampler(name)
-        if sampler.source_name not in done:
+        if done.get(sampler.source_name, {}).get("digest") != sampler.origin["digest"]:  # or of older weights
             write_generated(sampler, root, count=count, seed=seed, batch_size=50)
 
 
@@ -58,7 +75,7 @@ def tests(config: dict[str, Any], folder: labelled.LabelledFolder) -> list[dict[
     everything = first_of_each(folder, config["count"])
     return found + [
         {"count": config["count"], "perturbation": perturbation, "indices": everything}
-        for perturbation in config["conditions"]
+        for perturbation in dict.fromkeys(config["conditions"])
     ]
 
 

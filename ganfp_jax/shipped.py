@@ -23,7 +23,11 @@ def sets() -> list[str]:
 
 
 def generators(name: str) -> list[str]:
-    """The names of the generators of a set, such as "photos32/progan"."""
+    """The names of the generators of a set, such as "photos32/progan".
+
+    Raises:
+        UserError: there is no such set.
+    """
     files = sorted(_digests(name))
     return [f"{name}/{Path(file).stem}" for file in files if Path(file).stem not in (NETWORK, BASELINES)]
 
@@ -32,11 +36,11 @@ def baselines(name: str) -> Path:
     """The file of the baselines of a set, for `ganfp_jax.baselines.read`.
 
     Raises:
-        UserError: it is missing or damaged.
+        UserError: there is no such set, or the file is missing or damaged.
     """
+    _digests(name)
     path = find(f"{name}/{BASELINES}")
-    if path is None:
-        raise UserError(f"there is no shipped set {name!r}; choose one of {', '.join(sets())}")
+    assert path is not None
     return path
 
 
@@ -70,4 +74,6 @@ def write_index(folder: Path) -> None:
 
 
 def _digests(set_name: str) -> dict[str, str]:
+    if set_name not in sets():
+        raise UserError(f"there is no shipped set {set_name!r}; choose one of {', '.join(sets())}")
     return json.loads((ROOT / set_name / INDEX).read_text())["sha256"]

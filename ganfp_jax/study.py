@@ -41,15 +41,18 @@ class Study:
         return self.config["photos"]
 
     @contextlib.contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Says that a stage begins and adds the time it takes to `stages.json`."""
+    def stage(self, name: str, *, resumes: bool = True) -> Iterator[None]:
+        """Says that a stage begins and adds the time it takes to `stages.json`.
+
+        One that does not go on where it was, but begins anew (`resumes` False), has the time of its last run.
+        """
         print(f"== {name}", flush=True)
         clock = time.perf_counter()
         try:
             yield
         finally:
             spent = self.stages()
-            spent[name] = spent.get(name, 0.0) + time.perf_counter() - clock
+            spent[name] = (spent.get(name, 0.0) if resumes else 0.0) + time.perf_counter() - clock
             write_json(self.workdir / "stages.json", spent)
 
     def stages(self) -> dict[str, float]:
@@ -144,7 +147,7 @@ def publish(study: Study, results: dict[str, Any], attributor: Attributor) -> No
     main, evaluations = results["main"], results["evaluations"]
     (headline,) = (row for row in evaluations if _is_of(row, main) and row["count"] == main["count"])
     folder = labelled.open_labelled(study.images, split="test", classes=attributor.classes)
-    with study.stage("take fingerprints"):
+    with study.stage("take fingerprints", resumes=False):
         fingerprints = page_pictures.fingerprint_parts(attributor, folder, folder.names, seed=study.config["seed"])
     results = results | {
         "command": study.config["command"],

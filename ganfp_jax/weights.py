@@ -75,15 +75,15 @@ class Weights:
     origin: dict[str, Any]
 
 
-def load(path: str | Path, kind: Kind | None = None) -> Weights:
+def load(path: str | Path, kind: Kind | None = None, *, calibrated: bool = True) -> Weights:
     """The weights that `path` holds.
 
     Args:
         path: the run folder of a training (its newest checkpoint, the running average where one was kept, and its
-            calibration, if it is of these weights), a run folder
-            that holds `weights.safetensors`, or such a file; or, where nothing lies there, the name of shipped weights
-            (`ganfp_jax.shipped`).
+            calibration, if it is of these weights), a run folder that holds `weights.safetensors`, or such a file; or,
+            where nothing lies there, the name of shipped weights (`ganfp_jax.shipped`).
         kind: the only kind that will do.
+        calibrated: False leaves out the calibration, and so reads weights whose calibration is damaged.
 
     Raises:
         UserError: nothing of the kind there, or it cannot be read.
@@ -96,11 +96,15 @@ def load(path: str | Path, kind: Kind | None = None) -> Weights:
     if path.suffix == SUFFIX or path.is_file():
         weights = read_file(path)
     elif (path / FILE).is_file() and not _has_checkpoints(path):
-        weights = _calibrated(path, read_file(path / FILE))
+        weights = read_file(path / FILE)
+        weights = _calibrated(path, weights) if calibrated else weights
     else:
-        return _calibrated(path, _from_training(path, kind))
+        weights = _from_training(path, kind)
+        return _calibrated(path, weights) if calibrated else weights
     _require(path, weights.kind, kind, weights.model["name"])
-    return weights
+    if calibrated:
+        return weights
+    return dataclasses.replace(weights, about={k: v for k, v in weights.about.items() if k != "calibration"})
 
 
 def _calibrated(run_folder: Path, weights: Weights) -> Weights:

@@ -294,3 +294,11 @@ def test_heavy_libraries_are_left_alone(network, folder, tmp_path):
     imported = {text.rpartition("|")[2].strip().partition(".")[0] for text in done.stderr.splitlines()}
     assert {"jax", "flax", "safetensors"} <= imported
     assert not imported & {"grain", "jinja2", "matplotlib", "optax", "orbax", "scipy", "sklearn", "tensorflow_datasets"}
+
+
+def test_links_in_circles_count_no_image_twice(tmp_path):
+    (tmp_path / "a").mkdir()
+    encode_png(tmp_path / "a" / "one.png", opinions.pictures(1)[0])
+    (tmp_path / "a" / "again").symlink_to(tmp_path / "a")
+    found = attribute_job.find([str(tmp_path / "**" / "*.png"), str(tmp_path / "a")])
+    assert [path.name for path in found.paths] == ["one.png"]

@@ -88,6 +88,12 @@ def test_a_rate_that_is_not_reached_is_said(confident):
         choose_threshold(*ranked(2000, *confident), 0.01)
 
 
+def test_few_images_without_a_mistake_among_the_surest():
+    """Too few to forgive as many mistakes as usual: the walk begins with as many as there are images to forgive."""
+    choice = choose_threshold(*ranked(400, 399), 0.01)
+    assert (choice.decided, choice.wrong) == (399, 0)
+
+
 def test_too_few_images_and_impossible_rates():
     with pytest.raises(UserError, match=r"298 images are too few .* takes 299 without a mistake"):
         choose_threshold(*ranked(298), 0.01)

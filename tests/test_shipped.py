@@ -113,3 +113,33 @@ def test_quickstart_on_few_images(tmp_path, capsys):
     again = next(Sampler(f"{SET}/sngan").stream(config["seed"], 6, 50))[3]
     kept = labelled.decode_all(before, 32, indices=[before.names.index(name)]).images[0]
     np.testing.assert_array_equal(kept, again)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"count": 50}, "config.count is 50; give more than the course tests' 50 images of a source"),
+        ({"course_sources": ("real", "StyleGAN")}, "config.course_sources has 'StyleGAN'; choose from real, ProGAN"),
+        ({"shipped": "photos64"}, "photos64 is not a run folder"),
+    ],
+)
+def test_a_quickstart_that_cannot_be_is_refused_before_it_writes(tmp_path, change, message):
+    with pytest.raises(UserError, match=message):
+        quickstart.run(quickstart_file.get_config().to_dict() | change, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_images_of_older_generators_are_made_anew(tmp_path):
+    config = quickstart_file.get_config().to_dict() | {"count": 3, "resolution": 32}
+    study = quickstart.Study(config, tmp_path)
+    quickstart.make_images(study)
+    manifest = labelled.read_manifest(tmp_path / "images" / "test")
+    image = tmp_path / "images" / "test" / "SNGAN" / "SNGAN_00000000.png"
+    made = image.read_bytes()
+    image.write_bytes((image.parent.parent / "ProGAN" / "ProGAN_00000000.png").read_bytes())
+    quickstart.make_images(study)
+    assert image.read_bytes() != made  # nothing says that it is not what it was
+    manifest["sources"]["SNGAN"]["digest"] = "of older weights"
+    labelled.write_manifest(tmp_path / "images" / "test", manifest["classes"], manifest["sources"])
+    quickstart.make_images(study)
+    assert image.read_bytes() == made

@@ -113,7 +113,7 @@ def make_images(workdir: Path, packages: Path | None, sizes: Mapping[str, int]) 
             write_real(root, packages, split, count, sizes["resolution"])
         for name in GANS:
             sampler = Sampler(workdir / name)
-            if sampler.source_name not in done:
+            if done.get(sampler.source_name, {}).get("digest") != sampler.origin["digest"]:
                 write_generated(sampler, root, count=count, seed=seed, batch_size=100)
 
 

@@ -185,9 +185,11 @@ def _read_each(
             read(position)
         return len(some)
 
-    chunk = 64  # files for each task: a task costs as much as a small image
+    workers = min(8, os.cpu_count() or 1)
+    # Files for each task: a task costs as much as a small image, but few large images are to keep all threads busy.
+    chunk = max(1, min(64, len(files) // (4 * workers)))
     with (
-        ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="decode") as pool,
+        ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool,
         progress(len(files), label or "", "image", delay=2.0, disable=label is None) as bar,
     ):
         for count in pool.map(read_some, range(0, len(files), chunk)):  # raises what a task raised
