@@ -9,8 +9,8 @@
 `configs/quickstart.py:tiny`.
 
 The default trains a small network at 32x32 in about two and a half minutes on two CPU cores, with a cosine schedule
-and batches of 64: 95.2 % of the quickstart's 2,000 clean test images by one view and 96.7 % by the vote over eight,
-91.4 and 92.5 % as JPEG 75 (batches of 32, as in the quickstart, take half the time: 94.3 and 95.0, 91.7 and 91.8 %).
+and batches of 64: 95.2 % of the study's 2,000 clean test images by one view and 96.7 % by the vote over eight,
+91.4 and 92.5 % as JPEG 75 (batches of 32, as in the study, take half the time: 94.3 and 95.0, 91.7 and 91.8 %).
 Three of its settings are not the published ones; they were chosen on training photographs that were held out:
 
 `model.input = "residual"` shows the network what a blur takes away, the paper's high-frequency residual. On whole

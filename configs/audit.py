@@ -1,6 +1,6 @@
 """Does anything but a fingerprint give the classes of a labelled folder away? And is anything in it twice?
 
-    python -m ganfp_jax.main --config=configs/audit.py                          # the quickstart's images
+    python -m ganfp_jax.main --config=configs/audit.py                          # the images of make scratch
     python -m ganfp_jax.main --config=configs/audit.py --config.data.root=DIR --config.equalise=OUT
 
 `DIR` holds train/ and test/, or one folder a source. Of `files_per_source` files a source, each kind of fact is tested
@@ -15,7 +15,7 @@ right by `min_gain` more often than chance. Images that repeat another one pixel
 `equalise=OUT` writes a copy with `codec` ("png", or "jpeg" of one `quality`), one size (`resolution`, 0: the smallest
 side that occurs; `resize` as everywhere) and no metadata. `stretch`: "auto" stretches all images alike where some were
 stretched (this cannot be undone), "all", "none". What an earlier JPEG did to pixels stays; a last one for all hides it.
-About 20 s for the quickstart's 8,000 images; `:tiny` takes those of `configs/quickstart.py:tiny`.
+About 20 s for the study's 8,000 images; `:tiny` takes those of `configs/quickstart.py:tiny`.
 """
 
 from ml_collections import ConfigDict

@@ -1,6 +1,6 @@
 """What cheap methods reach on a labelled folder, with many and with few training images, beside a network.
 
-    python -m ganfp_jax.main --config=configs/baselines.py                      # the quickstart's images and network
+    python -m ganfp_jax.main --config=configs/baselines.py                      # the images and network of make scratch
     python -m ganfp_jax.main --config=configs/baselines.py --config.data.root=DIR --config.checkpoint= \\
         --config.resolution=128
 

@@ -11,7 +11,7 @@ run folder is: as `config.checkpoint`, or as `config.generator` if it is a gener
 `:stablehlo` writes an attribution network together with its vote (`views`, `rule`) as one program, `vote.stablehlo`,
 which runs without ganfp_jax wherever Python has jax, numpy and flatbuffers, and beside it `vote.json`, with the names
 of the classes and five lines of Python that run it. It takes any number of images (or `batch_size`, where that is not
-0), on all of `platforms`. The weights are inside: 5.4 MB for the quickstart's network, 36 MB for the published one.
+0), on all of `platforms`. The weights are inside: 5.4 MB for the study's network, 36 MB for the published one.
 jax promises to read such a program for six months only; what is to be kept is the safetensors file. About 6 s.
 
 By default the D4-trained network of `configs/quickstart.py:scratch`; `:tiny` exports that of

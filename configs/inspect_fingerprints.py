@@ -3,7 +3,7 @@
     python -m ganfp_jax.main --config=configs/inspect_fingerprints.py --config.checkpoint=DIR --config.data.root=DIR
 
 `checkpoint` is the run folder of configs/attribution.py (fingerprints are 512 numbers) or of configs/fingerprint.py
-(fingerprints are images); by default the quickstart's network on the quickstart's test images. Writes a page,
+(fingerprints are images); by default the network of `configs/quickstart.py:scratch` on its test images. Writes a page,
 `report/index.html`; the fingerprints and responses of `pictures` images a source and the model fingerprints as PNGs;
 `interactions.csv`, one row an image, its inner product with each model fingerprint; and `metrics.json`: accuracy,
 Frechet-distance ratio, verification of pairs and cosine similarities with 95 % intervals, and the same for pixels and

@@ -10,7 +10,7 @@ holds the same for other real images: what a perfect generator would get (`floor
 real images). `fid16384` and `kid16384` come only with a local file of Inception weights, which
 `ganfp_jax/quality/inception.py` shows how to make (8 images/s on two CPU cores: lower the count there). Real images are
 the generator's training images if `data` is as in its config; of a folder the first in the order of paths. About three
-minutes and 5 GB of memory on two CPU cores at 32x32. ProGAN of the quickstart has 115 and 81 on its two levels, real
+minutes and 5 GB of memory on two CPU cores at 32x32. ProGAN of the study has 115 and 81 on its two levels, real
 images 3 and 7. `:tiny` measures 64 images of `configs/quickstart.py:tiny` in seconds.
 """
 

@@ -1,12 +1,12 @@
 """What attacks do to attribution networks, and what immunising helps: attacks x networks -> one table and a page.
 
     python -m ganfp_jax.main --config=configs/robustness.py
-    python -m ganfp_jax.main --config=configs/robustness.py --workdir=DIR --config.plain=runs/plain \\
-        --config.immunised=runs/immune --config.networks="{'jpeg': 'runs/quickstart-scratch/visnet-d4'}"
+    python -m ganfp_jax.main --config=configs/robustness.py --workdir=runs/attacks --config.data.root=DIR \\
+        --config.plain=runs/plain --config.immunised=runs/immune --config.networks="{'jpeg': 'runs/attribution'}"
 
 `plain` is a network that was trained on images as they are, `immunised` one that was trained on attacked ones;
 `networks` names any more, as a mapping. Each is a run folder, an exported file or the name of a shipped set; one or the
-other may be left empty. `configs/attribution.py` makes them:
+other may be left empty, and all must know the sources of `data.root`. `configs/attribution.py` makes them:
 
     python -m ganfp_jax.main --config=configs/attribution.py --workdir=runs/plain \\
         --config.immunise.share=0 --config.immunise.perturbations="()" --config.data.root=DIR

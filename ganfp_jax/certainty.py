@@ -1,6 +1,6 @@
 """How sure is a vote, and from where on is it sure enough? The rule behind the verdict "unsure".
 
-A vote is as sure as its margin. (Of the scores compared on 2,000 images and 108 mistakes of the quickstart's network,
+A vote is as sure as its margin. (Of the scores compared on 2,000 images and 108 mistakes of the study's network,
 margin, probability, margin of the logits and entropy tell mistakes from right answers equally well, ROC-AUC 0.910 to
 0.917; the distance of the fingerprint does worse, 0.896, and so does the share of votes, 0.749: most mistakes are
 unanimous.)

@@ -1,4 +1,4 @@
-"""What cheap methods reach with few and many training images, on the quickstart's images.
+"""What cheap methods reach with few and many training images, on the study's images.
 
     python -m experiments.baselines                   # about four minutes after the quickstart from scratch
     python -m experiments.baselines --variant=tiny    # the same path in a minute; its numbers mean nothing

@@ -1,4 +1,4 @@
-"""The attribution network in its forms, the fingerprint network and a control, on the quickstart's images.
+"""The attribution network in its forms, the fingerprint network and a control, on the study's images.
 
     python -m experiments.fingerprints                   # about twenty minutes after the quickstart from scratch
     python -m experiments.fingerprints --variant=tiny    # the same path in minutes; its numbers mean nothing

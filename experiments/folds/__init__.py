@@ -1,1 +1,1 @@
-"""The quickstart on every fold of the photographs: how far its numbers move with the photographs."""
+"""The study from scratch on every fold of the photographs: how far its numbers move with the photographs."""

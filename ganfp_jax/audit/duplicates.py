@@ -1,6 +1,6 @@
 """Images that are there twice: pixel for pixel, or nearly, and photographs that are on both sides of the split.
 
-Nearly: perceptual hashes of 64 bits that differ in few. How few is measured on the quickstart's 8,000 images of 32x32,
+Nearly: perceptual hashes of 64 bits that differ in few. How few is measured on the study's 8,000 images of 32x32,
 32 million pairs. Images that repeat another within 4 bits were six, all crops of the same photograph; 6 bits added
 twelve, five of them of different ones. Of 400 test crops, 98 % stayed within 4 bits when saved as JPEG of quality 90,
 94 % of quality 75, 92 % of quality 50, all when 10 levels brighter or twice as large, and 30 % when moved by a pixel.
