@@ -2,7 +2,7 @@
 
     python -m ganfp_jax.main --config=configs/evaluate.py --config.checkpoint=runs/attribution --config.data.root=DIR
 
-`checkpoint` is a training's run folder, a file (or folder) of `configs/export_weights.py`, or the name of a shipped set.
+`checkpoint` is a training's run folder, a file (or folder) of `configs/export_weights.py`, or a shipped set's name.
 `views` is a set ("identity", "mirror", "seed", "d4", ...) or a list of views ("identity,rot15,shift2_0,crop28", see
 `ganfp_jax/views.py`); `rule` is "majority", "mean_logit" or "mean_probability". `metrics.json` holds the vote and,
 beside it, the same network's single view. `early_stopping` lets an image leave as soon as no view to come can change

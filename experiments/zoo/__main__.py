@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from configs import attribution, cramergan, mmdgan, progan, sngan
@@ -22,9 +23,10 @@ from experiments.zoo import photographs
 from ganfp_jax import atomic, baselines, calibration, shipped, weights
 from ganfp_jax.attributor import Attributor
 from ganfp_jax.baselines.job import ImageSet
+from ganfp_jax.certainty import margins
 from ganfp_jax.data import labelled
 from ganfp_jax.errors import UserError
-from ganfp_jax.evaluation import evaluate
+from ganfp_jax.evaluation import Evaluation, evaluate
 from ganfp_jax.evaluation_page import per_photograph
 from ganfp_jax.generation import Sampler, write_generated, write_photographs
 from ganfp_jax.metrics import accuracy_block
@@ -163,6 +165,7 @@ def measure(workdir: Path, out: Path, sizes: Mapping[str, int]) -> list[dict[str
             single = evaluation.metrics["single_view"]
             rows.append({**same, "method": "network, vote", **_kept(evaluation.metrics)})
             rows[-1]["per_photograph"] = per_photograph(evaluation, folder)
+            rows[-1] |= _decided(attributor, evaluation)
             rows.append({**same, "method": "network, one view", **_kept(single)})
             for called, fitted in cheap.items():
                 for _, samples in images.perturbed(fitted.name, [perturbation]):
@@ -170,6 +173,20 @@ def measure(workdir: Path, out: Path, sizes: Mapping[str, int]) -> list[dict[str
                     block = accuracy_block(images.labels, predicted, folder.classes)
                     rows.append({**same, "method": called, **_kept(block)})
     return rows
+
+
+def _decided(attributor: Attributor, evaluation: Evaluation) -> dict[str, int]:
+    """Of a calibrated network: how many verdicts are not "unsure", and how many of these are wrong."""
+    if attributor.calibration is None:
+        return {}
+    predicted = np.asarray(evaluation.vote.predicted)
+    sure = margins(np.asarray(evaluation.vote.probabilities), predicted) >= attributor.calibration.threshold
+    wrong = predicted != evaluation.targets
+    real = evaluation.targets == attributor.classes.index("real")
+    counts = {"decided": sure, "decided_wrong": sure & wrong, "wrong": wrong}
+    return {name: int(which.sum()) for name, which in counts.items()} | {
+        f"real_{name}": int((which & real).sum()) for name, which in counts.items()
+    }
 
 
 def keep_log(workdir: Path, out: Path) -> None:
