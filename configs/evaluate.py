@@ -4,18 +4,18 @@
 
 `checkpoint` is a training's run folder, a file (or folder) of `configs/export_weights.py`, or a shipped set's name.
 `views` is a set ("identity", "mirror", "seed", "d4", ...) or a list of views ("identity,rot15,shift2_0,crop28", see
-`ganfp_jax/views.py`); `rule` is "majority", "mean_logit" or "mean_probability". `metrics.json` holds the vote and,
-beside it, the same network's single view. `early_stopping` lets an image leave as soon as no view to come can change
-its majority: the same decisions in less time (`views_saved`; a third of the views by default), while `votes` and
-probabilities are of the views it was shown. `perturb` damages every image first ("jpeg75", "noise15", "blur0.7").
-Where `data.root` has train/ and test/, the cheap methods of `baselines` are trained on `images_per_source` images of
-train/, those of `immunised_methods` on images damaged as `immunise` says, and stand beside the network in metrics.json
-and in `report/index.html` (`--config.baselines.methods="()" --config.baselines.immunised_methods="()"` for none).
-`rejected.csv` names the files that were not used and why, `notes.csv` the images that were not at the network's size
-and what was done to them, as `data.resize` says: "crop" (the centre; resizing would damage the trace), "area" or
-"refuse". By default the D4-trained network of `configs/quickstart.py:scratch`, on its 2,000 test images, in about 30 s
-on two CPU cores. `:tiny` does the same with `configs/quickstart.py:tiny`.
-"""
+`ganfp_jax/views.py`), or empty for those that the network was trained on; `rule` is "majority", "mean_logit" or
+"mean_probability". `metrics.json` holds the vote and, beside it, the same network's single view. `early_stopping` lets
+an image leave as soon as no view to come can change its majority: the same decisions in less time (`views_saved`; a
+third of the views by default), while `votes` and probabilities are of the views it was shown. `perturb` damages every
+image first ("jpeg75", "noise15", "blur0.7"). Where `data.root` has train/ and test/, the cheap methods of `baselines`
+are trained on `images_per_source` images of train/, those of `immunised_methods` on images damaged as `immunise` says,
+and stand beside the network in metrics.json and in `report/index.html` (`--config.baselines.methods="()"
+--config.baselines.immunised_methods="()"` for none). `rejected.csv` names the files that were not used and why,
+`notes.csv` the images that were not at the network's size and what was done to them, as `data.resize` says: "crop" (the
+centre; resizing would damage the trace), "area" or "refuse". By default the D4-trained network of
+`configs/quickstart.py:scratch`, on its 2,000 test images, in about 30 s on two CPU cores. `:tiny` does the same with
+`configs/quickstart.py:tiny`."""
 
 from ml_collections import ConfigDict
 
@@ -33,7 +33,7 @@ def _of(quickstart: str) -> ConfigDict:
             "job": "evaluate",
             "checkpoint": f"{quickstart}/visnet-d4",
             "data": {"root": f"{quickstart}/images", "resize": "crop"},
-            "views": "d4",
+            "views": "",
             "rule": "majority",
             "early_stopping": False,
             "perturb": "none",

@@ -301,12 +301,12 @@ class Attributor:
         try:
             if isinstance(image, str | Path):
                 array = decode_image(Path(image))
-            elif hasattr(image, "load"):  # as PIL images have
-                array = rgb_of(image.copy())
-            else:
-                array = np.asarray(image)  # NumPy's, JAX's and others'
+            elif isinstance(image, np.ndarray) or not hasattr(image, "load"):  # which PIL images have
+                array = np.asarray(image)  # JAX's and others' too
                 if array.dtype != np.uint8 or array.ndim != 3 or array.shape[-1] != 3:
                     raise Refused(f"is {array.dtype} of shape {array.shape}, not uint8 (height, width, 3)")
+            else:
+                array = rgb_of(image.copy())
             return fit(array, self.resolution, resize)
         except (Refused, OSError) as error:
             raise UserError(f"{name}: {reason_of(error)}; leave it out or convert it") from error

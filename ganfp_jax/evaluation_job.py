@@ -20,6 +20,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         raise UserError("config.checkpoint is empty; give a trained network: --config.checkpoint=RUN_FOLDER")
     evaluation_page.check_baselines(config["baselines"])
     attributor = Attributor.load(config["checkpoint"])
+    config = {**config, "views": config["views"] or attributor.default_views}
     folder = labelled.open_labelled(Path(config["data"]["root"]), split="test", classes=attributor.classes)
     root, reason = Path(config["data"]["root"]), None
     if processes.first():

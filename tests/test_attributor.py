@@ -100,3 +100,9 @@ def test_views_are_by_default_those_of_the_training(attributor, images):
     assert list(attributor.attribute(images[:2])[0].views) == list(resolve_views("d4"))
     assert list(mirrored.attribute(images[:2])[0].views) == list(resolve_views("mirror"))
     assert len(mirrored.vote(images[:2]).view_predictions) == 2
+
+
+def test_arrays_of_other_libraries_are_images_too(attributor, images):
+    assert attributor.attribute(jnp.asarray(images[:1])) == attributor.attribute(images[:1])
+    with pytest.raises(UserError, match=r"image 0: is object of shape \(\), not uint8"):
+        attributor.attribute([None])
