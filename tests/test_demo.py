@@ -5,6 +5,8 @@ import csv
 import io
 import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -23,7 +25,7 @@ from ganfp_jax.data.decode import decode_image, png_bytes
 from ganfp_jax.demo import __main__ as command
 from ganfp_jax.demo import answers
 from ganfp_jax.demo.answers import Answer, Row, answer, sentence, summary, to_csv, to_html, to_json
-from ganfp_jax.demo.uploads import Limits, Upload, delete_old, examples, receive
+from ganfp_jax.demo.uploads import EXAMPLE_SIDE, Limits, Upload, delete_old, examples, receive
 from ganfp_jax.views import apply_view, resolve_views
 from tests import small_weights
 
@@ -112,6 +114,36 @@ def test_other_files_than_uploads_are_neither_read_nor_deleted(tmp_path):
     assert secret.read_bytes() == b"secret"
 
 
+def test_the_folder_of_uploads_itself_stays(tmp_path):
+    folder = tmp_path / "uploads"
+    [_, other] = sent(folder, b"one", b"two")
+    (folder / "flat.png").write_bytes(b"flat")
+    named = [("folder", folder), ("below", folder / "hash0"), ("flat", folder / "flat.png"), other]
+    itself, below, flat, last = receive(named, folder, Limits())
+    assert itself.refused == "not an upload: the machine's own files are not read"
+    assert below.refused and (flat.content, last.content) == (b"flat", b"two")
+    assert [path.name for path in folder.iterdir()] == ["hash0"]
+    receive([("alone", folder / "hash0" / "0.png")], folder, Limits())
+    (folder / "flat.png").write_bytes(b"flat")
+    receive([("flat", folder / "flat.png")], folder, Limits())
+    assert list(folder.iterdir()) == []
+
+
+def test_folders_may_vanish_while_old_files_are_looked_for(tmp_path, monkeypatch):
+    folders = [path.parent for _, path in sent(tmp_path, b"one", b"two")]
+    unlink = Path.unlink
+
+    def answered_meanwhile(path):
+        unlink(path)
+        for folder in folders:
+            if folder != path.parent:
+                shutil.rmtree(folder)
+
+    monkeypatch.setattr(Path, "unlink", answered_meanwhile)
+    delete_old(tmp_path, -1)
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
+
+
 def test_only_old_files_are_abandoned(tmp_path):
     files = [path for _, path in sent(tmp_path, b"old", b"new")]
     os.utime(files[0], (time.time() - 700,) * 2)
@@ -120,11 +152,16 @@ def test_only_old_files_are_abandoned(tmp_path):
 
 
 def test_examples_of_every_source_come_along_in_the_networks_order():
-    found = examples(["SNGAN", "unknown", "real"])
+    found = examples(["SNGAN", "unknown", "real", "CramerGAN", "MMDGAN", "ProGAN"], 32)
     assert list(found) == ["SNGAN", "real", "CramerGAN", "MMDGAN", "ProGAN"]
-    for uploads in found.values():
-        assert len(uploads) >= 2
-        assert all(min(decode_image(upload).shape[:2]) >= 32 for upload in uploads)
+    for source, uploads in found.items():
+        assert [upload.name for upload in uploads] == [f"{source}_1.png", f"{source}_2.png"]
+        assert all(decode_image(upload).shape == (EXAMPLE_SIDE, EXAMPLE_SIDE, 3) for upload in uploads)
+
+
+def test_there_are_examples_only_of_what_the_network_knows_and_takes():
+    assert list(examples(["SNGAN", "StyleGAN"], 16)) == ["SNGAN"]
+    assert examples(["SNGAN"], 33) == {}
 
 
 def test_the_limits_are_said():
@@ -300,6 +337,27 @@ def test_without_gradio_it_says_how_to_install_it(monkeypatch, capsys):
     assert capsys.readouterr().err == (
         "error: the web page needs Gradio: pip install 'ganfp_jax[demo]', best in an environment of its own\n"
     )
+
+
+@pytest.mark.parametrize(("host", "port"), [("127.0.0.1", None), ("127.0.0.1", 70000), ("no such host", 0)])
+def test_an_address_that_cannot_be_used_is_said_in_one_line(host, port, monkeypatch, capsys):
+    monkeypatch.setattr(command.importlib.util, "find_spec", lambda name: True)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1] if port is None else port
+        assert command.main([f"--host={host}", f"--port={port}", "--checkpoint=none"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {host}:{port} cannot be used (")
+    assert said.endswith("); choose another --port, or 0\n") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [("--max_files=1.5", "'1.5' is not a whole number"), ("--max_mb=abc", "'abc' is not a number")],
+)
+def test_no_numbers_are_called_so(flag, words, capsys):
+    with pytest.raises(SystemExit):
+        command.main([flag])
+    assert capsys.readouterr().err.endswith(f"argument {flag.partition('=')[0]}: {words}\n")
 
 
 @pytest.mark.parametrize("flag", ["--max_files=0", "--max_files=1.5", "--max_mb=-1", "--max_mb=nan", "--port=x"])

@@ -9,6 +9,7 @@ import argparse
 import importlib.util
 import os
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -33,14 +34,21 @@ def _flags() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
     if not 0 < number < 1e6:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and a million")
     return number
 
 
 def _whole(text: str) -> int:
-    return int(_positive(str(int(text))))
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+    return int(_positive(str(number)))
 
 
 def run(checkpoint: str, host: str, port: int, max_files: int, max_mb: float) -> None:
@@ -51,24 +59,31 @@ def run(checkpoint: str, host: str, port: int, max_files: int, max_mb: float) ->
     """
     if importlib.util.find_spec("gradio") is None:
         raise UserError("the web page needs Gradio: pip install 'ganfp_jax[demo]', best in an environment of its own")
-    signal.signal(signal.SIGTERM, _exit)  # so that the folder goes then as well
-    # Compiled programs are kept for the user's next run; JAX's own variables overrule it.
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "ganfp_jax" / "compiled"))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
-    os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
-    with tempfile.TemporaryDirectory(prefix="ganfp_jax-") as folder:  # which nobody else may read
-        os.environ["GRADIO_TEMP_DIR"] = tempfile.tempdir = folder
-        from ganfp_jax import Attributor
-        from ganfp_jax.demo.answers import answer
-        from ganfp_jax.demo.page import serve
-        from ganfp_jax.demo.uploads import Limits, examples
+    with _listen(host, port) as listener:  # first of all, so that nobody waits to hear of a taken port
+        signal.signal(signal.SIGTERM, _exit)  # so that the folder goes then as well
+        # Compiled programs are kept for the user's next run; JAX's own variables overrule it.
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "ganfp_jax" / "compiled"))
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+        os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
+        with tempfile.TemporaryDirectory(prefix="ganfp_jax-") as folder:  # which nobody else may read
+            os.environ["GRADIO_TEMP_DIR"] = tempfile.tempdir = folder
+            from ganfp_jax import Attributor
+            from ganfp_jax.demo.answers import warm_up
+            from ganfp_jax.demo.page import serve
+            from ganfp_jax.demo.uploads import Limits
 
-        attributor = Attributor.load(checkpoint)
-        limits = Limits(max_files, max_mb)
-        known = [upload for uploads in examples().values() for upload in uploads]
-        for some in (known, known[:1]):  # compiles everything, before anyone waits: large batches and small ones
-            answer(attributor, some, "area", limits)
-        serve(attributor, limits, Path(folder), host, port)
+            attributor = Attributor.load(checkpoint)
+            limits = Limits(max_files, max_mb)
+            warm_up(attributor, limits)
+            serve(attributor, limits, Path(folder), host, listener)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"{host}:{port} cannot be used ({reason}); choose another --port, or 0") from error
 
 
 def _exit(number: int, frame: FrameType | None) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from ganfp_jax import attribute_job
-from ganfp_jax.attributor import Attribution, Attributor
+from ganfp_jax.attributor import FEW, Attribution, Attributor
 from ganfp_jax.data.decode import Refused, decode_image, png_bytes
 from ganfp_jax.data.preprocess import fit
 from ganfp_jax.demo.uploads import Limits, Upload
@@ -103,6 +103,18 @@ def answer(attributor: Attributor, uploads: Sequence[Upload], resize: str, limit
             },
         )
     return Answer(attributor.classes, views, resize, rows, fingerprint_limit, response_limit)
+
+
+def warm_up(attributor: Attributor, limits: Limits) -> None:
+    """Compiles everything that `answer` runs, before anyone waits for it: for many images and for few.
+
+    Raises:
+        UserError: a network that gives NaN.
+    """
+    side = attributor.resolution
+    image = Upload("noise.png", png_bytes(np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)))
+    for count in (FEW + 1, 1):
+        answer(attributor, [image] * count, "crop", limits)
 
 
 def _limit(values: np.ndarray) -> float:

@@ -50,7 +50,7 @@ def make_page(attributor: Attributor, limits: Limits, folder: Path) -> gradio.Bl
             asked.async_move_resource_to_block_cache = _stay
         buttons = []
         with gradio.Row():
-            for source, uploads in examples(attributor.classes).items():
+            for source, uploads in examples(attributor.classes, attributor.resolution).items():
                 with gradio.Column(min_width=150):
                     gradio.HTML(_thumbnails(source, uploads), apply_default_css=False)
                     buttons.append((gradio.Button(f"Try {source}", size="sm"), uploads))
@@ -79,15 +79,12 @@ def _thumbnails(source: str, uploads: Sequence[Upload]) -> str:
     return f'<div class="examples">{"".join(pictures)}</div>'
 
 
-def serve(attributor: Attributor, limits: Limits, folder: Path, host: str, port: int) -> None:
+def serve(attributor: Attributor, limits: Limits, folder: Path, host: str, listener: socket.socket) -> None:
     """Serves the page until the process is interrupted.
 
     Args:
         folder: where Gradio puts uploads; files that are left there are deleted in time.
-        port: 0 takes a free one.
-
-    Raises:
-        UserError: the address cannot be used.
+        host: the name of the address that `listener` listens at.
     """
     page = make_page(attributor, limits, folder)
     page.queue(max_size=64)
@@ -104,17 +101,11 @@ def serve(attributor: Attributor, limits: Limits, folder: Path, host: str, port:
         theme=gradio.themes.Default(font=SYSTEM_FONTS, font_mono=("ui-monospace", "monospace")),
         css_paths=[Path(__file__).with_name("page.css")],
     )
-    try:
-        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"{host}:{port} cannot be used ({reason}); choose another --port, or 0") from error
-    with listener:
-        threading.Thread(target=_sweep, args=(folder,), daemon=True).start()
-        shown = f"[{host}]" if ":" in host else host
-        print(f"The page is at http://{shown}:{listener.getsockname()[1]} - Ctrl-C ends it.", flush=True)
-        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
-        uvicorn.Server(config).run(sockets=[listener])
+    threading.Thread(target=_sweep, args=(folder,), daemon=True).start()
+    shown = f"[{host}]" if ":" in host else host
+    print(f"The page is at http://{shown}:{listener.getsockname()[1]} - Ctrl-C ends it.", flush=True)
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 def _sweep(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from ganfp_jax.data.decode import reason_of
 from ganfp_jax.data.listing import printable
 
 EXAMPLES = Path(__file__).parent / "examples"
+EXAMPLE_SIDE = 32  # pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,20 +57,23 @@ def receive(files: Sequence[tuple[str, Path]], folder: Path, limits: Limits) -> 
         files: the name that the sender gave each file, and where it is said to lie now.
         folder: where uploads lie. Other files are refused, and stay: whoever asks could name any of the machine's.
     """
-    own = [path.resolve().is_relative_to(folder.resolve()) for _, path in files]
+    root, places = folder.resolve(), [path.resolve() for _, path in files]
+    own = [root in place.parents for place in places]
     try:
         return [
-            _receive(path, number, printable(name), limits)
+            _receive(places[number], number, printable(name), limits)
             if own[number]
             else Upload(printable(name), refused="not an upload: the machine's own files are not read")
-            for number, (name, path) in enumerate(files)
+            for number, (name, _) in enumerate(files)
         ]
     finally:
-        for (_, path), uploaded in zip(files, own, strict=True):
-            if uploaded:
-                path.unlink(missing_ok=True)
-                with contextlib.suppress(OSError):  # it is not empty, or it is gone
-                    path.parent.rmdir()
+        for place, uploaded in zip(places, own, strict=True):
+            if not uploaded:
+                continue
+            with contextlib.suppress(OSError):  # it is a folder, or the folder is not empty, or gone
+                place.unlink(missing_ok=True)
+                if place.parent != root:
+                    place.parent.rmdir()
 
 
 def _receive(path: Path, number: int, name: str, limits: Limits) -> Upload:
@@ -85,22 +90,26 @@ def _receive(path: Path, number: int, name: str, limits: Limits) -> Upload:
         return Upload(name, refused=reason_of(error))
 
 
-def examples(classes: Sequence[str] = ()) -> dict[str, list[Upload]]:
+def examples(classes: Sequence[str], resolution: int) -> dict[str, list[Upload]]:
     """Source -> the images of it that travel with the package, `examples/<source>_<number>.png`.
 
     Args:
-        classes: the sources that come first.
+        classes: the sources to find, in the order of the result, which leaves out those without images.
+        resolution: the side of the images that the network takes; there is nothing for it where that is over
+            `EXAMPLE_SIDE`.
     """
+    if resolution > EXAMPLE_SIDE:
+        return {}
     found: dict[str, list[Upload]] = {}
     for path in sorted(EXAMPLES.glob("*.png")):
         found.setdefault(path.stem.rpartition("_")[0], []).append(Upload(path.name, path.read_bytes()))
-    first = [source for source in classes if source in found]
-    return {source: found[source] for source in dict.fromkeys([*first, *found])}
+    return {source: found[source] for source in classes if source in found}
 
 
 def delete_old(folder: Path, seconds: float | int) -> None:
     """Deletes every file below `folder` that was last written to more than `seconds` ago."""
-    for path in folder.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):  # it was answered meanwhile
-            if path.is_file() and time.time() - path.stat().st_mtime > seconds:
-                path.unlink()
+    for parent, _, names in os.walk(folder):  # which passes over folders that vanish meanwhile
+        for path in (Path(parent, name) for name in names):
+            with contextlib.suppress(OSError):  # it was answered meanwhile
+                if time.time() - path.stat().st_mtime > seconds:
+                    path.unlink()
