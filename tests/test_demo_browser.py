@@ -318,6 +318,7 @@ def test_a_phone_needs_no_sideways_scrolling(page):
 def test_it_can_be_pictured(page, tmp_path):
     drop(page, next(example for example in EXAMPLES if example[0].startswith("SNGAN")))
     path = Path(os.environ.get("GANFP_SCREENSHOT") or tmp_path / "demo.png")
+    page.wait_for_timeout(1000)  # Gradio fades an answer in
     page.screenshot(path=path, full_page=True)
     with Image.open(path) as image:
         assert image.width == 1100 and image.height > 900

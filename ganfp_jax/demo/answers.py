@@ -166,7 +166,8 @@ def summary(answer: Answer) -> str:
 def sentence(found: Attribution) -> str:
     """The verdict and the numbers behind it, in words."""
     votes, shown = found.votes.get(found.predicted, 0), sum(found.votes.values())
-    lead = f"{abs(100 * found.margin):.1f} points {'more' if found.margin >= 0 else 'less'} than the next source"
+    points = wording.percent(abs(found.margin)).removesuffix("%")  # no 100 points beside 99.9%
+    lead = f"{points} points {'more' if found.margin >= 0 else 'less'} than the next source"
     numbers = (
         f"{votes} of {shown} view{'s' * (shown != 1)} say{'s' * (votes == 1)} {found.predicted}; "
         f"its mean probability is {wording.percent(found.confidence)}, {lead}. "
