@@ -159,7 +159,7 @@ def test_names_that_break_lines(network, folder, tmp_path, capsys):
     assert names[0] in capsys.readouterr().out
 
 
-def test_what_is_asked_for(folder, tmp_path):
+def test_what_is_asked_for(folder, tmp_path, monkeypatch):
     a = sorted(str(path) for path in folder.glob("a/*.png"))
 
     def found(*images):
@@ -168,7 +168,7 @@ def test_what_is_asked_for(folder, tmp_path):
     assert found(str(folder / "a")) == found(str(folder / "a" / "*.png")) == found(f"{folder}/**/a/0*.png", *a) == a
     assert found(a[3], a[1], str(folder / "a" / ".." / "a" / "03.png")) == [a[3], a[1]]  # once, in the order given
     assert len(found(str(folder))) == len(found(f"{folder}/[ab]")) == 40
-    os.chdir(folder)
+    monkeypatch.chdir(folder)
     assert found("a/0[0-2].png") == ["a/00.png", "a/01.png", "a/02.png"]
     (tmp_path / "odd[1].png").write_bytes(b"")
     assert found(str(tmp_path / "odd[1].png")) == [str(tmp_path / "odd[1].png")]  # a file of that name, no pattern

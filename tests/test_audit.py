@@ -290,7 +290,7 @@ def test_evaluation_says_what_a_glance_finds(tmp_path, capsys, monkeypatch):
         raise UserError("as far as this test goes")
 
     root = write_folder(tmp_path / "set", 0, (png, commented), count=8)
-    network = SimpleNamespace(classes=SOURCES, resolution=24)
+    network = SimpleNamespace(classes=SOURCES, resolution=24, default_views="d4")
     monkeypatch.setattr(evaluation_job, "Attributor", SimpleNamespace(load=lambda path: network))
     monkeypatch.setattr(evaluation_job, "evaluate", stop)
     config = evaluate.get_config("tiny").to_dict() | {"data": {"root": str(root), "resize": "crop"}}

@@ -4,6 +4,7 @@ import importlib
 import json
 import shlex
 import sys
+from pathlib import Path
 
 import pytest
 from absl import flags as absl_flags
@@ -11,11 +12,14 @@ from ml_collections import config_flags
 
 from ganfp_jax.command import command
 
+ROOT = Path(__file__).parent.parent
+
 
 def config_of(line, monkeypatch):
     """The config that a command line asks for, and its other flags."""
     python, *arguments = shlex.split(line)
     assert [python, *arguments[:2]] == ["python", "-m", "ganfp_jax.main"]
+    monkeypatch.chdir(ROOT)  # configs are named from there
     monkeypatch.setattr(sys, "argv", arguments[1:])  # where ml_collections looks for the keys
     values = absl_flags.FlagValues()
     config_flags.DEFINE_config_file("config", flag_values=values)
