@@ -1,6 +1,6 @@
 """Makes the shipped set `photos32`: four generators and the attribution network, trained on photographs from Debian.
 
-    python -m experiments.zoo --packages=DIR               # about 80 minutes on one CPU core; started again it goes on
+    python -m experiments.zoo --packages=DIR               # about 65 minutes on one CPU core; started again it goes on
     python -m experiments.zoo --variant=tiny --out=DIR     # the same path in a minute, on embedded photographs
 
 `DIR` is where the packages of `photographs.csv` were unpacked (`dpkg-deb -x PACKAGE.deb DIR`), or `/` where they are
