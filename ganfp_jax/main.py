@@ -21,6 +21,7 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
+from ganfp_jax.cpu.memory import keep_memory
 from ganfp_jax.errors import UserError
 from ganfp_jax.run_folder import open_run
 
@@ -151,6 +152,7 @@ def run(workdir: Path, at_the_end: Sequence[str] = ()) -> int:
     # Compiled programs are kept for the user's next run; JAX's own variables overrule it.
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "ganfp_jax" / "compiled"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+    keep_memory()
     if FLAGS.coordinator:
         run_with_others(config, workdir)
         return 0

@@ -68,6 +68,7 @@ LAYERS = {
     "run_folder": 0,
     "variants": 0,
     "compiler": 0,
+    "cpu": 0,
     "errors": 0,
     "progress": 0,
 }

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.benchmark.row import Options, Row
+from ganfp_jax.cpu.memory import keep_memory
 
 HERE = Path(__file__).parent
 EXTRA = ("torch", "ttach")
@@ -128,10 +129,15 @@ def _resident(key: str) -> float:
 
 def machine() -> dict[str, Any]:
     """What the figures depend on besides the code."""
+    from ganfp_jax.cpu import library
     from ganfp_jax.provenance import provenance
 
     packages = ("jax", "jaxlib", "flax", "numpy", *(name for name in EXTRA if name not in missing()))
-    return provenance(packages) | {"processor": processor(), "threads": len(os.sched_getaffinity(0))}
+    return provenance(packages) | {
+        "processor": processor(),
+        "threads": len(os.sched_getaffinity(0)),
+        "kernels": library.available(),
+    }
 
 
 def processor() -> str:
@@ -189,6 +195,8 @@ def main() -> None:
     """Runs the rows that are not there yet, appends them to results.jsonl and prints the table of all asked for."""
     args = _parse()
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # a GPU's memory is PyTorch's too
+    if not args.fresh_memory:
+        keep_memory()  # all competitors gain
     with _quick_compilation() if args.variant == "tiny" else contextlib.nullcontext():
         _run(args)
 
@@ -227,6 +235,7 @@ def _run(args: argparse.Namespace) -> None:
         measured = args.memory and not key.startswith("verdict")  # whose work is done by other processes
         for record in new:
             asked = [f"--{name}={value}" for name, value in (("variant", args.variant), ("dtype", args.dtype))]
+            asked += ["--fresh-memory"] if args.fresh_memory else []
             asked += ["--sizes", *map(str, sizes), "--batches", *map(str, batches), f"--files={options.files}"]
             record["peak_mib"] = peak_mib(key, record["competitor"], asked) if measured else None
             record |= {"key": key, "dtype": args.dtype, "limits": rates._asdict(), "machine": about}
@@ -261,6 +270,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--files", type=int, help="images in the folder (default: 1000)")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of the arithmetic")
     parser.add_argument("--memory", action="store_true", help="also the peak memory, of a process a competitor")
+    parser.add_argument("--fresh-memory", action="store_true", help="leave glibc's settings as they are")
     parser.add_argument("--rounds", type=int, help="at most so many a row (default: 60)")
     parser.add_argument("--seconds", type=float, help="a row begins no round after so long (default: 90)")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out; it needs a C++ compiler")

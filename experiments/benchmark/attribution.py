@@ -65,7 +65,7 @@ def _views_row(name: str, size: int, batch: int, options: Options, ours: dict[st
         views = EXACT_VIEWS if theirs == "ttach d4" else ("identity",)
         # All views at once: XLA counts the body of a loop over the views once.
         function = vote_function(network.module.apply, views, in_turn=False)
-        return cost_of(jax.jit(function).lower({"params": network.params}, jax.ShapeDtypeStruct(images.shape, "uint8")))
+        return cost_of(function, {"params": network.params}, jax.ShapeDtypeStruct(images.shape, "uint8"))
 
     return Row(name, batch, makers, check, cost)
 
@@ -80,15 +80,16 @@ def training_row(size: int, batch: int, options: Options) -> Row:
     even = np.concatenate([images[:, :, : size // 2], images[:, :, : size // 2][:, :, ::-1]], 2)
 
     @functools.cache
-    def step() -> tuple[Any, AttributionState]:
+    def program() -> tuple[Any, AttributionState]:
         optimizer = make_adam(**settings, num_steps=1000)
         step = make_attribution_step(network.module, optimizer, "mirror")
         params = jax.tree.map(jnp.asarray, network.params)
         state = AttributionState(jnp.int32(0), NetworkState(params, {}, optimizer.init(params)))
-        return jax.jit(step, donate_argnums=0, compiler_options=_options()), state
+        return step, state
 
     def in_jax() -> Callable[[], dict[str, Any]]:
-        compiled, state = step()
+        step, state = program()
+        compiled = jax.jit(step, donate_argnums=0, compiler_options=_options())
         state, key, given, losses = jax.tree.map(jnp.copy, state), jax.random.key(0), even, []
 
         def call() -> dict[str, Any]:
@@ -119,8 +120,8 @@ def training_row(size: int, batch: int, options: Options) -> Row:
         check_close(name, first, options.tolerance)
 
     def cost() -> Cost:
-        compiled, state = step()
-        return cost_of(compiled.lower(state, {"image": images, "label": labels}, jax.random.key(0)))
+        step, state = program()
+        return cost_of(step, state, {"image": images, "label": labels}, jax.random.key(0))
 
     return Row(name, batch, makers, check, cost)
 

@@ -50,7 +50,11 @@ def first_verdict_row(size: int, options: Options) -> Row:
         def call() -> str:
             with tempfile.TemporaryDirectory() as empty:
                 cache = empty if cold else f"{work.name}/compiled"
-                env = {"JAX_COMPILATION_CACHE_DIR": cache, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+                env = {
+                    "XDG_CACHE_HOME": cache,
+                    "JAX_COMPILATION_CACHE_DIR": cache,
+                    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+                }
                 return _say([sys.executable, "-c", VERDICT, *arguments()], env)
 
         return call

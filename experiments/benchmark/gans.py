@@ -35,10 +35,11 @@ def iteration_row(family: str, size: int, options: Options) -> Row:
     @functools.cache
     def trained() -> tuple[Any, Any]:
         phase, state = _last_phase(family, size, options.dtype)
-        return jax.jit(phase.step, donate_argnums=0), state
+        return phase.step, state
 
     def in_jax() -> Callable[[], dict[str, Any]]:
-        step, state = trained()
+        function, state = trained()
+        step = jax.jit(function, donate_argnums=0)
         state, first = step(jax.tree.map(jax.numpy.copy, state), {"image": images}, key)
         first = jax.device_get(first)
 
@@ -66,7 +67,7 @@ def iteration_row(family: str, size: int, options: Options) -> Row:
 
     def cost() -> Cost:
         step, state = trained()
-        return cost_of(step.lower(state, {"image": images}, key))
+        return cost_of(step, state, {"image": images}, key)
 
     return Row(name, batch_size, _makers(in_jax, in_torch, options), check, cost)
 
@@ -80,12 +81,13 @@ def generation_row(family: str, size: int, batch: int, options: Options) -> Row:
     @functools.cache
     def trained() -> tuple[Any, Any, Any]:
         generator = models.create(**config["generator"], resolution=size)
-        sample = jax.jit(make_sampler(generator, {}, config["step"]["pixels"]))
+        sample = make_sampler(generator, {}, config["step"]["pixels"])
         state = _last_phase(family, size, options.dtype)[1]
         return sample, state.generator.params, state.generator.stats
 
     def in_jax() -> Callable[[], dict[str, Any]]:
-        sample, params, stats = trained()
+        function, params, stats = trained()
+        sample = jax.jit(function)
         return lambda: {"images": np.asarray(sample(params, stats, latents))}
 
     def in_torch(compile: bool) -> Callable[[], dict[str, Any]]:
@@ -101,7 +103,7 @@ def generation_row(family: str, size: int, batch: int, options: Options) -> Row:
 
     def cost() -> Cost:
         sample, params, stats = trained()
-        return cost_of(sample.lower(params, stats, latents))
+        return cost_of(sample, params, stats, latents)
 
     return Row(name, batch, _makers(in_jax, in_torch, options), check, cost)
 

@@ -72,9 +72,17 @@ class Options:
         return 1e-3 if self.exact else 0.1
 
 
-def cost_of(lowered: Any) -> Cost:
-    """The cost of a lowered JAX program; operations before compiling, since library calls do not show theirs."""
-    return Cost(lowered.cost_analysis()["flops"], lowered.compile().cost_analysis()["bytes accessed"])
+def cost_of(function: Callable[..., Any], *arguments: Any) -> Cost:
+    """The cost of a JAX function; operations before compiling, since library calls do not show theirs."""
+    import jax
+
+    from ganfp_jax.cpu import convolution
+
+    with convolution.left_to_xla():  # a new function, or it would be what was traced before
+        lowered = jax.jit(lambda *arguments: function(*arguments)).lower(*arguments)
+    counted: Any = lowered.cost_analysis()
+    compiled: Any = lowered.compile().cost_analysis()
+    return Cost(counted["flops"], compiled["bytes accessed"])
 
 
 def check_close(row: str, answers: Mapping[str, Any], tolerance: float) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from ganfp_jax.models.layers import EqualizedConv, leaky_relu, minibatch_stddev, upsample
+from ganfp_jax.models.layers import LEAK, EqualizedConv, minibatch_stddev, upsample
 from ganfp_jax.models.visnet import Head, Level, count_fmaps
 
 
@@ -104,7 +104,7 @@ class _Convs(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n h w o"]:
         for name in ("Conv0", "Conv1"):
-            x = leaky_relu(EqualizedConv(self.features, padding="reflect", dtype=self.dtype, name=name)(x))
+            x = EqualizedConv(self.features, padding="reflect", slope=LEAK, dtype=self.dtype, name=name)(x)
         if self.to_rgb:
             x = EqualizedConv(3, padding="reflect", dtype=self.dtype, name="Conv_toRGB")(x)
         return x

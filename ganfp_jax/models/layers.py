@@ -9,13 +9,16 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, ScalarLike
 
+from ganfp_jax.cpu import convolution
+
 ROOT2 = math.sqrt(2.0)
+LEAK = 0.2  # of `leaky_relu`
 Padding = Literal["zero", "reflect"]
 
 
 def leaky_relu(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """Return max(0.2 x, x), the only activation of ProGAN and of the attribution network."""
-    return nn.leaky_relu(x, 0.2)
+    return nn.leaky_relu(x, LEAK)
 
 
 def lerp(a: Float[Array, "..."], b: Float[Array, "..."], t: ScalarLike) -> Float[Array, "..."]:
@@ -89,20 +92,56 @@ def minibatch_stddev(x: Float[Array, "n h w c"], group_size: int = 4) -> Float[A
 
 
 def convolve(
-    x: Float[Array, "n h w c"],
+    x: Float[Array, "n h w i"],
     kernel: Float[Array, "kh kw i o"],
-    padding: Literal["SAME", "VALID"],
+    padding: Literal["SAME", "VALID", "REFLECT"],
     *,
     stride: int = 1,
+    bias: Float[Array, " o"] | None = None,
+    slope: float = 1.0,
 ) -> Float[Array, "n H W o"]:
-    """Cross-correlate with an HWIO kernel, in the dtype of `x`."""
+    """Cross-correlate with an HWIO kernel, in the dtype of `x`.
+
+    Args:
+        x: images or maps.
+        kernel: of odd sides for "REFLECT".
+        padding: TensorFlow's "SAME" or "VALID"; or "REFLECT", at stride 1: "SAME" with `reflect_pad` for zeros.
+        stride: step of the kernel.
+        bias: is added.
+        slope: then, of negative values; above 0. 0.2 is `leaky_relu`.
+    """
+    kernel = kernel.astype(x.dtype)
+    if convolution.suits(x, kernel):
+        geometry = convolution.make_geometry(x.shape[1], kernel.shape[0], padding, stride)
+        if bias is None and slope == 1:
+            return convolution.convolve(x, kernel, geometry)
+        bias = jnp.zeros(kernel.shape[-1]) if bias is None else bias
+        return convolution.convolve_and_bend(x, kernel, bias, slope, geometry)
+    if padding == "REFLECT":
+        x, padding = reflect_pad(x, kernel.shape[0] // 2), "VALID"
+    y = jax.lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    if bias is not None:
+        y += bias.astype(x.dtype)
+    return y if slope == 1 else nn.leaky_relu(y, slope)
+
+
+def upconvolve(x: Float[Array, "n h w i"], kernel: Float[Array, "k k i o"], pads: tuple[int, int]) -> Array:
+    """Transposed convolution of stride 2: zeros between the pixels, and `pads` before and behind, then a correlation.
+
+    Returns:
+        Maps (N, H, W, O) in the dtype of `x`, with H = 2 h + sum(pads) - k.
+    """
+    kernel, side = kernel.astype(x.dtype), kernel.shape[0]
+    if convolution.suits(x, kernel):
+        geometry = convolution.Geometry(side, 2 * x.shape[1] + sum(pads) - side, x.shape[1], 2, side - 1 - pads[0])
+        return convolution.input_gradient(x, kernel[::-1, ::-1].swapaxes(2, 3), geometry)
     return jax.lax.conv_general_dilated(
-        x,
-        kernel.astype(x.dtype),
-        (stride, stride),
-        padding,
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        x, kernel, (1, 1), [pads] * 2, lhs_dilation=(2, 2), dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
+
+
+def _padding_of(padding: Padding, kernel_size: int) -> Literal["SAME", "REFLECT"]:
+    return "REFLECT" if padding == "reflect" and kernel_size > 1 else "SAME"
 
 
 class EqualizedConv(nn.Module):
@@ -113,6 +152,7 @@ class EqualizedConv(nn.Module):
         kernel_size: side of the square kernel.
         gain: the weights in use are `gain / sqrt(fan_in)` times the stored ones.
         padding: "zero" or "reflect"; the size stays the same.
+        slope: of negative results; 0.2 is the layer with `leaky_relu` behind it.
         dtype: dtype of the arithmetic and of the result.
     """
 
@@ -120,20 +160,17 @@ class EqualizedConv(nn.Module):
     kernel_size: int = 3
     gain: float = ROOT2
     padding: Padding = "zero"
+    slope: float = 1.0
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h w o"]:
-        """Convolve and add the bias."""
+        """Convolve, add the bias, bend."""
         k, fan_in = self.kernel_size, self.kernel_size**2 * x.shape[-1]
         weight = self.param("weight", nn.initializers.normal(1.0), (k, k, x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         x, weight = x.astype(self.dtype), weight * (self.gain / math.sqrt(fan_in))
-        if self.padding == "reflect" and k > 1:
-            y = convolve(reflect_pad(x, k // 2), weight, "VALID")
-        else:
-            y = convolve(x, weight, "SAME")
-        return y + bias.astype(self.dtype)
+        return convolve(x, weight, _padding_of(self.padding, k), bias=bias, slope=self.slope)
 
 
 class EqualizedDense(nn.Module):
@@ -193,14 +230,8 @@ class Conv(nn.Module):
         """Convolve and add the bias."""
         k = self.kernel_size
         weight = self.param("weight", self.kernel_init, (k, k, x.shape[-1], self.features))
-        x = x.astype(self.dtype)
-        if self.padding == "reflect" and k > 1:
-            y = convolve(reflect_pad(x, k // 2), weight, "VALID", stride=self.stride)
-        else:
-            y = convolve(x, weight, "SAME", stride=self.stride)
-        if not self.use_bias:
-            return y
-        return y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,)) if self.use_bias else None
+        return convolve(x.astype(self.dtype), weight, _padding_of(self.padding, k), stride=self.stride, bias=bias)
 
 
 class Dense(nn.Module):

@@ -66,7 +66,7 @@ class SpectralConv(_Spectral):
         weight = self.param("weight", glorot(self.scale), shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         weight = self.normalize(weight.reshape(-1, self.features), train).reshape(shape)
-        return convolve(x.astype(self.dtype), weight, "SAME") + bias.astype(self.dtype)
+        return convolve(x.astype(self.dtype), weight, "SAME", bias=bias)
 
 
 class SpectralDense(_Spectral):

@@ -14,6 +14,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float, ScalarLike
 
 from ganfp_jax.models.layers import (
+    LEAK,
     ROOT2,
     EqualizedConv,
     EqualizedDense,
@@ -100,8 +101,8 @@ class _FirstSynthesis(nn.Module):
         shape = (4, 4, self.features)
         x = EqualizedDense(shape, ROOT2 / 4, dtype=self.dtype, name="Dense")(pixel_norm(latents))
         x = pixel_norm(leaky_relu(x))
-        x = EqualizedConv(self.features, padding=self.padding, dtype=self.dtype, name="Conv")(x)
-        return pixel_norm(leaky_relu(x))
+        conv = EqualizedConv(self.features, padding=self.padding, slope=LEAK, dtype=self.dtype, name="Conv")
+        return pixel_norm(conv(x))
 
 
 class _Synthesis(nn.Module):
@@ -112,10 +113,10 @@ class _Synthesis(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n H W o"]:
         # The published up-convolution is fused; with its kernel turned (interop.layouts) this is the same map.
-        x = EqualizedConv(self.features, padding=self.padding, dtype=self.dtype, name="Conv0_up")(upsample(x))
-        x = pixel_norm(leaky_relu(x))
-        x = EqualizedConv(self.features, padding=self.padding, dtype=self.dtype, name="Conv1")(x)
-        return pixel_norm(leaky_relu(x))
+        conv = EqualizedConv(self.features, padding=self.padding, slope=LEAK, dtype=self.dtype, name="Conv0_up")
+        x = pixel_norm(conv(upsample(x)))
+        conv = EqualizedConv(self.features, padding=self.padding, slope=LEAK, dtype=self.dtype, name="Conv1")
+        return pixel_norm(conv(x))
 
 
 class Discriminator(nn.Module):
@@ -174,7 +175,7 @@ class _Analysis(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n H W o"]:
-        x = leaky_relu(EqualizedConv(self.features, dtype=self.dtype, name="Conv0")(x))
+        x = EqualizedConv(self.features, slope=LEAK, dtype=self.dtype, name="Conv0")(x)
         x = EqualizedConv(self.out_features, dtype=self.dtype, name="Conv1_down")(x)
         return leaky_relu(box_downsample(x))
 
@@ -186,7 +187,7 @@ class _LastAnalysis(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n 4 4 c"]) -> Float[Array, " n"]:
-        x = leaky_relu(EqualizedConv(self.features, dtype=self.dtype, name="Conv")(x))
+        x = EqualizedConv(self.features, slope=LEAK, dtype=self.dtype, name="Conv")(x)
         x = x.reshape(len(x), -1)  # (N, 16 C)
         x = leaky_relu(EqualizedDense((self.dense_features,), dtype=self.dtype, name="Dense0")(x))
         scores = EqualizedDense((1,), 1.0, dtype=self.dtype, name="Dense1")(x)

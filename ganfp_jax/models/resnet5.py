@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from ganfp_jax.models.layers import ROOT2, Conv, Dense, Padding, glorot, reflect_pad, upsample
+from ganfp_jax.models.layers import ROOT2, Conv, Dense, Padding, glorot, reflect_pad, upconvolve, upsample
 from ganfp_jax.models.normalization import BatchNorm, Statistics
 
 EPSILON = 1.001e-5  # of batch normalisation: TensorFlow raises the published 1e-5 to this
@@ -88,15 +88,8 @@ class _TransposedConv(nn.Module):
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n H W o"]:
         weight = self.param("weight", nn.initializers.normal(0.02), (5, 5, x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        x, before, after = x.astype(self.dtype), 3, 2  # the published "SAME" alignment
+        x, pads = x.astype(self.dtype), (3, 2)  # the published "SAME" alignment
         if self.padding == "reflect":
-            x, before, after = reflect_pad(x, 1), before - 2, after - 2  # one pixel is two after the enlargement
-        y = jax.lax.conv_general_dilated(
-            x,
-            weight.astype(self.dtype),
-            window_strides=(1, 1),
-            padding=[(before, after)] * 2,
-            lhs_dilation=(2, 2),
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
+            x, pads = reflect_pad(x, 1), (1, 0)  # one pixel is two after the enlargement
+        y = upconvolve(x, weight, pads)
         return y + bias.astype(self.dtype)

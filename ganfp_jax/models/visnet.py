@@ -14,6 +14,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from ganfp_jax.models.layers import (
+    LEAK,
     EqualizedConv,
     EqualizedDense,
     box_downsample,
@@ -132,8 +133,8 @@ class Level(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n H W o"]:
         """Return maps of half the side."""
-        x = leaky_relu(EqualizedConv(self.features, padding="reflect", dtype=self.dtype, name="Conv0")(x))
-        x = leaky_relu(EqualizedConv(self.out_features, padding="reflect", dtype=self.dtype, name="Conv1")(x))
+        x = EqualizedConv(self.features, padding="reflect", slope=LEAK, dtype=self.dtype, name="Conv0")(x)
+        x = EqualizedConv(self.out_features, padding="reflect", slope=LEAK, dtype=self.dtype, name="Conv1")(x)
         return box_downsample(x)
 
 
@@ -153,7 +154,7 @@ class Head(nn.Module):
     def __call__(self, x: Float[Array, "n h w i"]) -> tuple[Float[Array, "n ... f"], Float[Array, "n ... k"]]:
         """Return what the last layer multiplies, and its products."""
         if self.form != "mean":
-            x = leaky_relu(EqualizedConv(self.features, padding="reflect", dtype=self.dtype, name="Conv0")(x))
+            x = EqualizedConv(self.features, padding="reflect", slope=LEAK, dtype=self.dtype, name="Conv0")(x)
         if self.form == "dense":
             x = x.reshape(x.shape[0], -1)  # (N, 16 C)
             features = EqualizedDense((self.num_features,), dtype=self.dtype, name="Dense1")(x)
