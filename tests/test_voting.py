@@ -13,7 +13,16 @@ from jax.sharding import AxisType
 
 from ganfp_jax.errors import UserError
 from ganfp_jax.views import EXACT_VIEWS, apply_view
-from ganfp_jax.voting import RULES, Vote, count_votes, join_votes, make_view_voters, make_vote, vote_in_batches
+from ganfp_jax.voting import (
+    IMAGES_A_TURN,
+    RULES,
+    Vote,
+    count_votes,
+    join_votes,
+    make_view_voters,
+    make_vote,
+    vote_in_batches,
+)
 
 NUM_CLASSES, SIZE = 3, 8
 
@@ -298,8 +307,9 @@ def test_views_in_turn_share_one_compiled_classifier(variables):
 
     voter = make_vote(counting, "d4", in_turn=True)
     for seed in range(2):
-        voter(variables, random_images(4, seed))
-    assert traced == [(4, SIZE, SIZE, 3)]
+        voter(variables, random_images(IMAGES_A_TURN // 4, seed))
+        voter(variables, random_images(IMAGES_A_TURN + 1, seed))
+    assert traced == [(IMAGES_A_TURN, SIZE, SIZE, 3), (IMAGES_A_TURN + 1, SIZE, SIZE, 3)]  # four views a turn, one
 
 
 # --- devices

@@ -30,6 +30,7 @@ constexpr int kLanes = 8, kPixels = 6, kValues = 6;  // 16 registers
 #endif
 constexpr int64_t kCached = 64 * 1024;  // floats of an image's rows that a core's cache holds beside the weights
 constexpr int64_t kManyPixels = 512, kFewTiles = 64;  // for Winograd's form: at least, of a call and of a part
+constexpr int64_t kWorthwhile = 64 * 1024;
 constexpr int64_t kStretch = 256;       // pixels over which a filter gradient is summed in registers
 
 typedef float Vector __attribute__((vector_size(4 * kLanes)));
@@ -60,8 +61,9 @@ float* scratch(Slot slot, int64_t floats) {
   return buffer.data;
 }
 
-// work(0) ... work(count - 1), on the pool's threads and on this one, which waits for no task that has not begun.
-void parallel_for(ffi::ThreadPool& pool, int64_t count, std::function<void(int64_t)> work) {
+// work(0) ... work(count - 1), on the pool's threads and on this one, which waits for no task that has not begun; or on
+// this one alone, where `floats`, what they write in all, is so little that waking the others takes as long.
+void parallel_for(ffi::ThreadPool& pool, int64_t count, int64_t floats, std::function<void(int64_t)> work) {
   struct State {
     std::atomic<int64_t> next{0}, done{0};
     int64_t count;
@@ -70,7 +72,7 @@ void parallel_for(ffi::ThreadPool& pool, int64_t count, std::function<void(int64
     std::condition_variable finished;
   };
   const int64_t threads = std::min(pool.num_threads(), count);
-  if (threads <= 1) {
+  if (threads <= 1 || floats < kWorthwhile) {
     for (int64_t i = 0; i < count; ++i) work(i);
     return;
   }
@@ -137,7 +139,7 @@ Packed pack(ffi::ThreadPool& pool, int64_t height, int64_t width, int64_t inputs
             int64_t input_step, int64_t channel_step) {
   const int64_t wide = panel_width(channels), panels = divide_up(channels, wide);
   float* out = scratch(kPacked, panels * height * width * inputs * wide);
-  parallel_for(pool, height * width, [&](int64_t tap) {
+  parallel_for(pool, height * width, panels * height * width * inputs * wide, [&](int64_t tap) {
     const float* from = get(tap / width, tap % width);
     for (int64_t panel = 0; panel < panels; ++panel) {
       float* to = out + (panel * height * width + tap) * inputs * wide;
@@ -155,7 +157,7 @@ Packed pack(ffi::ThreadPool& pool, int64_t height, int64_t width, int64_t inputs
 Packed transform(ffi::ThreadPool& pool, const Packed& kernel) {
   const int64_t size = kernel.panels * kernel.inputs * kernel.wide, tap = kernel.inputs * kernel.wide;
   float* out = scratch(kTransformed, 16 * size);
-  parallel_for(pool, kernel.panels, [&](int64_t panel) {
+  parallel_for(pool, kernel.panels, 16 * size, [&](int64_t panel) {
     for (int64_t j = 0; j < tap; j += kLanes) {
       Vector rows[4][3];
       for (int x = 0; x < 3; ++x) {
@@ -397,7 +399,7 @@ void correlate(ffi::ThreadPool& pool, const Images& a, const Packed& packed, con
     rows = std::max(rows / even * even, even);
   }
   const int64_t parts = divide_up(grid.rows, rows);
-  parallel_for(pool, divide_up(a.n, group) * parts, [&](int64_t item) {
+  parallel_for(pool, divide_up(a.n, group) * parts, kWorthwhile, [&](int64_t item) {
     const int64_t first = item / parts * group, images = std::min(group, a.n - first);
     const int64_t row = item % parts * rows, count = std::min(rows, grid.rows - row);
     const int64_t top = grid.y + row * grid.stride;
@@ -467,7 +469,7 @@ void filter_gradient(ffi::ThreadPool& pool, const Images& x, const Images& g, in
   const int64_t group = rows == g.h ? std::max<int64_t>(1, kStretch / (g.h * g.w)) : 1;
   float* sums = scratch(kSums, copies * size);
   std::memset(sums, 0, copies * size * sizeof(float));
-  parallel_for(pool, workers, [&](int64_t worker) {
+  parallel_for(pool, workers, kWorthwhile, [&](int64_t worker) {
     const auto share = [&](int64_t all, bool mine) {
       return std::pair(mine ? all * worker / workers : 0, mine ? all * (worker + 1) / workers : all);
     };
@@ -504,7 +506,7 @@ void filter_gradient(ffi::ThreadPool& pool, const Images& x, const Images& g, in
       }
     }
   });
-  parallel_for(pool, k, [&](int64_t y) {
+  parallel_for(pool, k, k * k * x.c * g.c, [&](int64_t y) {
     for (int64_t tap = y * k * x.c; tap < (y + 1) * k * x.c; ++tap)
       for (int64_t channel = 0; channel < g.c; ++channel) {
         const float* from = sums + (channel / wide * taps + tap) * wide + channel % wide;

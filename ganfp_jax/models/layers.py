@@ -193,7 +193,7 @@ class EqualizedDense(nn.Module):
         n, fan_in = x.shape
         weight = self.param("weight", nn.initializers.normal(1.0), (fan_in, math.prod(self.shape)))
         bias = self.param("bias", nn.initializers.zeros, (self.shape[-1],))
-        y = x.astype(self.dtype) @ (weight * (self.gain / math.sqrt(fan_in))).astype(self.dtype)
+        y = (x.astype(self.dtype) * (self.gain / math.sqrt(fan_in))) @ weight.astype(self.dtype)  # x is the smaller
         return y.reshape(n, *self.shape) + bias.astype(self.dtype)
 
 

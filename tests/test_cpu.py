@@ -1,0 +1,216 @@
+"""The CPU's own convolutions are XLA's, to rounding, with all their gradients; and memory is kept."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ganfp_jax.cpu import convolution, library
+from ganfp_jax.models import layers
+
+ROOT = Path(__file__).parent.parent
+NO_COMPILER = not any(map(shutil.which, ("c++", "g++", "clang++")))
+needs_kernels = pytest.mark.skipif(not library.available(), reason="no C++ compiler")
+
+# images, side, inputs, channels: few pixels are summed directly, many by Winograd's products where channels fill vectors
+SHAPES = [
+    *((3, 8, 3, 16), (2, 16, 16, 3), (5, 4, 24, 40), (1, 32, 8, 64), (7, 6, 5, 7), (9, 5, 64, 70)),
+    *((3, 34, 16, 32), (40, 9, 32, 16), (20, 8, 64, 64)),
+]
+MOVES = [("SAME", 1), ("VALID", 1), ("REFLECT", 1), ("SAME", 2), ("VALID", 2)]
+
+
+def by_xla(x, kernel, padding, stride):
+    with convolution.left_to_xla():
+        return layers.convolve(x, kernel, padding, stride=stride)
+
+
+def draw(*shape, seed=0):
+    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
+
+
+def assert_close(actual, desired, tolerance=1e-5):
+    """To a share of the largest value."""
+    for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(desired), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * float(jnp.abs(b).max()))
+
+
+@needs_kernels
+@pytest.mark.parametrize("side", convolution.SIDES)
+@pytest.mark.parametrize(("padding", "stride"), MOVES)
+def test_a_convolution_and_its_gradients_are_xlas(padding, stride, side):
+    for n, size, inputs, channels in SHAPES:
+        if size < side:
+            continue
+        x, kernel = draw(n, size, size, inputs), draw(side, side, inputs, channels, seed=1)
+        geometry = convolution.make_geometry(size, side, padding, stride)
+        expected, pull_back = jax.vjp(lambda x, k: by_xla(x, k, padding, stride), x, kernel)
+        actual, pull = jax.vjp(lambda x, k, g=geometry: convolution.convolve(x, k, g), x, kernel)
+        g = draw(*expected.shape, seed=2)
+        assert_close((actual, pull(g)), (expected, pull_back(g)))
+
+
+@needs_kernels
+@pytest.mark.parametrize(("padding", "stride"), MOVES)
+def test_the_gradient_of_a_gradient_is_xlas(padding, stride):
+    """Of a gradient penalty, with respect to images and kernel."""
+    x, kernel = draw(6, 10, 10, 16), draw(3, 3, 16, 32, seed=1)
+    geometry = convolution.make_geometry(10, 3, padding, stride)
+
+    def penalty(convolve):
+        def loss(x, kernel):
+            gradient = jax.grad(lambda x: jnp.sum(jnp.sin(convolve(x, kernel))))(x)
+            return jnp.sum(gradient**3)
+
+        return jax.jit(jax.grad(loss, argnums=(0, 1)))(x, kernel)
+
+    expected = penalty(lambda x, kernel: by_xla(x, kernel, padding, stride))
+    assert_close(penalty(lambda x, kernel: convolution.convolve(x, kernel, geometry)), expected, 1e-4)
+
+
+@needs_kernels
+@pytest.mark.parametrize("slope", [1.0, 0.2])
+@pytest.mark.parametrize("shape", [(2, 6, 5, 7), (20, 8, 32, 48)])
+def test_bias_and_slope_are_those_of_the_layers(shape, slope):
+    n, size, inputs, channels = shape
+    arguments = draw(n, size, size, inputs), draw(3, 3, inputs, channels, seed=1), draw(channels, seed=2)
+    geometry = convolution.make_geometry(size, 3, "REFLECT")
+
+    def expected(x, kernel, bias):
+        y = by_xla(x, kernel, "REFLECT", 1) + bias
+        return jnp.where(y >= 0, y, slope * y)
+
+    def actual(x, kernel, bias):
+        return convolution.convolve_and_bend(x, kernel, bias, slope, geometry)
+
+    g = draw(n, size, size, channels, seed=3)
+    (a, pull), (b, pull_back) = jax.vjp(actual, *arguments), jax.vjp(expected, *arguments)
+    assert_close((a, pull(g)), (b, pull_back(g)))
+
+
+@needs_kernels
+@pytest.mark.parametrize("pads", [(3, 2), (1, 0)])
+def test_a_transposed_convolution_is_xlas(pads, monkeypatch):
+    x, kernel = draw(3, 8, 8, 12), draw(5, 5, 12, 3, seed=1)
+    with convolution.left_to_xla():
+        expected = layers.upconvolve(x, kernel, pads)
+    monkeypatch.setattr(convolution, "suits", lambda x, kernel: True)
+    actual = layers.upconvolve(x, kernel, pads)
+    assert actual.shape == expected.shape == (3, 11 + sum(pads), 11 + sum(pads), 3)
+    assert_close(actual, expected)
+
+
+@needs_kernels
+def test_a_convolution_may_be_mapped():
+    x, kernel = draw(2, 4, 6, 6, 3), draw(3, 3, 3, 8, seed=1)
+    geometry = convolution.make_geometry(6, 3, "SAME")
+    mapped = jax.vmap(lambda x: convolution.convolve(x, kernel, geometry))(x)
+    np.testing.assert_array_equal(mapped[1], convolution.convolve(x[1], kernel, geometry))
+
+
+def test_what_the_kernels_do_not_do_is_left_to_xla(monkeypatch):
+    monkeypatch.setattr(library, "available", lambda: True)
+    x, kernel = draw(1, 8, 8, 3), draw(3, 3, 3, 4)
+    assert jax.device_count() > 1 and not convolution.suits(x, kernel)
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+    assert convolution.suits(x, kernel)
+    for other in (draw(1, 8, 6, 3), x.astype(jnp.bfloat16)):
+        assert not convolution.suits(other, kernel)
+    for other in (draw(1, 1, 3, 4), draw(7, 7, 3, 4), draw(1, 3, 3, 4), kernel.astype(jnp.bfloat16)):
+        assert not convolution.suits(x, other)
+    with convolution.left_to_xla():
+        assert not convolution.suits(x, kernel)
+
+
+def say(code, **environment):
+    """What a process with one CPU device prints."""
+    env = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""} | environment
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True).stdout.split("\n")[-2]
+
+
+NETWORK = """
+import jax, numpy as np
+from ganfp_jax import models
+from ganfp_jax.cpu import convolution
+module = models.create(name="visnet_classifier", resolution=16, num_classes=3, fmap_base=128, input="residual")
+images = np.random.default_rng(0).normal(size=(8, 16, 16, 3)).astype(np.float32)
+variables = jax.jit(module.init)(jax.random.key(0), images)
+loss = lambda variables: (module.apply(variables, images) ** 2).sum()
+ours = jax.jit(jax.value_and_grad(loss)).lower(variables)
+with convolution.left_to_xla():
+    xlas = jax.jit(jax.value_and_grad(lambda variables: loss(variables))).lower(variables)
+worst = 0.0
+for a, b in zip(*(jax.tree.leaves(step.compile()(variables)) for step in (ours, xlas))):
+    worst = max(worst, float(abs(a - b).max() / (abs(b).max() + 1e-6)))
+print("ganfp_Convolution" in ours.as_text(), "ganfp_" in xlas.as_text(), worst)
+"""
+
+
+@needs_kernels
+def test_a_network_has_the_kernels_and_the_same_gradients():
+    ours, xlas, worst = say(NETWORK).split()
+    assert (ours, xlas) == ("True", "False")
+    assert float(worst) < 1e-4
+
+
+@needs_kernels
+def test_the_kernels_may_be_off():
+    assert say(NETWORK, GANFP_KERNELS="off") == "False False 0.0"
+
+
+BUILD = "from ganfp_jax.cpu import library; print(library.available())"
+
+
+@pytest.mark.skipif(NO_COMPILER, reason="no C++ compiler")
+def test_the_library_is_built_once_for_a_user(tmp_path):
+    assert say(BUILD, XDG_CACHE_HOME=str(tmp_path)) == "True"
+    (built,) = (tmp_path / "ganfp_jax" / "kernels").iterdir()
+    inode = built.stat().st_ino
+    assert say(BUILD, XDG_CACHE_HOME=str(tmp_path), GANFP_KERNELS="required") == "True"
+    assert [path.stat().st_ino for path in built.parent.iterdir()] == [inode]
+
+
+def test_without_a_compiler_there_are_no_kernels(tmp_path):
+    no_compiler = {"XDG_CACHE_HOME": str(tmp_path), "CXX": "false"}
+    assert say(BUILD, **no_compiler) == "False"
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        say(BUILD, **no_compiler, GANFP_KERNELS="required")
+    assert "GANFP_KERNELS=required, but the kernels cannot be built" in failed.value.stderr
+
+
+FAULTS = """
+import resource
+from ganfp_jax.cpu import memory
+if KEEP:
+    assert memory.keep_memory()
+import jax, jax.numpy as jnp
+step = jax.jit(lambda x: x * 2)
+x = jnp.ones(1 << 24)
+for call in range(10):
+    if call == 5:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    step(x).block_until_ready()
+print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) * resource.getpagesize())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="pages are counted as Linux counts them")
+def test_kept_memory_is_not_fetched_anew():
+    """Five calls with results of 64 MiB, after as many to settle."""
+    fresh, kept = (int(say(FAULTS.replace("KEEP", keep))) for keep in ("False", "True"))
+    assert fresh >= 5 * 64 * 2**20
+    assert kept < 64 * 2**20
+
+
+def test_memory_is_left_alone_beside_an_accelerator(monkeypatch):
+    from ganfp_jax.cpu import memory
+
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda,cpu")
+    assert not memory.keep_memory()
