@@ -18,7 +18,8 @@ ROOT = Path(__file__).parent.parent
 NO_COMPILER = not any(map(shutil.which, ("c++", "g++", "clang++")))
 needs_kernels = pytest.mark.skipif(not library.available(), reason="no C++ compiler")
 
-# images, side, inputs, channels: few pixels are summed directly, many by Winograd's products where channels fill vectors
+# images, side, inputs, channels: few pixels are summed directly, many by Winograd's products where channels fill
+# vectors
 SHAPES = [
     *((3, 8, 3, 16), (2, 16, 16, 3), (5, 4, 24, 40), (1, 32, 8, 64), (7, 6, 5, 7), (9, 5, 64, 70)),
     *((3, 34, 16, 32), (40, 9, 32, 16), (20, 8, 64, 64)),
