@@ -11,6 +11,7 @@ from jax import export
 
 from ganfp_jax import atomic, models
 from ganfp_jax.attributor import Attributor
+from ganfp_jax.cpu import convolution
 from ganfp_jax.errors import UserError
 from ganfp_jax.fingerprints import make_logits
 from ganfp_jax.report.table import text_table
@@ -83,7 +84,8 @@ def export_vote(
     limit = jax.config.values["jax_traceback_in_locations_limit"]
     jax.config.update("jax_traceback_in_locations_limit", 0)  # else the program quotes paths of our source files
     try:
-        return bytes(export.export(jax.jit(vote), platforms=list(platforms))(images).serialize())
+        with convolution.left_to_xla():  # the program runs where this package is not
+            return bytes(export.export(jax.jit(vote), platforms=list(platforms))(images).serialize())
     finally:
         jax.config.update("jax_traceback_in_locations_limit", limit)
 

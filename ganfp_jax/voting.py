@@ -224,10 +224,10 @@ def _look_function(
     def look(variables: Any, images: Array) -> Any:
         signed = _to_signed(images)
         seen = [apply_view(signed, view) for view in names]
-        if in_turn and (turns := _count_turns(len(seen), len(images))) > 1:
+        if in_turn and (turns := _count_turns(len(seen), images.shape[0])) > 1:
             batches = jnp.stack(seen).reshape(turns, -1, *images.shape[1:])
             said = jax.lax.map(lambda batch: network_fn(variables, batch), batches)  # arrays (T, V N / T, ...)
-            return jax.tree.map(lambda x: x.reshape(len(seen), len(images), *x.shape[2:]), said)
+            return jax.tree.map(lambda x: x.reshape(len(seen), images.shape[0], *x.shape[2:]), said)
         # the views of an image side by side, so that a batch cut among devices stays where it is
         batch = jnp.stack(seen, axis=1).reshape(-1, *images.shape[1:])  # (N V, H, W, C)
         said = network_fn(variables, batch)  # arrays (N V, ...)
@@ -236,11 +236,15 @@ def _look_function(
     return look
 
 
-def _count_turns(views: int, images: int) -> int:
-    """The smallest divisor of the number of views at which a turn has no more than `IMAGES_A_TURN` images."""
-    return next(
-        n for n in range(1, views + 1) if views % n == 0 and (n == views or views // n * images <= IMAGES_A_TURN)
-    )
+def _count_turns(views: int, images: Any) -> int:
+    """The smallest divisor of the number of views at which a turn has no more than `IMAGES_A_TURN` images.
+
+    One view a turn for a program that is exported for any number of images.
+    """
+    if not isinstance(images, int):
+        return views
+    divisors = (n for n in range(1, views + 1) if views % n == 0)
+    return next((n for n in divisors if views // n * images <= IMAGES_A_TURN), views)
 
 
 def make_view_voters(logits_fn: LogitsFn, views: str | Sequence[str], *, mesh: Mesh | None = None) -> dict[str, Voter]:
@@ -296,7 +300,7 @@ def vote_in_batches(
         batch = images[start : start + batch_size]
         if len(batch) < batch_size:
             batch = np.pad(batch, ((0, batch_size - len(batch)), (0, 0), (0, 0), (0, 0)), mode="edge")
-        parts.append(voter.compiled(variables, batch))
+        parts.append(voter(variables, batch))
         if len(parts) > 1:  # wait for the batch before, while the device works on this one
             parts[-2] = jax.device_get(parts[-2])
     parts[-1] = jax.device_get(parts[-1])

@@ -131,7 +131,7 @@ def test_what_the_kernels_do_not_do_is_left_to_xla(monkeypatch):
 
 def say(code, **environment):
     """What a process with one CPU device prints."""
-    env = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""} | environment
+    env = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "", "GANFP_KERNELS": "auto"} | environment
     command = [sys.executable, "-c", code]
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True).stdout.split("\n")[-2]
 
@@ -194,20 +194,21 @@ if KEEP:
 import jax, jax.numpy as jnp
 step = jax.jit(lambda x: x * 2)
 x = jnp.ones(1 << 24)
-for call in range(10):
-    if call == 5:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+fetched = []
+for call in range(20):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     step(x).block_until_ready()
-print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) * resource.getpagesize())
+    fetched.append((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) * resource.getpagesize())
+print(sorted(fetched)[10])
 """
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="pages are counted as Linux counts them")
 def test_kept_memory_is_not_fetched_anew():
-    """Five calls with results of 64 MiB, after as many to settle."""
+    """The median of calls with results of 64 MiB."""
     fresh, kept = (int(say(FAULTS.replace("KEEP", keep))) for keep in ("False", "True"))
-    assert fresh >= 5 * 64 * 2**20
-    assert kept < 64 * 2**20
+    assert fresh > 32 * 2**20
+    assert kept < 2**20, fresh
 
 
 def test_memory_is_left_alone_beside_an_accelerator(monkeypatch):
