@@ -199,20 +199,23 @@ for call in range(20):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     step(x).block_until_ready()
     fetched.append((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) * resource.getpagesize())
-print(sorted(fetched)[10])
+print(min(fetched[10:]))
 """
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="pages are counted as Linux counts them")
 def test_kept_memory_is_not_fetched_anew():
-    """The median of calls with results of 64 MiB."""
+    """The least of some calls with results of 64 MiB: kept blocks take several calls to settle."""
     fresh, kept = (int(say(FAULTS.replace("KEEP", keep))) for keep in ("False", "True"))
     assert fresh > 32 * 2**20
     assert kept < 2**20, fresh
 
 
-def test_memory_is_left_alone_beside_an_accelerator(monkeypatch):
+def test_memory_is_left_alone_beside_an_accelerator_and_on_request(monkeypatch):
     from ganfp_jax.cpu import memory
 
+    monkeypatch.setenv("GANFP_KEEP_MEMORY", "0")
+    assert not memory.keep_memory()
+    monkeypatch.delenv("GANFP_KEEP_MEMORY")
     monkeypatch.setenv("JAX_PLATFORMS", "cuda,cpu")
     assert not memory.keep_memory()

@@ -174,13 +174,16 @@ def table(records: Sequence[dict[str, Any]]) -> str:
 def caption(records: Sequence[dict[str, Any]]) -> str:
     """The line above the table: machine, versions, rounds."""
     about = records[0]["machine"]
-    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
     rounds = sorted({record["rounds"] for record in records})
     count = f"{rounds[0]}" if len(rounds) == 1 else f"{rounds[0]} to {rounds[-1]}"
-    return (
-        f"{about['processor']} ({about['devices']}), {about['threads']} threads; {versions}; {records[0]['dtype']}; "
-        f"{count} rounds; {about['created']}."
-    )
+    return f"{describe(about)}; {records[0]['dtype']}; {count} rounds; {about['created']}."
+
+
+def describe(about: dict[str, Any]) -> str:
+    """A machine and its versions, as `machine` gives them."""
+    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
+    kernels = "our" if about["kernels"] else "XLA's"
+    return f"{about['processor']} ({about['devices']}), {about['threads']} threads; {versions}; {kernels} convolutions"
 
 
 def read_done(path: Path, about: dict[str, Any], dtype: str) -> list[dict[str, Any]]:

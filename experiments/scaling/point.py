@@ -102,9 +102,7 @@ def _make_call(settings: dict[str, Any]) -> Callable[[], Any]:
         return lambda: jax.device_get(voter.compiled(variables, images))
     optimizer = make_adam(learning_rate=1e-3, beta1=0.0, beta2=0.99, num_steps=1000)
     options = PLAIN_CONVOLUTIONS if jax.default_backend() == "cpu" else None
-    step = jax.jit(
-        make_attribution_step(network, optimizer, "mirror"), donate_argnums=0, compiler_options=options
-    )
+    step = jax.jit(make_attribution_step(network, optimizer, "mirror"), donate_argnums=0, compiler_options=options)
     params = jax.device_put(params)
     state = AttributionState(np.int32(0), NetworkState(params, {}, optimizer.init(params)))
 
