@@ -177,7 +177,9 @@ def run_with_others(config: dict[str, Any], workdir: Path) -> None:
             except Exception as error:  # whatever it is, the others must hear of it
                 refusal = error
         if processes.anywhere(refusal is not None):
-            raise refusal or UserError("the first process was refused; it says why")
+            if refusal:
+                raise refusal
+            processes.end_as_another_does()  # which says why
         processes.end_with_others()
         importlib.import_module(JOBS[config["job"]]).run(config, workdir)
         processes.anywhere(False)  # the others wait until the first one has written everything

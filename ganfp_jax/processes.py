@@ -116,13 +116,14 @@ def end_with_others() -> None:
 
     It may be waiting for the other one in a place from where no exception comes back, so a thread keeps watch.
     """
+    threading.Thread(target=end_as_another_does, name="end_with_others", daemon=True).start()
 
-    def watch() -> None:
-        while not (told := failure()):
-            time.sleep(ASK)
-        end(*told)
 
-    threading.Thread(target=watch, name="end_with_others", daemon=True).start()
+def end_as_another_does() -> NoReturn:
+    """Waits until another process says that it has failed, and ends this one."""
+    while not (told := failure()):
+        time.sleep(ASK)
+    end(*told)
 
 
 def _store() -> Any:
