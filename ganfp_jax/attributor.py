@@ -22,7 +22,7 @@ from ganfp_jax.fingerprints import (
     make_logits_and_distances,
     read_fingerprints,
 )
-from ganfp_jax.training.sharding import make_local_mesh
+from ganfp_jax.training.sharding import make_local_mesh, replicated
 from ganfp_jax.views import resolve_views
 from ganfp_jax.voting import (
     RULES,
@@ -103,9 +103,9 @@ class Attributor:
         self.augment = augment
         self.calibration = calibration
         self._network = network
-        self._variables = variables
         self._logits = make_logits(network)
-        self._mesh = make_local_mesh()
+        self._mesh = make_local_mesh() if jax.local_device_count() > 1 else None  # a call of one device costs less
+        self._variables = jax.device_put(variables, replicated(self._mesh) if self._mesh else None)
         self._voters: dict[tuple[tuple[str, ...], str], Voter[Vote]] = {}
         self._judges: dict[tuple[tuple[str, ...], str], Voter[MeasuredVote]] = {}
         self._staged: dict[tuple[tuple[str, ...], tuple[int, ...]], StagedVoter] = {}
@@ -127,7 +127,7 @@ class Attributor:
         about = weights.about
         return cls(
             network,
-            jax.device_put(weights.variables),
+            weights.variables,
             about["classes"],
             weights.model["resolution"],
             augment=about.get("augment", "d4"),  # older files do not tell

@@ -1,6 +1,7 @@
 """The CPU's own convolutions are XLA's, to rounding, with all their gradients; and memory is kept."""
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -39,7 +40,7 @@ def draw(*shape, seed=0):
 def assert_close(actual, desired, tolerance=1e-5):
     """To a share of the largest value."""
     for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(desired), strict=True):
-        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * float(jnp.abs(b).max()))
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * float(jnp.abs(b).max(initial=0)))
 
 
 @needs_kernels
@@ -76,22 +77,26 @@ def test_the_gradient_of_a_gradient_is_xlas(padding, stride):
 
 
 @needs_kernels
-@pytest.mark.parametrize("slope", [1.0, 0.2])
-@pytest.mark.parametrize("shape", [(2, 6, 5, 7), (20, 8, 32, 48)])
-def test_bias_and_slope_are_those_of_the_layers(shape, slope):
+@pytest.mark.parametrize("shape", [(2, 6, 5, 7), (20, 8, 32, 48), (1, 4, 16, 96), (0, 4, 3, 16)])
+@pytest.mark.parametrize(
+    "finish", [convolution.Finish(), convolution.Finish(0.3, 0.2), convolution.Finish(2.0, 0.2, True)]
+)
+def test_what_is_done_besides_is_what_the_layers_do(finish, shape):
+    """Also where few pixels are cut among threads by channel, and where there is no image."""
     n, size, inputs, channels = shape
     arguments = draw(n, size, size, inputs), draw(3, 3, inputs, channels, seed=1), draw(channels, seed=2)
     geometry = convolution.make_geometry(size, 3, "REFLECT")
 
     def expected(x, kernel, bias):
-        y = by_xla(x, kernel, "REFLECT", 1) + bias
-        return jnp.where(y >= 0, y, slope * y)
+        with convolution.left_to_xla():
+            return layers.convolve(x, kernel, "REFLECT", bias=bias, **finish._asdict())
 
     def actual(x, kernel, bias):
-        return convolution.convolve_and_bend(x, kernel, bias, slope, geometry)
+        return convolution.convolve_and_finish(x, kernel, bias, finish, geometry)
 
-    g = draw(n, size, size, channels, seed=3)
     (a, pull), (b, pull_back) = jax.vjp(actual, *arguments), jax.vjp(expected, *arguments)
+    assert_close(actual(*arguments), b)
+    g = draw(*b.shape, seed=3)
     assert_close((a, pull(g)), (b, pull_back(g)))
 
 
@@ -121,7 +126,7 @@ def test_what_the_kernels_do_not_do_is_left_to_xla(monkeypatch):
     assert jax.device_count() > 1 and not convolution.suits(x, kernel)
     monkeypatch.setattr(jax, "device_count", lambda: 1)
     assert convolution.suits(x, kernel)
-    for other in (draw(1, 8, 6, 3), x.astype(jnp.bfloat16)):
+    for other in (draw(1, 8, 6, 3), draw(1, 2, 2, 3), x.astype(jnp.bfloat16)):
         assert not convolution.suits(other, kernel)
     for other in (draw(1, 1, 3, 4), draw(7, 7, 3, 4), draw(1, 3, 3, 4), kernel.astype(jnp.bfloat16)):
         assert not convolution.suits(x, other)
@@ -176,6 +181,36 @@ def test_the_library_is_built_once_for_a_user(tmp_path):
     inode = built.stat().st_ino
     assert say(BUILD, XDG_CACHE_HOME=str(tmp_path), GANFP_KERNELS="required") == "True"
     assert [path.stat().st_ino for path in built.parent.iterdir()] == [inode]
+
+
+@pytest.mark.skipif(NO_COMPILER or platform.machine() != "x86_64", reason="no C++ compiler for this processor")
+def test_a_processor_with_shorter_vectors_computes_the_same(tmp_path):
+    """Built as for one without AVX-512."""
+    compiler = next(filter(shutil.which, ("c++", "g++", "clang++")))
+    found = say(NETWORK, XDG_CACHE_HOME=str(tmp_path), CXX=f"{compiler} -mno-avx512f", GANFP_KERNELS="required")
+    ours, xlas, worst = found.split()
+    assert (ours, xlas) == ("True", "False") and float(worst) < 1e-4
+
+
+@needs_kernels
+def test_the_recorded_numbers_hold_with_the_kernels():
+    """The tests of the networks and losses once more; those of this process have two devices, and so XLA's."""
+    files = sorted(str(path) for path in Path(__file__).parent.glob("test_golden_*.py"))
+    env = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "", "GANFP_KERNELS": "required"}
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        "--override-ini=addopts=",
+    ]
+    done = subprocess.run([*command, *files], cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert len(files) == 5
 
 
 def test_without_a_compiler_there_are_no_kernels(tmp_path):

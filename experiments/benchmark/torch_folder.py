@@ -12,7 +12,7 @@ import ttach
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from experiments.benchmark.torch_device import autocast, prepare
+from experiments.benchmark.torch_device import autocast, compile_frozen, prepare
 from experiments.benchmark.torch_visnet import VisNet
 from experiments.benchmark.torch_vote import ChannelsLast
 
@@ -40,7 +40,7 @@ def make_predict(
     """A function (root, classes, out) that writes the mean vote of eight views on `<root>/<class>/*` to `out`."""
     device = prepare()
     network = VisNet(params, input).eval().to(device, memory_format=torch.channels_last)
-    model = ChannelsLast(torch.compile(network, dynamic=False) if compile else network)
+    model = ChannelsLast(compile_frozen(network) if compile else network)
     voting = ttach.ClassificationTTAWrapper(model, ttach.aliases.d4_transform(), merge_mode="mean")
 
     @torch.inference_mode()

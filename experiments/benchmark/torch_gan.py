@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.benchmark.torch_device import autocast, gradient_length, make_adam, prepare, upload
+from experiments.benchmark.torch_device import autocast, compile_frozen, gradient_length, make_adam, prepare, upload
 from experiments.benchmark.torch_networks import Network, make_network
 
 FAKES = {"wgan_gp": 1, "hinge": 1, "cramer": 2, "mmd": 1}
@@ -218,7 +218,7 @@ class TorchGenerator:
     def __init__(self, config: dict[str, Any], variables: Mapping[str, Any], dtype: str, compile: bool) -> None:
         self.pixels, self.dtype, self.device = config["step"]["pixels"], dtype, prepare()
         network = make_network(config["generator"], config["resolution"], variables).eval().to(self.device)
-        self.run: Callable[[Tensor], Tensor] = torch.compile(network, dynamic=False) if compile else network
+        self.run: Callable[[Tensor], Tensor] = compile_frozen(network) if compile else network
 
     @torch.inference_mode()
     def draw(self, latents: np.ndarray) -> np.ndarray:

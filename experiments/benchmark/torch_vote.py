@@ -9,7 +9,7 @@ import ttach
 from torch import Tensor, nn
 
 from experiments.benchmark.competitor import Answer, Competitor, Images
-from experiments.benchmark.torch_device import autocast, prepare
+from experiments.benchmark.torch_device import autocast, compile_frozen, prepare
 from experiments.benchmark.torch_visnet import VisNet
 from ganfp_jax.views import EXACT_VIEWS
 
@@ -34,7 +34,7 @@ def torch_competitors(
     network = VisNet(params, input).eval().to(device, memory_format=torch.channels_last)
     forms: dict[str, Callable[[Tensor], Tensor]] = {"": network}
     if compile:
-        forms[" compiled"] = torch.compile(network, dynamic=False)
+        forms[" compiled"] = compile_frozen(network)
     competitors = []
     for form, forward in forms.items():
         model = ChannelsLast(forward)

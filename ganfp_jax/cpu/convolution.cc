@@ -30,6 +30,7 @@ constexpr int kLanes = 8, kPixels = 6, kValues = 6;  // 16 registers
 #endif
 constexpr int64_t kCached = 64 * 1024;  // floats of an image's rows that a core's cache holds beside the weights
 constexpr int64_t kManyPixels = 512, kFewTiles = 64;  // for Winograd's form: at least, of a call and of a part
+constexpr int64_t kFewPixels = 256;     // of a call, at most, that need not be read from weights side by side
 constexpr int64_t kWorthwhile = 64 * 1024;
 constexpr int64_t kStretch = 256;       // pixels over which a filter gradient is summed in registers
 
@@ -123,76 +124,98 @@ void copy_window(const Images& a, int64_t i, int64_t y, int64_t rows, int64_t x,
   }
 }
 
-// A kernel's weights [height][width][inputs][channels] in panels of `wide` channels, the last filled up with zeros.
-struct Packed {
+// A kernel's weights [height][width][inputs][channels] in panels of `wide` channels; the weights of an input's next
+// neighbour are a `step` away. They are still to be multiplied with `scale`, and not their sums instead: the published
+// results were rounded so, which shows behind a pixel normalisation.
+struct Weights {
   const float* data;
-  int64_t height, width, inputs, channels, wide, panels;
+  float scale;
+  int64_t height, width, inputs, channels, wide, panels, step, panel_step;
   int64_t row() const { return width * inputs; }
-  const float* panel(int64_t i) const { return data + i * height * row() * wide; }
+  const float* panel(int64_t i) const { return data + i * panel_step; }
 };
 
 int64_t panel_width(int64_t channels) { return channels <= kLanes ? kLanes : 2 * kLanes; }
 
-// get(y, x): first weight of a tap, which are `inputs` x `channels` with the given steps between neighbours.
+// As they are, where the channels fill the panels.
+Weights in_place(const float* data, float scale, int64_t height, int64_t width, int64_t inputs, int64_t channels) {
+  const int64_t wide = panel_width(channels);
+  return {data, scale, height, width, inputs, channels, wide, channels / wide, channels, wide};
+}
+
+// Multiplied, and copied into one panel after the other, the last filled up with zeros. get(y, x): first weight of a tap, which are
+// `inputs` x `channels` with the given steps between neighbours.
 template <typename Get>
-Packed pack(ffi::ThreadPool& pool, int64_t height, int64_t width, int64_t inputs, int64_t channels, Get get,
+Weights pack(ffi::ThreadPool& pool, float scale, int64_t height, int64_t width, int64_t inputs, int64_t channels, Get get,
             int64_t input_step, int64_t channel_step) {
-  const int64_t wide = panel_width(channels), panels = divide_up(channels, wide);
-  float* out = scratch(kPacked, panels * height * width * inputs * wide);
-  parallel_for(pool, height * width, panels * height * width * inputs * wide, [&](int64_t tap) {
+  const int64_t wide = panel_width(channels), panels = divide_up(channels, wide), size = height * width * inputs * wide;
+  float* out = scratch(kPacked, panels * size);
+  parallel_for(pool, height * width, panels * size, [&](int64_t tap) {
     const float* from = get(tap / width, tap % width);
     for (int64_t panel = 0; panel < panels; ++panel) {
-      float* to = out + (panel * height * width + tap) * inputs * wide;
+      float* to = out + panel * size + tap * inputs * wide;
       const int64_t first = panel * wide, filled = std::min(wide, channels - first);
       for (int64_t i = 0; i < inputs; i += 16)  // a line of the cache either way
         for (int64_t j = 0; j < wide; ++j)
           for (int64_t k = i; k < std::min(i + 16, inputs); ++k)
-            to[k * wide + j] = j < filled ? from[k * input_step + (first + j) * channel_step] : 0.0f;
+            to[k * wide + j] = j < filled ? scale * from[k * input_step + (first + j) * channel_step] : 0.0f;
     }
   });
-  return {out, height, width, inputs, channels, wide, panels};
+  return {out, 1.0f, height, width, inputs, channels, wide, panels, wide, size};
 }
 
-// The weights of Winograd's F(2x2, 3x3): [4 x 4][panel][inputs][wide], of pack's [panel][3 x 3][inputs][wide].
-Packed transform(ffi::ThreadPool& pool, const Packed& kernel) {
-  const int64_t size = kernel.panels * kernel.inputs * kernel.wide, tap = kernel.inputs * kernel.wide;
+// The weights of Winograd's F(2x2, 3x3): [4 x 4][panel][inputs][wide].
+Weights transform(ffi::ThreadPool& pool, const Weights& kernel) {
+  const int64_t size = kernel.panels * kernel.inputs * kernel.wide, tap = kernel.inputs * kernel.step;
+  const int64_t blocks = divide_up(kernel.inputs, 16);
   float* out = scratch(kTransformed, 16 * size);
-  parallel_for(pool, kernel.panels, 16 * size, [&](int64_t panel) {
-    for (int64_t j = 0; j < tap; j += kLanes) {
-      Vector rows[4][3];
-      for (int x = 0; x < 3; ++x) {
-        const float* from = kernel.panel(panel) + x * tap + j;
-        const Vector a = load(from), b = load(from + 3 * tap), c = load(from + 6 * tap);
-        rows[0][x] = a, rows[1][x] = (a + b + c) * 0.5f, rows[2][x] = (a - b + c) * 0.5f, rows[3][x] = c;
+  parallel_for(pool, kernel.panels * blocks, 16 * size, [&](int64_t item) {
+    const int64_t panel = item / blocks, first = item % blocks * 16;
+    for (int64_t i = first; i < std::min(first + 16, kernel.inputs); ++i)
+      for (int64_t j = 0; j < kernel.wide; j += kLanes) {
+        Vector rows[4][3];
+        for (int x = 0; x < 3; ++x) {
+          const float* from = kernel.panel(panel) + x * tap + i * kernel.step + j;
+          const Vector scale = broadcast(kernel.scale);
+          const Vector a = load(from) * scale, b = load(from + 3 * tap) * scale, c = load(from + 6 * tap) * scale;
+          rows[0][x] = a, rows[1][x] = (a + b + c) * 0.5f, rows[2][x] = (a - b + c) * 0.5f, rows[3][x] = c;
+        }
+        float* to = out + (panel * kernel.inputs + i) * kernel.wide + j;
+        for (int y = 0; y < 4; ++y, to += 4 * size) {
+          const Vector a = rows[y][0], b = rows[y][1], c = rows[y][2];
+          store(to, a), store(to + size, (a + b + c) * 0.5f), store(to + 2 * size, (a - b + c) * 0.5f);
+          store(to + 3 * size, c);
+        }
       }
-      float* to = out + panel * tap + j;
-      for (int y = 0; y < 4; ++y, to += 4 * size) {
-        const Vector a = rows[y][0], b = rows[y][1], c = rows[y][2];
-        store(to, a), store(to + size, (a + b + c) * 0.5f), store(to + 2 * size, (a - b + c) * 0.5f), store(to + 3 * size, c);
-      }
-    }
   });
-  return {out, 4, 4, kernel.inputs, kernel.channels, kernel.wide, kernel.panels};
+  return {out, 1.0f, 4, 4, kernel.inputs, kernel.channels, kernel.wide, kernel.panels, kernel.wide, kernel.inputs * kernel.wide};
 }
 
 struct Epilogue {
-  const float* bias;  // one a channel, or none
-  float slope;        // of negative values
+  const float* bias = nullptr;  // one a channel, or none
+  float slope = 1.0f;           // of negative values
+  bool halve = false;           // then the mean over blocks of 2x2
 };
 
 inline Vector bend(Vector x, float slope) { return x >= 0 ? x : x * broadcast(slope); }
 
-template <int Pixels, int Vectors>
+enum Sums { kPlain, kFinished, kScaled };  // sums alone, with the epilogue, with it and the weights' scale
+
+// Sums of a few pixels' neighbours times weights.
+template <int Pixels, int Vectors, Sums Kind>
 void correlate_tile(const float* const* pixels, int64_t rows, int64_t row, int64_t stride, const float* weights,
-                    const Epilogue& epilogue, float* const* out, int64_t channels) {
+                    int64_t step, float scale, const Epilogue& epilogue, float* const* out, int64_t channels) {
   Vector sum[Pixels][Vectors] = {};
   const float* in[Pixels];
   for (int p = 0; p < Pixels; ++p) in[p] = pixels[p];
   for (int64_t y = 0; y < rows; ++y) {
-    for (int64_t i = 0; i < row; ++i, weights += Vectors * kLanes) {
+    for (int64_t i = 0; i < row; ++i, weights += step) {
       Vector w[Vectors];
 #pragma GCC unroll 2
-      for (int v = 0; v < Vectors; ++v) w[v] = load(weights + v * kLanes);
+      for (int v = 0; v < Vectors; ++v) {
+        w[v] = load(weights + v * kLanes);
+        if (Kind == kScaled) w[v] *= broadcast(scale);
+      }
 #pragma GCC unroll 16
       for (int p = 0; p < Pixels; ++p) {
         const Vector x = broadcast(in[p][i]);
@@ -204,11 +227,12 @@ void correlate_tile(const float* const* pixels, int64_t rows, int64_t row, int64
     for (int p = 0; p < Pixels; ++p) in[p] += stride;
   }
   Vector bias[Vectors] = {};
-  if (epilogue.bias) std::memcpy(bias, epilogue.bias, channels * sizeof(float));
+  if (Kind != kPlain && epilogue.bias) std::memcpy(bias, epilogue.bias, channels * sizeof(float));
 #pragma GCC unroll 16
   for (int p = 0; p < Pixels; ++p) {
 #pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) sum[p][v] = bend(sum[p][v] + bias[v], epilogue.slope);
+    for (int v = 0; v < Vectors; ++v)
+      if (Kind != kPlain) sum[p][v] = bend(sum[p][v] + bias[v], epilogue.slope);
     if (channels == Vectors * kLanes) {
 #pragma GCC unroll 2
       for (int v = 0; v < Vectors; ++v) store(out[p] + v * kLanes, sum[p][v]);
@@ -218,11 +242,12 @@ void correlate_tile(const float* const* pixels, int64_t rows, int64_t row, int64
   }
 }
 
-template <int Vectors, typename... Arguments>
+template <int Vectors, Sums Kind>
 void correlate_tiles(int count, const float* const* pixels, float* const* out, int64_t rows, int64_t row, int64_t stride,
-                     const float* weights, const Epilogue& epilogue, int64_t channels) {
+                     const float* weights, int64_t step, float scale, const Epilogue& epilogue, int64_t channels) {
   const auto tile = [&](auto size, int p) {
-    correlate_tile<decltype(size)::value, Vectors>(pixels + p, rows, row, stride, weights, epilogue, out + p, channels);
+    correlate_tile<decltype(size)::value, Vectors, Kind>(pixels + p, rows, row, stride, weights, step, scale, epilogue, out + p,
+                                                         channels);
   };
   if (count == kPixels) return tile(std::integral_constant<int, kPixels>(), 0);
   int p = 0;
@@ -253,6 +278,18 @@ void fold(const float* a, int64_t h, int64_t w, int64_t c, int64_t pad, float* o
   }
 }
 
+// The mean over blocks of 2x2 pixels of `rows` x `columns`, of channels [from, to) of `channels`.
+void shrink(const float* a, int64_t rows, int64_t columns, int64_t channels, int64_t from, int64_t to, float* out) {
+  for (int64_t y = 0; y < rows / 2; ++y)
+    for (int64_t x = 0; x < columns / 2; ++x) {
+      const float* above = a + (2 * y * columns + 2 * x) * channels;
+      const float* below = above + columns * channels;
+      float* mean = out + (y * (columns / 2) + x) * channels;
+      for (int64_t j = from; j < to; ++j)
+        mean[j] = (above[j] + above[channels + j] + below[j] + below[channels + j]) * 0.25f;
+    }
+}
+
 // Which pixels a correlation looks at and where its results go. The first result looks at (y, x), which may lie
 // outside of the image; its neighbours at steps of `stride`.
 struct Grid {
@@ -263,18 +300,21 @@ struct Grid {
   int64_t folded = 0;  // width of a border of the results that `fold` takes away, image by image
 };
 
-// Some images' rows, or one image's, with all that a kernel sees of them in one window.
+// Some images' rows, or one image's, with all that a kernel sees of them in one window, for some of the panels.
 struct Part {
-  int64_t images, top, rows, height, line;
+  int64_t images, top, rows, height, line, panel_begin, panel_end;
   const float* window;
   float* results;
 };
 
-void sum_directly(const Images& a, const Packed& kernel, const Grid& grid, const Epilogue& epilogue, const Part& part) {
-  for (int64_t panel = 0; panel < kernel.panels; ++panel) {
+void sum_directly(const Images& a, const Weights& kernel, const Grid& grid, const Epilogue& epilogue, const Part& part) {
+  for (int64_t panel = part.panel_begin; panel < part.panel_end; ++panel) {
     const int64_t channel = panel * kernel.wide, channels = std::min(kernel.wide, kernel.channels - channel);
-    const Epilogue mine = {epilogue.bias ? epilogue.bias + channel : nullptr, epilogue.slope};
-    const auto tiles = kernel.wide == kLanes ? correlate_tiles<1> : correlate_tiles<2>;
+    Epilogue mine = epilogue;
+    if (mine.bias) mine.bias += channel;
+    const auto one = kernel.scale == 1 ? correlate_tiles<1, kFinished> : correlate_tiles<1, kScaled>;
+    const auto two = kernel.scale == 1 ? correlate_tiles<2, kFinished> : correlate_tiles<2, kScaled>;
+    const auto tiles = kernel.wide == kLanes ? one : two;
     const int64_t pixels = part.images * part.rows * grid.columns;
     int64_t image = 0, y = 0, x = 0, skipped = 0, met = 0;
     const float* source = nullptr;
@@ -304,14 +344,14 @@ void sum_directly(const Images& a, const Packed& kernel, const Grid& grid, const
       }
       end = std::max(begin, end);
       for (int p = 0; p < tile; ++p) in[p] += begin * part.line;
-      const float* weights = kernel.panel(panel) + begin * kernel.row() * kernel.wide;
-      tiles(tile, in, out, end - begin, kernel.row(), part.line, weights, mine, channels);
+      const float* weights = kernel.panel(panel) + begin * kernel.row() * kernel.step;
+      tiles(tile, in, out, end - begin, kernel.row(), part.line, weights, kernel.step, kernel.scale, mine, channels);
     }
   }
 }
 
 // Winograd's minimal filtering F(2x2, 3x3): 16 products for four pixels of a 3x3 correlation instead of 36.
-void sum_by_winograd(const Images& a, const Packed& kernel, const Grid& grid, const Epilogue& epilogue, const Part& part) {
+void sum_by_winograd(const Images& a, const Weights& kernel, const Grid& grid, const Epilogue& epilogue, const Part& part) {
   const int64_t down = divide_up(part.rows, 2), across = divide_up(grid.columns, 2), count = part.images * down * across;
   const int64_t inputs = kernel.inputs, channels = kernel.channels;
   float* tiles = scratch(kTiles, 16 * count * inputs);  // [4 x 4][tile][inputs]
@@ -338,7 +378,7 @@ void sum_by_winograd(const Images& a, const Packed& kernel, const Grid& grid, co
         }
       }
   float* products = scratch(kProducts, 16 * count * channels);  // [4 x 4][tile][channels]
-  const auto multiply = kernel.wide == kLanes ? correlate_tiles<1> : correlate_tiles<2>;
+  const auto multiply = kernel.wide == kLanes ? correlate_tiles<1, kPlain> : correlate_tiles<2, kPlain>;
   for (int64_t k = 0; k < 16; ++k)
     for (int64_t panel = 0; panel < kernel.panels; ++panel) {
       const float* weights = kernel.data + (k * kernel.panels + panel) * inputs * kernel.wide;
@@ -351,7 +391,7 @@ void sum_by_winograd(const Images& a, const Packed& kernel, const Grid& grid, co
           in[p] = tiles + (k * count + start + p) * inputs;
           out[p] = products + (k * count + start + p) * channels + panel * kernel.wide;
         }
-        multiply(some, in, out, 1, inputs, 0, weights, {nullptr, 1.0f}, width);
+        multiply(some, in, out, 1, inputs, 0, weights, kernel.wide, 1.0f, epilogue, width);
       }
     }
   for (int64_t i = 0, tile = 0; i < part.images; ++i)
@@ -380,39 +420,54 @@ void sum_by_winograd(const Images& a, const Packed& kernel, const Grid& grid, co
       }
 }
 
-void correlate(ffi::ThreadPool& pool, const Images& a, const Packed& packed, const Grid& grid, const Epilogue& epilogue) {
-  const int64_t threads = std::max<int64_t>(1, pool.num_threads());
-  // Winograd's form pays where the transformed weights are used for many pixels.
-  const bool winograd = packed.height == 3 && packed.width == 3 && grid.stride == 1 && packed.inputs % kLanes == 0 &&
-                        packed.channels % kLanes == 0 && a.n * grid.rows * grid.columns >= kManyPixels;
-  const Packed kernel = winograd ? transform(pool, packed) : packed;
-  const int64_t even = winograd ? 2 : 1;
-  const int64_t columns = (divide_up(grid.columns, even) * even - 1) * grid.stride + packed.width, line = columns * a.c;
-  // A part is several small images, so that a panel of weights is read once for them, or rows of a large one.
-  const int64_t pixels = winograd ? 4 * std::max(kFewTiles, kCached * 3 / 16 / (packed.inputs + packed.channels)) : kCached / a.c;
+// Winograd's form pays where the transformed weights are used for many pixels.
+bool suits_winograd(int64_t height, int64_t width, int64_t inputs, int64_t channels, int64_t stride, int64_t pixels) {
+  return height == 3 && width == 3 && stride == 1 && inputs % kLanes == 0 && channels % kLanes == 0 && pixels >= kManyPixels;
+}
+
+void correlate(ffi::ThreadPool& pool, const Images& a, const Weights& given, const Grid& grid, const Epilogue& epilogue) {
+  const int64_t threads = std::max<int64_t>(1, pool.num_threads()), all = a.n * grid.rows * grid.columns;
+  if (!all) return;
+  const bool winograd = suits_winograd(given.height, given.width, given.inputs, given.channels, grid.stride, all);
+  const Weights kernel = winograd ? transform(pool, given) : given;
+  const int64_t even = winograd || epilogue.halve ? 2 : 1;
+  const int64_t columns = (divide_up(grid.columns, even) * even - 1) * grid.stride + given.width, line = columns * a.c;
+  // A part is several small images, so that a panel of weights is read once for them, or rows of a large one. Of few
+  // pixels, it is all images and some panels, so that a thread reads its own weights only.
+  const bool by_panel = all <= kFewPixels && kernel.panels > 1 && !winograd && !grid.folded;
+  const int64_t pixels = winograd ? 4 * std::max(kFewTiles, kCached / 8 / (kernel.inputs + kernel.channels)) : kCached / a.c;
   const int64_t size = grid.rows * grid.columns * (winograd ? 1 : grid.stride * grid.stride);
-  const int64_t group = std::clamp<int64_t>(pixels / size, 1, divide_up(a.n, 2 * threads));
+  const int64_t group = by_panel ? a.n : std::clamp<int64_t>(pixels / size, 1, divide_up(a.n, 2 * threads));
   int64_t rows = grid.rows;
-  if (group == 1 && !grid.folded) {
+  if (group == 1 && !grid.folded && !by_panel) {
     rows = std::min(rows, pixels / columns / grid.stride);
     if (a.n < 2 * threads) rows = std::min(rows, grid.rows * a.n / (4 * threads));
     rows = std::max(rows / even * even, even);
   }
-  const int64_t parts = divide_up(grid.rows, rows);
-  parallel_for(pool, divide_up(a.n, group) * parts, kWorthwhile, [&](int64_t item) {
-    const int64_t first = item / parts * group, images = std::min(group, a.n - first);
-    const int64_t row = item % parts * rows, count = std::min(rows, grid.rows - row);
+  const int64_t parts = divide_up(grid.rows, rows), shares = by_panel ? std::min(2 * threads, kernel.panels) : 1;
+  parallel_for(pool, divide_up(a.n, group) * parts * shares, kWorthwhile, [&](int64_t item) {
+    const int64_t share = item % shares, place = item / shares;
+    const int64_t first = place / parts * group, images = std::min(group, a.n - first);
+    const int64_t row = place % parts * rows, count = std::min(rows, grid.rows - row);
     const int64_t top = grid.y + row * grid.stride;
-    const int64_t height = (divide_up(count, even) * even - 1) * grid.stride + packed.height;
+    const int64_t height = (divide_up(count, even) * even - 1) * grid.stride + given.height;
     float* window = scratch(kWindow, images * height * line);
     for (int64_t i = 0; i < images; ++i)
       copy_window(a, first + i, top, height, grid.x, columns, grid.reflect, window + i * height * line);
-    float* results = grid.folded ? scratch(kResults, images * grid.image_step) : grid.out + first * grid.image_step;
-    const auto sum = winograd ? sum_by_winograd : sum_directly;
-    sum(a, kernel, grid, epilogue, {images, top, count, height, line, window, results + row * grid.row_step});
     const int64_t h = grid.rows, w = grid.columns, f = grid.folded, c = kernel.channels;
-    for (int64_t i = 0; i < images && f; ++i)
-      fold(results + i * grid.image_step, h, w, c, f, grid.out + (first + i) * (h - 2 * f) * (w - 2 * f) * c);
+    Part part = {images, top, count, height, line, kernel.panels * share / shares, kernel.panels * (share + 1) / shares, window};
+    Grid target = grid;  // of this part alone where the results are not the last ones
+    if (epilogue.halve) target.image_step = count * w * c;
+    const bool last = !f && !epilogue.halve;
+    part.results = last ? grid.out + first * grid.image_step + row * grid.row_step
+                        : scratch(kResults, images * target.image_step) + (f ? row * grid.row_step : 0);
+    (winograd ? sum_by_winograd : sum_directly)(a, kernel, target, epilogue, part);
+    for (int64_t i = 0; i < images && !last; ++i) {
+      const float* results = part.results + i * target.image_step;
+      if (f) fold(results, h, w, c, f, grid.out + (first + i) * (h - 2 * f) * (w - 2 * f) * c);
+      else shrink(results, count, w, c, part.panel_begin * kernel.wide, std::min(c, part.panel_end * kernel.wide),
+                  grid.out + ((first + i) * (h / 2) + row / 2) * (w / 2) * c);
+    }
   });
 }
 
@@ -526,14 +581,18 @@ Images images_of(const Buffer& a) {
   return {a.typed_data(), s[0], s[1], s[2], s[3]};
 }
 
-ffi::Error Convolution(ffi::ThreadPool pool, Buffer x, Buffer kernel, Bias bias, Result y,
-                       int64_t stride, int64_t pad, bool reflect, float slope) {
+ffi::Error Convolution(ffi::ThreadPool pool, Buffer x, Buffer kernel, Bias bias, Result y, int64_t stride, int64_t pad,
+                       bool reflect, float scale, float slope, bool halve) {
   const auto s = kernel.dimensions(), t = y->dimensions();
+  const int64_t rows = t[1] * (halve ? 2 : 1), columns = t[2] * (halve ? 2 : 1), pixels = t[0] * rows * columns;
   const float* weights = kernel.typed_data();
   const auto tap = [&](int64_t i, int64_t j) { return weights + (i * s[1] + j) * s[2] * s[3]; };
-  const Packed packed = pack(pool, s[0], s[1], s[2], s[3], tap, s[3], 1);
-  const Grid grid = {-pad, -pad, stride, t[1], t[2], reflect, y->typed_data(), t[1] * t[2] * t[3], t[2] * t[3], t[3]};
-  correlate(pool, images_of(x), packed, grid, {bias.element_count() ? bias.typed_data() : nullptr, slope});
+  // Copied where many pixels read them.
+  const bool few = pixels <= kFewPixels || suits_winograd(s[0], s[1], s[2], s[3], stride, pixels);
+  const Weights given = few && s[3] % panel_width(s[3]) == 0 ? in_place(weights, scale, s[0], s[1], s[2], s[3])
+                                                             : pack(pool, scale, s[0], s[1], s[2], s[3], tap, s[3], 1);
+  const Grid grid = {-pad, -pad, stride, rows, columns, reflect, y->typed_data(), rows * columns * s[3], columns * s[3], s[3]};
+  correlate(pool, images_of(x), given, grid, {bias.element_count() ? bias.typed_data() : nullptr, slope, halve});
   return ffi::Error::Success();
 }
 
@@ -551,10 +610,10 @@ ffi::Error InputGradient(ffi::ThreadPool pool, Buffer g, Buffer kernel, Result d
       const auto tap = [&, weights = kernel.typed_data()](int64_t i, int64_t j) {
         return weights + ((a + (rows - 1 - i) * stride) * k + b + (columns - 1 - j) * stride) * s[2] * s[3];
       };
-      const Packed packed = pack(pool, rows, columns, s[3], s[2], tap, 1, s[3]);
+      const Weights turned = pack(pool, 1.0f, rows, columns, s[3], s[2], tap, 1, s[3]);
       const Grid grid = {top - (rows - 1), left - (columns - 1), 1, divide_up(h - y, stride), divide_up(w - x, stride), false,
                          dx->typed_data() + (y * w + x) * c, h * w * c, stride * w * c, stride * c, folded};
-      correlate(pool, images_of(g), packed, grid, {nullptr, 1.0f});
+      correlate(pool, images_of(g), turned, grid, {});
     }
   return ffi::Error::Success();
 }
@@ -575,6 +634,6 @@ auto gradient() {
 XLA_FFI_DEFINE_HANDLER_SYMBOL(GanfpConvolution, Convolution,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Buffer>().Arg<Buffer>().Arg<Bias>()
                                   .Ret<Buffer>().Attr<int64_t>("stride").Attr<int64_t>("pad")
-                                  .Attr<bool>("reflect").Attr<float>("slope"));
+                                  .Attr<bool>("reflect").Attr<float>("scale").Attr<float>("slope").Attr<bool>("halve"));
 XLA_FFI_DEFINE_HANDLER_SYMBOL(GanfpInputGradient, InputGradient, gradient());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(GanfpFilterGradient, FilterGradient, gradient());

@@ -43,14 +43,29 @@ class Geometry(NamedTuple):
     reflect: bool = False
 
 
+class Finish(NamedTuple):
+    """What is done besides a convolution.
+
+    Attributes:
+        scale: of the kernel.
+        slope: of negative values, after the bias was added; above 0.
+        halve: whether the mean over blocks of 2x2 is taken then; both sides of the result are even.
+    """
+
+    scale: float = 1.0
+    slope: float = 1.0
+    halve: bool = False
+
+
 def suits(x: Float[Array, "n h w i"], kernel: Float[Array, "kh kw i o"]) -> bool:
     """Whether the kernels do this: float32, square images, kernels of 3x3 or 5x5, and the CPU as the only device.
 
-    Of several devices, XLA would bring all images to each for a function that it does not know.
+    Of several devices, XLA would bring all images to each for a function that it does not know. Images that a kernel
+    overhangs are XLA's too.
     """
     return (
         x.dtype == kernel.dtype == jnp.float32
-        and x.shape[1] == x.shape[2]
+        and x.shape[1] == x.shape[2] >= kernel.shape[0]
         and kernel.shape[0] == kernel.shape[1]
         and kernel.shape[0] in SIDES
         and jax.default_backend() == "cpu"
@@ -83,19 +98,19 @@ def convolve(
     x: Float[Array, "n h w i"], kernel: Float[Array, "k k i o"], geometry: Geometry
 ) -> Float[Array, "n H W o"]:
     """Cross-correlate."""
-    return _forward(x, kernel, jnp.zeros(0), 1.0, geometry)
+    return _forward(x, kernel, jnp.zeros(0), Finish(), geometry)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
-def convolve_and_bend(
+def convolve_and_finish(
     x: Float[Array, "n h w i"],
     kernel: Float[Array, "k k i o"],
     bias: Float[Array, " o"],
-    slope: float,
+    finish: Finish,
     geometry: Geometry,
 ) -> Float[Array, "n H W o"]:
-    """Cross-correlate, add the bias, multiply negative values by a `slope` above 0: one pass over the memory."""
-    return _forward(x, kernel, bias, slope, geometry)
+    """Scale the kernel, cross-correlate, add the bias, bend, halve: one pass over the memory."""
+    return _forward(x, kernel, bias, finish, geometry)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -116,9 +131,11 @@ def filter_gradient(
     return _call("FilterGradient", shape)(x, g, **_attributes(geometry))
 
 
-def _forward(x: Array, kernel: Array, bias: Array, slope: float, geometry: Geometry) -> Array:
-    shape = (len(x), geometry.out, geometry.out, kernel.shape[-1])
-    return _call("Convolution", shape)(x, kernel, bias, **_attributes(geometry), slope=np.float32(slope))
+def _forward(x: Array, kernel: Array, bias: Array, finish: Finish, geometry: Geometry) -> Array:
+    side = geometry.out // 2 if finish.halve else geometry.out
+    numbers = {"scale": np.float32(finish.scale), "slope": np.float32(finish.slope), "halve": finish.halve}
+    shape = (len(x), side, side, kernel.shape[-1])
+    return _call("Convolution", shape)(x, kernel, bias, **_attributes(geometry), **numbers)
 
 
 def _call(name: str, shape: tuple[int, ...]) -> Any:
@@ -130,19 +147,25 @@ def _attributes(geometry: Geometry) -> dict[str, Any]:
     return {"stride": np.int64(geometry.stride), "pad": np.int64(geometry.pad), "reflect": geometry.reflect}
 
 
-def _bend_backward(slope: float, geometry: Geometry, saved: Any, g: Array) -> tuple[Array, Array, Array]:
+def _finish_forward(x: Array, kernel: Array, bias: Array, finish: Finish, geometry: Geometry) -> Any:
+    y = convolve_and_finish(x, kernel, bias, finish._replace(halve=False), geometry)  # whose signs are needed
+    n, side, channels = len(y), geometry.out // 2, y.shape[-1]
+    halved = y.reshape(n, side, 2, side, 2, channels).mean((2, 4)) if finish.halve else y
+    return halved, (x, kernel, y)
+
+
+def _finish_backward(finish: Finish, geometry: Geometry, saved: Any, g: Array) -> tuple[Array, Array, Array]:
     x, kernel, y = saved
-    if slope != 1:
-        g = jnp.where(y >= 0, g, slope * g)  # a slope above 0 keeps the sign
-    return input_gradient(g, kernel, geometry), filter_gradient(x, g, geometry), g.sum((0, 1, 2))
+    if finish.halve:
+        n, side, _, channels = g.shape
+        g = jnp.broadcast_to(g[:, :, None, :, None] / 4, (n, side, 2, side, 2, channels)).reshape(y.shape)
+    if finish.slope != 1:
+        g = jnp.where(y >= 0, g, finish.slope * g)  # a slope above 0 keeps the sign
+    scaled = finish.scale * g
+    return input_gradient(scaled, kernel, geometry), filter_gradient(x, scaled, geometry), g.sum((0, 1, 2))
 
 
-def _bend_forward(x: Array, kernel: Array, bias: Array, slope: float, geometry: Geometry) -> Any:
-    y = convolve_and_bend(x, kernel, bias, slope, geometry)
-    return y, (x, kernel, y)
-
-
-convolve_and_bend.defvjp(_bend_forward, _bend_backward)
+convolve_and_finish.defvjp(_finish_forward, _finish_backward)
 convolve.defvjp(
     lambda x, kernel, geometry: (convolve(x, kernel, geometry), (x, kernel)),
     lambda geometry, saved, g: (input_gradient(g, saved[1], geometry), filter_gradient(saved[0], g, geometry)),

@@ -97,8 +97,10 @@ def convolve(
     padding: Literal["SAME", "VALID", "REFLECT"],
     *,
     stride: int = 1,
+    scale: float = 1.0,
     bias: Float[Array, " o"] | None = None,
     slope: float = 1.0,
+    halve: bool = False,
 ) -> Float[Array, "n H W o"]:
     """Cross-correlate with an HWIO kernel, in the dtype of `x`.
 
@@ -107,22 +109,26 @@ def convolve(
         kernel: of odd sides for "REFLECT".
         padding: TensorFlow's "SAME" or "VALID"; or "REFLECT", at stride 1: "SAME" with `reflect_pad` for zeros.
         stride: step of the kernel.
+        scale: of the kernel.
         bias: is added.
         slope: then, of negative values; above 0. 0.2 is `leaky_relu`.
+        halve: whether `box_downsample` follows.
     """
-    kernel = kernel.astype(x.dtype)
     if convolution.suits(x, kernel):
         geometry = convolution.make_geometry(x.shape[1], kernel.shape[0], padding, stride)
-        if bias is None and slope == 1:
+        finish = convolution.Finish(scale, slope, halve)
+        if bias is None and finish == convolution.Finish():
             return convolution.convolve(x, kernel, geometry)
         bias = jnp.zeros(kernel.shape[-1]) if bias is None else bias
-        return convolution.convolve_and_bend(x, kernel, bias, slope, geometry)
+        return convolution.convolve_and_finish(x, kernel, bias, finish, geometry)
+    kernel = (scale * kernel).astype(x.dtype)
     if padding == "REFLECT":
         x, padding = reflect_pad(x, kernel.shape[0] // 2), "VALID"
     y = jax.lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
     if bias is not None:
         y += bias.astype(x.dtype)
-    return y if slope == 1 else nn.leaky_relu(y, slope)
+    y = y if slope == 1 else nn.leaky_relu(y, slope)
+    return box_downsample(y) if halve else y
 
 
 def upconvolve(x: Float[Array, "n h w i"], kernel: Float[Array, "k k i o"], pads: tuple[int, int]) -> Array:
@@ -153,6 +159,7 @@ class EqualizedConv(nn.Module):
         gain: the weights in use are `gain / sqrt(fan_in)` times the stored ones.
         padding: "zero" or "reflect"; the size stays the same.
         slope: of negative results; 0.2 is the layer with `leaky_relu` behind it.
+        halve: whether `box_downsample` follows.
         dtype: dtype of the arithmetic and of the result.
     """
 
@@ -161,16 +168,17 @@ class EqualizedConv(nn.Module):
     gain: float = ROOT2
     padding: Padding = "zero"
     slope: float = 1.0
+    halve: bool = False
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h w o"]:
-        """Convolve, add the bias, bend."""
+    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n H W o"]:
+        """Convolve, add the bias, bend, halve."""
         k, fan_in = self.kernel_size, self.kernel_size**2 * x.shape[-1]
         weight = self.param("weight", nn.initializers.normal(1.0), (k, k, x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        x, weight = x.astype(self.dtype), weight * (self.gain / math.sqrt(fan_in))
-        return convolve(x, weight, _padding_of(self.padding, k), bias=bias, slope=self.slope)
+        finish = {"scale": self.gain / math.sqrt(fan_in), "bias": bias, "slope": self.slope, "halve": self.halve}
+        return convolve(x.astype(self.dtype), weight, _padding_of(self.padding, k), **finish)
 
 
 class EqualizedDense(nn.Module):

@@ -133,9 +133,9 @@ class Level(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n H W o"]:
         """Return maps of half the side."""
-        x = EqualizedConv(self.features, padding="reflect", slope=LEAK, dtype=self.dtype, name="Conv0")(x)
-        x = EqualizedConv(self.out_features, padding="reflect", slope=LEAK, dtype=self.dtype, name="Conv1")(x)
-        return box_downsample(x)
+        settings: dict[str, Any] = {"padding": "reflect", "slope": LEAK, "dtype": self.dtype}
+        x = EqualizedConv(self.features, **settings, name="Conv0")(x)
+        return EqualizedConv(self.out_features, **settings, halve=True, name="Conv1")(x)
 
 
 class Head(nn.Module):
