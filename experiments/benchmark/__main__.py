@@ -7,9 +7,9 @@
     python -m experiments.benchmark --dtype=bfloat16                  # arithmetic; PyTorch: autocast
     python -m experiments.benchmark --variant=tiny                    # a minute or two; the numbers mean nothing
 
-Appends to results.jsonl, a line a row and competitor, as soon as a row is done, and prints the table. Rows that are
-there already, from the same machine with the same versions and settings, are not run again. Without the extra only
-JAX's are run.
+Appends to results.jsonl, a line a row and competitor, as soon as a row is done, prints the table and draws its ratios
+(ratios.png). Rows that are there already, from the same machine with the same versions and settings, are not run again.
+Without the extra only JAX's are run.
 """
 
 import argparse
@@ -79,7 +79,7 @@ def measure(row: Row, rounds: int, seconds: float, limit: Callable[[Any], float]
     times = take_turns(calls, rounds, seconds)
     records = []
     for name in calls:
-        took = spread(times[name])
+        took, whole = spread(times[name]), cost if name not in row.lesser else None
         records.append(
             {
                 "row": row.name,
@@ -88,8 +88,8 @@ def measure(row: Row, rounds: int, seconds: float, limit: Callable[[Any], float]
                 "rounds": len(times[name]),
                 "seconds": took._asdict(),
                 "ratio_to_ours": ratio(times, name, row.ours)._asdict(),
-                "cost": cost._asdict() if cost else None,
-                "share_of_limit": limit(cost) / took.median if cost else None,
+                "cost": whole._asdict() if whole else None,
+                "share_of_limit": limit(whole) / took.median if whole else None,
             }
         )
     return records
@@ -246,9 +246,13 @@ def _run(args: argparse.Namespace) -> None:
             file.write("".join(json.dumps(record) + "\n" for record in new))
         records += new
         print(f"{row.name}: done", flush=True)
-    asked_for = [record for record in records if record["key"] in rows]
+    asked_for = [record for key in rows for record in records if record["key"] == key]
     print(f"\n{caption(asked_for)}\n\n{table(asked_for)}")
-    if missing():
+    if any(record["competitor"].startswith("PyTorch") for record in asked_for):
+        from experiments.benchmark.figure import draw
+
+        draw(asked_for, args.out / "ratios.png")
+    else:
         print(f"\nWithout PyTorch's rows: {', '.join(missing())} not installed; pip install -e '.[bench]'")
 
 

@@ -67,7 +67,7 @@ def _views_row(name: str, size: int, batch: int, options: Options, ours: dict[st
         function = vote_function(network.module.apply, views, in_turn=False)
         return cost_of(function, {"params": network.params}, jax.ShapeDtypeStruct(images.shape, "uint8"))
 
-    return Row(name, batch, makers, check, cost)
+    return Row(name, batch, makers, check, cost, lesser=(vote.ONE_VIEW,) if theirs == "ttach d4" else ())
 
 
 def training_row(size: int, batch: int, options: Options) -> Row:

@@ -63,7 +63,8 @@ def iteration_row(family: str, size: int, options: Options) -> Row:
 
     def check(answers: Any) -> None:
         first = {competitor: answer["first"] for competitor, answer in answers.items()}
-        check_close(name, first, max(options.tolerance, 1e-2))  # after several updates, rounding has grown
+        # After several updates rounding has grown: Adam's first steps follow the signs of all gradients, however small.
+        check_close(name, first, max(options.tolerance, 1e-2 if size <= 32 else 5e-2))
 
     def cost() -> Cost:
         step, state = trained()

@@ -29,6 +29,7 @@ class Row:
             work is done.
         check: looks at the answers of the competitors' first calls and raises UserError unless they did the same work.
         cost: of our program; None where there is not one program.
+        lesser: those that do part of the work only, and are there to be compared with.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Row:
     makers: Mapping[str, Callable[[], Callable[[], Any]]]
     check: Callable[[Mapping[str, Any]], None]
     cost: Callable[[], Cost] | None = None
+    lesser: tuple[str, ...] = ()
 
     @property
     def ours(self) -> str:

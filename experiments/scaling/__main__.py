@@ -244,42 +244,47 @@ def table(part: Part, records: list[dict[str, Any]]) -> str:
 
 
 def draw(name: str, part: Part, records: list[dict[str, Any]], path: Path) -> None:
-    """A figure: throughput or time on the left axis of one panel, memory in a second where it was measured."""
+    """A figure: throughput or time in the left panel, and memory in a second one where it was measured."""
+    import matplotlib
     from matplotlib.figure import Figure
 
+    from ganfp_jax.report.figures import DPI, THEME
+
     with_memory = "peak_mib" in records[0]["found"] and name != "classes"
-    drawn = Figure(figsize=(8 if with_memory else 5, 3.2), layout="constrained")
-    panels = np.atleast_1d(drawn.subplots(1, 1 + with_memory))
-    if name == "devices":
-        for job, shown in (("step", "training"), ("vote", "vote over eight views")):
-            rates = [record["found"][f"{job}_images_per_second"] for record in records]
-            labels = [record["label"].partition(" device")[0] for record in records]
-            panels[0].plot(labels, rates, "o-", label=shown)
-        panels[0].set(xlabel=part.x, ylabel="images/s")
-    else:
-        jobs = dict.fromkeys(record["settings"].get("job", "") for record in records)
-        for job in jobs:
-            mine = [record for record in records if record["settings"].get("job", "") == job]
-            across = [position(record) for record in mine]
-            took = [milliseconds(record) for record in mine]
-            panels[0].plot(across, took, "o-", label={"step": "training step"}.get(job, job))
+    with matplotlib.rc_context(THEME):
+        drawn = Figure(figsize=(8 if with_memory else 5, 3.2), layout="constrained")
+        panels = np.atleast_1d(drawn.subplots(1, 1 + with_memory))
+        if name == "devices":
+            for job, shown in (("step", "training"), ("vote", "vote over eight views")):
+                rates = [record["found"][f"{job}_images_per_second"] for record in records]
+                labels = [record["label"].partition(" device")[0] for record in records]
+                panels[0].plot(labels, rates, "o-", label=shown)
+            panels[0].set(xlabel=part.x, ylabel="images/s")
+        else:
+            for job in dict.fromkeys(record["settings"].get("job", "") for record in records):
+                mine = [record for record in records if record["settings"].get("job", "") == job]
+                across = [position(record) for record in mine]
+                took = [milliseconds(record) for record in mine]
+                panels[0].plot(across, took, "o-", label={"step": "training step"}.get(job, job))
+                if with_memory:
+                    panels[1].plot(across, [record["found"]["peak_mib"] for record in mine], "o-")
+            panels[0].set(xlabel=part.x, ylabel="ms a file" if name == "folder" else "ms an image")
             if with_memory:
-                panels[1].plot(across, [record["found"]["peak_mib"] for record in mine], "o-")
-        panels[0].set(xlabel=part.x, ylabel="ms a file" if name == "folder" else "ms an image")
-        if with_memory:
-            panels[1].set(xlabel=part.x, ylabel="peak memory, MiB")
+                panels[1].set(xlabel=part.x, ylabel="peak memory, MiB")
+            ticks = sorted({position(record) for record in records})
+            for panel in panels:
+                panel.set_xscale("log")
+                panel.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
+                panel.minorticks_off()
+                if name in ("batch", "resolution"):
+                    panel.set_yscale("log")
         for panel in panels:
-            panel.set_xscale("log")
-            if name in ("batch", "resolution"):
-                panel.set_yscale("log")
-    for panel in panels:
-        if panel.get_yscale() == "linear":
-            panel.set_ylim(bottom=0)
-        panel.spines[["top", "right"]].set_visible(False)
-    if len(panels[0].lines) > 1:
-        panels[0].legend(frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    drawn.savefig(path, dpi=130)
+            if panel.get_yscale() == "linear":
+                panel.set_ylim(bottom=0)
+        if len(panels[0].lines) > 1:
+            panels[0].legend()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        drawn.savefig(path, dpi=DPI, metadata={"Software": None})
 
 
 def read_done(path: Path, about: dict[str, Any]) -> list[dict[str, Any]]:
