@@ -247,6 +247,7 @@ def draw(name: str, part: Part, records: list[dict[str, Any]], path: Path) -> No
     """A figure: throughput or time in the left panel, and memory in a second one where it was measured."""
     import matplotlib
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullLocator
 
     from ganfp_jax.report.figures import DPI, THEME
 
@@ -273,14 +274,17 @@ def draw(name: str, part: Part, records: list[dict[str, Any]], path: Path) -> No
                 panels[1].set(xlabel=part.x, ylabel="peak memory, MiB")
             ticks = sorted({position(record) for record in records})
             for panel in panels:
-                panel.set_xscale("log")
+                panel.set_xscale("linear" if name == "views" else "log")
                 panel.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
-                panel.minorticks_off()
+                panel.xaxis.set_minor_locator(NullLocator())
                 if name in ("batch", "resolution"):
                     panel.set_yscale("log")
+                    panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                    panel.yaxis.set_major_formatter("{x:g}")
+                    panel.yaxis.set_minor_locator(NullLocator())
         for panel in panels:
             if panel.get_yscale() == "linear":
-                panel.set_ylim(bottom=0)
+                panel.set_ylim(0, 1.08 * panel.dataLim.y1)
         if len(panels[0].lines) > 1:
             panels[0].legend()
         path.parent.mkdir(parents=True, exist_ok=True)

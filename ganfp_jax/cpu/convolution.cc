@@ -1,8 +1,8 @@
 // Convolutions for the CPU and both their gradients: float32, images NHWC, kernels HWIO. convolution.py calls them.
 //
 // All are sums of outer products that stay in registers: some neighbours (pixels, or values of one pixel) times two
-// vectors of output channels. What they read lies in a row: an image's rows are first copied with their border, a kernel
-// is first packed into panels of as many output channels as two vectors have. A tile of a row of the kernel is
+// vectors of output channels. What they read lies in a row: an image's rows are first copied with their border, and a
+// kernel that many pixels read into panels of as many output channels as two vectors have. A row of the kernel meets
 // kernel width x input channels contiguous values of the image, whatever the two are.
 
 #include <algorithm>
@@ -30,9 +30,9 @@ constexpr int kLanes = 8, kPixels = 6, kValues = 6;  // 16 registers
 #endif
 constexpr int64_t kCached = 64 * 1024;  // floats of an image's rows that a core's cache holds beside the weights
 constexpr int64_t kManyPixels = 512, kFewTiles = 64;  // for Winograd's form: at least, of a call and of a part
-constexpr int64_t kFewPixels = 256;     // of a call, at most, that need not be read from weights side by side
-constexpr int64_t kWorthwhile = 64 * 1024;
-constexpr int64_t kStretch = 256;       // pixels over which a filter gradient is summed in registers
+constexpr int64_t kFewPixels = 256;  // of a call, at most, that need not be read from weights side by side
+constexpr int64_t kWorthwhile = 64 * 1024;  // floats to write, at least, for which another thread is woken
+constexpr int64_t kStretch = 256;  // pixels over which a filter gradient is summed in registers
 
 typedef float Vector __attribute__((vector_size(4 * kLanes)));
 typedef float Unaligned __attribute__((vector_size(4 * kLanes), aligned(4)));
@@ -102,9 +102,11 @@ struct Images {
 };
 
 // Rows [y, y + rows) and columns [x, x + columns) of an image; outside of it, zeros or its mirror image.
-void copy_window(const Images& a, int64_t i, int64_t y, int64_t rows, int64_t x, int64_t columns, bool reflect, float* out) {
+void copy_window(const Images& a, int64_t i, int64_t y, int64_t rows, int64_t x, int64_t columns, bool reflect,
+                 float* out) {
   const int64_t before = std::min(columns, std::max<int64_t>(0, -x)), from = x + before;
-  const int64_t inside = std::max<int64_t>(0, std::min(a.w - from, columns - before)), after = columns - before - inside;
+  const int64_t inside = std::max<int64_t>(0, std::min(a.w - from, columns - before));
+  const int64_t after = columns - before - inside;
   for (int64_t row = y; row < y + rows; ++row, out += columns * a.c) {
     const int64_t source = !reflect ? row : row < 0 ? -row : row >= a.h ? 2 * (a.h - 1) - row : row;
     if (source < 0 || source >= a.h) {
@@ -143,11 +145,11 @@ Weights in_place(const float* data, float scale, int64_t height, int64_t width, 
   return {data, scale, height, width, inputs, channels, wide, channels / wide, channels, wide};
 }
 
-// Multiplied, and copied into one panel after the other, the last filled up with zeros. get(y, x): first weight of a tap, which are
-// `inputs` x `channels` with the given steps between neighbours.
+// Multiplied, and copied into one panel after the other, the last filled up with zeros. get(y, x): first weight of a
+// tap, which are `inputs` x `channels` with the given steps between neighbours.
 template <typename Get>
-Weights pack(ffi::ThreadPool& pool, float scale, int64_t height, int64_t width, int64_t inputs, int64_t channels, Get get,
-            int64_t input_step, int64_t channel_step) {
+Weights pack(ffi::ThreadPool& pool, float scale, int64_t height, int64_t width, int64_t inputs, int64_t channels,
+             Get get, int64_t input_step, int64_t channel_step) {
   const int64_t wide = panel_width(channels), panels = divide_up(channels, wide), size = height * width * inputs * wide;
   float* out = scratch(kPacked, panels * size);
   parallel_for(pool, height * width, panels * size, [&](int64_t tap) {
@@ -188,7 +190,10 @@ Weights transform(ffi::ThreadPool& pool, const Weights& kernel) {
         }
       }
   });
-  return {out, 1.0f, 4, 4, kernel.inputs, kernel.channels, kernel.wide, kernel.panels, kernel.wide, kernel.inputs * kernel.wide};
+  Weights transformed = kernel;
+  transformed.data = out, transformed.scale = 1.0f, transformed.height = transformed.width = 4;
+  transformed.step = kernel.wide, transformed.panel_step = kernel.inputs * kernel.wide;
+  return transformed;
 }
 
 struct Epilogue {
@@ -243,11 +248,12 @@ void correlate_tile(const float* const* pixels, int64_t rows, int64_t row, int64
 }
 
 template <int Vectors, Sums Kind>
-void correlate_tiles(int count, const float* const* pixels, float* const* out, int64_t rows, int64_t row, int64_t stride,
-                     const float* weights, int64_t step, float scale, const Epilogue& epilogue, int64_t channels) {
+void correlate_tiles(int count, const float* const* pixels, float* const* out, int64_t rows, int64_t row,
+                     int64_t stride, const float* weights, int64_t step, float scale, const Epilogue& epilogue,
+                     int64_t channels) {
   const auto tile = [&](auto size, int p) {
-    correlate_tile<decltype(size)::value, Vectors, Kind>(pixels + p, rows, row, stride, weights, step, scale, epilogue, out + p,
-                                                         channels);
+    correlate_tile<decltype(size)::value, Vectors, Kind>(pixels + p, rows, row, stride, weights, step, scale, epilogue,
+                                                         out + p, channels);
   };
   if (count == kPixels) return tile(std::integral_constant<int, kPixels>(), 0);
   int p = 0;
@@ -307,7 +313,8 @@ struct Part {
   float* results;
 };
 
-void sum_directly(const Images& a, const Weights& kernel, const Grid& grid, const Epilogue& epilogue, const Part& part) {
+void sum_directly(const Images& a, const Weights& kernel, const Grid& grid, const Epilogue& epilogue,
+                  const Part& part) {
   for (int64_t panel = part.panel_begin; panel < part.panel_end; ++panel) {
     const int64_t channel = panel * kernel.wide, channels = std::min(kernel.wide, kernel.channels - channel);
     Epilogue mine = epilogue;
@@ -351,8 +358,10 @@ void sum_directly(const Images& a, const Weights& kernel, const Grid& grid, cons
 }
 
 // Winograd's minimal filtering F(2x2, 3x3): 16 products for four pixels of a 3x3 correlation instead of 36.
-void sum_by_winograd(const Images& a, const Weights& kernel, const Grid& grid, const Epilogue& epilogue, const Part& part) {
-  const int64_t down = divide_up(part.rows, 2), across = divide_up(grid.columns, 2), count = part.images * down * across;
+void sum_by_winograd(const Images& a, const Weights& kernel, const Grid& grid, const Epilogue& epilogue,
+                     const Part& part) {
+  const int64_t down = divide_up(part.rows, 2), across = divide_up(grid.columns, 2);
+  const int64_t count = part.images * down * across;
   const int64_t inputs = kernel.inputs, channels = kernel.channels;
   float* tiles = scratch(kTiles, 16 * count * inputs);  // [4 x 4][tile][inputs]
   for (int64_t i = 0, tile = 0; i < part.images; ++i)
@@ -422,10 +431,12 @@ void sum_by_winograd(const Images& a, const Weights& kernel, const Grid& grid, c
 
 // Winograd's form pays where the transformed weights are used for many pixels.
 bool suits_winograd(int64_t height, int64_t width, int64_t inputs, int64_t channels, int64_t stride, int64_t pixels) {
-  return height == 3 && width == 3 && stride == 1 && inputs % kLanes == 0 && channels % kLanes == 0 && pixels >= kManyPixels;
+  return height == 3 && width == 3 && stride == 1 && inputs % kLanes == 0 && channels % kLanes == 0 &&
+         pixels >= kManyPixels;
 }
 
-void correlate(ffi::ThreadPool& pool, const Images& a, const Weights& given, const Grid& grid, const Epilogue& epilogue) {
+void correlate(ffi::ThreadPool& pool, const Images& a, const Weights& given, const Grid& grid,
+               const Epilogue& epilogue) {
   const int64_t threads = std::max<int64_t>(1, pool.num_threads()), all = a.n * grid.rows * grid.columns;
   if (!all) return;
   const bool winograd = suits_winograd(given.height, given.width, given.inputs, given.channels, grid.stride, all);
@@ -435,7 +446,8 @@ void correlate(ffi::ThreadPool& pool, const Images& a, const Weights& given, con
   // A part is several small images, so that a panel of weights is read once for them, or rows of a large one. Of few
   // pixels, it is all images and some panels, so that a thread reads its own weights only.
   const bool by_panel = all <= kFewPixels && kernel.panels > 1 && !winograd && !grid.folded;
-  const int64_t pixels = winograd ? 4 * std::max(kFewTiles, kCached / 8 / (kernel.inputs + kernel.channels)) : kCached / a.c;
+  const int64_t pixels =
+      winograd ? 4 * std::max(kFewTiles, kCached / 8 / (kernel.inputs + kernel.channels)) : kCached / a.c;
   const int64_t size = grid.rows * grid.columns * (winograd ? 1 : grid.stride * grid.stride);
   const int64_t group = by_panel ? a.n : std::clamp<int64_t>(pixels / size, 1, divide_up(a.n, 2 * threads));
   int64_t rows = grid.rows;
@@ -455,7 +467,8 @@ void correlate(ffi::ThreadPool& pool, const Images& a, const Weights& given, con
     for (int64_t i = 0; i < images; ++i)
       copy_window(a, first + i, top, height, grid.x, columns, grid.reflect, window + i * height * line);
     const int64_t h = grid.rows, w = grid.columns, f = grid.folded, c = kernel.channels;
-    Part part = {images, top, count, height, line, kernel.panels * share / shares, kernel.panels * (share + 1) / shares, window};
+    Part part = {images, top, count, height, line, kernel.panels * share / shares, kernel.panels * (share + 1) / shares,
+                 window};
     Grid target = grid;  // of this part alone where the results are not the last ones
     if (epilogue.halve) target.image_step = count * w * c;
     const bool last = !f && !epilogue.halve;
@@ -465,8 +478,9 @@ void correlate(ffi::ThreadPool& pool, const Images& a, const Weights& given, con
     for (int64_t i = 0; i < images && !last; ++i) {
       const float* results = part.results + i * target.image_step;
       if (f) fold(results, h, w, c, f, grid.out + (first + i) * (h - 2 * f) * (w - 2 * f) * c);
-      else shrink(results, count, w, c, part.panel_begin * kernel.wide, std::min(c, part.panel_end * kernel.wide),
-                  grid.out + ((first + i) * (h / 2) + row / 2) * (w / 2) * c);
+      else
+        shrink(results, count, w, c, part.panel_begin * kernel.wide, std::min(c, part.panel_end * kernel.wide),
+               grid.out + ((first + i) * (h / 2) + row / 2) * (w / 2) * c);
     }
   });
 }
@@ -516,7 +530,8 @@ void outer_tiles(int values, const Stretch& a, float* sums) {
 void filter_gradient(ffi::ThreadPool& pool, const Images& x, const Images& g, int64_t k, int64_t stride, int64_t pad,
                      bool reflect, float* out) {
   const int64_t wide = panel_width(g.c), panels = divide_up(g.c, wide), taps = k * k * x.c, size = panels * taps * wide;
-  const int64_t threads = std::max<int64_t>(1, pool.num_threads()), columns = (g.w - 1) * stride + k, line = columns * x.c;
+  const int64_t threads = std::max<int64_t>(1, pool.num_threads()), columns = (g.w - 1) * stride + k,
+                line = columns * x.c;
   // Each thread takes some of the images, and the sums are added; or, where the kernel is large, some of its panels.
   const bool by_image = size <= kCached * 4 || panels < threads;
   const int64_t workers = std::min(threads, by_image ? x.n : panels), copies = by_image ? workers : 1;
@@ -546,17 +561,25 @@ void filter_gradient(ffi::ThreadPool& pool, const Images& x, const Images& g, in
           std::memset(filled, 0, images * image_step * sizeof(float));
           for (int64_t i = 0; i < images; ++i)
             for (int64_t p = 0; p < count * g.w; ++p)
-              std::memcpy(filled + i * image_step + p * step, gradient + i * g.h * g.w * g.c + p * g.c, g.c * sizeof(float));
+              std::memcpy(filled + i * image_step + p * step, gradient + i * g.h * g.w * g.c + p * g.c,
+                          g.c * sizeof(float));
           gradient = filled;
         }
         for (int64_t panel = panel_begin; panel < panel_end; ++panel)
           for (int64_t y = 0; y < k; ++y)
             for (int64_t i = 0; i < k * x.c; i += kValues)
               for (int64_t image = 0; image < images; ++image) {
-                const Stretch stretch = {window + (image * height + y) * line + i, gradient + image * image_step + panel * wide,
-                                         count, g.w, stride * line, stride * x.c, g.w * step, step};
+                const Stretch stretch = {window + (image * height + y) * line + i,
+                                         gradient + image * image_step + panel * wide,
+                                         count,
+                                         g.w,
+                                         stride * line,
+                                         stride * x.c,
+                                         g.w * step,
+                                         step};
                 const auto tiles = wide == kLanes ? outer_tiles<1, kValues> : outer_tiles<2, kValues>;
-                tiles(static_cast<int>(std::min<int64_t>(kValues, k * x.c - i)), stretch, mine + (panel * taps + y * k * x.c + i) * wide);
+                tiles(static_cast<int>(std::min<int64_t>(kValues, k * x.c - i)), stretch,
+                      mine + (panel * taps + y * k * x.c + i) * wide);
               }
       }
     }
@@ -591,14 +614,16 @@ ffi::Error Convolution(ffi::ThreadPool pool, Buffer x, Buffer kernel, Bias bias,
   const bool few = pixels <= kFewPixels || suits_winograd(s[0], s[1], s[2], s[3], stride, pixels);
   const Weights given = few && s[3] % panel_width(s[3]) == 0 ? in_place(weights, scale, s[0], s[1], s[2], s[3])
                                                              : pack(pool, scale, s[0], s[1], s[2], s[3], tap, s[3], 1);
-  const Grid grid = {-pad, -pad, stride, rows, columns, reflect, y->typed_data(), rows * columns * s[3], columns * s[3], s[3]};
+  const Grid grid = {-pad,           -pad, stride, rows, columns, reflect, y->typed_data(), rows * columns * s[3],
+                     columns * s[3], s[3]};
   correlate(pool, images_of(x), given, grid, {bias.element_count() ? bias.typed_data() : nullptr, slope, halve});
   return ffi::Error::Success();
 }
 
 // A pixel meets each `stride`-th weight of the kernel, from its place in the stride on: as many correlations of the
 // gradient, with parts of the kernel turned by half a turn, give all pixels.
-ffi::Error InputGradient(ffi::ThreadPool pool, Buffer g, Buffer kernel, Result dx, int64_t stride, int64_t pad, bool reflect) {
+ffi::Error InputGradient(ffi::ThreadPool pool, Buffer g, Buffer kernel, Result dx, int64_t stride, int64_t pad,
+                         bool reflect) {
   const auto s = kernel.dimensions(), t = dx->dimensions();
   const int64_t k = s[0], c = t[3], folded = reflect ? pad : 0, shift = pad - folded;
   const int64_t h = t[1] + 2 * folded, w = t[2] + 2 * folded;
@@ -611,8 +636,10 @@ ffi::Error InputGradient(ffi::ThreadPool pool, Buffer g, Buffer kernel, Result d
         return weights + ((a + (rows - 1 - i) * stride) * k + b + (columns - 1 - j) * stride) * s[2] * s[3];
       };
       const Weights turned = pack(pool, 1.0f, rows, columns, s[3], s[2], tap, 1, s[3]);
-      const Grid grid = {top - (rows - 1), left - (columns - 1), 1, divide_up(h - y, stride), divide_up(w - x, stride), false,
-                         dx->typed_data() + (y * w + x) * c, h * w * c, stride * w * c, stride * c, folded};
+      const int64_t down = divide_up(h - y, stride), across = divide_up(w - x, stride);
+      float* first = dx->typed_data() + (y * w + x) * c;
+      const Grid grid = {top - (rows - 1), left - (columns - 1), 1, down, across, false, first,
+                         h * w * c, stride * w * c, stride * c, folded};
       correlate(pool, images_of(g), turned, grid, {});
     }
   return ffi::Error::Success();
@@ -629,11 +656,14 @@ auto gradient() {
       .Attr<int64_t>("stride").Attr<int64_t>("pad").Attr<bool>("reflect");
 }
 
+auto convolution() {
+  return ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Buffer>().Arg<Buffer>().Arg<Bias>().Ret<Buffer>()
+      .Attr<int64_t>("stride").Attr<int64_t>("pad").Attr<bool>("reflect")
+      .Attr<float>("scale").Attr<float>("slope").Attr<bool>("halve");
+}
+
 }  // namespace
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(GanfpConvolution, Convolution,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Buffer>().Arg<Buffer>().Arg<Bias>()
-                                  .Ret<Buffer>().Attr<int64_t>("stride").Attr<int64_t>("pad")
-                                  .Attr<bool>("reflect").Attr<float>("scale").Attr<float>("slope").Attr<bool>("halve"));
+XLA_FFI_DEFINE_HANDLER_SYMBOL(GanfpConvolution, Convolution, convolution());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(GanfpInputGradient, InputGradient, gradient());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(GanfpFilterGradient, FilterGradient, gradient());
