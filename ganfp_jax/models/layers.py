@@ -177,8 +177,8 @@ class EqualizedConv(nn.Module):
         k, fan_in = self.kernel_size, self.kernel_size**2 * x.shape[-1]
         weight = self.param("weight", nn.initializers.normal(1.0), (k, k, x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        finish = {"scale": self.gain / math.sqrt(fan_in), "bias": bias, "slope": self.slope, "halve": self.halve}
-        return convolve(x.astype(self.dtype), weight, _padding_of(self.padding, k), **finish)
+        x, padding, scale = x.astype(self.dtype), _padding_of(self.padding, k), self.gain / math.sqrt(fan_in)
+        return convolve(x, weight, padding, scale=scale, bias=bias, slope=self.slope, halve=self.halve)
 
 
 class EqualizedDense(nn.Module):
