@@ -69,7 +69,8 @@ def make_parts(variant: str, files: Sequence[int]) -> dict[str, Part]:
     devices["2 processes"] = compared | {"devices": 1, "num_processes": 2}
     numbers = (1, 2) if tiny else (1, 2, 4, 8, 16)
     batches, sizes = ((1, 4), (8, 16)) if tiny else ((1, 4, 16, 64, 256), (16, 32, 64, 128, 256))
-    jobs, classes = ("vote", "step"), (2, 5) if tiny else (2, 5, 10, 100, 1000)
+    by_batch, by_size = (("step",), ("vote",)) if tiny else (("vote", "step"), ("vote", "step"))
+    classes = (2, 5) if tiny else (2, 5, 10, 100, 1000)
     return {
         "devices": Part(
             devices,
@@ -84,13 +85,13 @@ def make_parts(variant: str, files: Sequence[int]) -> dict[str, Part]:
             "views",
         ),
         "batch": Part(
-            {f"{job}, {batch}": base | {"job": job, "batch": batch} for job in jobs for batch in batches},
+            {f"{job}, {batch}": base | {"job": job, "batch": batch} for job in by_batch for batch in batches},
             ("job, batch", "ms an image", "peak MiB", "MiB an image"),
             memory_cells,
             "images a call",
         ),
         "resolution": Part(
-            {f"{job}, {side}": base | {"job": job, "size": side} for job in jobs for side in sizes},
+            {f"{job}, {side}": base | {"job": job, "size": side} for job in by_size for side in sizes},
             ("job, side", "ms an image", "peak MiB", "MiB an image"),
             memory_cells,
             "pixels a side",
