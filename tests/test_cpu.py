@@ -225,6 +225,12 @@ def test_without_a_compiler_there_are_no_kernels(tmp_path):
     assert "GANFP_KERNELS=required, but the kernels cannot be built" in failed.value.stderr
 
 
+def test_a_misspelt_wish_is_an_error():
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        say(BUILD, GANFP_KERNELS="of")
+    assert "GANFP_KERNELS=of: choose from auto, off, required" in failed.value.stderr
+
+
 FAULTS = """
 import resource
 from ganfp_jax.cpu import memory

@@ -15,9 +15,12 @@ from pathlib import Path
 import jax
 import jaxlib
 
+from ganfp_jax.errors import UserError
+
 SOURCE = Path(__file__).with_name("convolution.cc")
 HANDLERS = ("Convolution", "InputGradient", "FilterGradient")
 VARIABLE = "GANFP_KERNELS"
+CHOICES = ("auto", "off", "required")
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-w")
 
 
@@ -28,16 +31,18 @@ def available() -> bool:
     The environment variable GANFP_KERNELS is "auto" (the default: where there is a compiler), "off" or "required".
 
     Raises:
-        RuntimeError: they are required, and cannot be had; the reason is in its message.
+        UserError: they are required, and cannot be had; or the variable says something else.
     """
     wanted = os.environ.get(VARIABLE, "auto")
+    if wanted not in CHOICES:
+        raise UserError(f"{VARIABLE}={wanted}: choose from {', '.join(CHOICES)}")
     if wanted == "off":
         return False
     try:
         _register(_load())
     except (OSError, subprocess.SubprocessError) as error:
         if wanted == "required":
-            raise RuntimeError(f"{VARIABLE}=required, but the kernels cannot be built: {_reason(error)}") from error
+            raise UserError(f"{VARIABLE}=required, but the kernels cannot be built: {_reason(error)}") from error
         return False
     return True
 
