@@ -1,7 +1,7 @@
 """Which generator made these images? The whole path on the shipped weights in a minute, or from scratch.
 
     python -m ganfp_jax.main --config=configs/quickstart.py           # or: make quickstart
-    python -m ganfp_jax.main --config=configs/quickstart.py:scratch   # trains everything first: about ten minutes
+    python -m ganfp_jax.main --config=configs/quickstart.py:scratch   # trains everything first: about four minutes
     python -m ganfp_jax.main --config=configs/quickstart.py:course    # from scratch, the course project's sources
     python -m ganfp_jax.main --config=configs/quickstart.py:seeds     # from scratch, three trainings of one GAN
     python -m ganfp_jax.main --config=configs/quickstart.py:tiny      # :scratch in seconds, results mean nothing
@@ -14,7 +14,7 @@ over eight views, beside the shipped baselines. The first images of three source
 `:scratch` trains ProGAN, SNGAN, CramerGAN and MMDGAN on 32x32 crops of five embedded scenes, makes 1,200 training and
 400 test images a source (the real test images are crops of other photographs, `photos.fold` says which), trains VisNet
 with mirroring and with all eight flips and quarter turns, and evaluates both with votes over two view sets on clean and
-on JPEG-75 images, beside nine baselines. About ten minutes on two CPU cores. Stopped and started again it goes on
+on JPEG-75 images, beside nine baselines. About four minutes on two CPU cores. Stopped and started again it goes on
 where it was. `:course` has the course project's three sources: real, ProGAN and SNGAN; `configs/course_project.py`
 repeats its test over 20 dataset seeds. `:seeds` has the paper's harder question: the sources are real and three
 ProGANs that differ only in the seed of their training, with 500 test images each.
