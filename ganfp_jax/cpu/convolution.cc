@@ -473,7 +473,7 @@ void correlate(ffi::ThreadPool& pool, const Images& a, const Weights& given, con
     if (epilogue.halve) target.image_step = count * w * c;
     const bool last = !f && !epilogue.halve;
     part.results = last ? grid.out + first * grid.image_step + row * grid.row_step
-                        : scratch(kResults, images * target.image_step) + (f ? row * grid.row_step : 0);
+                        : scratch(kResults, images * target.image_step);
     (winograd ? sum_by_winograd : sum_directly)(a, kernel, target, epilogue, part);
     for (int64_t i = 0; i < images && !last; ++i) {
       const float* results = part.results + i * target.image_step;
