@@ -21,6 +21,7 @@ from ganfp_jax import atomic
 from ganfp_jax.attributor import Attribution, Attributor, batch_size_for
 from ganfp_jax.certainty import UNSURE
 from ganfp_jax.data import labelled
+from ganfp_jax.data.cells import cell
 from ganfp_jax.data.listing import find_images, is_folder, printable
 from ganfp_jax.data.preprocess import Fitted, check_resize, decode_and_fit
 from ganfp_jax.errors import UserError
@@ -54,6 +55,8 @@ class Judged(NamedTuple):
     """A piece of the images: those that could be read, with their verdicts, and the others."""
 
     verdicts: list[tuple[str, Attribution]]
+    uris: list[str]
+    """What opens the image of each verdict, also where its name is shown escaped."""
     rejected: list[tuple[str, str]]
 
 
@@ -89,9 +92,10 @@ def run(config: dict[str, Any], workdir: Path) -> int:
         rows = csv.writer(codecs.getwriter("utf-8")(table), lineterminator="\n")
         rows.writerow(header(attributor.classes))
         for part in judge(attributor, found.paths, config):
-            for name, verdict in part.verdicts:
+            for (name, verdict), uri in zip(part.verdicts, part.uris, strict=True):
                 rows.writerow(row(name, verdict))
-                lines.write((json.dumps(record(name, verdict), ensure_ascii=False) + "\n").encode())
+                line = json.dumps(record(name, verdict) | {"uri": uri}, ensure_ascii=False)
+                lines.write(f"{line}\n".encode())
                 counts[verdict.verdict] += 1
                 if verdict.note:
                     notes[name] = verdict.note
@@ -189,6 +193,7 @@ def judge(attributor: Attributor, paths: Sequence[Path], config: dict[str, Any])
                     (names[position], dataclasses.replace(verdict, note=fitted.notes.get(int(position), "")))
                     for position, verdict in zip(fitted.kept, found, strict=True)
                 ],
+                uris=[piece[position].absolute().as_uri() for position in fitted.kept],
                 rejected=[(names[position], reason) for position, reason in fitted.refused.items()],
             )
             bar.update(len(piece))
@@ -200,16 +205,16 @@ def header(classes: Sequence[str]) -> list[str]:
 
 
 def row(name: str, verdict: Attribution) -> list[str]:
-    """A line of predictions.csv; its target is empty."""
+    """A line of predictions.csv; its target is empty, its name a `cell`."""
     probabilities = [f"{p:.6f}" for p in verdict.probabilities.values()]
     numbers = [f"{verdict.margin:.6f}", f"{verdict.distance:.6f}"]
     votes = json.dumps(verdict.votes)
     confidence = f"{verdict.confidence:.6f}"
-    return [name, "", verdict.predicted, confidence, votes, *probabilities, verdict.verdict, *numbers]
+    return [cell(name), "", verdict.predicted, confidence, votes, *probabilities, verdict.verdict, *numbers]
 
 
 def record(name: str, verdict: Attribution) -> dict[str, Any]:
-    """A line of predictions.jsonl, with the numbers of predictions.csv."""
+    """A line of predictions.jsonl, with the numbers of predictions.csv; where the file is known, its URI follows."""
     return {
         "image": name,
         "verdict": verdict.verdict,

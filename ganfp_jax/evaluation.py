@@ -14,6 +14,7 @@ import numpy as np
 from ganfp_jax import atomic, processes
 from ganfp_jax.attributor import Attributor
 from ganfp_jax.data import labelled, perturb
+from ganfp_jax.data.cells import cell
 from ganfp_jax.errors import UserError
 from ganfp_jax.metrics import evaluation_metrics
 from ganfp_jax.progress import progress
@@ -180,7 +181,7 @@ def predictions_csv(evaluation: Evaluation) -> str:
         probabilities = [f"{p:.6f}" for p in vote.probabilities[i]]
         writer.writerow(
             [
-                name,
+                cell(name),
                 classes[target],
                 classes[predicted],
                 probabilities[predicted],

@@ -15,6 +15,7 @@ from ganfp_jax import atomic, spectra
 from ganfp_jax.attributor import Attributor
 from ganfp_jax.command import flags
 from ganfp_jax.data import labelled
+from ganfp_jax.data.cells import cell
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.embedding import FEWEST, tsne
 from ganfp_jax.errors import UserError
@@ -160,7 +161,7 @@ def interactions_csv(inspected: Inspected) -> str:
     for i, name in enumerate(inspected.names):
         products = [f"{value:.6g}" for value in inspected.fingerprints.interactions[i]]
         target, predicted = (inspected.classes[k[i]] for k in (inspected.targets, inspected.predicted))
-        writer.writerow([name, target, predicted, *products])
+        writer.writerow([cell(name), target, predicted, *products])
     return text.getvalue()
 
 

@@ -10,7 +10,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from ganfp_jax.audit.quick import tell_leaks
 from ganfp_jax.baselines.job import CONDITIONS, first_at_random
 from ganfp_jax.command import command
 from ganfp_jax.data import labelled, perturb
+from ganfp_jax.data.cells import text_of
 from ganfp_jax.errors import UserError
 from ganfp_jax.evaluation import evaluate, read_chunks, write_outputs
 from ganfp_jax.evaluation_page import baselines_under, check_baselines, where_possible, why_no_baselines
@@ -81,7 +82,7 @@ class Answers:
         with (folder / "predictions.csv").open(newline="") as file:
             rows = list(csv.DictReader(file))
         return cls(
-            names=[row["image"] for row in rows],
+            names=[text_of(row["image"]) for row in rows],
             targets=np.array([index[row["target"]] for row in rows]),
             predicted=np.array([index[row["predicted"]] for row in rows]),
             metrics=metrics,
@@ -433,11 +434,11 @@ def _once(path: Path, make: Callable[[], Any]) -> Any:
     return json.loads(path.read_text())
 
 
-def _pairs(workdir: Path, networks: Mapping[str, Attributor], file: str) -> list[tuple[str, str]]:
+def _pairs(workdir: Path, networks: Iterable[str], file: str) -> list[tuple[str, str]]:
     """(name, words) of the images that were refused, or were of another size: the same for every network and attack."""
     path = workdir / "networks" / next(iter(networks)) / _condition(CLEAN) / file
     with path.open(newline="") as lines:
-        return [(name, words) for name, words in list(csv.reader(lines))[1:]]
+        return [(text_of(name), text_of(words)) for name, words in list(csv.reader(lines))[1:]]
 
 
 def _sentences(config: Mapping[str, Any], folder: labelled.LabelledFolder, no_baselines: str | None) -> list[str]:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.parse
 from pathlib import Path
 
 import corpus
@@ -17,6 +18,7 @@ from configs import attribute as config_file
 from ganfp_jax import attribute_job, calibration
 from ganfp_jax.attributor import Attributor
 from ganfp_jax.certainty import UNSURE
+from ganfp_jax.data.cells import text_of
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.data.listing import printable
 from ganfp_jax.errors import UserError
@@ -157,6 +159,34 @@ def test_names_that_break_lines(network, folder, tmp_path, capsys):
     assert [row["image"] for row in rows(tmp_path / "run" / "predictions.csv")] == names
     assert [line["image"] for line in records(tmp_path / "run")] == names
     assert names[0] in capsys.readouterr().out
+
+
+STRANGE = [
+    *(b"-x.png", b"@2x/icon.png", b"=1+1.png", b"'quoted'.png", b"two\nlines.png", b"two\\nlines.png", b"byte\xff.png"),
+    *(b"100% #1?.png", b'a "b", c.png', "生成 é.png".encode()),
+]
+
+
+def test_uris_open_the_files_whatever_their_names(network, folder, tmp_path, monkeypatch):
+    pictures = sorted(folder.glob("*/**/*.png"))
+    contents = {os.fsdecode(name): picture.read_bytes() for name, picture in zip(STRANGE, pictures, strict=False)}
+    for name, content in contents.items():
+        path = tmp_path / "images" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    monkeypatch.chdir(tmp_path / "images")
+    assert run(network, tmp_path / "run", tuple(contents)) == 0
+    lines, table = records(tmp_path / "run"), rows(tmp_path / "run" / "predictions.csv")
+    for line, content in zip(lines, contents.values(), strict=True):
+        scheme, path = line["uri"].split("://")
+        assert scheme == "file" and path.startswith("/") and path.isascii()
+        assert Path(os.fsdecode(urllib.parse.unquote_to_bytes(path))).read_bytes() == content
+        assert list(line)[-1] == "uri"
+    shown = [line["image"] for line in lines]
+    assert shown[:4] == ["-x.png", "@2x/icon.png", "=1+1.png", "'quoted'.png"]
+    assert len(set(shown)) == len(shown)
+    assert [text_of(row["image"]) for row in table] == shown
+    assert [row["image"] for row in table][:4] == ["'-x.png", "'@2x/icon.png", "'=1+1.png", "''quoted'.png"]
 
 
 def test_what_is_asked_for(folder, tmp_path, monkeypatch):

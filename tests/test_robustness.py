@@ -21,10 +21,11 @@ from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.data.perturb import check_perturbation, family_of, perturb
 from ganfp_jax.errors import UserError
-from ganfp_jax.evaluation import evaluate
-from ganfp_jax.metrics import holm, mcnemar_p
+from ganfp_jax.evaluation import Evaluation, evaluate, write_outputs
+from ganfp_jax.metrics import evaluation_metrics, holm, mcnemar_p
 from ganfp_jax.report.robustness_figure import draw_robustness, panels
 from ganfp_jax.report.robustness_page import render
+from ganfp_jax.voting import Vote, count_votes
 from ganfp_jax.weights import write_file
 
 CLASSES = small_weights.CLASSES
@@ -122,6 +123,19 @@ def test_the_table_has_a_row_for_every_network_and_attack(job):
         assert float(row["images_per_second"]) > 0
         assert (row["psnr"] == "") == (row["attack"] == "clean")
         assert float(row["mcnemar_p"]) == mcnemar_p(int(row["wrong_to_right"]), int(row["right_to_wrong"]))
+
+
+def test_answers_are_read_with_the_names_that_were_written(tmp_path):
+    names = ["-x.png", "@2x/icon.png", "'quoted'.png", "plain.png"]
+    rng = np.random.default_rng(0)
+    vote = Vote(*map(np.asarray, count_votes(rng.standard_normal((1, 4, 3)).astype(np.float32), "majority")))
+    metrics = evaluation_metrics(vote, np.arange(4) % 3, CLASSES, ("identity",), "majority", 1.0)
+    given = Evaluation(names, np.arange(4) % 3, vote, metrics, {"-x.png": "cropped"}, [("=a.png", "broken")])
+    folder = tmp_path / "networks" / "one" / "clean"
+    write_outputs(folder, given)
+    assert robustness.Answers.read(folder).names == names
+    assert robustness._pairs(tmp_path, ["one"], "rejected.csv") == [("=a.png", "broken")]
+    assert robustness._pairs(tmp_path, ["one"], "notes.csv") == [("-x.png", "cropped")]
 
 
 def test_rows_are_what_evaluate_measures_on_the_same_images(job, config):

@@ -14,6 +14,7 @@ from ganfp_jax.audit import duplicates, equalise
 from ganfp_jax.audit.facts import KINDS, Facts, read
 from ganfp_jax.audit.verdict import Finding, judge
 from ganfp_jax.data import labelled
+from ganfp_jax.data.cells import cell
 from ganfp_jax.data.decode import ImageFile, Refused, decode_image, png_bytes
 from ganfp_jax.data.preprocess import fit
 from ganfp_jax.errors import UserError
@@ -246,7 +247,9 @@ def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> bytes:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(
+        {key: cell(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows
+    )
     return text.getvalue().encode()
 
 

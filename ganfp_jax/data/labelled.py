@@ -20,6 +20,7 @@ from jaxtyping import Int, Int32, UInt8
 
 from ganfp_jax import atomic
 from ganfp_jax.data import tfds_sets
+from ganfp_jax.data.cells import cell
 from ganfp_jax.data.decode import IMAGE_SUFFIXES, ImageFile, Refused, open_file, reason_of
 from ganfp_jax.data.listing import find_images, is_folder, printable
 from ganfp_jax.data.preprocess import decode_and_fit
@@ -271,7 +272,8 @@ def tell_notes(notes: Mapping[str, str], workdir: Path) -> None:
 
 def _write_pairs(path: Path, column: str, pairs: Iterable[tuple[str, str]]) -> None:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([("image", column), *pairs])
+    rows = [(cell(name), cell(words)) for name, words in pairs]
+    csv.writer(text, lineterminator="\n").writerows([("image", column), *rows])
     atomic.write_bytes(path, text.getvalue().encode())
 
 

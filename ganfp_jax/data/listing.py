@@ -61,12 +61,15 @@ def printable(name: str) -> str:
     r"""A file's name as it stands in tables: characters that would break a line or a CSV file become escapes.
 
     These are control characters ("\n", "\x1b"), line and paragraph separators, and bytes that are no UTF-8 ("\xff"),
-    which Python keeps as surrogates that no file can be written with.
+    which Python keeps as surrogates that no file can be written with. A backslash of the name is doubled, so that
+    no two names are shown alike.
     """
     return "".join(_escape(character) for character in name)
 
 
 def _escape(character: str) -> str:
+    if character == "\\" and os.sep != "\\":  # where it parts folders it is in no name
+        return "\\\\"
     match unicodedata.category(character):
         case "Cs":
             return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))

@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 
 from ganfp_jax import attribute_job
 from ganfp_jax.attributor import FEW, Attribution, Attributor
+from ganfp_jax.data.cells import cell
 from ganfp_jax.data.decode import Refused, decode_image, png_bytes
 from ganfp_jax.data.preprocess import fit
 from ganfp_jax.demo.uploads import Limits, Upload
@@ -137,7 +138,7 @@ def to_csv(answer: Answer) -> str:
         if found := row.attribution:
             writer.writerow([*attribute_job.row(row.name, found), found.note, ""])
         else:
-            writer.writerow([row.name, *[""] * len(columns), row.refused])
+            writer.writerow([cell(row.name), *[""] * len(columns), row.refused])
     return text.getvalue()
 
 
