@@ -37,7 +37,7 @@ from ganfp_jax.report.ablation_figure import ablation_figure
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run_folder import write_json
 from ganfp_jax.views import resolve_views
-from ganfp_jax.voting import RULES, Vote, count_votes
+from ganfp_jax.voting import Vote, check_rule, count_votes
 
 REFERENCE = "identity"  # the single view that every vote is compared with
 COLUMNS = (
@@ -330,8 +330,7 @@ def _checked(config: Mapping[str, Any]) -> tuple[dict[str, tuple[str, ...]], lis
         if len(set(config[key])) < len(config[key]):
             raise UserError(f"config.{key} names {_twice(config[key])!r} twice; leave one out")
     for rule in config["rules"]:
-        if rule not in RULES:
-            raise UserError(f"unknown vote rule {rule!r} in config.rules; choose from {', '.join(RULES)}")
+        check_rule(rule)
     for perturbation in config["perturb"]:
         perturb.check_perturbation(perturbation)
     check_baselines(config["baselines"])

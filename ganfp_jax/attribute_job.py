@@ -28,8 +28,7 @@ from ganfp_jax.errors import UserError
 from ganfp_jax.progress import progress
 from ganfp_jax.report import wording
 from ganfp_jax.report.table import text_table
-from ganfp_jax.views import resolve_views
-from ganfp_jax.voting import RULES
+from ganfp_jax.voting import check_vote
 from ganfp_jax.weights import CALIBRATION
 
 OUTPUTS = ("predictions.csv", "predictions.jsonl", "rejected.csv", "notes.csv")
@@ -72,12 +71,9 @@ def run(config: dict[str, Any], workdir: Path) -> int:
     if not config["checkpoint"]:
         raise UserError("config.checkpoint is empty; give a trained network: --config.checkpoint=RUN_FOLDER")
     check_resize(config["resize"])
-    if config["rule"] not in RULES:
-        raise UserError(f"unknown vote rule {config['rule']!r}; choose from {', '.join(RULES)}")
+    check_vote(config["views"], config["rule"])
     if config["batch_size"] < 1:
         raise UserError(f"config.batch_size is {config['batch_size']}; give 1 or more")
-    if config["views"]:
-        resolve_views(config["views"])
     found = find(config["images"])
     attributor = Attributor.load(config["checkpoint"])
     config = {**config, "views": config["views"] or attributor.default_views}

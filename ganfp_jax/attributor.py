@@ -23,12 +23,12 @@ from ganfp_jax.fingerprints import (
     read_fingerprints,
 )
 from ganfp_jax.training.sharding import make_local_mesh, replicated
-from ganfp_jax.views import resolve_views
+from ganfp_jax.views import check_size, resolve_views
 from ganfp_jax.voting import (
-    RULES,
     MeasuredVote,
     Vote,
     Voter,
+    check_rule,
     make_measured_vote,
     make_view_voters,
     make_vote,
@@ -188,6 +188,12 @@ class Attributor:
             return vote_in_stages(voter, self._variables, images, batch_size)
         return vote_in_batches(voter, self._variables, images, batch_size)
 
+    def check_vote(
+        self, views: str | Sequence[str] = "", rule: str = "majority", early_stopping: bool | Sequence[int] = False
+    ) -> None:
+        """Raises UserError as `vote` would for these arguments; costs next to nothing."""
+        self._voter(views, rule, early_stopping)
+
     def warm_up(
         self,
         views: str | Sequence[str] = "",
@@ -217,11 +223,22 @@ class Attributor:
         def bind(voter: Voter[Vote]) -> Callable[[UInt8[np.ndarray, "n r r 3"], int], Vote]:
             return lambda images, batch_size: vote_in_batches(voter, self._variables, images, batch_size)
 
-        return {view: bind(voter) for view, voter in make_view_voters(self._logits, views, mesh=self._mesh).items()}
+        names = self._views(views)
+        return {view: bind(voter) for view, voter in make_view_voters(self._logits, names, mesh=self._mesh).items()}
+
+    def _views(self, views: str | Sequence[str]) -> tuple[str, ...]:
+        """The views by name, those of the training where none are given.
+
+        Raises:
+            UserError: unknown view or view set, or one that the network's images are too small for.
+        """
+        names = resolve_views(views or self.default_views)
+        check_size(names, self.resolution)
+        return names
 
     def _judge(self, views: str | Sequence[str], rule: str) -> Voter[MeasuredVote]:
         """The voter that also measures, of each view, the distance of its fingerprint to the nearest source's."""
-        names = resolve_views(views or self.default_views)
+        names = self._views(views)
         if (names, rule) not in self._judges:
             measured = make_logits_and_distances(self._network)
             self._judges[names, rule] = make_measured_vote(measured, names, rule, mesh=self._mesh)
@@ -230,9 +247,8 @@ class Attributor:
     def _voter(
         self, views: str | Sequence[str], rule: str, early_stopping: bool | Sequence[int]
     ) -> Voter[Vote] | StagedVoter:
-        if rule not in RULES:
-            raise UserError(f"unknown vote rule {rule!r}; choose from {', '.join(RULES)}")
-        names = resolve_views(views or self.default_views)
+        check_rule(rule)
+        names = self._views(views)
         if early_stopping is False:
             if (names, rule) not in self._voters:
                 self._voters[names, rule] = make_vote(self._logits, names, rule, mesh=self._mesh)

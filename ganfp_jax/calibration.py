@@ -20,6 +20,7 @@ from ganfp_jax.metrics import wilson_interval
 from ganfp_jax.report import wording
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run_folder import write_json
+from ganfp_jax.voting import check_vote
 from ganfp_jax.weights import CALIBRATION, FILE, load, write_file
 
 
@@ -96,6 +97,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     """
     if not config["checkpoint"]:
         raise UserError("config.checkpoint is empty; give a trained network: --config.checkpoint=RUN_FOLDER")
+    check_vote(config["views"], config["rule"])
     check_rate(config["error_rate"], config["min_decided"])
     attributor = Attributor.load(config["checkpoint"], calibrated=False)
     data = config["data"]

@@ -28,7 +28,7 @@ from ganfp_jax.report import wording
 from ganfp_jax.report.table import ImageRow, per_image_table, text_table
 from ganfp_jax.run_folder import CONFIG, read_config, write_json
 from ganfp_jax.views import resolve_views
-from ganfp_jax.voting import RULES, Vote, count_votes
+from ganfp_jax.voting import Vote, check_rule, count_votes
 
 GENERATORS = ("progan", "sngan")
 COUNT_KEYS = ("n_real", "n_progan", "n_sngan")  # in the order of a data set's sources: real, then GENERATORS
@@ -376,8 +376,7 @@ def _checked_tests(config: Mapping[str, Any]) -> list[tuple[int, ...]]:
 
 def _checked_views(config: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """The view sets by name, the single view first."""
-    if config["rule"] not in RULES:
-        raise UserError(f"unknown vote rule {config['rule']!r} in config.rule; choose from {', '.join(RULES)}")
+    check_rule(config["rule"])
     for key in ("networks", "view_sets", "dataset_seeds"):
         if not config[key] or len(set(config[key])) < len(config[key]):
             raise UserError(f"config.{key} is {config[key]}; give one or more, each once")

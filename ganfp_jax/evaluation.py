@@ -69,12 +69,13 @@ def evaluate(
             share of view evaluations that was not needed.
 
     Raises:
-        UserError: other classes than the network's, or in another order; unknown view, rule or perturbation; no image
-            could be read.
+        UserError: other classes than the network's, or in another order; unknown view, rule or perturbation, a view
+            that does not fit the network's images; no image could be read.
     """
     check_classes(attributor, folder)
-    view_names = resolve_views(views)
+    attributor.check_vote(views, rule, early_stopping)
     perturb.check_perturbation(perturbation)
+    view_names = resolve_views(views)
     kept: list[np.ndarray] = []
     votes: list[Vote] = []
     notes: dict[str, str] = {}

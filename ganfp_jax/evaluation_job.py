@@ -12,12 +12,14 @@ from ganfp_jax.errors import UserError
 from ganfp_jax.evaluation import METRICS, evaluate, image_rows, write_metrics, write_tables
 from ganfp_jax.report import wording
 from ganfp_jax.report.table import per_image_table, text_table
+from ganfp_jax.voting import check_vote
 
 
 def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `evaluate`."""
     if not config["checkpoint"]:
         raise UserError("config.checkpoint is empty; give a trained network: --config.checkpoint=RUN_FOLDER")
+    check_vote(config["views"], config["rule"])
     evaluation_page.check_baselines(config["baselines"])
     attributor = Attributor.load(config["checkpoint"])
     config = {**config, "views": config["views"] or attributor.default_views}

@@ -17,7 +17,7 @@ from ganfp_jax.fingerprints import make_logits
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run_folder import write_json
 from ganfp_jax.views import resolve_views
-from ganfp_jax.voting import vote_function
+from ganfp_jax.voting import check_vote, vote_function
 from ganfp_jax.weights import FILE, Weights, digest, load, read_file, write_file
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
@@ -100,6 +100,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         raise UserError("config.checkpoint is empty; give a trained network: --config.checkpoint=RUN_FOLDER")
     if config["format"] not in FORMATS:
         raise UserError(f"config.format {config['format']!r} is unknown; choose one of {', '.join(FORMATS)}")
+    check_vote(config["views"], config["rule"])
     name, export_to = FORMATS[config["format"]]
     path = Path(config["file"] or workdir / name)
     if path.suffix != Path(name).suffix:

@@ -9,7 +9,7 @@ import numpy as np
 from ganfp_jax import baselines, shipped
 from ganfp_jax.attributor import Attributor
 from ganfp_jax.baselines.job import CONDITIONS, ImageSet
-from ganfp_jax.data import labelled
+from ganfp_jax.data import labelled, perturb
 from ganfp_jax.errors import UserError
 from ganfp_jax.evaluation import evaluate, image_rows, write_outputs
 from ganfp_jax.evaluation_page import per_photograph, wrong_images
@@ -26,7 +26,10 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     Raises:
         UserError: an unknown shipped set, or tests that the images do not allow.
     """
+    for perturbation in config["conditions"]:
+        perturb.check_perturbation(perturbation)
     attributor = Attributor.load(config["shipped"])
+    attributor.check_vote(config["views"], config["rule"])
     check(config, attributor)
     study = Study({**config, "resolution": attributor.resolution}, workdir)
     with study.stage("make the test set"):

@@ -37,7 +37,7 @@ from ganfp_jax.report.robustness_page import write_robustness_page
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run_folder import CONFIG, read_config, write_json
 from ganfp_jax.views import resolve_views
-from ganfp_jax.voting import RULES
+from ganfp_jax.voting import check_vote
 
 CLEAN = "none"  # the perturbation that every other one is compared with
 PLAIN, IMMUNISED = "plain", "immunised"  # the networks of the config's keys of these names
@@ -346,9 +346,7 @@ def _checked(config: Mapping[str, Any]) -> tuple[list[str], dict[str, str]]:
         raise UserError(f"config.attacks names {CLEAN!r} alone, the clean images; give an attack, such as jpeg75")
     if config["count"] < 0:
         raise UserError(f"config.count is {config['count']}; give the number of images of each source, or 0 for all")
-    if config["rule"] not in RULES:
-        raise UserError(f"unknown vote rule {config['rule']!r} in config.rule; choose from {', '.join(RULES)}")
-    resolve_views(config["views"])
+    check_vote(config["views"], config["rule"])
     check_baselines(config["baselines"])
     checkpoints = {name: config[name] for name in (PLAIN, IMMUNISED) if config[name]}
     for name, checkpoint in config["networks"].items():

@@ -12,7 +12,7 @@ from typing import Any
 from ganfp_jax import baselines
 from ganfp_jax.attributor import Attributor
 from ganfp_jax.baselines.job import CONDITIONS, ImageSet
-from ganfp_jax.data import labelled
+from ganfp_jax.data import labelled, perturb
 from ganfp_jax.evaluation import evaluate, image_rows, write_outputs
 from ganfp_jax.evaluation_page import per_photograph, wrong_images
 from ganfp_jax.generation import Sampler, write_generated, write_photographs
@@ -21,10 +21,13 @@ from ganfp_jax.progress import progress
 from ganfp_jax.run_folder import open_run, write_json
 from ganfp_jax.study import Study, first_of_each, write_results
 from ganfp_jax.training import loop
+from ganfp_jax.views import check_size, resolve_views
+from ganfp_jax.voting import check_vote
 
 
 def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `study`."""
+    check(config)
     study = Study(config, workdir)
     for name in config["generators"]:
         with study.stage(f"train {config[name]['source_name']}"):
@@ -39,6 +42,16 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     with study.stage("evaluate"):
         evaluations = [evaluation for network in config["networks"] for evaluation in evaluate_network(study, network)]
     write_results(study, evaluations, baselines)
+
+
+def check(config: dict[str, Any]) -> None:
+    """Raises UserError for what would be found wrong only after the training: how the networks are to be tested."""
+    for views in config["view_sets"]:
+        check_vote(views, config["rule"])
+        check_size(resolve_views(views), config["resolution"])
+    for perturbation in config["conditions"]:
+        perturb.check_perturbation(perturbation)
+    baselines.check([*config["baselines"], *config["immunised_baselines"]])
 
 
 def train_generator(study: Study, name: str) -> None:

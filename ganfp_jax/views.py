@@ -94,6 +94,13 @@ def resolve_views(views: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(resolved)
 
 
+def check_size(views: Sequence[str], side: int) -> None:
+    """Raises UserError unless all `views` can be made of images of `side` x `side` pixels; computes nothing."""
+    image = jax.ShapeDtypeStruct((1, side, side, 3), jnp.uint8)
+    for view in views:
+        jax.eval_shape(functools.partial(apply_view, view=view), image)
+
+
 def inverse_view(view: str) -> str:
     """Name of the view that undoes `view`.
 

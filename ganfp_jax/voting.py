@@ -28,6 +28,24 @@ LogitsFn = Callable[[Any, Array], Array]
 MeasuringFn = Callable[[Any, Array], tuple[Array, Array]]
 
 
+def check_rule(rule: str) -> None:
+    """Raises UserError unless `rule` is one of `RULES`."""
+    if rule not in RULES:
+        raise UserError(f"unknown vote rule {rule!r}; choose from {', '.join(RULES)}")
+
+
+def check_vote(views: str | Sequence[str], rule: str) -> None:
+    """Raises UserError for an unknown view, set of views or rule; a job asks before it opens anything.
+
+    Args:
+        views: as for `ganfp_jax.views.resolve_views`; none are those of the network's training, which fit.
+        rule: one of `RULES`.
+    """
+    check_rule(rule)
+    if views:
+        resolve_views(views)
+
+
 class Vote(NamedTuple):
     """What V views said about N images of K classes (JAX arrays, or NumPy from `vote_in_batches`)."""
 
@@ -74,7 +92,7 @@ def count_votes(view_logits: Float[AnyArray, "v n k"], rule: str, seen: Bool[Any
     Raises:
         UserError: unknown rule.
     """
-    _check_rule(rule)
+    check_rule(rule)
     logits = jnp.asarray(view_logits, jnp.float32)
     num_classes = logits.shape[-1]
     view_predictions = jnp.argmax(logits, axis=-1).astype(jnp.int32)
@@ -180,7 +198,7 @@ def make_measured_vote(
     """
     names = resolve_views(views)
     _check_mesh(mesh)
-    _check_rule(rule)
+    check_rule(rule)
     look = _look_function(measuring_fn, names, in_turn=_in_turn(in_turn, mesh))
 
     def vote(variables: Any, images: Array) -> MeasuredVote:
@@ -207,7 +225,7 @@ def vote_function(
         UserError: unknown view or rule.
     """
     names = resolve_views(views)
-    _check_rule(rule)
+    check_rule(rule)
     look = _look_function(functools.partial(_classify, logits_fn), names, in_turn=in_turn)
 
     def vote(variables: Any, images: Array) -> Vote:
@@ -380,11 +398,6 @@ def _mean_over_views(values: Float[Array, "v n k"], seen: Bool[AnyArray, "v n"] 
         return jnp.sort(values, axis=0).mean(axis=0)
     values = jnp.sort(jnp.where(seen[..., None], values, 0.0), axis=0)
     return values.sum(axis=0) / seen.sum(axis=0)[:, None]
-
-
-def _check_rule(rule: str) -> None:
-    if rule not in RULES:
-        raise UserError(f"unknown vote rule {rule!r}: choose one of {', '.join(RULES)}")
 
 
 def _refuse_nan(vote: Vote) -> None:

@@ -255,7 +255,7 @@ def test_the_csv_quotes_a_list_of_views():
         ({"view_sets": ("d4", "d5")}, "unknown view 'd5'"),
         ({"view_sets": ("d4", "d4")}, "config.view_sets names 'd4' twice"),
         ({"view_sets": ("mirror", "mirror,identity")}, "'mirror,identity' and 'mirror', which are the same views"),
-        ({"rules": ("best",)}, "unknown vote rule 'best' in config.rules"),
+        ({"rules": ("best",)}, "unknown vote rule 'best'"),
         ({"perturb": ("jpeg",)}, "unknown perturbation 'jpeg'"),
         ({"bootstrap": 0}, "config.bootstrap is 0"),
         ({"view_sets": ("identity", "crop16")}, "'crop16' of 16x16 images would be 16x16"),

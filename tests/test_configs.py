@@ -233,3 +233,24 @@ def make_rate(config, step):
 def test_default_workdirs():
     assert default_workdir("configs/progan.py") == Path("runs/progan")
     assert default_workdir("configs/progan.py:tiny") == Path("runs/progan-tiny")
+
+
+def votes():
+    """Every (config file, variant) that votes, with each key of its vote and a value that is none."""
+    wrong = {"rule": "loudest", "rules": ("loudest",), "views": "identity,sideways", "view_sets": ("sideways",)}
+    for path in FILES:
+        for variant in ("tiny", *(["scratch"] * (path.stem == "quickstart"))):
+            for key in wrong.keys() & get(path.stem, variant).keys():
+                yield pytest.param(path.stem, variant, key, wrong[key], id=f"{path.stem}-{variant}-{key}")
+
+
+@pytest.mark.parametrize(("name", "variant", "key", "value"), list(votes()))
+def test_a_wrong_vote_is_said_before_anything_is_opened(tmp_path, name, variant, key, value):
+    nowhere = {"checkpoint": "nowhere", "plain": "nowhere", "study": "nowhere"}
+    config = get(name, variant)
+    config |= {where: path for where, path in nowhere.items() if where in config} | {key: value}
+    if "data" in config:
+        config["data"]["root"] = "nowhere"
+    with pytest.raises(UserError, match="unknown vote rule 'loudest'; choose|unknown view 'sideways'"):
+        importlib.import_module(JOBS[config["job"]]).run(config, tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -241,7 +241,7 @@ def test_a_finished_run_repeats_nothing_and_a_stopped_one_goes_on(config, job, c
         ({"n_real": (5, 4), "n_progan": (5, 6), "n_sngan": (5, 5)}, r"two tests have the same number of images"),
         ({"dataset_seeds": (7, 7)}, r"config.dataset_seeds is \(7, 7\); give one or more, each once"),
         ({"dataset_seeds": (7, 1)}, r"seed 1 has made the train images of .*; leave it out"),
-        ({"rule": "loudest"}, r"unknown vote rule 'loudest' in config.rule"),
+        ({"rule": "loudest"}, r"unknown vote rule 'loudest'"),
         ({"view_sets": ("spin",)}, r"unknown view 'spin'"),
         ({"networks": ("d5",)}, r"config.study: .* has no d5 among its networks; give the run folder of"),
     ],

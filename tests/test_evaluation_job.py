@@ -7,8 +7,12 @@ import pytest
 from small_weights import CLASSES, network
 
 from configs import evaluate as config_file
-from ganfp_jax import evaluation_job, evaluation_page
+from ganfp_jax import evaluation_job, evaluation_page, models
+from ganfp_jax.attributor import Attributor
+from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
+from ganfp_jax.errors import UserError
+from ganfp_jax.evaluation import evaluate
 from ganfp_jax.weights import write_file
 
 
@@ -59,3 +63,21 @@ def test_training_images_of_no_use_cost_the_baselines_only(tmp_path, capsys, fau
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert (metrics["total"], metrics["baselines"]) == (3, [])
     assert "visnet-v1.2 network" in (tmp_path / "run" / "report" / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"views": "identity,crop40"}, "crop40.*16x16"),
+        ({"rule": "mean_logit", "early_stopping": True}, "early stopping needs the rule majority"),
+    ],
+)
+def test_a_vote_that_does_not_fit_is_said_before_an_image_is_read(tmp_path, monkeypatch, settings, words):
+    attributor = Attributor(models.create(**network().model), network().variables, CLASSES, 16)
+    monkeypatch.setattr(labelled, "decode_all", None)
+    for name in CLASSES:
+        (tmp_path / name).mkdir()
+        encode_png(tmp_path / name / "x.png", np.zeros((16, 16, 3), np.uint8))
+    folder = labelled.open_labelled(tmp_path, classes=CLASSES)
+    with pytest.raises(UserError, match=words):
+        evaluate(attributor, folder, **{"views": "identity", "rule": "majority"} | settings)

@@ -407,7 +407,7 @@ def test_results_without_a_key_are_refused(job, config):
         ({"attacks": ("zoom2",)}, "unknown perturbation 'zoom2'"),
         ({"attacks": ("none",)}, "names 'none' alone"),
         ({"count": -1}, "config.count is -1"),
-        ({"rule": "best"}, "unknown vote rule 'best' in config.rule"),
+        ({"rule": "best"}, "unknown vote rule 'best'"),
         ({"views": "d5"}, "unknown view 'd5'"),
         ({"networks": {"plain": "x"}}, "'plain' is no name for a network"),
         ({"networks": {"../x": "x"}}, "'../x' is no name for a network"),

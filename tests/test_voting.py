@@ -110,7 +110,7 @@ def test_mean_logit_and_mean_probability_differ_where_one_view_is_very_sure():
 
 
 def test_unknown_rule_lists_the_rules():
-    message = "unknown vote rule 'best': choose one of majority, mean_logit, mean_probability"
+    message = "unknown vote rule 'best'; choose from majority, mean_logit, mean_probability"
     with pytest.raises(UserError, match=message):
         count_votes(np.zeros((1, 1, 2)), "best")
     with pytest.raises(UserError, match=message):
