@@ -21,6 +21,7 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
+from ganfp_jax import config_keys
 from ganfp_jax.cpu.memory import keep_memory
 from ganfp_jax.errors import UserError
 from ganfp_jax.run_folder import open_run
@@ -65,6 +66,7 @@ flags.DEFINE_string(
 flags.DEFINE_integer("num_processes", None, "How many processes there are; not needed under SLURM.")
 flags.DEFINE_integer("process_id", None, "Which one this is, from 0; not needed under SLURM.")
 flags.DEFINE_bool("debug", False, "Show the traceback of an error.")
+_FLAGS = ("config", "workdir", "coordinator", "num_processes", "process_id", "debug")
 
 
 def default_workdir(config_path: str) -> Path:
@@ -95,7 +97,9 @@ def explain(error: BaseException, workdir: Path | None) -> str:
 
 def _message(error: BaseException) -> str:
     """An error's own words on one line; ml_collections wraps them in quotes and escapes."""
-    text = str(error).strip("\"'").replace("\\n", " ").replace("\\'", "'").replace("\n", " ")
+    text = str(error)
+    text = text[1:-1] if text[:1] in ("'", '"') and text[:1] == text[-1:] else text
+    text = text.replace("\\n", " ").replace("\\'", "'").replace("\n", " ")
     return text.strip().rstrip(".") or type(error).__name__
 
 
@@ -133,7 +137,9 @@ def _parse(argv: Sequence[str]) -> tuple[Path, tuple[str, ...]]:
         for cause in _causes(error):
             if isinstance(cause, UserError):
                 raise cause from error
-        raise UserError(f"bad command line: {_message(error)}") from error
+        raise UserError(f"bad command line: {_fault(error, argv, paths[-1])}") from error
+    if FLAGS.config.job not in JOBS:
+        raise UserError(f"config.job is {FLAGS.config.job!r}, which each config file has its own of; leave it as it is")
     key = AT_THE_END.get(FLAGS.config.job)
     if rest:
         remedy = f"write --config.key=value, or {key} after --" if key else "write --config.key=value"
@@ -141,6 +147,22 @@ def _parse(argv: Sequence[str]) -> tuple[Path, tuple[str, ...]]:
     if at_the_end and not key:
         raise UserError(f"bad command line: {FLAGS.config.job} takes nothing after --; write --config.key=value")
     return Path(FLAGS.workdir) if FLAGS.workdir else default_workdir(paths[-1]), at_the_end
+
+
+def _fault(error: Exception, argv: Sequence[str], path: str) -> str:
+    """What is wrong with the flags and what may be meant; the error's own words where that cannot be told."""
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=[])
+    try:
+        values(["", f"--config={path}"])
+        config: dict[str, Any] = values.config.to_dict()
+    except Exception:  # the config file has a fault of its own, which `error` tells
+        return _message(error)
+    if faults := "; ".join(config_keys.faults(config, argv)):
+        return faults
+    if isinstance(error, flags.UnrecognizedFlagError):
+        return config_keys.no_flag(config, error.flagname, _FLAGS)
+    return _message(error)
 
 
 def run(workdir: Path, at_the_end: Sequence[str] = ()) -> int:

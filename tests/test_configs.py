@@ -251,6 +251,6 @@ def test_a_wrong_vote_is_said_before_anything_is_opened(tmp_path, name, variant,
     config |= {where: path for where, path in nowhere.items() if where in config} | {key: value}
     if "data" in config:
         config["data"]["root"] = "nowhere"
-    with pytest.raises(UserError, match="unknown vote rule 'loudest'; choose|unknown view 'sideways'"):
+    with pytest.raises(UserError, match=r"unknown vote rule 'loudest'; choose|unknown view 'sideways'"):
         importlib.import_module(JOBS[config["job"]]).run(config, tmp_path)
     assert not list(tmp_path.iterdir())

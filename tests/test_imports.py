@@ -61,6 +61,7 @@ LAYERS = {
     "animation": 1,
     "provenance": 1,
     "command": 0,
+    "config_keys": 0,
     "processes": 1,
     "grid": 0,
     "signed": 0,

@@ -47,8 +47,17 @@ def test_misspelt_key():
     assert_one_line(run("--config=configs/progan.py:tiny", "--config.sed=1"), "sed", "seed")
 
 
-def test_wrong_type():
-    assert_one_line(run("--config=configs/sngan.py:tiny", "--config.num_steps=many"), "num_steps", "many")
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("--config.steps=5", "there is no config.steps; did you mean config.num_steps?"),
+        ("--wrkdir=x", "--wrkdir is no flag; did you mean --workdir?"),
+        ("--config.num_steps=many", "invalid literal for int() with base 10: 'many'"),
+        ("--config.job=dance", "config.job is 'dance'"),
+    ],
+)
+def test_what_is_wrong_with_a_flag(argument, words):
+    assert_one_line(run("--config=configs/attribution.py:tiny", argument), words)
 
 
 def test_unknown_variant():
@@ -57,10 +66,6 @@ def test_unknown_variant():
 
 def test_unknown_config_file():
     assert_one_line(run("--config=configs/prgan.py"), "configs/prgan.py")
-
-
-def test_unknown_flag():
-    assert_one_line(run("--config=configs/progan.py:tiny", "--wrkdir=x"), "wrkdir")
 
 
 def test_a_space_does_for_the_equals_sign():

@@ -1,0 +1,85 @@
+"""What was meant by a key that a config does not have: that key elsewhere, one much like it, or the keys there are."""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+MOST = 3  # keys that are guessed at
+ALIKE = 0.7  # of `difflib`: steps and num_steps are 0.71
+
+
+def faults(config: Mapping[str, Any], argv: Sequence[str]) -> Iterator[str]:
+    """What is wrong with each `--config.KEY=VALUE` of a command line whose key is none, or a section.
+
+    Args:
+        config: the whole config, sections as mappings.
+    """
+    for argument in argv:
+        given, _, value = argument.lstrip("-").partition("=")
+        if argument.startswith("-") and given.startswith("config."):
+            key = given.removeprefix("config.").partition("[")[0]
+            if fault := _fault(config, key, value):
+                yield fault
+
+
+def no_flag(config: Mapping[str, Any], name: str, known: Sequence[str]) -> str:
+    """What is wrong with `--name`, which is none of the flags `known`: perhaps a key that wants "config." before it."""
+    guesses = [f"--{flag}" for flag in difflib.get_close_matches(name, known, 1, ALIKE)]
+    guesses += [f"--config.{key}" for key in likely(config, name)]
+    return f"--{name} is no flag; " + (_or(guesses) if guesses else "write --config.key=value")
+
+
+def likely(config: Mapping[str, Any], name: str) -> list[str]:
+    """The keys of a config that may be meant by a name, dotted, the likeliest first; none where nothing is like it.
+
+    Args:
+        config: the whole config.
+        name: perhaps dotted, of a key that the config does not have.
+    """
+    leaf = name.rpartition(".")[2]
+    leaves = list(_leaves(config))
+    whole = [key for key in leaves if leaf in _words(key)]  # "root" of data.root, "steps" of num_steps
+    names: dict[str, list[str]] = {}
+    for key in leaves:
+        names.setdefault(key.rpartition(".")[2], []).append(key)
+    alike = [key for match in difflib.get_close_matches(leaf, names, MOST, ALIKE) for key in names[match]]
+    return sorted(dict.fromkeys([*whole, *alike]), key=lambda key: key.count("."))[:MOST]
+
+
+def _fault(config: Mapping[str, Any], key: str, value: str) -> str | None:
+    section, path = config, "config"
+    for name in key.split("."):
+        if not isinstance(section, Mapping):
+            return f"{path} is a value and has no keys, so there is no config.{key}"
+        if name not in section:
+            if not section:
+                return _whole(path)
+            guesses = [f"config.{guess}" for guess in likely(config, key)]
+            return f"there is no config.{key}; " + (_or(guesses) if guesses else f"{path} has {', '.join(section)}")
+        section, path = section[name], f"{path}.{name}"
+    if isinstance(section, Mapping) and not value.startswith("{"):
+        keys = ", ".join(f"{path}.{name}" for name in section)
+        return f"{path} is a section; set one of its keys: {keys}" if section else _whole(path)
+    return None
+
+
+def _whole(path: str) -> str:
+    """Of a section whose keys the user names, of which a command line gives all or none."""
+    return f"{path} takes keys of your own, all together: --{path}=\"{{'NAME': 'VALUE'}}\""
+
+
+def _or(guesses: Sequence[str]) -> str:
+    return f"did you mean {' or '.join(guesses)}?"
+
+
+def _leaves(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def _words(key: str) -> list[str]:
+    leaf = key.rpartition(".")[2]
+    return [leaf, *leaf.split("_")]
