@@ -1,6 +1,5 @@
 """A trained generator -> the frames of a walk through its latents, one animation and one still picture of them."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from ganfp_jax.errors import UserError
 from ganfp_jax.generation import Sampler
 from ganfp_jax.grid import image_grid
 from ganfp_jax.progress import progress
+from ganfp_jax.reading import read_json
 from ganfp_jax.run_folder import write_json
 
 RECORD = "walk.json"
@@ -68,9 +68,9 @@ def claim(root: Path, record: dict[str, Any]) -> None:
     path = root / RECORD
     if path.is_file():
         try:
-            old = json.loads(path.read_text(encoding="utf-8"))
+            old = read_json(path)
             different = [key for key in record if key not in _WEIGHTS and old[key] != record[key]]
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path} is damaged ({error!r}); delete the folder or give another config.root") from error
         if different:
             raise UserError(f"{root} holds a walk with other {', '.join(different)}; give another config.root")

@@ -201,10 +201,10 @@ def test_a_pipe_does_not_block(tmp_path):
 def test_unreadable(tmp_path, monkeypatch):
     (tmp_path / "image.png").write_bytes(b"x")
 
-    def forbidden(self, *args):
-        raise PermissionError(13, "Permission denied", str(self))
+    def forbidden(path, *args):
+        raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(Path, "open", forbidden)
+    monkeypatch.setattr("os.open", forbidden)
     assert reason_of(tmp_path / "image.png") == "cannot be read: permission denied"
 
 

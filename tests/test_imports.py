@@ -72,6 +72,7 @@ LAYERS = {
     "cpu": 0,
     "errors": 0,
     "progress": 0,
+    "reading": 0,
 }
 # Pure parts: functions of arrays, which know nothing of configs, files, flags or checkpoints.
 PURE = (

@@ -174,6 +174,8 @@ def test_manifest_and_folders_must_agree(tmp_path):
         "", "{", "[]", "{}", '{"classes": []}', '{"classes": "ab"}', '{"classes": [1]}', '{"classes": ["a", "a"]}',
         '{"classes": ["../a"]}', '{"classes": [".."]}', '{"classes": [""]}', '{"classes": ["a"], "sources": []}',
         '{"classes": ["a"], "sources": {"a": 1}}', '{"classes": ["a"], "sources": {"b": {}}}', "\xff",
+        *('{"classes": ["a"], "sources": {"a": {"photographs": ' + value + "}}}" for value in ("5", "null", "[5]", '"a"')),
+        '{"classes": ["a"], "sources": ' + "[" * 100_000, '{"classes": ["a"], "x": ' + "[" * 900 + "]" * 900 + "}",
     ],
 )  # fmt: skip
 def test_broken_manifests(text, tmp_path):
@@ -293,6 +295,14 @@ def test_a_list_may_say_the_split(tmp_path):
 )
 def test_broken_lists(tmp_path, text, message):
     fails(message, listed(tmp_path, text), "train")
+
+
+def test_a_pipe_is_no_manifest_and_no_list(tmp_path):
+    make(tmp_path, {"a": 1, "b": 1})
+    os.mkfifo(tmp_path / MANIFEST)
+    os.mkfifo(tmp_path / "list.csv")
+    fails("manifest.json is broken: .*not a regular file", tmp_path)
+    fails("list.csv is not a folder", tmp_path / "list.csv")
 
 
 def test_a_list_of_bytes_is_no_list(tmp_path):

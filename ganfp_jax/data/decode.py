@@ -1,10 +1,10 @@
 """One image file -> one uint8 RGB array, or the reason why not. Pillow is the only decoder."""
 
 import contextlib
+import errno
 import functools
 import io
 import os
-import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeAlias, runtime_checkable
@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
 from ganfp_jax import atomic
+from ganfp_jax.reading import open_regular
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -182,22 +183,29 @@ def open_file(file: str | os.PathLike[str] | Record) -> Iterator[BinaryIO]:
         OSError: it is missing or cannot be read.
     """
     if isinstance(file, str | os.PathLike):
-        status = Path(file).stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise Refused("is a folder")
-        if not stat.S_ISREG(status.st_mode):
-            raise Refused("not a regular file")
-        if status.st_size == 0:
-            raise Refused("empty file")
-        if status.st_size > _MAX_BYTES:
-            raise Refused(f"too large: a file of {status.st_size:,} bytes")
-        with Path(file).open("rb") as stream:
+        with _opened(file) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size == 0:
+                raise Refused("empty file")
+            if size > _MAX_BYTES:
+                raise Refused(f"too large: a file of {size:,} bytes")
             yield stream
     else:
         content = file.read_bytes()
         if not content:
             raise Refused("empty file")
         yield io.BytesIO(content)
+
+
+def _opened(file: str | os.PathLike[str]) -> BinaryIO:
+    try:
+        return open_regular(file)
+    except IsADirectoryError:
+        raise Refused("is a folder") from None
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # a pipe, a device, a name that no file has
+            raise Refused(error.strerror) from None
+        raise
 
 
 def encode_png(path: str | os.PathLike[str], image: UInt8[np.ndarray, "h w 3"]) -> None:

@@ -26,8 +26,11 @@ from ganfp_jax.data.listing import find_images, is_folder, printable
 from ganfp_jax.data.preprocess import decode_and_fit
 from ganfp_jax.errors import UserError
 from ganfp_jax.progress import progress
+from ganfp_jax.reading import read_json, read_regular
 
 MANIFEST = "manifest.json"
+
+_MAX_LIST = 1 << 30  # bytes of a CSV list
 
 SPLITS = ("train", "test")
 UNSPLIT = "unsplit"
@@ -69,10 +72,10 @@ def read_manifest(root: str | os.PathLike[str]) -> dict[str, Any] | None:
         UserError: the file is not such a manifest.
     """
     path = Path(root, MANIFEST)
-    if not path.is_file():
+    if not path.exists():
         return None
     try:
-        manifest = json.loads(path.read_bytes())
+        manifest = read_json(path)
     except (OSError, ValueError) as error:
         fault: str | None = " ".join(str(error).split())
     else:
@@ -325,7 +328,7 @@ def _listed(path: Path, split: str | None) -> Files:
 def _rows(path: Path) -> list[dict[str, str]]:
     """The lines of a CSV list: image, source and perhaps split."""
     try:
-        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True)
+        reader = csv.DictReader(io.StringIO(read_regular(path, _MAX_LIST).decode("utf-8-sig")), strict=True)
         rows = list(reader)
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"{path} is no CSV list of images: {' '.join(str(error).split())}") from error
@@ -413,6 +416,10 @@ def is_source_name(name: str) -> bool:
     return bool(name) and not name.startswith(".") and not set(name) & set("/\\\0")
 
 
+def _are_names(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
+
+
 def _fault(manifest: object) -> str | None:
     """Say what is wrong with a manifest, or None."""
     if not isinstance(manifest, dict):
@@ -427,6 +434,8 @@ def _fault(manifest: object) -> str | None:
         return "a class name is used twice"
     if not isinstance(sources, dict) or not all(isinstance(origin, dict) for origin in sources.values()):
         return '"sources" is not an object of objects'
+    if wrong := [name for name, origin in sources.items() if not _are_names(origin.get("photographs", []))]:
+        return f"the photographs of source {wrong[0]!r} are not a list of names"
     if strange := [name for name in sources if name not in classes]:
         return f"source {strange[0]!r} is not among the classes"
     return None

@@ -16,6 +16,7 @@ from typing import Any
 from ganfp_jax import atomic
 from ganfp_jax.data.decode import ImageFile, decode_image, open_file, open_header, orientation, png_bytes
 from ganfp_jax.errors import UserError
+from ganfp_jax.reading import read_json
 
 NAME = "labelled_images"
 INFO = "dataset_info.json"
@@ -206,7 +207,7 @@ def _make_index(records: Iterable[Record]) -> dict[str, list]:
 def _read_index(root: Path, split: str, number: int) -> dict[str, list]:
     """Labels and names as `write_dataset` has laid them down."""
     try:
-        index = json.loads((root / INDEX).read_bytes())[split]
+        index = read_json(root / INDEX)[split]
         fits = len(index["labels"]) == len(index["names"]) == number
     except (OSError, ValueError, KeyError, TypeError):
         fits = False

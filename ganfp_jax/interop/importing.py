@@ -10,6 +10,7 @@ from ganfp_jax.errors import UserError
 from ganfp_jax.interop.formats import recognise
 from ganfp_jax.interop.published import PublishedNetwork, load_published
 from ganfp_jax.interop.tensor_bundle import find_index
+from ganfp_jax.reading import open_regular
 from ganfp_jax.report.table import text_table
 from ganfp_jax.weights import FILE, Weights, write_file
 
@@ -158,7 +159,7 @@ def _sha256(path: Path, kind: str) -> dict[str, str]:
         files = [*sorted(each for each in index.parent.iterdir() if each.name.startswith(data)), index]
     digests = {}
     for each in files:
-        with each.open("rb") as file:
+        with open_regular(each) as file:
             digests[each.name] = hashlib.file_digest(file, "sha256").hexdigest()
     return digests
 

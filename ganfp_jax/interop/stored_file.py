@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ganfp_jax.errors import UserError
+from ganfp_jax.reading import open_regular
 
 MAX_VARIABLES = 10_000  # the largest published network has 89
 _MAX_NAME = 512  # characters of a variable's name; a line of text in a file may have as many bytes
@@ -93,7 +94,7 @@ def open_stored(path: Path) -> Iterator[StoredFile]:
     with refusals_told(path):
         if not path.is_file():
             raise UserError(f"{path} is no file; give a file of weights")
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             yield StoredFile(file)
 
 

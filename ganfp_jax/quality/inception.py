@@ -22,6 +22,7 @@ from jaxtyping import Float32, UInt8
 
 from ganfp_jax.errors import UserError
 from ganfp_jax.models.inception import FEATURES, Inception
+from ganfp_jax.reading import open_regular
 
 Features = Callable[..., Float32[np.ndarray, "n 2048"]]  # (images, tick)
 
@@ -51,7 +52,7 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
 
             return load_file(path)
         if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
+            with open_regular(path) as stored, np.load(stored, allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
     except (ValueError, KeyError, OSError, zipfile.BadZipFile, _safetensors_error()) as error:
         reason = str(error).splitlines()[0]
