@@ -1,7 +1,7 @@
 """Files that are either whole or absent, and locks for what takes more than one file."""
 
 import contextlib
-import fcntl
+import errno
 import os
 import platform
 import re
@@ -55,7 +55,7 @@ def sweep(folder: str | os.PathLike[str]) -> None:
 
 @contextlib.contextmanager
 def locked(path: str | os.PathLike[str], *, wait: bool) -> Iterator[None]:
-    """Hold the lock that the file `path` stands for; the file is made, and stays behind empty.
+    """Hold the lock that the file `path` stands for; the file is made, and may stay behind, empty.
 
     The system gives the lock back when a process ends, however it ends.
 
@@ -67,9 +67,17 @@ def locked(path: str | os.PathLike[str], *, wait: bool) -> Iterator[None]:
         BlockingIOError: another process holds it, and `wait` is False.
         OSError: the file cannot be made.
     """
-    with Path(path).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    import filelock  # takes a while, and most who write files need no lock
+
+    lock = filelock.FileLock(path, timeout=-1 if wait else 0)
+    try:
+        lock.acquire()
+    except filelock.Timeout as held:
+        raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK), str(path)) from held
+    try:
         yield
+    finally:
+        lock.release()
 
 
 _HOST = re.sub(r"\W", "_", platform.node())[:40]
@@ -77,6 +85,8 @@ _LEFT = re.compile(r"^\..*\.(?P<host>\w*)-(?P<pid>\d+)-\d+\.tmp$", re.DOTALL)
 
 
 def _runs(pid: int) -> bool:
+    if os.name == "nt":  # there, this would be Ctrl-C for that process
+        return True
     try:
         os.kill(pid, 0)  # asks, and does nothing
     except ProcessLookupError:

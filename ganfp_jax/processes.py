@@ -17,7 +17,6 @@ from typing import Any, NoReturn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax._src import distributed  # nothing public leads to the store of keys that the processes share
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -94,7 +93,7 @@ def end(status: int, reason: str) -> NoReturn:
     print(f"error: {reason}", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
-    if distributed.global_state.client and first():  # it keeps what the others ask for: it goes last
+    if _client() and first():  # it keeps what the others ask for: it goes last
         time.sleep(4 * ASK)
     os._exit(status)
 
@@ -128,10 +127,16 @@ def end_as_another_does() -> NoReturn:
 
 def _store() -> Any:
     """Keys and values that all processes share."""
-    client = distributed.global_state.client
-    if client is None:
+    if (client := _client()) is None:
         raise jax.errors.JaxRuntimeError("the processes have parted")
     return client
+
+
+def _client() -> Any:
+    """This process's way to the store, None where there is none."""
+    from jax._src import distributed  # nothing public leads there; where it moves, only several processes miss it
+
+    return distributed.global_state.client
 
 
 def first() -> bool:
