@@ -16,7 +16,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageOps
 
 from ganfp_jax import atomic
-from ganfp_jax.data import decode
+from ganfp_jax.data import decode, tiff
 from ganfp_jax.data.decode import Refused, decode_image, encode_png
 
 
@@ -87,7 +87,7 @@ def test_modes_without_a_white_are_refused(mode, tmp_path):
 def test_tiff_is_refused_where_pillow_is_too_old_for_it(tmp_path, monkeypatch):
     for name in ("image.tif", "image.png", "tiff_by_content.png"):
         Image.fromarray(noise()).save(tmp_path / name, format="TIFF" if "tif" in name else "PNG")
-    monkeypatch.setattr(decode, "_READS_TIFF", False)
+    monkeypatch.setattr(tiff, "READS_TIFF", False)
     for name in ("image.tif", "tiff_by_content.png"):
         assert re.fullmatch(r"TIFF is unsafe .* convert the file to PNG, .* Pillow 13 .*", reason_of(tmp_path / name))
     np.testing.assert_array_equal(decode_image(tmp_path / "image.png"), noise())

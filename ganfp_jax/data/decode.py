@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
-import PIL
 from jaxtyping import UInt8
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ganfp_jax import atomic
+from ganfp_jax.data import tiff
+from ganfp_jax.data.refused import Refused as Refused
+from ganfp_jax.data.refused import reason_of as reason_of
 from ganfp_jax.reading import open_regular
 
 IMAGE_SUFFIXES = frozenset(
@@ -33,13 +35,6 @@ _CONVERTED_BY_PILLOW = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGB
 _PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 _SIXTEEN_BIT = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
 _WITHOUT_WHITE = {"I": "32-bit integer", "F": "floating-point"}
-
-# Pillow opens these TIFF files, but takes their values for unsigned 8- or 16-bit ones in which zero is black.
-_BITS_TAG, _PHOTOMETRIC_TAG, _SAMPLE_FORMAT_TAG = 258, 262, 339
-_WHITE_IS_ZERO, _SIGNED = 0, 2
-
-# Of damaged TIFF files, older ones give pixels that they never wrote (experiments/reliability).
-_READS_TIFF = int(PIL.__version__.partition(".")[0]) >= 13
 
 _MAX_BYTES = 2**30  # some decoders read a file whole before they look at its size in pixels
 
@@ -72,10 +67,6 @@ class Record(Protocol):
 ImageFile: TypeAlias = Path | Record
 
 
-class Refused(Exception):  # noqa: N818 - a verdict about a file, not a fault of the program
-    """An image file that is not used. `str(refused)` is the reason: one line, without the path."""
-
-
 def decode_image(file: str | os.PathLike[str] | Record, *, max_pixels: int = 64_000_000) -> UInt8[np.ndarray, "h w 3"]:
     """Decode an image file to RGB, 0 to 255. May be called from several threads.
 
@@ -105,9 +96,11 @@ def decode_image(file: str | os.PathLike[str] | Record, *, max_pixels: int = 64_
     | I;16, with L B N | 16-bit grey                | the high byte in every channel, as Pillow does with colour  |
     | I, F           | 32-bit integer, float        | refused: nothing says which value is white                  |
 
-    More than 8 bits of a colour channel become the high 8; 1, 2 and 4 bits of grey are stretched to 0 to 255. TIFF
-    files with 12-bit or signed values, or 16-bit ones that count from white, are refused: Pillow would misread them. So
-    is every TIFF file where Pillow is older than 13: those versions give pixels of damaged ones that they never wrote.
+    More than 8 bits of a colour channel become the high 8; 1, 2 and 4 bits of grey are stretched to 0 to 255. Of TIFF
+    files those are refused that Pillow would misread (`data.tiff`): of 12-bit or signed values, of 16-bit ones that
+    count from white or lie uncompressed in separate planes, and L*a*b* and some alpha in separate planes; raw
+    photographs (DNG, NEF, ARW), whose first page is only a preview. So is every TIFF file where Pillow is older than
+    13: those versions give pixels of damaged ones that they never wrote.
 
     That alpha is dropped with the colours as stored is what the published test code does.
 
@@ -138,29 +131,6 @@ def rgb_of(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
     image.load()
     upright = _UPRIGHT.get(orientation(image), np.asarray)
     return np.ascontiguousarray(upright(_to_rgb(image)))
-
-
-def reason_of(error: Exception) -> str:
-    """What went wrong when a file was read: one line, without the path."""
-    match error:
-        case Refused():
-            return str(error)
-        case FileNotFoundError():
-            return "no such file"
-        case PermissionError():
-            return "cannot be read: permission denied"
-        case UnidentifiedImageError():
-            return "not an image"
-        case Image.DecompressionBombError() | Image.DecompressionBombWarning():
-            return "too large: more pixels than Pillow opens"
-        case MemoryError():
-            return "too large for the memory"
-        case OSError(strerror=str(problem)):
-            return f"cannot be read: {problem.lower()}"
-    message = " ".join(str(error).split())[:200]
-    if "truncated" in message.lower():
-        return "truncated file"
-    return f"broken image: {message or type(error).__name__}"
 
 
 @contextlib.contextmanager
@@ -226,23 +196,8 @@ def _decode(file: str | os.PathLike[str] | Record, max_pixels: int) -> np.ndarra
         if width * height > max_pixels:
             raise Refused(f"too large: {width}x{height} is over the limit of {max_pixels:,} pixels")
         if image.format == "TIFF":
-            _check_samples(image)
+            tiff.check(image)
         return rgb_of(image)
-
-
-def _check_samples(image: Image.Image) -> None:
-    """Refuse TIFF files that Pillow opens and misreads."""
-    if not _READS_TIFF:
-        raise Refused(
-            f"TIFF is unsafe with Pillow {PIL.__version__}: convert the file to PNG, or install Pillow 13 or newer"
-        )
-    tags = image.tag_v2  # type: ignore[attr-defined]
-    if 12 in tags.get(_BITS_TAG, ()):
-        raise Refused("12-bit pixels have no conversion to RGB")
-    if _SIGNED in tags.get(_SAMPLE_FORMAT_TAG, ()) and image.mode not in _WITHOUT_WHITE:
-        raise Refused("signed pixels have no defined white")
-    if tags.get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO and image.mode in _SIXTEEN_BIT:
-        raise Refused("16-bit pixels that count from white have no conversion to RGB")
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
