@@ -1,6 +1,7 @@
 """Data sets of TensorFlow Datasets (TFDS), read and written as ArrayRecord files, without TensorFlow.
 
-Images come out as encoded files, so that they go through the same decoder as every other (`data.decode`).
+Images come out as encoded files, so that they go through the same decoder as every other (`data.decode`). Data sets are
+opened by what `data.tfds_folder` reads of them: TFDS, which imports what a folder names, writes them but opens none.
 """
 
 import contextlib
@@ -15,29 +16,17 @@ from typing import Any
 
 from ganfp_jax import atomic
 from ganfp_jax.data.decode import ImageFile, decode_image, open_file, open_header, orientation, png_bytes
+from ganfp_jax.data.tfds_folder import ARRAY_RECORD, INFO, class_names, describe, read_json
+from ganfp_jax.data.tfds_records import Record, records, told
 from ganfp_jax.errors import UserError
-from ganfp_jax.reading import read_json
 
 NAME = "labelled_images"
-INFO = "dataset_info.json"
 INDEX = "index.json"
 """Beside the records: {split: {"labels": [class index, ...], "names": ["source/file", ...]}}, in their order."""
 
+_LABELLED = {"image": "Image", "label": "ClassLabel", "name": "Text"}
+_MAX_NAME = 2**11  # bytes of JSON that the index may have for each record
 _AS_STORED = {"PNG", "JPEG"}  # what every reader of TFDS can decode
-
-
-@dataclasses.dataclass(frozen=True)
-class Record:
-    """One image of a data set: a file by name and content (see `data.decode.Record`)."""
-
-    source: Any
-    """TFDS's data source, which gives an example by index."""
-    index: int
-    name: str
-
-    def read_bytes(self) -> bytes:
-        """The encoded image, read from the data set's files."""
-        return self.source[self.index]["image"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,18 +54,16 @@ def open_named(name: str, split: str, data_dir: str = "", download: bool = False
     Raises:
         UserError: no such data set, it is not there, has no such split or no images, or is not kept as ArrayRecord.
     """
-    tfds = _tfds()
     where = data_dir or "TFDS's own folder"
-    with _told(f"data set {name} in {where}"):
-        builder = tfds.builder(name, data_dir=data_dir or None, try_gcs=False)
-        if download:
-            builder.download_and_prepare(file_format="array_record")
-        if not (Path(builder.data_path) / INFO).exists():
-            raise UserError(
-                f"data set {name} is not in {where}: prepare it with `tfds build {name} --file_format=array_record`, "
-                "or let it be done by download=True (needs a network and TensorFlow)"
-            )
-    return tuple(_records(builder, split, f"data set {name}"))
+    what = f"data set {name} in {where}"
+    with told(what):
+        root = _place(name, data_dir, download)
+    if root is None:
+        raise UserError(
+            f"data set {name} is not in {where}: prepare it with `tfds build {name} --file_format={ARRAY_RECORD}`, "
+            "or let it be done by download=True (needs a network and TensorFlow)"
+        )
+    return tuple(records(describe(root), split, f"data set {name}"))
 
 
 def is_dataset(root: Path) -> bool:
@@ -86,7 +73,7 @@ def is_dataset(root: Path) -> bool:
 
 def splits(root: Path) -> tuple[str, ...]:
     """The splits of the data set in `root`."""
-    return tuple(_from_folder(root).info.splits)
+    return tuple(describe(root).splits)
 
 
 def open_split(root: Path, split: str) -> Split:
@@ -98,18 +85,22 @@ def open_split(root: Path, split: str) -> Split:
     Raises:
         UserError: it cannot be read, or has no such split, no images or no labels; an index of another set.
     """
-    builder = _from_folder(root)
-    features = builder.info.features
-    if missing := [key for key in ("image", "label", "name") if key not in features]:
-        raise UserError(f"the data set {root} has no feature {missing[0]!r}: a labelled one has image, label and name")
-    records = list(_records(builder, split, f"the data set {root}"))
-    index = _read_index(root, split, len(records)) if (root / INDEX).is_file() else _make_index(records)
-    listed = list(zip(index["labels"], index["names"], records, strict=True))
+    description = describe(root)
+    if missing := [key for key, kind in _LABELLED.items() if description.features.get(key) != kind]:
+        raise UserError(
+            f"the data set {root} has no feature {missing[0]!r} that is {_LABELLED[missing[0]]}: a labelled one has "
+            "image, label and name"
+        )
+    classes = class_names(root)
+    found = list(records(description, split, f"the data set {root}"))
+    index = _read_index(root, split, len(found)) if (root / INDEX).is_file() else _read_records(found, root)
+    _check_index(index, len(classes), root)
+    listed = list(zip(index["labels"], index["names"], found, strict=True))
     listed.sort(key=lambda item: (item[0], PurePath(item[1]).parts))  # as a folder is listed
     return Split(
         records=tuple(dataclasses.replace(record, name=name) for _, name, record in listed),
         labels=tuple(label for label, _, _ in listed),
-        classes=tuple(features["label"].names),
+        classes=classes,
     )
 
 
@@ -176,7 +167,8 @@ def write_dataset(
         builder.download_and_prepare(download_dir=str(incomplete / "downloads"))
     made = Path(builder.data_path)
     # Only now is known in which order TFDS has put the records.
-    index = {split: _make_index(_records(builder, split, f"the data set {root}")) for split in examples}
+    made_of = describe(made)
+    index = {split: _make_index(records(made_of, split, f"the data set {root}")) for split in examples}
     atomic.write_bytes(made / INDEX, json.dumps(index, ensure_ascii=False).encode())
     for name, content in extra.items():
         atomic.write_bytes(made / name, content)
@@ -194,22 +186,27 @@ def _incomplete(root: Path) -> Path:
     return root.with_name(f".{root.name}.incomplete")
 
 
-def _make_index(records: Iterable[Record]) -> dict[str, list]:
+def _make_index(those: Iterable[Record]) -> dict[str, list]:
     """Labels and names, by reading every record."""
     labels, names = [], []
-    for record in records:
-        example = record.source[record.index]
-        labels.append(int(example["label"]))
-        names.append(example["name"].decode())
+    for record in those:
+        label, name = record.examples.values(record.index, "label", "name")
+        labels.append(int(label))
+        names.append(name.decode())
     return {"labels": labels, "names": names}
+
+
+def _read_records(those: Iterable[Record], root: Path) -> dict[str, list]:
+    with told(f"the data set {root}"):
+        return _make_index(those)
 
 
 def _read_index(root: Path, split: str, number: int) -> dict[str, list]:
     """Labels and names as `write_dataset` has laid them down."""
     try:
-        index = read_json(root / INDEX)[split]
+        index = read_json(root / INDEX, 2**20 + _MAX_NAME * number)[split]
         fits = len(index["labels"]) == len(index["names"]) == number
-    except (OSError, ValueError, KeyError, TypeError):
+    except (UserError, KeyError, TypeError):
         fits = False
     if not fits:
         raise UserError(
@@ -217,6 +214,18 @@ def _read_index(root: Path, split: str, number: int) -> dict[str, list]:
             "the time of reading them all"
         )
     return index
+
+
+def _check_index(index: Mapping[str, list], num_classes: int, root: Path) -> None:
+    """Raise where a label is no class, or a name no text or used twice."""
+    for label in index["labels"]:
+        if type(label) is not int or not 0 <= label < num_classes:
+            raise UserError(f"the data set {root} has the label {ascii(label)[:40]} and {num_classes} classes")
+    seen = set()
+    for name in index["names"]:
+        if not isinstance(name, str) or not PurePath(name).name or name in seen:
+            raise UserError(f"the data set {root} has an image named {ascii(name)[:80]}: no name, or used twice")
+        seen.add(name)
 
 
 def _stored(file: ImageFile) -> io.BytesIO:
@@ -229,30 +238,45 @@ def _stored(file: ImageFile) -> io.BytesIO:
         return io.BytesIO(content.read())
 
 
-def _from_folder(root: Path) -> Any:
-    with _told(f"the data set {root}"):
-        return _tfds().builder_from_directory(str(root))
+def _place(name: str, data_dir: str, download: bool) -> Path | None:
+    """The folder of a data set that TFDS knows by name, or that lies where TFDS would put it; None where neither is."""
+    from tensorflow_datasets.core import naming
+    from tensorflow_datasets.core.utils import file_utils
+
+    parsed, settings = naming.parse_builder_name_kwargs(name)
+    if parsed.namespace or settings.keys() - {"config", "version"}:
+        raise UserError(f"data set {name}: give NAME, NAME/CONFIG or NAME/CONFIG:VERSION; nothing else is read")
+    builder_class = _builder_class(parsed.name)
+    config = settings.pop("config", None) or _default_config(builder_class)
+    for home in file_utils.list_data_dirs(data_dir or None):
+        if found := _newest(Path(home, parsed.name, config or ""), settings.get("version")):
+            return found
+    if not download or builder_class is None:
+        return None
+    builder = builder_class(data_dir=data_dir or None, config=config, **settings)  # of TFDS's own code
+    builder.download_and_prepare(file_format=ARRAY_RECORD)
+    return Path(builder.data_path)
 
 
-def _records(builder: Any, split: str, what: str) -> Iterator[Record]:
-    if "image" not in (builder.info.features or {}):
-        raise UserError(f"{what} has no feature 'image': its features are {', '.join(builder.info.features or {})}")
-    with _told(what):
-        source = builder.as_data_source(split, decoders={"image": _tfds().decode.SkipDecoding()})
-    for index in range(len(source)):
-        yield Record(source, index, f"{index:06d}.png")
-
-
-@contextlib.contextmanager
-def _told(what: str) -> Iterator[None]:
-    """TFDS's errors, which run over many lines and types, as one line."""
+def _builder_class(name: str) -> Any:
+    """TFDS's code for a data set, or one that this process has defined; None where there is none."""
+    tfds = _tfds()
     try:
-        yield
-    except (UserError, KeyboardInterrupt):
-        raise
-    except Exception as error:
-        first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise UserError(f"{what} cannot be read: {first.strip()[:300]}") from error
+        return tfds.builder_cls(name)
+    except tfds.core.DatasetNotFoundError:
+        return None
+
+
+def _default_config(builder_class: Any) -> str | None:
+    return builder_class.default_builder_config.name if builder_class and builder_class.BUILDER_CONFIGS else None
+
+
+def _newest(folder: Path, version: str | None) -> Path | None:
+    """The newest version of a data set in its folder, among those that fit `version`, such as "1.*.*"."""
+    from tensorflow_datasets.core.utils.version import list_all_versions
+
+    fitting = [found for found in list_all_versions(folder) if not version or found.match(version)]
+    return next((folder / str(found) for found in reversed(fitting) if is_dataset(folder / str(found))), None)
 
 
 def _tfds() -> Any:
