@@ -11,6 +11,14 @@ True
 True
 """
 
+import os
+import sys
+
+# `python -m` looks for every module in the current folder first, where a stranger's data may lie; `-m` is what the name
+# of the program is until its module is found. The folder stays where it is that of this package.
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path and sys.path[0] == os.getcwd() != os.path.dirname(__path__[0]):  # noqa: PTH109, PTH120 - nothing is imported yet
+    del sys.path[0]
+
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:

@@ -129,7 +129,7 @@ def _only(example: Any, feature: str) -> Any:
     if feature not in example:  # asking for it would put it there
         raise ValueError(f"an example without {feature!r}")
     kind = example[feature].WhichOneof("kind")
-    values = getattr(example[feature], kind).value if kind else ()
+    values: list[Any] = list(getattr(example[feature], kind).value) if kind else []
     if len(values) != 1:
         raise ValueError(f"an example with {len(values)} values of {feature!r}")
     return values[0]
