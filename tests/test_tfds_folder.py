@@ -167,7 +167,7 @@ def test_a_spoilt_description(dataset, values, message):
         (" " * (tfds_folder.MAX_BYTES + 1), "too large"),
         ("[]", "instead of an object"),
         ("\x00", "cannot be read"),
-        ("", "empty file"),
+        ("", "cannot be read: Expecting value"),
     ],
     ids=["deep", "large", "list", "no JSON", "empty"],
 )

@@ -5,14 +5,14 @@ stranger's. So TFDS never sees one: its description is read here, looked at, and
 """
 
 import dataclasses
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ganfp_jax.data.decode import Refused, open_file, reason_of
+from ganfp_jax.data.decode import reason_of
 from ganfp_jax.errors import UserError
+from ganfp_jax.reading import parse_json, read_regular
 
 INFO = "dataset_info.json"
 FEATURES = "features.json"
@@ -88,22 +88,18 @@ def read_json(path: Path, limit: int) -> Any:
         UserError: there is no such value.
     """
     try:
-        return json.loads(_content(path, limit))
-    except RecursionError as error:
-        raise UserError(f"{path} cannot be read: it is nested too deep") from error
+        return parse_json(_content(path, limit))
     except ValueError as error:
         raise UserError(f"{path} cannot be read: {' '.join(str(error).split())[:200]}") from error
 
 
 def _content(path: Path, limit: int) -> bytes:
     try:
-        with open_file(path) as file:
-            content = file.read(limit + 1)
-    except (OSError, Refused) as error:
+        return read_regular(path, limit)
+    except OSError as error:
         raise UserError(f"{path} {reason_of(error)}") from error
-    if len(content) > limit:
-        raise UserError(f"{path} is too large: over {limit:,} bytes")
-    return content
+    except ValueError as error:
+        raise UserError(f"{path} is too large: {error}") from error
 
 
 def _features(path: Path) -> dict[str, str]:
