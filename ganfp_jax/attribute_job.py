@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from ganfp_jax import atomic
 from ganfp_jax.attributor import Attribution, Attributor, batch_size_for
-from ganfp_jax.certainty import UNSURE
+from ganfp_jax.certainty import UNSURE, where_unsure
 from ganfp_jax.data import labelled
 from ganfp_jax.data.cells import cell
 from ganfp_jax.data.listing import find_images, is_folder, printable
@@ -258,8 +258,8 @@ def calibration_line(attributor: Attributor, config: Mapping[str, Any]) -> str:
     calibration = attributor.calibration_for(config["views"], config["rule"])
     if calibration is not None:
         return (
-            f"{UNSURE}: a margin under {calibration.threshold:.3f}. Above it, no more than "
-            f"{100 * calibration.error_rate:g}% of the verdicts on images like those of the calibration are wrong "
+            f"{UNSURE}: {where_unsure(calibration.threshold)}. No more than {100 * calibration.error_rate:g}% of the "
+            "other verdicts on images like those of the calibration are wrong "
             f"({calibration.confidence:.0%} confidence)."
         )
     if known is not None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ganfp_jax.attributor import Attributor
-from ganfp_jax.certainty import CONFIDENCE, Calibration, check_rate, choose_threshold, margins
+from ganfp_jax.certainty import CONFIDENCE, Calibration, check_rate, choose_threshold, margins, where_unsure
 from ganfp_jax.data import labelled
 from ganfp_jax.errors import UserError
 from ganfp_jax.evaluation import Evaluation, evaluate
@@ -135,7 +135,7 @@ def summary(calibration: Calibration) -> str:
     rows.append(("all", calibration.images, calibration.decided, calibration.wrong))
     return "\n\n".join([
         text_table(["source", "images", "decided", "of them wrong"], rows, align="<>>>"),
-        f"{calibration.rule} of {len(calibration.views)} views: unsure below a margin of {calibration.threshold:.3f}. "
+        f"{calibration.rule} of {len(calibration.views)} views. Unsure {where_unsure(calibration.threshold)}. "
         f"{wording.percent(calibration.decided / calibration.images)} of the images are decided, "
         f"{wording.percent(share)} of those wrongly (95 %: {wording.interval(calibration.ci95)}); with "
         f"{calibration.confidence:.0%} confidence no more than {100 * calibration.error_rate:g}% of such images are.",

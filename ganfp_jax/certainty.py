@@ -32,12 +32,27 @@ def margins(probabilities: Float[np.ndarray, "n k"], predicted: Integer[np.ndarr
     return chosen - others.max(axis=1)
 
 
+def where_unsure(threshold: float) -> str:
+    """Where a verdict is "unsure", in words: a margin below 0 is no lead, but a majority that overrules the mean.
+
+    Args:
+        threshold: of a `Calibration`, -1 to 1.
+    """
+    if threshold > 0:
+        return f"where the margin is under {threshold:.3g}"
+    if threshold > -1:
+        overruled = "" if threshold == 0 else f" by more than {-threshold:.3g}"
+        return f"only where the mean probability of another source is higher{overruled}"
+    return "nowhere: every verdict stands"
+
+
 @dataclasses.dataclass(frozen=True)
 class Calibration:
     """From which margin on a network's verdicts are wrong no more often than stated, and how that was found.
 
     Attributes:
-        threshold: verdicts with a smaller margin are "unsure".
+        threshold: verdicts with a smaller margin are "unsure"; below 0 only those are in which a majority of views
+            overrules their mean by more (`where_unsure`).
         error_rate: the share of the decided images that may be wrong, between 0 and 1.
         confidence: of the statement that no more are.
         views, rule: of the vote; it says nothing of others.

@@ -264,7 +264,7 @@ def test_unsure_and_why_not(network, folder, tmp_path, capsys):
     assert all(line["margin"] < found.threshold + 1e-6 and line["predicted"] != UNSURE for line in unsure)
     out = capsys.readouterr().out
     assert any(text.split()[:2] == [UNSURE, str(len(unsure))] for text in out.splitlines())
-    assert f"unsure: a margin under {found.threshold:.3f}. Above it, no more than 30% of the verdicts" in out
+    assert f"unsure: where the margin is under {found.threshold:.3g}. No more than 30% of the other verdicts" in out
     run(calibrated, tmp_path / "run", unsure[0]["image"])
     assert f"unsure ({unsure[0]['predicted']}?)" in capsys.readouterr().out
     run(calibrated, tmp_path / "run", one, views="identity")

@@ -77,7 +77,7 @@ def test_the_api_and_the_job_find_the_same(network, root, tmp_path, verdicts, ca
     assert 0 < found["wrong"] < 12 and found["upper"] <= 0.05 < 0.06
     assert sum(counts["decided"] for counts in found["per_class"].values()) == found["decided"]
     assert sum(counts["wrong"] for counts in found["per_class"].values()) == found["wrong"]
-    assert f"unsure below a margin of {found['threshold']:.3f}" in out
+    assert f"Unsure where the margin is under {found['threshold']:.3g}." in out
     assert f"calibration: {network / CALIBRATION}" in out
     # And the verdicts are those of the threshold.
     now = attributor.attribute(opinions.pictures(COUNT), VIEWS)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from ganfp_jax.certainty import Calibration, choose_threshold, margins, upper_bound
+from ganfp_jax.certainty import Calibration, choose_threshold, margins, upper_bound, where_unsure
 from ganfp_jax.errors import UserError
 
 CALIBRATION = Calibration(
@@ -166,3 +166,17 @@ def test_it_holds_for_its_vote_only():
     assert not CALIBRATION.is_for(("identity",), "majority")
     assert not CALIBRATION.is_for(("identity", "mirror"), "mean_logit")
     assert not dataclasses.replace(CALIBRATION, rule="mean_logit").is_for(CALIBRATION.views, "majority")
+
+
+@pytest.mark.parametrize(
+    ("threshold", "words"),
+    [
+        (0.31249, "where the margin is under 0.312"),
+        (0.0004, "where the margin is under 0.0004"),
+        (0.0, "only where the mean probability of another source is higher"),
+        (-0.0833, "only where the mean probability of another source is higher by more than 0.0833"),
+        (-1.0, "nowhere: every verdict stands"),
+    ],
+)
+def test_no_negative_margin_is_called_a_lead(threshold, words):
+    assert where_unsure(threshold) == words

@@ -46,7 +46,7 @@ def fitted(pixels):
     """What a crop to the network's size makes of an image, and the note; or the reason of a refusal."""
     height, width = pixels.shape[:2]
     if min(height, width) < SIDE:
-        return None, f"is {width}x{height}, smaller than {SIDE}x{SIDE}"
+        return None, f"is {width}x{height}, smaller than {SIDE}x{SIDE}; resize=area would enlarge it"
     top, left = (height - SIDE) // 2, (width - SIDE) // 2
     note = "" if height == width == SIDE else f"cropped from {width}x{height}"
     return pixels[top : top + SIDE, left : left + SIDE], note

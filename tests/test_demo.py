@@ -291,7 +291,7 @@ def test_an_answer_is_the_attributors_with_pictures(attributor):
         "not an image",
         "",
         "too large: 3000x3000 is over the limit of 8,000,000 pixels",
-        f"is 3x3, smaller than {side}x{side}",
+        f"is 3x3, smaller than {side}x{side}; resize=area would enlarge it",
         "too late",
     ]
     row, cropped = given.rows[1], np.ascontiguousarray(image[:, 2:-2])

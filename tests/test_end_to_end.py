@@ -112,7 +112,7 @@ def test_calibrate_and_attribute_the_network_of_the_study(study, tmp_path):
     start = ["--config=configs/attribute.py:tiny", f"--workdir={tmp_path}/a", checkpoint]
     out = run(*start, f"--config.images={images / 'test'}")
     threshold = read_json(tmp_path / "network" / "calibration.json")["threshold"]
-    assert f"unsure: a margin under {threshold:.3f}" in out
+    assert f"unsure: where the margin is under {threshold:.3g}" in out
     with (tmp_path / "a" / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
     with (workdir / "evaluation" / "d4-clean-d4-24" / "predictions.csv").open() as file:

@@ -213,7 +213,10 @@ def test_decode_all(tmp_path):
     assert decoded.kept.tolist() == [0, 2, 3, 4]
     assert decoded.images[:, 0, 0, 0].tolist() == [0, 2, 7, 51]
     assert folder.labels[decoded.kept].tolist() == [0, 0, 1, 1]
-    assert decoded.rejected == (("a/01.png", "not an image"), ("b/02.png", "is 4x4, smaller than 8x8"))
+    assert decoded.rejected == (
+        ("a/01.png", "not an image"),
+        ("b/02.png", "is 4x4, smaller than 8x8; resize=area would enlarge it"),
+    )
     assert decoded.notes == {"b/00.png": "cropped from 12x10"}
 
 

@@ -32,7 +32,7 @@ def test_crop_takes_the_centre_rounded_down():
 
 @pytest.mark.parametrize("shape", [(7, 20), (20, 7), (7, 7)])
 def test_crop_refuses_smaller_images(shape):
-    with pytest.raises(Refused, match=f"^is {shape[1]}x{shape[0]}, smaller than 8x8$"):
+    with pytest.raises(Refused, match=f"^is {shape[1]}x{shape[0]}, smaller than 8x8; resize=area would enlarge it$"):
         fit(noise(*shape), 8, "crop")
 
 

@@ -56,7 +56,7 @@ def fit(
         raise Refused(f"is {width}x{height}, not {resolution}x{resolution}")
     if resize == "crop":
         if min(height, width) < resolution:
-            raise Refused(f"is {width}x{height}, smaller than {resolution}x{resolution}")
+            raise Refused(f"is {width}x{height}, smaller than {resolution}x{resolution}; resize=area would enlarge it")
         return _centre(image, resolution), f"cropped from {width}x{height}"
     if resize == "celeba":
         return _celeba_window(image, resolution), f"cropped from {width}x{height}"

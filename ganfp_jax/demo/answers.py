@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 
 from ganfp_jax import attribute_job
 from ganfp_jax.attributor import FEW, Attribution, Attributor
+from ganfp_jax.certainty import where_unsure
 from ganfp_jax.data.cells import cell
 from ganfp_jax.data.decode import Refused, decode_image, png_bytes
 from ganfp_jax.data.preprocess import fit
@@ -217,8 +218,10 @@ def words_about(attributor: Attributor) -> str:
     if calibration is None:
         certainty = "It is not calibrated, so it never says “unsure”."
     else:
+        lead = calibration.threshold
+        where = f"where a source leads by less than {100 * lead:.1f} points" if lead > 0 else where_unsure(lead)
         certainty = (
-            f"It says “unsure” where a source leads by less than {100 * calibration.threshold:.1f} points; of its "
+            f"It says “unsure” {where}; of its "
             "other verdicts on images like those of its calibration "
             f"no more than {100 * calibration.error_rate:g}% are wrong ({100 * calibration.confidence:g}% confidence)."
         )
