@@ -5,6 +5,7 @@ values that they are then expected to give; of lossy ones the picture is known t
 """
 
 import dataclasses
+import importlib.util
 import io
 import os
 import socket
@@ -439,6 +440,34 @@ def _socket(path: Path) -> None:
         os.chdir(before)
 
 
+HEIC = importlib.util.find_spec("pillow_heif") is not None
+NO_HEIC = r"HEIC is read where pillow-heif is installed: pip install 'ganfp_jax\[heic\]'"
+
+
+def heic(image: np.ndarray, **options: object) -> bytes:
+    import pillow_heif
+
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(Image.fromarray(image)).save(buffer, **options)
+    return buffer.getvalue()
+
+
+def other_kinds() -> Iterator[File]:
+    yield File("raw.dng", PNG, reason=r"raw photographs \(\.dng\) are not read: convert it to PNG")
+    yield File("layers.PSD", b"8BPS" + bytes(99), reason=r"\.psd files are not read: convert it to PNG")
+    yield File("layers.png", b"8BPS" + bytes(99), reason="Photoshop files are not read: convert it to PNG")
+    yield File("xl.jxl", b"\xff\x0a" + bytes(99), reason=r"\.jxl files are not read: convert it to PNG")
+    yield File("xl.jpg", b"\xff\x0a" + bytes(99), reason="JPEG XL is not read: convert it to PNG")
+    yield File("rgb.jpe", saved("JPEG", quality=95, subsampling=0), PICTURE, 4)
+    yield File("noise.heic", b"\0\0\0\x24ftypheic" + bytes(range(256)), reason=f"{BROKEN}|{NO_HEIC}")
+    if HEIC:
+        large = picture(40, 64)
+        content = heic(large, quality=100, chroma=444)
+        yield File("photo.HEIC", content, large, 6)
+        yield File("turned.hif", heic(large, quality=100, chroma=444, exif=turned(6).tobytes()), np.rot90(large, -1), 6)
+        yield File("truncated.heif", content[: len(content) - 100], reason=BROKEN)
+
+
 def file_system() -> Iterator[File]:
     is_folder, no_file = "is a folder", "not a regular file"
     yield File("folder.png", lambda path: path.mkdir(), reason=is_folder, left_out=is_folder)
@@ -454,13 +483,13 @@ def file_system() -> Iterator[File]:
     yield File("ring1.png", lambda path: path.symlink_to("ring2.png"), reason="cannot be read: .*")
     yield File("ring2.png", lambda path: path.symlink_to("ring1.png"), reason="cannot be read: .*")
     yield File("link.png", lambda path: path.symlink_to("rgb.png"), PICTURE)
-    for name in ("notes.txt", "no_suffix", "thumbs.db", "photo.png.part", "raw.dng"):
+    for name in ("notes.txt", "no_suffix", "thumbs.db", "photo.png.part"):
         yield File(name, PNG, PICTURE, left_out="not an image by its name")
 
 
 def files() -> list[File]:
     """The whole corpus."""
-    parts = (pngs, jpegs, webps, others, bmps, tiffs, not_images, names, file_system)
+    parts = (pngs, jpegs, webps, others, bmps, tiffs, other_kinds, not_images, names, file_system)
     return [file for part in parts for file in part()]
 
 

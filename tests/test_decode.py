@@ -8,6 +8,7 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import corpus
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,8 +17,9 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageOps
 
 from ganfp_jax import atomic
-from ganfp_jax.data import decode, tiff
+from ganfp_jax.data import decode, kinds, tiff
 from ganfp_jax.data.decode import Refused, decode_image, encode_png
+from ganfp_jax.data.listing import find_images
 
 
 def noise(height=12, width=9, seed=0):
@@ -270,6 +272,32 @@ def test_damaged_files_give_an_image_or_a_reason(data, tmp_path):
         assert "\n" not in str(refused) and str(path) not in str(refused)
     else:
         assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
+
+
+def test_heic_without_its_reader_says_what_to_install(tmp_path, monkeypatch):
+    (tmp_path / "photo.heic").write_bytes(b"\0\0\0\x24ftypheic" + bytes(99))
+    monkeypatch.setattr(kinds, "formats", lambda: ["AVIF", "JPEG", "PNG"])
+    assert reason_of(tmp_path / "photo.heic").endswith("pip install 'ganfp_jax[heic]'")
+
+
+def test_heic_is_read_beside_avif(tmp_path):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    image = Image.fromarray(corpus.picture(64, 64))
+    pillow_heif.from_pillow(image).save(tmp_path / "photo.heic", quality=100, chroma=444)
+    assert np.abs(decode_image(tmp_path / "photo.heic").astype(int) - np.asarray(image)).max() <= 6
+    if "AVIF" in Image.SAVE:
+        image.save(tmp_path / "photo.avif", quality=95, subsampling="4:4:4")
+        with decode.open_header(tmp_path / "photo.avif") as opened:
+            assert opened.format == "AVIF" and type(opened).__module__ == "PIL.AvifImagePlugin"
+
+
+@pytest.mark.parametrize("suffix", sorted(kinds.NOT_READ_SUFFIXES))
+def test_images_that_nobody_reads_are_images_all_the_same(suffix, tmp_path):
+    (tmp_path / f"photo{suffix.upper()}").write_bytes(b"x")
+    (found,) = find_images(tmp_path).images
+    assert reason_of(found).endswith(f"{suffix} files are not read: convert it to PNG") or f"({suffix})" in reason_of(
+        found
+    )
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

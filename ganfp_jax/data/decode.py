@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import functools
 import io
 import os
 from collections.abc import Callable, Iterator
@@ -11,25 +10,15 @@ from typing import BinaryIO, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ganfp_jax import atomic
-from ganfp_jax.data import tiff
+from ganfp_jax.data import kinds, tiff
+from ganfp_jax.data.kinds import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from ganfp_jax.data.kinds import READ_SUFFIXES as READ_SUFFIXES
 from ganfp_jax.data.refused import Refused as Refused
 from ganfp_jax.data.refused import reason_of as reason_of
 from ganfp_jax.reading import open_regular
-
-IMAGE_SUFFIXES = frozenset(
-    {
-        *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif"),
-        *(".tiff", ".webp"),
-    }
-)
-"""Endings, in lower case, by which an image is known in a folder. `decode_image` itself goes by the content."""
-
-# Formats are named, since Pillow would otherwise hand a file to any of its forty plugins: EPS starts Ghostscript, and
-# formats without a signature, such as TGA, take arbitrary bytes for pixels.
-_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
 
 _CONVERTED_BY_PILLOW = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"})
 _PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
@@ -70,12 +59,14 @@ ImageFile: TypeAlias = Path | Record
 def decode_image(file: str | os.PathLike[str] | Record, *, max_pixels: int = 64_000_000) -> UInt8[np.ndarray, "h w 3"]:
     """Decode an image file to RGB, 0 to 255. May be called from several threads.
 
-    The first frame of an animation or of a multi-page file is taken, an EXIF orientation is applied. Colour profiles
-    and gamma values are ignored: the numbers are those in the file, as a network sees them everywhere else. The format
-    is recognised by content, whatever the suffix: AVIF (where Pillow has it), BMP, GIF, JPEG, JPEG 2000, PNG, PPM, TIFF
-    or WebP. Damage that the decoder notices refuses a file; bits that flipped in the compressed data of a JPEG often go
-    unnoticed, since nothing in it is a checksum, and a PNG whose compressed data end early, but in good order, is black
-    from there on. What follows the end of an image is ignored.
+    The first frame of an animation or of a multi-page file is taken, an EXIF orientation is applied. Colour
+    profiles and gamma values are ignored: the numbers are those in the file, as a network sees them everywhere
+    else. The format is recognised by content, whatever the suffix: AVIF (where Pillow has it), BMP, GIF, HEIC
+    (where pillow-heif is installed), JPEG, JPEG 2000, PNG, PPM, TIFF or WebP. Only files with the suffix of another
+    kind of image (`kinds.NOT_READ_SUFFIXES`: raw photographs, JPEG XL, Photoshop and others) are refused for it.
+    Damage that the decoder notices refuses a file; bits that flipped in the compressed data of a JPEG often go
+    unnoticed, since nothing in it is a checksum, and a PNG whose compressed data end early, but in good order, is
+    black from there on. What follows the end of an image is ignored.
 
     | Pillow mode    | meaning                      | becomes                                                     |
     |----------------|------------------------------|-------------------------------------------------------------|
@@ -140,8 +131,18 @@ def open_header(file: str | os.PathLike[str] | Record) -> Iterator[Image.Image]:
     Raises:
         Exception: whatever Pillow or the file system raise for a file that is no image of a known format.
     """
-    with open_file(file) as content, Image.open(content, formats=_formats()) as image:
-        yield image
+    name = os.fspath(file) if isinstance(file, str | os.PathLike) else file.name
+    with open_file(file) as content:
+        if fault := kinds.fault_of_name(name):
+            raise Refused(fault)
+        try:
+            image = Image.open(content, formats=kinds.formats())
+        except UnidentifiedImageError:
+            if known := kinds.name_of_content(content):
+                raise Refused(known) from None
+            raise
+        with image:
+            yield image
 
 
 @contextlib.contextmanager
@@ -223,9 +224,3 @@ def orientation(image: Image.Image) -> int:
         return image.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:  # damaged metadata does not make the pixels worse
         return 1
-
-
-@functools.cache
-def _formats() -> list[str]:
-    Image.init()
-    return [name for name in _FORMATS if name in Image.OPEN]

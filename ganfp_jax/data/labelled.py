@@ -21,7 +21,7 @@ from jaxtyping import Int, Int32, UInt8
 from ganfp_jax import atomic
 from ganfp_jax.data import tfds_sets
 from ganfp_jax.data.cells import cell
-from ganfp_jax.data.decode import IMAGE_SUFFIXES, ImageFile, Refused, open_file, reason_of
+from ganfp_jax.data.decode import IMAGE_SUFFIXES, READ_SUFFIXES, ImageFile, Refused, open_file, reason_of
 from ganfp_jax.data.listing import find_images, is_folder, printable
 from ganfp_jax.data.preprocess import decode_and_fit
 from ganfp_jax.errors import UserError
@@ -299,7 +299,7 @@ def _folders(root: Path, split: str | None) -> tuple[Path, Files, list[tuple[str
             found = find_images(path)
             left_out += [(name(other), reason) for other, reason in found.left_out]
             if not found.images:
-                looked = f"looked for {' '.join(sorted(IMAGE_SUFFIXES))}"
+                looked = f"looked for {' '.join(sorted(READ_SUFFIXES))}"
                 others = "".join(f"; {printable(name(other))}: {reason}" for other, reason in found.left_out[:1])
                 raise UserError(f"{path} has no image file: {looked}{others}")
             files[path.name] = [(name(image), image) for image in found.images]

@@ -20,8 +20,9 @@ class Listing(NamedTuple):
 def find_images(folder: Path) -> Listing:
     """List the files of a folder and of the folders below it; hidden ones (".name") are not looked at.
 
-    A file is an image by its suffix (`IMAGE_SUFFIXES`, in any case); nothing is opened. Links to files count as files,
-    links to folders are left out, since they may lead in circles, and so are folders that cannot be read and folders
+    A file is an image by its suffix (`IMAGE_SUFFIXES`, in any case); nothing is opened. Kinds that nothing here reads
+    are images too, so that their files are refused and told, not passed over. Links to files count as files, links to
+    folders are left out, since they may lead in circles, and so are folders that cannot be read and folders
     that are named like an image (whose content is listed all the same).
     """
     images: list[Path] = []

@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from ganfp_jax.data import tfds_sets
-from ganfp_jax.data.decode import IMAGE_SUFFIXES, ImageFile, Refused, decode_image
+from ganfp_jax.data.decode import READ_SUFFIXES, ImageFile, Refused, decode_image
 from ganfp_jax.data.listing import find_images, printable
 from ganfp_jax.data.on_disk import ImagesOnDisk, check_together, fits
 from ganfp_jax.data.preprocess import check_resize, decode_and_fit
@@ -169,7 +169,7 @@ def folder(
         raise UserError(f"{root} is not a folder: set root to a folder of images")
     found = find_images(root)
     if not found.images:
-        raise UserError(f"{root} has no image file: looked for {' '.join(sorted(IMAGE_SUFFIXES))}")
+        raise UserError(f"{root} has no image file: looked for {' '.join(sorted(READ_SUFFIXES))}")
 
     def name(path: Path) -> str:
         return printable(path.relative_to(root).as_posix())
