@@ -155,7 +155,7 @@ def test_missing_and_empty_folders(tmp_path):
     fails("is not a folder", tmp_path / "nowhere")
     fails("has no source folders", tmp_path)
     make(tmp_path, {"a": 1, "b": 0})
-    fails("b has no image file: looked for .avif .bmp", tmp_path)
+    fails("b has no image file: looked for .apng .avif .bmp", tmp_path)
     (tmp_path / "b" / "x.doc").touch()
     fails("b has no image file.*; b/x.doc: not an image by its name", tmp_path, classes=["a", "b"])
 

@@ -210,7 +210,7 @@ def test_folder_mistakes(tree, tmp_path):
     with pytest.raises(UserError, match="not a folder"):
         folder(root=tree / "nowhere", resolution=16)
     (tree / "empty").mkdir()
-    with pytest.raises(UserError, match=r"has no image file: looked for .avif .bmp .gif"):
+    with pytest.raises(UserError, match=r"has no image file: looked for .apng .avif .bmp .gif"):
         folder(root=tree / "empty", resolution=16)
     with pytest.raises(UserError, match=r"no usable image, 5 refused: B/6.gif is 20x23, smaller than 64x64"):
         folder(root=tree, resolution=64)
