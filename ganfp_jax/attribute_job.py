@@ -25,7 +25,7 @@ from ganfp_jax.data.cells import cell
 from ganfp_jax.data.listing import find_images, is_folder, printable
 from ganfp_jax.data.preprocess import Fitted, check_resize, decode_and_fit
 from ganfp_jax.errors import UserError
-from ganfp_jax.progress import progress
+from ganfp_jax.progress import compiles, progress
 from ganfp_jax.report import wording
 from ganfp_jax.report.table import text_table
 from ganfp_jax.voting import check_vote
@@ -173,6 +173,7 @@ def judge(attributor: Attributor, paths: Sequence[Path], config: dict[str, Any])
     def decode(piece: Sequence[Path]) -> Fitted:
         return decode_and_fit(piece, attributor.resolution, config["resize"])
 
+    attribute = compiles(attributor.attribute)
     with (
         ThreadPoolExecutor(1, thread_name_prefix="ahead") as ahead,
         progress(len(paths), "attribute", "image", delay=2.0) as bar,
@@ -182,7 +183,7 @@ def judge(attributor: Attributor, paths: Sequence[Path], config: dict[str, Any])
             fitted = coming.result()
             if following is not None:
                 coming = ahead.submit(decode, following)
-            found = attributor.attribute(fitted.images, config["views"], config["rule"], batch_size=batch_size)
+            found = attribute(fitted.images, config["views"], config["rule"], batch_size=batch_size)
             names = [printable(str(path)) for path in piece]
             yield Judged(
                 verdicts=[

@@ -17,7 +17,7 @@ from ganfp_jax.data import labelled, perturb
 from ganfp_jax.data.cells import cell
 from ganfp_jax.errors import UserError
 from ganfp_jax.metrics import evaluation_metrics
-from ganfp_jax.progress import progress
+from ganfp_jax.progress import aside, progress
 from ganfp_jax.report.table import ImageRow
 from ganfp_jax.run_folder import write_json
 from ganfp_jax.views import resolve_views
@@ -88,7 +88,8 @@ def evaluate(
         if not len(chunk.kept):
             continue
         if not votes:  # compile before the clock runs
-            attributor.warm_up(views, rule, batch_size, early_stopping)
+            with aside():
+                attributor.warm_up(views, rule, batch_size, early_stopping)
         clock = time.perf_counter()
         votes.append(attributor.vote(chunk.images, views, rule, batch_size, early_stopping))
         seconds += time.perf_counter() - clock

@@ -18,7 +18,7 @@ from ganfp_jax.data.listing import printable
 from ganfp_jax.errors import UserError
 from ganfp_jax.latents import draw_latents
 from ganfp_jax.pixels import Encoding
-from ganfp_jax.progress import progress
+from ganfp_jax.progress import compiles, progress
 from ganfp_jax.training.gan_step import make_sampler
 from ganfp_jax.weights import digest, load
 
@@ -52,8 +52,8 @@ class Sampler:
         variables = jax.device_put(weights.variables)
         self._params = variables.pop("params")
         self._stats = variables
-        self._sample: Callable[[PyTree, Mapping[str, PyTree], np.ndarray], Array] = jax.jit(
-            make_sampler(generator, {}, weights.about["pixels"], encoding)
+        self._sample: Callable[[PyTree, Mapping[str, PyTree], np.ndarray], Array] = compiles(
+            jax.jit(make_sampler(generator, {}, weights.about["pixels"], encoding))
         )
         self.latents: dict[str, Any] = weights.about["latents"]
         self.source_name: str = weights.about["source_name"]

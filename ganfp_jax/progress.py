@@ -1,12 +1,104 @@
-"""A progress bar for everything that takes over two seconds."""
+"""Progress of everything that takes over two seconds: a bar in a terminal, lines in a pipe or a file."""
 
+import contextlib
+import functools
 import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, ParamSpec, TypeVar
 
 from tqdm import tqdm
 
+P = ParamSpec("P")
+T = TypeVar("T")
 
-def progress(total: int, what: str, unit: str, done: int = 0, *, delay: float = 0.0, disable: bool = False) -> tqdm:
-    """A progress bar on standard error with rate and time left; in a log file, one line every 20 seconds.
+BAR_EVERY = 0.5  # seconds between two pictures of a bar
+LINE_EVERY = 5.0  # and between two lines
+SHORT = 2.0  # seconds; no line tells the end of what took less
+ASIDE = 1.0  # seconds; nothing tells of an aside that takes less
+
+_open: list["Bar"] = []  # those that are shown, the innermost last
+
+
+class Bar(tqdm):
+    """A bar whose clock can be stopped, see `aside`."""
+
+    stopped = False
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        if not self.disable:
+            _open.append(self)
+
+    def close(self) -> None:
+        """Takes the bar away."""
+        if self in _open:
+            _open.remove(self)
+        super().close()
+
+    def say(self, doing: str) -> None:
+        """Shows what is done now in the place of counting."""
+        self.set_postfix_str(doing)
+
+    def leave_out(self, seconds: float) -> None:
+        """Lets the rate and the time left forget the last `seconds`."""
+        self.start_t += seconds
+        self.last_print_t += seconds
+
+
+class Lines(Bar):
+    """The same as whole lines, one every few seconds and one at the end; for a pipe or a file."""
+
+    def __init__(self, **settings: Any) -> None:
+        self._began = time.time()
+        super().__init__(**settings)
+
+    def refresh(self, nolock: bool = False, lock_args: Any = None) -> None:
+        """Writes a line; none while the bar is being made, and none at the end, which has its own."""
+        if hasattr(self, "start_t") and self.n < self.total:
+            self._write(str(self))
+
+    def close(self) -> None:
+        """Writes what was done and how long it took."""
+        seconds = time.time() - self._began
+        if not self.disable and seconds > SHORT:
+            ended = "done in" if self.n >= self.total else "stopped after"
+            self._write(f"{self._count()}, {ended} {self.format_interval(seconds)}")
+        super().close()
+
+    def say(self, doing: str) -> None:
+        """Writes what is done now as a line."""
+        self._write(f"{self.desc}: {doing}")
+
+    def clear(self, nolock: bool = False) -> None:
+        """Leaves every line where it is."""
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> bool:
+        """Shows no picture."""
+        return False
+
+    def __str__(self) -> str:
+        """`progan: step 120 of 500 (24 %), 3.4/s, 01:52 left, loss=0.1`."""
+        now = self.format_dict
+        rate = now["rate"] or (self.n - self.initial) / max(now["elapsed"], 1e-9)
+        parts = [self._count()]
+        if rate:
+            parts += [f"{rate:,.1f}/s" if rate >= 1 else f"{1 / rate:.1f} s each"]
+            parts += [f"{self.format_interval(max(self.total - self.n, 0) / rate)} left"]
+        return ", ".join([*parts, *([self.postfix] if self.postfix else [])])
+
+    def _count(self) -> str:
+        share = f" ({self.n / self.total:.0%})".replace("%", " %") if self.total else ""
+        return f"{self.desc}: {self.unit} {self.n:,} of {self.total:,}{share}"
+
+    def _write(self, line: str) -> None:
+        self.fp.write(line + "\n")
+        self.fp.flush()
+
+
+def progress(total: int, what: str, unit: str, done: int = 0, *, delay: float = 0.0, disable: bool = False) -> Bar:
+    """Progress on standard error with rate and time left: a bar; where that is no terminal, a line every five seconds.
 
     Args:
         total: how many units there are.
@@ -16,8 +108,46 @@ def progress(total: int, what: str, unit: str, done: int = 0, *, delay: float = 
         delay: seconds that nothing is shown, for work that is often short.
         disable: show nothing.
     """
-    interval = 0.5 if sys.stderr.isatty() else 20.0
-    return tqdm(
-        total=total, initial=done, desc=what, unit=unit,
-        mininterval=interval, delay=delay, disable=disable, dynamic_ncols=True, leave=False,
+    bar = sys.stderr is not None and sys.stderr.isatty()
+    return (Bar if bar else Lines)(
+        total=total, initial=done, desc=what, unit=unit, mininterval=BAR_EVERY if bar else LINE_EVERY,
+        miniters=None if bar else 1, delay=delay, disable=disable or sys.stderr is None,
+        dynamic_ncols=True, leave=False,
     )  # fmt: skip
+
+
+@contextlib.contextmanager
+def aside(doing: str = "compiling") -> Iterator[None]:
+    """Says what is done in between, such as compiling; all that are shown leave its time out of rate and time left."""
+    shown = list(_open)
+    if not shown or shown[-1].stopped:
+        yield
+        return
+    bar, clock = shown[-1], time.time()
+    before, bar.stopped = bar.postfix, True
+    telling = threading.Timer(ASIDE, bar.say, [doing])
+    telling.daemon = True
+    telling.start()
+    try:
+        yield
+    finally:
+        telling.cancel()
+        telling.join()
+        bar.set_postfix_str(before or "", refresh=False)
+        bar.stopped = False
+        for one in shown:
+            one.leave_out(time.time() - clock)
+
+
+def compiles(call: Callable[P, T]) -> Callable[P, T]:
+    """`call`, whose first use is an `aside`: that is when a jitted function is compiled."""
+    used = False
+
+    @functools.wraps(call)
+    def first_aside(*args: P.args, **kwargs: P.kwargs) -> T:
+        nonlocal used
+        with contextlib.nullcontext() if used else aside():
+            used = True
+            return call(*args, **kwargs)
+
+    return first_aside

@@ -31,7 +31,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     attributor = Attributor.load(config["shipped"])
     attributor.check_vote(config["views"], config["rule"])
     check(config, attributor)
-    study = Study({**config, "resolution": attributor.resolution}, workdir)
+    study = Study({**config, "resolution": attributor.resolution}, workdir, num_stages=4)
     with study.stage("make the test set"):
         make_images(study)
     with study.stage("name the sources", resumes=False):

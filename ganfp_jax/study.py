@@ -29,6 +29,8 @@ class Study:
 
     config: dict[str, Any]
     workdir: Path
+    num_stages: int
+    _begun: int = 0
 
     @property
     def images(self) -> Path:
@@ -46,7 +48,8 @@ class Study:
 
         One that does not go on where it was, but begins anew (`resumes` False), has the time of its last run.
         """
-        print(f"== {name}", flush=True)
+        self._begun += 1
+        print(f"== stage {self._begun} of {self.num_stages}: {name}", flush=True)
         clock = time.perf_counter()
         try:
             yield

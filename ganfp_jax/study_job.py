@@ -28,7 +28,7 @@ from ganfp_jax.voting import check_vote
 def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `study`."""
     check(config)
-    study = Study(config, workdir)
+    study = Study(config, workdir, num_stages=len(config["generators"]) + len(config["networks"]) + 4)
     for name in config["generators"]:
         with study.stage(f"train {config[name]['source_name']}"):
             train_generator(study, name)

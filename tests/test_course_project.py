@@ -59,7 +59,7 @@ def study(tmp_path_factory):
         generator = {"params": state.generator.params, "stats": state.generator.stats}
         plain = {"step": state.step, "generator": generator, "ema_params": state.ema_params}
         save(workdir / name, config[name], plain, program.metadata)
-    make_images(Study(config, workdir))
+    make_images(Study(config, workdir, num_stages=1))
     images = labelled.decode_all(labelled.open_labelled(workdir / "images", split="test"), 16).images
     attribution = config["attribution"]
     network = models.create(**attribution["model"], resolution=16, num_classes=3)

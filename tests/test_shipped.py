@@ -131,7 +131,7 @@ def test_a_quickstart_that_cannot_be_is_refused_before_it_writes(tmp_path, chang
 
 def test_images_of_older_generators_are_made_anew(tmp_path):
     config = quickstart_file.get_config().to_dict() | {"count": 3, "resolution": 32}
-    study = quickstart.Study(config, tmp_path)
+    study = quickstart.Study(config, tmp_path, num_stages=4)
     quickstart.make_images(study)
     manifest = labelled.read_manifest(tmp_path / "images" / "test")
     image = tmp_path / "images" / "test" / "SNGAN" / "SNGAN_00000000.png"

@@ -10,6 +10,7 @@ from jaxtyping import Array, PyTree
 
 from ganfp_jax import models
 from ganfp_jax.compiler import PLAIN_CONVOLUTIONS
+from ganfp_jax.progress import compiles
 from ganfp_jax.training.attribution_step import make_attribution_step
 from ganfp_jax.training.labelled_images import decode_some_test, decode_training, open_training
 from ganfp_jax.training.optimizers import make_adam
@@ -58,6 +59,7 @@ def _make_evaluate(
     if test is None:
         return None
 
+    @compiles
     @jax.jit
     def accuracy(params: PyTree, images: Array, labels: Array) -> Array:
         return (network.apply({"params": params}, images / 127.5 - 1).argmax(-1) == labels).mean()

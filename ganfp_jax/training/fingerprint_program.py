@@ -14,6 +14,7 @@ from ganfp_jax.compiler import PLAIN_CONVOLUTIONS
 from ganfp_jax.errors import UserError
 from ganfp_jax.objectives import fingerprint
 from ganfp_jax.pixels import to_stored
+from ganfp_jax.progress import compiles
 from ganfp_jax.training.fingerprint_step import BATCHES, make_fingerprint_step
 from ganfp_jax.training.labelled_images import LabelledImages, decode_some_test, decode_training, open_training
 from ganfp_jax.training.optimizers import make_adam
@@ -86,6 +87,7 @@ def _check(config: dict[str, Any]) -> None:
 def _make_evaluate(network: Any, test: LabelledImages, batch_size: int) -> Callable[[PyTree], dict[str, float]]:
     """Accuracy and reconstruction error of the averaged network, on test images."""
 
+    @compiles
     @jax.jit
     def look(params: PyTree, images: Array, labels: Array) -> tuple[Array, Array]:
         x = images / 127.5 - 1
@@ -115,6 +117,7 @@ def _make_sample(network: Any, train: LabelledImages, count: int) -> Callable[[P
         turns[mine] = np.arange(len(mine))
     shown = train.images[np.lexsort((train.labels, turns))[:count]]
 
+    @compiles
     @jax.jit
     def rows(params: PyTree, images: Array) -> Array:
         x = images / 127.5 - 1

@@ -15,6 +15,7 @@ from ganfp_jax.data.preprocess import box_downscale
 from ganfp_jax.errors import UserError
 from ganfp_jax.latents import draw_latents
 from ganfp_jax.models import normalizes_by_batch
+from ganfp_jax.progress import compiles
 from ganfp_jax.quality.inception import make_features
 from ganfp_jax.quality.monitor import make_monitor
 from ganfp_jax.quality.swd import PUBLISHED
@@ -37,6 +38,7 @@ def make_draw(generator: nn.Module, config: dict[str, Any], call: Callable[[Arra
     """
     batch_size = config["batch_size"] if normalizes_by_batch(generator) else config["num_samples"]
 
+    @compiles
     @jax.jit
     def draw_batch(step: Int[Array, ""], params: PyTree, stats: PyTree, latents: Array) -> UInt8[Array, "n h w 3"]:
         return make_sampler(generator, call(step), config["step"]["pixels"])(params, stats, latents)
@@ -69,7 +71,7 @@ def make_evaluate(draw: Draw, real: Real, count: int, level: int) -> Callable[[G
         chosen = np.random.RandomState(0).permutation(len(real))[:count]
         return make_monitor(box_downscale(real[chosen], 2**level))
 
-    return lambda state: monitor()(draw(state, count, 0))
+    return compiles(lambda state: monitor()(draw(state, count, 0)))
 
 
 def make_adapt(draw: Draw, real: Real, config: dict[str, Any]) -> Callable[[GanState], GanState]:

@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 
 import jax
 import numpy as np
-from jaxtyping import Array
+from jax.sharding import Mesh
+from jaxtyping import Array, PyTree
 
 from ganfp_jax import processes
 from ganfp_jax.compiler import LOW_EFFORT
 from ganfp_jax.data.batches import read_ahead
 from ganfp_jax.errors import UserError
-from ganfp_jax.progress import progress
+from ganfp_jax.progress import aside, compiles, progress
 from ganfp_jax.training.attribution_program import attribution_program
 from ganfp_jax.training.checkpoint import Checkpoints
 from ganfp_jax.training.fingerprint_program import fingerprint_program
@@ -57,7 +58,11 @@ class Reporter:
 
     def __init__(self, logs: Logs | None, bar: Any, workdir: Path, start: int) -> None:
         self._logs, self._bar, self._workdir = logs, bar, workdir
-        self._step, self._clock = start, time.perf_counter()
+        self.begin(start)
+
+    def begin(self, step: int) -> None:
+        """Starts the clock anew at `step`: what was before it, such as compiling, is no part of the next rate."""
+        self._step, self._clock = step, time.perf_counter()
 
     def report(
         self,
@@ -84,7 +89,8 @@ class Reporter:
         values |= {f"eval/{name}": value for name, value in evaluate().items()}
         if self._logs:
             self._logs.scalars(step, values)
-        self._step, self._clock, batches.seconds = step, time.perf_counter(), 0.0
+        self.begin(step)
+        batches.seconds = 0.0
 
 
 class StopRequest:
@@ -141,31 +147,27 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
     if start >= program.num_steps:
         checkpoints.close()
         return
-    if start:
-        like = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=replicated(mesh)),
-            jax.eval_shape(program.init, key),
-        )
-        state = checkpoints.restore(start, like)
-    else:
-        state = init(jax.random.fold_in(key, INIT))
     put, step_root, good = make_put(mesh), jax.random.fold_in(key, STEP), start
 
-    with (
-        contextlib.closing(checkpoints),
-        Logs(workdir, start) if processes.first() else contextlib.nullcontext() as logs,
-        StopRequest() as stop,
-        progress(program.num_steps, workdir.name, "step", start, disable=not processes.first()) as bar,
-    ):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.closing(checkpoints))
+        shown = processes.first()
+        bar = stack.enter_context(progress(program.num_steps, workdir.name, "step", start, disable=not shown))
+        with aside("reading the checkpoint" if start else "making the first weights"):
+            state = _restore(checkpoints, start, program, mesh, key) if start else init(jax.random.fold_in(key, INIT))
+        logs = stack.enter_context(Logs(workdir, start)) if shown else None
+        stop = stack.enter_context(StopRequest())
         reporter, stopping = Reporter(logs, bar, workdir, start), False
         for phase in program.phases:
             if phase.last <= start or stopping:
                 continue
-            train_step = jax.jit(
-                phase.step,
-                donate_argnums=0,
-                out_shardings=replicated(mesh),
-                compiler_options=_compiler_options(config["compile_effort"], program),
+            train_step = compiles(
+                jax.jit(
+                    phase.step,
+                    donate_argnums=0,
+                    out_shardings=replicated(mesh),
+                    compiler_options=_compiler_options(config["compile_effort"], program),
+                )
             )
             first = max(start, phase.first)
             # `done` counts the steps that are behind us once this one has run.
@@ -175,6 +177,9 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
                 if phase.reset and done - 1 in phase.reset_at:
                     state = phase.reset(state)
                 state, metrics = train_step(state, batch, jax.random.fold_in(step_root, done - 1))
+                if done == first + 1:
+                    reporter.begin(first)  # it has compiled
+                    batches.seconds = 0.0
                 if late:  # only now: the devices have this step to work on while the host reads the one before
                     late()
                     late = None
@@ -208,6 +213,15 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
         raise KeyboardInterrupt(
             f"saved at step {good} of {program.num_steps} in {workdir}; the same command goes on from there"
         )
+
+
+def _restore(checkpoints: Checkpoints, step: int, program: Program, mesh: Mesh, key: jax.Array) -> PyTree:
+    """The state of `step` on all devices."""
+    like = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=replicated(mesh)),
+        jax.eval_shape(program.init, key),
+    )
+    return checkpoints.restore(step, like)
 
 
 def _compiler_options(effort: str, program: Program) -> dict[str, Any] | None:
