@@ -34,7 +34,8 @@ def writer(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """
     path = Path(path)
     # Not tempfile: its files are readable by their owner only, whatever the umask says.
-    temporary = path.with_name(f".{path.name}.{_HOST}-{os.getpid()}-{threading.get_ident()}.tmp")
+    beginning = path.name.encode(errors="ignore")[:80].decode(errors="ignore")  # of a name as long as may be
+    temporary = path.with_name(f".{beginning}.{_HOST}-{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         with temporary.open("wb") as file:
             yield file

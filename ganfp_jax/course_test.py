@@ -21,7 +21,7 @@ from ganfp_jax.attributor import Attributor
 from ganfp_jax.data import labelled, sources
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.errors import UserError
-from ganfp_jax.generation import FILE_PREFIXES, Sampler
+from ganfp_jax.generation import Sampler, file_name
 from ganfp_jax.metrics import mcnemar_p, mean_interval, proportion
 from ganfp_jax.progress import progress
 from ganfp_jax.report import wording
@@ -167,22 +167,22 @@ def write_dataset(
 ) -> tuple[list[str], UInt8[np.ndarray, "n r r 3"]]:
     """Writes one labelled folder; returns its "source/file" names and images, source by source as they were drawn."""
     origin: dict[str, Any] = {"source": "photos", "photographs": sorted(set(crops.origins)), "split": "test", **photos}
-    drawn = [("real", list(crops.names), crops.images, origin)]
+    drawn = [("real", [f"{name}.png" for name in crops.names], crops.images, origin)]
     for sampler, count in zip(samplers, counts, strict=True):
         source = sampler.source_name
-        files = [f"{FILE_PREFIXES.get(source, source)}_{i:08d}" for i in range(count)]
+        files = [file_name(source, i) for i in range(count)]
         # Batches of one size, whatever the count, so that one program is compiled.
         drawn.append((source, files, np.concatenate(list(sampler.stream(seed, count, 64))), sampler.origin))
     for source, files, images, _ in drawn:
         (root / source).mkdir(parents=True, exist_ok=True)
         for file, image in zip(files, images, strict=True):
-            encode_png(root / source / f"{file}.png", image)
+            encode_png(root / source / file, image)
     origins = {
         source: made | {"seed": seed, "count": len(images), "resolution": images.shape[1]}
         for source, _, images, made in drawn
     }
     labelled.write_manifest(root, list(origins), origins)
-    names = [f"{source}/{file}.png" for source, files, _, _ in drawn for file in files]
+    names = [f"{source}/{file}" for source, files, _, _ in drawn for file in files]
     return names, np.concatenate([images for _, _, images, _ in drawn])
 
 

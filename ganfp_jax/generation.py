@@ -15,6 +15,7 @@ from ganfp_jax.audit.quick import tell_leaks
 from ganfp_jax.data import labelled, sources
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.data.listing import printable
+from ganfp_jax.data.names import fitting
 from ganfp_jax.errors import UserError
 from ganfp_jax.latents import draw_latents
 from ganfp_jax.pixels import Encoding
@@ -22,7 +23,7 @@ from ganfp_jax.progress import compiles, progress
 from ganfp_jax.training.gan_step import make_sampler
 from ganfp_jax.weights import digest, load
 
-# The published file names; a source that is not listed here gives its files its own name.
+# The beginnings of the published file names; a source that is not listed here gives its files its own name.
 FILE_PREFIXES = {"CramerGAN": "CRAMER", "MMDGAN": "MMD"}
 
 
@@ -103,14 +104,18 @@ def write_generated(sampler: Sampler, root: Path, *, count: int, seed: int, batc
     Raises:
         UserError: as `Sampler.stream`; another process is writing the same source, or other files lie in its place.
     """
-    prefix = FILE_PREFIXES.get(sampler.source_name, sampler.source_name)
     images = itertools.chain.from_iterable(sampler.stream(seed, count, batch_size))
     origin = sampler.origin | {
         "seed": seed,
         "count": count,
         "resolution": sampler.resolution,
     }
-    _write(root, sampler.source_name, origin, lambda i: f"{prefix}_{i:08d}.png", count, images)
+    _write(root, sampler.source_name, origin, lambda i: file_name(sampler.source_name, i), count, images)
+
+
+def file_name(source_name: str, index: int) -> str:
+    """What the image of this index is called in its source's folder, such as "ProGAN_00000012.png"."""
+    return fitting(f"{FILE_PREFIXES.get(source_name, source_name)}_{index:08d}.png")
 
 
 def write_photographs(root: Path, *, source_name: str, count: int, resolution: int, photos: Mapping[str, Any]) -> None:
@@ -165,7 +170,7 @@ def _alone(root: Path, source_name: str) -> Iterator[None]:
     """Keeps every other process from writing this source; several may write sources of one root at once."""
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(atomic.locked(root / f".{source_name}.lock", wait=False))
+            stack.enter_context(atomic.locked(root / fitting(f".{source_name}.lock"), wait=False))
         except BlockingIOError:
             raise UserError(
                 f"another process is writing {root / source_name}; wait for it or give another config.root"

@@ -17,6 +17,7 @@ from ganfp_jax.command import flags
 from ganfp_jax.data import labelled
 from ganfp_jax.data.cells import cell
 from ganfp_jax.data.decode import encode_png
+from ganfp_jax.data.names import fitting, inside
 from ganfp_jax.embedding import FEWEST, tsne
 from ganfp_jax.errors import UserError
 from ganfp_jax.fingerprints import Fingerprints
@@ -221,15 +222,19 @@ def pictures(
 def write_pictures(
     folder: Path, classes: Sequence[str], samples: list[dict[str, Any]], models: list[np.ndarray]
 ) -> None:
-    """Writes every picture as a PNG of its own, under the names that the published code gives them."""
+    """Writes every picture as a PNG of its own inside `folder`, under the names that the published code gives them."""
     for name, model in zip(classes, models, strict=True):
-        _write_png(folder / f"model_fingerprint_{name}.png", model)
+        _write_png(folder / fitting(f"model_fingerprint_{name}.png"), model)
+    stems: set[Path] = set()
     for sample in samples:
-        stem = folder / Path(sample["name"]).with_suffix("")
-        _write_png(stem.with_name(f"{stem.name}_image_fingerprint.png"), sample["fingerprint"])
+        stem = folder / inside(sample["name"]).with_suffix("")
+        while stem in stems:  # a.png and a.jpg, or a list's a.png and ../a.png
+            stem = stem.with_name(f"{stem.name}_")
+        stems.add(stem)
+        _write_png(stem.with_name(fitting(f"{stem.name}_image_fingerprint.png")), sample["fingerprint"])
         for name, response in zip(classes, sample["responses"], strict=True):
             responding = f"{stem.name}_image_fingerprint_responding_to_model_fingerprint_{name}.png"
-            _write_png(stem.with_name(responding), response)
+            _write_png(stem.with_name(fitting(responding)), response)
 
 
 def _write_png(path: Path, image: UInt8[np.ndarray, "h w 3"]) -> None:

@@ -182,3 +182,32 @@ def test_the_record_can_be_read(tmp_path):
     assert record == {
         "codec": "jpeg", "resolution": 24, "resize": "crop", "stretch": True, "quality": 95, "seed": 0,
     }  # fmt: skip
+
+
+def test_nothing_is_written_outside_whatever_a_list_names(tmp_path):
+    """Files of a list may lie anywhere and be called anything; all their copies lie in the folder, none is hidden."""
+    home = tmp_path / "home"
+    outside = (tmp_path / "a.png", home / "a.png", home / "deep" / "a.png", home / "deep_a.png")
+    hidden = (home / ".a.png", home / ".b.png", home / "_.b.png", home / ("x" * 251 + ".png"), home / "..a.png.png")
+    for seed, path in enumerate((*outside, *hidden)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        png(path, picture(np.random.default_rng(seed)))
+    names = ["../a.png", str(home / "a.png"), "deep/../deep/a.png", "deep_a.png", *(path.name for path in hidden)]
+    rows = [f"{name},{source}" for source, some in (("A", names[:7]), ("B", names[7:])) for name in some]
+    (home / "list.csv").write_text("\n".join(["image,source", *rows]))
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    out = tmp_path / "out"
+    equalise.write({"": labelled.open_labelled(home / "list.csv")}, out, **SETTINGS)
+    assert {path for path in tmp_path.rglob("*") if path.is_file() and out not in path.parents} == before
+    copies = [decode_image(path) for path in labelled.open_labelled(out).paths]
+    originals = [decode_image(path) for path in (*outside, *hidden)]
+    assert len(copies) == len(originals)
+    assert {image.tobytes() for image in copies} == {image.tobytes() for image in originals}
+
+
+def test_a_source_of_a_list_without_a_usable_image_is_told(tmp_path):
+    png(tmp_path / "a.png", picture(np.random.default_rng(0)))
+    (tmp_path / "b.png").write_bytes(b"no image")
+    (tmp_path / "list.csv").write_text("image,source\na.png,A\nb.png,B\n")
+    with pytest.raises(UserError, match=r"no image of B can be used at .*, such as b\.png: not an image"):
+        equalise.write({"": labelled.open_labelled(tmp_path / "list.csv")}, tmp_path / "out", **SETTINGS)

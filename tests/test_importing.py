@@ -166,11 +166,19 @@ def test_names_of_eleven_classes_are_known_and_of_three_are_asked_for(tmp_path):
 @pytest.mark.parametrize(
     ("write", "settings", "words"),
     [
-        (files.write_classifier, {"classes": ("a", "b", "c", "a", "d")}, "config.classes has 'a'"),
-        (files.write_classifier, {"classes": ("a", "b", "c", "../d", "e")}, "config.classes has '../d'"),
+        (
+            files.write_classifier,
+            {"classes": ("a", "b", "c", "a", "d")},
+            "the source name 'a' stands there twice",
+        ),
+        (
+            files.write_classifier,
+            {"classes": ("a", "b", "c", "../d", "e")},
+            "the source name '../d' has a path",
+        ),
         (files.write_classifier, {"source_name": "ProGAN"}, "config.source_name names a generator's images"),
         (files.write_progan, {"classes": ("a", "b")}, "config.classes are an attribution network's"),
-        (files.write_progan, {"source_name": "../up"}, "'../up' cannot be a folder's name"),
+        (files.write_progan, {"source_name": "../up"}, "config.source_name: the source name '../up' has a path"),
         (files.write_progan, {"network": "EGs"}, "no network 'EGs'; config.network can be one of G (ProGAN generator)"),
         (files.write_progan, {"network": "D"}, "a critic makes no images and tells no sources apart"),
         (files.write_fingerprint_network, {"network": "D_rec"}, "a critic makes no images"),

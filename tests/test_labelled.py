@@ -139,8 +139,53 @@ def test_names_that_would_break_a_table_are_escaped(tmp_path):
     assert folder.left_out == ((r"a/\u2028.txt", "not an image by its name"),)
     tell_rejected(decode_all(folder, 8).rejected, tmp_path)
     assert len(list(csv.reader((tmp_path / "rejected.csv").open(newline="")))) == 4
-    (tmp_path / os.fsdecode(b"c\xff")).mkdir()
-    fails(r"c\\xff: such a name cannot be a source's", tmp_path)
+
+
+HOSTILE = (
+    "../..",
+    "/absolute",
+    "a/b",
+    "..",
+    ".hidden",
+    "a\\b",
+    "C:up",
+    "bell\a",
+    "evil\u202egnp",
+    "x" * 256,
+    "=1+1",
+    "unsure",
+)
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "nul\0"])
+def test_a_list_cannot_name_any_source(tmp_path, name):
+    make(tmp_path, {"x": 2})
+    with (tmp_path / "list.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("image", "source"), ("x/00.png", name), ("x/01.png", "real")])
+    fails(r"list\.csv: the source name .*; rename that source$", tmp_path / "list.csv")
+    fails(r"list\.csv: the source name .*; rename that source$", tmp_path / "list.csv", classes=["real", name])
+
+
+@pytest.mark.parametrize("name", ["bell\a", "evil\u202egnp", "=1+1", "unsure", os.fsdecode(b"c\xff")])
+def test_a_folder_of_any_name_is_no_source(tmp_path, name):
+    make(tmp_path, {"real": 1, name: 1})
+    fails("the source name .*; rename that source$", tmp_path)
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "nul\0", "\ud800", 5, None, ["a"]])
+def test_a_manifest_cannot_name_any_source(tmp_path, name):
+    make(tmp_path, {"a": 1, "b": 1})
+    (tmp_path / MANIFEST).write_text(json.dumps({"classes": ["a", name], "sources": {}}))
+    fails("manifest.json is broken: the class name ", tmp_path)
+    if isinstance(name, str):
+        with pytest.raises(ValueError, match="the class name "):
+            write_manifest(tmp_path, ["a", name], {})
+
+
+def test_classes_that_are_given_are_looked_at(tmp_path):
+    make(tmp_path, {"a": 1, "b": 1})
+    fails("the classes: the source name '../b' has a path separator", tmp_path, classes=["a", "b", "../b"])
+    fails("the classes: the source name 'a' stands there twice", tmp_path, classes=["a", "b", "a"])
 
 
 def test_what_was_brought_to_size_is_told(tmp_path, capsys):

@@ -1,6 +1,6 @@
 import pytest
 
-from ganfp_jax.data.names import MAX_BYTES, OUR_WORDS, check_names, fault_of
+from ganfp_jax.data.names import MAX_BYTES, OUR_WORDS, check_names, fault_of, fitting, inside
 from ganfp_jax.errors import UserError
 
 GOOD = (
@@ -55,3 +55,29 @@ def test_check_names_says_where_and_which():
     with pytest.raises(UserError) as error:
         check_names(["\ud800" * 5000], "here")
     assert len(str(error.value).encode()) < 200
+
+
+@pytest.mark.parametrize("name", ["a.png", "x" * 251 + ".png", "é" * 125 + ".jpg"])
+def test_a_name_that_a_file_can_have_stays(name):
+    assert fitting(name) == name
+
+
+@pytest.mark.parametrize("name", ["x" * 252 + ".png", "é" * 5000 + ".png", "a." + "b" * 400, "生" * 100 + ".png"])
+def test_a_name_that_is_too_long_is_cut_and_stays_its_own(name, tmp_path):
+    (tmp_path / fitting(name)).touch()
+    assert fitting(name) != fitting("y" + name) != fitting(name[:200] + "z" + name[200:]) != fitting(name)
+    assert fitting(name).endswith(".png") == name.endswith(".png")
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("real/a.png", "real/a.png"),
+        ("../../a.png", "a.png"),
+        ("/etc/x/a.png", "etc/x/a.png"),
+        ("x/../../y/a.png", "x/y/a.png"),
+        ("//a.png", "a.png"),
+    ],
+)
+def test_a_place_inside(name, place):
+    assert inside(name).as_posix() == place

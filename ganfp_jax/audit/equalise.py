@@ -16,6 +16,7 @@ from PIL import Image
 from ganfp_jax import atomic
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import ImageFile, Refused, decode_image, open_header, png_bytes
+from ganfp_jax.data.names import fitting
 from ganfp_jax.data.preprocess import check_resize, fit
 from ganfp_jax.errors import UserError
 from ganfp_jax.progress import progress
@@ -89,11 +90,13 @@ def write(
     with progress(len(headers), "equalise", "image") as bar:
         for split, folder in folders.items():
             written: Counter[int] = Counter()
+            refused: dict[int, str] = {}
             for target, path, name, label in _targets(folder, out / split, CODECS[codec]):
                 try:
                     image, _ = fit(decode_image(path), side, resize)
                 except Refused as reason:
-                    rejected.append((f"{split}/{name}".lstrip("/"), str(reason)))
+                    rejected.append((f"{split}/{name}" if split else name, str(reason)))
+                    refused.setdefault(label, f"{name}: {reason}")
                 else:
                     image = (
                         stretched(image, np.random.RandomState([seed, zlib.crc32(name.encode())])) if stretch else image
@@ -105,12 +108,11 @@ def write(
                 bar.update()
             for label in np.unique(folder.labels):
                 if not written[label]:
-                    name, why = next(pair for pair in rejected if f"/{folder.classes[label]}/" in f"/{pair[0]}")
                     raise UserError(
                         f"{folder.root}: no image of {folder.classes[label]} can be used at {side}x{side}, such as "
-                        f"{name}: {why}; see config.equalised"
+                        f"{refused[label]}; see config.equalised"
                     )
-            rejected += ((f"{split}/{name}".lstrip("/"), reason) for name, reason in folder.left_out)
+            rejected += ((f"{split}/{name}" if split else name, reason) for name, reason in folder.left_out)
             _write_manifest(folder, out / split, record)
     labelled.write_rejected(out / "rejected.csv", rejected)
     notes = [f"{images} images of {side}x{side} as {codec} in {out}"]
@@ -167,13 +169,20 @@ def _targets(folder: labelled.LabelledFolder, base: Path, suffix: str) -> list[t
     files = [PurePath(name).name for name in folder.names]
     whole = [name.replace("/", "_") for name in folder.names]
     counts = Counter(itertools.chain(*(zip(folder.labels.tolist(), names, strict=True) for names in (stems, files))))
-    targets = []
+    targets: dict[Path, tuple[ImageFile, str, int]] = {}
     for index, label in enumerate(folder.labels.tolist()):
         options = (stems[index], files[index])
         stem = next((option for option in options if counts[label, option] == 1), whole[index])
-        path = base / folder.classes[label] / f"{stem}{suffix}"
-        targets.append((path, folder.paths[index], folder.names[index], label))
-    return targets
+        path = base / folder.classes[label] / _visible(stem, suffix)
+        while path in targets:
+            path = path.with_name(_visible(f"{path.stem}_", suffix))
+        targets[path] = (folder.paths[index], folder.names[index], label)
+    return [(path, *target) for path, target in targets.items()]
+
+
+def _visible(stem: str, suffix: str) -> str:
+    """A file's name that any folder takes and no reader of image folders passes over, as it does hidden ones."""
+    return fitting(f"_{stem}{suffix}" if stem.startswith(".") else f"{stem}{suffix}")
 
 
 def _encode(image: UInt8[np.ndarray, "h w 3"], codec: str, quality: int) -> bytes:

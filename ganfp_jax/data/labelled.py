@@ -23,6 +23,7 @@ from ganfp_jax.data import tfds_sets
 from ganfp_jax.data.cells import cell
 from ganfp_jax.data.decode import IMAGE_SUFFIXES, READ_SUFFIXES, ImageFile, Refused, open_file, reason_of
 from ganfp_jax.data.listing import find_images, is_folder, printable
+from ganfp_jax.data.names import check_names, fault_of
 from ganfp_jax.data.preprocess import decode_and_fit
 from ganfp_jax.errors import UserError
 from ganfp_jax.progress import progress
@@ -49,7 +50,8 @@ def write_manifest(
             encoding); any values that JSON knows.
 
     Raises:
-        ValueError: a name is used twice, is empty or could not be a folder's, or a source is not among the classes.
+        ValueError: a name that no source can have (`data.names`), or used twice; a source that is not among the
+            classes.
     """
     atomic.write_bytes(Path(root, MANIFEST), manifest_bytes(classes, sources))
 
@@ -126,7 +128,8 @@ def open_labelled(
 
     Raises:
         UserError: a folder is missing, has no source folders, has only one (without `classes`), has one without
-            images, or does not agree with `classes` or the manifest; a list or a data set that cannot be read.
+            images, or does not agree with `classes` or the manifest; a list or a data set that cannot be read; a name
+            that no source can have (`data.names`).
     """
     root = Path(root)
     left_out: Sequence[tuple[str, str]] = ()
@@ -142,12 +145,15 @@ def open_labelled(
     else:
         base, files, left_out = _folders(root, split)
         places = [base, root]
+    check_names(files, base)
     if classes is None:
         classes = _own_classes(places, base, files)
         if len(classes) == 1:
             raise UserError(f"{base} has one source only, {classes[0]}: a classifier needs two or more")
     elif strange := [name for name in files if name not in classes]:
         raise UserError(f"{base}: source {strange[0]} is none of the classes {', '.join(classes)}")
+    else:
+        check_names(classes, "the classes")
     chosen = [(label, *file) for label, name in enumerate(classes) for file in files.get(name, ())]
     return LabelledFolder(
         root=base,
@@ -294,14 +300,12 @@ def _folders(root: Path, split: str | None) -> tuple[Path, Files, list[tuple[str
 
     for path in _visible(base):
         if is_folder(path):
-            if printable(path.name) != path.name:
-                raise UserError(f"{printable(str(path))}: such a name cannot be a source's; rename the folder")
             found = find_images(path)
             left_out += [(name(other), reason) for other, reason in found.left_out]
             if not found.images:
                 looked = f"looked for {' '.join(sorted(READ_SUFFIXES))}"
                 others = "".join(f"; {printable(name(other))}: {reason}" for other, reason in found.left_out[:1])
-                raise UserError(f"{path} has no image file: {looked}{others}")
+                raise UserError(f"{printable(str(path))} has no image file: {looked}{others}")
             files[path.name] = [(name(image), image) for image in found.images]
         elif path.suffix.lower() in IMAGE_SUFFIXES:
             left_out.append((path.name, "lies in no source folder"))
@@ -411,11 +415,6 @@ def _visible(folder: Path) -> list[Path]:
         raise UserError(f"{folder} {reason_of(error)}") from error
 
 
-def is_source_name(name: str) -> bool:
-    """Whether a folder inside a labelled folder can have this name: what others wrote must not lead out of it."""
-    return bool(name) and not name.startswith(".") and not set(name) & set("/\\\0")
-
-
 def _are_names(value: object) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
 
@@ -428,8 +427,8 @@ def _fault(manifest: object) -> str | None:
     if not isinstance(classes, list) or not classes:
         return 'it has no list "classes" of names'
     for name in classes:
-        if not isinstance(name, str) or not is_source_name(name):
-            return f"class name {name!r} cannot be a source folder's"
+        if fault := fault_of(name):
+            return f"the class name {ascii(name)[:80]} {fault}"
     if len(set(classes)) < len(classes):
         return "a class name is used twice"
     if not isinstance(sources, dict) or not all(isinstance(origin, dict) for origin in sources.values()):

@@ -5,8 +5,9 @@ Each of these doors asks here once, so that nothing behind them has to.
 """
 
 import unicodedata
+import zlib
 from collections.abc import Iterable
-from pathlib import PureWindowsPath
+from pathlib import PurePath, PureWindowsPath
 
 from ganfp_jax.errors import UserError
 
@@ -69,6 +70,24 @@ def check_names(names: Iterable[object], where: object) -> None:
         if fault:
             raise UserError(f"{where}: the source name {_shown(name)} {fault}; rename that source")
         seen.add(name)
+
+
+def fitting(file_name: str) -> str:
+    """A file's name that is made of other names: itself or, over `MAX_BYTES`, its beginning with a checksum and suffix.
+
+    Args:
+        file_name: without separators; in UTF-8.
+    """
+    if len(file_name.encode()) <= MAX_BYTES:
+        return file_name
+    tail = f"~{zlib.crc32(file_name.encode()):08x}{PurePath(file_name).suffix}".encode()[:100]
+    return (file_name.encode()[: MAX_BYTES - len(tail)] + tail).decode(errors="ignore")
+
+
+def inside(name: str) -> PurePath:
+    """A file's name as a place below a folder of ours: without a root and "..", which a list of files may give it."""
+    path = PurePath(name)
+    return PurePath(*(fitting(part) for part in path.parts if part not in (path.anchor, "..")))
 
 
 def _shown(name: object) -> str:

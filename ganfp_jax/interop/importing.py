@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ganfp_jax.data.labelled import is_source_name
+from ganfp_jax.data.names import check_names
 from ganfp_jax.errors import UserError
 from ganfp_jax.interop.formats import recognise
 from ganfp_jax.interop.published import PublishedNetwork, load_published
@@ -107,9 +107,7 @@ def _classes(path: Path, network: PublishedNetwork, classes: Sequence[str]) -> l
         raise UserError(
             f"config.classes are {len(names)} ({', '.join(names)}), but {network.name} of {path} has {count}; name each"
         )
-    for name in names:
-        if not is_source_name(name) or names.count(name) > 1:
-            raise UserError(f"config.classes has {name!r}, which is no folder's name or is there twice; change it")
+    check_names(names, "config.classes")
     return names
 
 
@@ -128,8 +126,7 @@ def _family(path: Path, networks: Networks, network: PublishedNetwork) -> str:
 
 def _generator(path: Path, network: PublishedNetwork, source_name: str) -> dict[str, Any]:
     """What is needed to draw from a generator."""
-    if not is_source_name(source_name):
-        raise UserError(f"config.source_name {source_name!r} cannot be a folder's name; give another")
+    check_names([source_name], "config.source_name")
     model = network.model
     if network.lod:
         raise UserError(

@@ -14,6 +14,7 @@ from jaxtyping import Array, PyTree, UInt8
 from ganfp_jax import models, pixels
 from ganfp_jax.data import preprocess
 from ganfp_jax.data.batches import BatchByStep, make_batches
+from ganfp_jax.data.names import check_names
 from ganfp_jax.data.on_disk import ImagesOnDisk
 from ganfp_jax.data.real import real_images
 from ganfp_jax.errors import UserError
@@ -72,6 +73,7 @@ def gan_program(config: dict[str, Any], workdir: Path) -> Program:
 def _check(config: dict[str, Any]) -> None:
     """What can be refused before any image is read."""
     pixels.check(pixels=config["step"]["pixels"])
+    check_names([config["source_name"]], "config.source_name")
     numbers = {"num_samples": config["num_samples"], "step.critic_steps": config["step"]["critic_steps"]}
     if "growing" not in config:
         numbers |= {"num_steps": config["num_steps"], "batch_size": config["batch_size"]}
