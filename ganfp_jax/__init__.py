@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ganfp_jax.attributor import Attributor
+    from ganfp_jax.verdicts import Attribution, Refusal, RefusedImagesError
 
-__all__ = ["Attributor"]
+__all__ = ["Attribution", "Attributor", "Refusal", "RefusedImagesError"]
 
 
 def __getattr__(name: str) -> Any:
@@ -33,4 +34,8 @@ def __getattr__(name: str) -> Any:
         from ganfp_jax.attributor import Attributor
 
         return Attributor
+    if name in __all__:
+        from ganfp_jax import verdicts
+
+        return getattr(verdicts, name)
     raise AttributeError(f"module 'ganfp_jax' has no attribute {name!r}")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ganfp_jax import atomic
-from ganfp_jax.attributor import Attribution, Attributor, batch_size_for
+from ganfp_jax.attributor import Attributor, batch_size_for
 from ganfp_jax.certainty import UNSURE, where_unsure
 from ganfp_jax.data import labelled
 from ganfp_jax.data.cells import cell
@@ -28,6 +28,7 @@ from ganfp_jax.errors import UserError
 from ganfp_jax.progress import compiles, progress
 from ganfp_jax.report import wording
 from ganfp_jax.report.table import text_table
+from ganfp_jax.verdicts import Attribution
 from ganfp_jax.voting import check_vote
 from ganfp_jax.weights import CALIBRATION
 

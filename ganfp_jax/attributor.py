@@ -1,9 +1,9 @@
 """A trained attribution network, ready to name the source of images."""
 
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import jax
 import numpy as np
@@ -12,7 +12,8 @@ from jaxtyping import PyTree, UInt8
 from ganfp_jax import models
 from ganfp_jax.certainty import UNSURE, Calibration, margins
 from ganfp_jax.data.decode import Refused, decode_image, reason_of, rgb_of
-from ganfp_jax.data.preprocess import fit
+from ganfp_jax.data.listing import printable
+from ganfp_jax.data.preprocess import check_resize, fit
 from ganfp_jax.early_stopping import StagedVoter, default_stages, make_staged_vote, vote_in_stages
 from ganfp_jax.errors import UserError
 from ganfp_jax.fingerprints import (
@@ -23,6 +24,7 @@ from ganfp_jax.fingerprints import (
     read_fingerprints,
 )
 from ganfp_jax.training.sharding import make_local_mesh, replicated
+from ganfp_jax.verdicts import Attribution, Refusal, RefusedImagesError
 from ganfp_jax.views import check_size, resolve_views
 from ganfp_jax.voting import (
     MeasuredVote,
@@ -42,40 +44,12 @@ if TYPE_CHECKING:
 
 # Images a call: few and many. One image should not wait for 32, and every other size would be compiled anew.
 FEW, MANY = 4, 32
+ERRORS = ("raise", "collect")
 
 
 def batch_size_for(count: int) -> int:
     """How many images a call of the network should take where there are `count` of them."""
     return FEW if count <= FEW else MANY
-
-
-@dataclasses.dataclass(frozen=True)
-class Attribution:
-    """The verdict on one image: the voted source, its probability, and how the views voted.
-
-    Attributes:
-        predicted: the source that the vote chose.
-        confidence: its probability, the mean over the views (of the rule mean_logit, the softmax of the mean logits).
-        votes: how many views chose each source, without those that none chose.
-        probabilities: of every source.
-        note: what was done to an image of another size than the network's, such as "cropped from 300x200"; else "".
-        verdict: `predicted`, or "unsure" where the margin is smaller than the network's calibration asks for.
-        margin: `confidence` minus the highest probability of another source, -1 to 1; negative where a majority
-            of views overrules their mean.
-        distance: the cosine distance of the image's fingerprint to the nearest source's, 0 to 2, as
-            `fingerprints.nearest_distance` has it; of the view identity, or of the first where that has no vote.
-        views: what each view chose, in the order of the vote.
-    """
-
-    predicted: str
-    confidence: float
-    votes: Mapping[str, int]
-    probabilities: Mapping[str, float]
-    note: str = ""
-    verdict: str = dataclasses.field(kw_only=True)
-    margin: float = dataclasses.field(kw_only=True)
-    distance: float = dataclasses.field(kw_only=True)
-    views: Mapping[str, str] = dataclasses.field(kw_only=True)
 
 
 class Attributor:
@@ -263,39 +237,80 @@ class Attributor:
             self._staged[names, stages] = make_staged_vote(self._logits, names, stages, mesh=self._mesh)
         return self._staged[names, stages]
 
+    @overload
     def attribute(
         self,
-        images: "Sequence[str | Path | Image.Image] | UInt8[np.ndarray, 'n h w 3']",
+        images: "Sequence[str | os.PathLike[str] | Image.Image | np.ndarray] | UInt8[np.ndarray, 'n h w 3']",
         views: str | Sequence[str] = "",
         rule: str = "majority",
         resize: str = "crop",
         batch_size: int = 0,
-    ) -> list[Attribution]:
+        *,
+        errors: Literal["raise"] = "raise",
+    ) -> list[Attribution]: ...
+
+    @overload
+    def attribute(
+        self,
+        images: "Sequence[str | os.PathLike[str] | Image.Image | np.ndarray] | UInt8[np.ndarray, 'n h w 3']",
+        views: str | Sequence[str] = "",
+        rule: str = "majority",
+        resize: str = "crop",
+        batch_size: int = 0,
+        *,
+        errors: Literal["collect"],
+    ) -> list[Attribution | Refusal]: ...
+
+    def attribute(
+        self,
+        images: "Sequence[str | os.PathLike[str] | Image.Image | np.ndarray] | UInt8[np.ndarray, 'n h w 3']",
+        views: str | Sequence[str] = "",
+        rule: str = "majority",
+        resize: str = "crop",
+        batch_size: int = 0,
+        *,
+        errors: str = "raise",
+    ) -> list[Attribution] | list[Attribution | Refusal]:
         """A verdict for each image, in order.
 
         Args:
-            images: file paths or PIL images, converted as by `data.decode.decode_image`, or a uint8 array (N, H, W, 3).
+            images: file paths, PIL images, uint8 arrays (H, W, 3) or a mixture, converted as by
+                `data.decode.decode_image`; or one array (N, H, W, 3).
             views, rule: of the vote, as for `vote`.
             resize: what is done with images of another size: "crop" (the centre; resizing would damage the trace),
               "area", or "refuse".
             batch_size: images a call of the network; 0 for 4 where there are no more, else 32. A size is compiled once.
+            errors: "raise" where an image cannot be used; or "collect", which has a `Refusal` in its place.
 
         Raises:
-            UserError: an image cannot be read or does not fit; not a list of images, or an array of another kind;
-              unknown view, view set or rule.
+            RefusedImagesError: some images cannot be used; it names them and has the verdicts on the others.
+            UserError: not a list of images; unknown view, view set, rule or value of `resize` or `errors`.
         """
-        if isinstance(images, str | Path) or not hasattr(images, "__len__"):
+        if isinstance(images, str | os.PathLike) or not hasattr(images, "__len__"):
             raise UserError(f"attribute takes a list of images, not one ({images}): put it in brackets")
-        if not len(images):
-            return []
-        fitted, notes = zip(*(self._read(i, image, resize) for i, image in enumerate(images)), strict=True)
+        if errors not in ERRORS:
+            raise UserError(f"errors is {errors!r}; choose from {', '.join(ERRORS)}")
+        check_resize(resize)
         judge = self._judge(views, rule)
-        vote, distances = vote_in_batches(
-            judge, self._variables, np.stack(fitted), batch_size or batch_size_for(len(fitted))
-        )
+        read = [self._read(i, image, resize) for i, image in enumerate(images)]
+        usable = [entry for entry in read if not isinstance(entry, Refusal)]
+        verdicts = iter(self._verdicts(judge, usable, batch_size or batch_size_for(len(usable))))
+        found = [entry if isinstance(entry, Refusal) else next(verdicts) for entry in read]
+        if errors == "raise" and len(usable) < len(read):
+            raise RefusedImagesError(found)
+        return found
+
+    def _verdicts(
+        self, judge: Voter[MeasuredVote], images: Sequence[tuple[np.ndarray, str]], batch_size: int
+    ) -> list[Attribution]:
+        """The verdicts on images of the network's size, each with its note."""
+        if not images:
+            return []
+        fitted, notes = zip(*images, strict=True)
+        vote, distances = vote_in_batches(judge, self._variables, np.stack(fitted), batch_size)
         shown = distances[judge.views.index("identity") if "identity" in judge.views else 0]
         leads = margins(np.asarray(vote.probabilities), np.asarray(vote.predicted))
-        calibration = self.calibration_for(judge.views, rule)
+        calibration = self.calibration_for(judge.views, judge.rule)
         sure = leads >= (-1 if calibration is None else calibration.threshold)
         return [
             Attribution(
@@ -312,20 +327,32 @@ class Attributor:
             for i, (k, note) in enumerate(zip(vote.predicted, notes, strict=True))
         ]
 
-    def _read(self, index: int, image: "str | Path | Image.Image | np.ndarray", resize: str) -> tuple[np.ndarray, str]:
-        name = str(image) if isinstance(image, str | Path) else f"image {index}"
+    def _read(self, index: int, image: Any, resize: str) -> tuple[np.ndarray, str] | Refusal:
+        """The image at the network's size and what was done to it, or why there is none."""
+        is_file = isinstance(image, str | os.PathLike)
         try:
-            if isinstance(image, str | Path):
-                array = decode_image(Path(image))
-            elif isinstance(image, np.ndarray) or not hasattr(image, "load"):  # which PIL images have
-                array = np.asarray(image)  # JAX's and others' too
-                if array.dtype != np.uint8 or array.ndim != 3 or array.shape[-1] != 3:
-                    raise Refused(f"is {array.dtype} of shape {array.shape}, not uint8 (height, width, 3)")
-            else:
-                array = rgb_of(image.copy())
-            return fit(array, self.resolution, resize)
-        except (Refused, OSError) as error:
-            raise UserError(f"{name}: {reason_of(error)}; leave it out or convert it") from error
+            return fit(_pixels(image), self.resolution, resize)
+        except Refused as error:
+            return Refusal(printable(os.fsdecode(image)) if is_file else f"image {index}", str(error))
+
+
+def _pixels(image: Any) -> UInt8[np.ndarray, "h w 3"]:
+    """The pixels of a file, a PIL image or an array, JAX's and others' too.
+
+    Raises:
+        Refused: they cannot be read, or are none.
+    """
+    if isinstance(image, str | os.PathLike):
+        return decode_image(image)
+    if hasattr(image, "load") and not isinstance(image, np.ndarray):  # which PIL images have
+        try:
+            return rgb_of(image.copy())
+        except Exception as error:  # decoders raise whatever a damaged file makes them raise
+            raise Refused(reason_of(error)) from error
+    array = np.asarray(image)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[-1] != 3:
+        raise Refused(f"is {array.dtype} of shape {array.shape}, not uint8 (height, width, 3)")
+    return array
 
 
 def _calibration(path: str | Path, weights: Weights) -> Calibration | None:

@@ -2,12 +2,15 @@
 
 import copy
 import doctest
+import re
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import small_weights
+from PIL import Image
 
 import ganfp_jax
 from ganfp_jax import models
@@ -15,6 +18,7 @@ from ganfp_jax.attributor import Attributor
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.errors import UserError
 from ganfp_jax.fingerprints import nearest_distance
+from ganfp_jax.verdicts import Refusal, RefusedImagesError
 from ganfp_jax.views import resolve_views
 from ganfp_jax.weights import FILE, write_file
 
@@ -106,3 +110,64 @@ def test_arrays_of_other_libraries_are_images_too(attributor, images):
     assert attributor.attribute(jnp.asarray(images[:1])) == attributor.attribute(images[:1])
     with pytest.raises(UserError, match=r"image 0: is object of shape \(\), not uint8"):
         attributor.attribute([None])
+
+
+def strangers(folder, image):
+    """Images of every kind that `attribute` takes, and the reasons why all but the first three cannot be used."""
+    encode_png(folder / "good.png", image)
+    (folder / "notes.txt").write_text("no picture")
+    (folder / "cut.png").write_bytes((folder / "good.png").read_bytes()[:90])
+    closed = Image.fromarray(image)
+    closed.close()
+    bad = [
+        (str(folder / "notes.txt"), "not an image"),
+        (folder / "missing.png", "no such file"),
+        ("nul\0.png", "NUL"),
+        (folder, "is a folder"),
+        (folder / "cut.png", "truncated"),
+        (Image.fromarray(image[:3, :3]), "is 3x3, smaller than"),
+        (Image.fromarray(np.zeros((16, 16), np.float32)), "floating-point pixels"),
+        (closed, "closed image"),
+        (None, "is object of shape (), not uint8"),
+        (1.5, "is float64 of shape (), not uint8"),
+        (image.astype(np.float32), "is float32 of shape"),
+        (image[..., :2], "is uint8 of shape"),
+        (image[:0], "smaller than"),
+    ]
+    return [folder / "good.png", Image.fromarray(image), image], bad
+
+
+def test_bad_images_do_not_cost_the_good_ones(attributor, images, tmp_path):
+    good, bad = strangers(tmp_path, images[0])
+    asked = [good[0], *(image for image, _ in bad), *good[1:]]
+    (expected,) = attributor.attribute(images[:1])
+    found = attributor.attribute(asked, errors="collect")
+    assert [isinstance(entry, Refusal) for entry in found] == [False, *[True] * len(bad), False, False]
+    verdicts = [entry for entry in found if not isinstance(entry, Refusal)]
+    assert [(v.verdict, dict(v.votes)) for v in verdicts] == [(expected.verdict, dict(expected.votes))] * 3
+    for place, (entry, (image, reason)) in enumerate(zip(found[1:-2], bad, strict=True), start=1):
+        assert reason in entry.reason
+        files = isinstance(image, str | Path)
+        assert entry.image == (str(image).replace("\0", "\\x00") if files else f"image {place}")
+    with pytest.raises(RefusedImagesError) as error:
+        attributor.attribute(asked)
+    assert error.value.found == found
+    assert error.value.refused == found[1:-2]
+    start = (
+        f"{len(bad)} of {len(asked)} images cannot be used: {found[1]}; {found[2]}; {found[3]}; and {len(bad) - 3} more"
+    )
+    assert str(error.value).startswith(start) and "\n" not in str(error.value)
+
+
+def test_nothing_but_bad_images(attributor):
+    (refusal,) = attributor.attribute(["missing.png"], errors="collect")
+    assert str(refusal) == "missing.png: no such file"
+    with pytest.raises(UserError, match=re.escape(f"1 of 1 images cannot be used: {refusal}; leave out")):
+        attributor.attribute(["missing.png"])
+    assert attributor.attribute([], errors="collect") == []
+
+
+def test_wrong_questions_are_said_before_an_image_is_read(attributor):
+    for wrong in ({"errors": "ignore"}, {"views": "sideways"}, {"rule": "loudest"}, {"resize": "squeeze"}):
+        with pytest.raises(UserError, match=next(iter(wrong.values()))):
+            attributor.attribute(["missing.png"], **wrong)

@@ -19,13 +19,14 @@ from html_page import Page
 from PIL import Image
 
 from ganfp_jax import models
-from ganfp_jax.attributor import Attribution, Attributor
+from ganfp_jax.attributor import Attributor
 from ganfp_jax.certainty import Calibration
 from ganfp_jax.data.decode import decode_image, png_bytes
 from ganfp_jax.demo import __main__ as command
 from ganfp_jax.demo import answers
 from ganfp_jax.demo.answers import Answer, Row, answer, sentence, summary, to_csv, to_html, to_json
 from ganfp_jax.demo.uploads import EXAMPLE_SIDE, Limits, Upload, delete_old, examples, receive
+from ganfp_jax.verdicts import Attribution
 from ganfp_jax.views import apply_view, resolve_views
 from tests import small_weights
 

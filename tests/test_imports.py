@@ -53,6 +53,7 @@ LAYERS = {
     "objectives": 1,
     "fingerprints": 1,
     "certainty": 1,
+    "verdicts": 1,
     "voting": 1,
     "early_stopping": 1,
     "views": 1,

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from ganfp_jax import attribute_job
-from ganfp_jax.attributor import FEW, Attribution, Attributor
+from ganfp_jax.attributor import FEW, Attributor
 from ganfp_jax.certainty import where_unsure
 from ganfp_jax.data.cells import cell
 from ganfp_jax.data.decode import Refused, decode_image, png_bytes
@@ -23,6 +23,7 @@ from ganfp_jax.demo.uploads import Limits, Upload
 from ganfp_jax.grid import data_uri
 from ganfp_jax.report import wording
 from ganfp_jax.signed import signed_picture, vector_as_rows
+from ganfp_jax.verdicts import Attribution
 from ganfp_jax.views import apply_view, resolve_views
 
 if TYPE_CHECKING:
