@@ -1,6 +1,7 @@
 """How files are opened that somebody else wrote: none of them can hold us up, or take more memory than it has bytes."""
 
 import errno
+import io
 import json
 import os
 import stat
@@ -12,7 +13,7 @@ _MAX_DEPTH = 64  # of lists and objects in each other: what reads them later cal
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 
 
-def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
     """Opens a regular file, or a link to one.
 
     What was opened is looked at, not what lay there a moment before: a pipe that takes a file's place would otherwise

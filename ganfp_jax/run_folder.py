@@ -9,6 +9,7 @@ from typing import Any
 
 from ganfp_jax import atomic
 from ganfp_jax.errors import UserError
+from ganfp_jax.reading import read_json
 
 CONFIG = "config.json"
 
@@ -28,8 +29,11 @@ def read_config(workdir: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{workdir} is not a run folder: it has no {CONFIG}; give the --workdir of a training run")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        config = read_json(path)
+        if not isinstance(config, dict):
+            raise ValueError("it is no JSON object")
+        return config
+    except (ValueError, OSError) as error:
         raise UserError(f"{path} is damaged ({error}); restore it or train again in another --workdir") from error
 
 

@@ -20,7 +20,7 @@ from ganfp_jax.provenance import provenance
 from ganfp_jax.report.page import write_report
 from ganfp_jax.report.table import ImageRow, per_image_table, summary_table
 from ganfp_jax.run_folder import write_json
-from ganfp_jax.training import checkpoint
+from ganfp_jax.training.stored import saved_steps
 
 
 @dataclasses.dataclass
@@ -80,7 +80,7 @@ def training_steps(study: Study) -> dict[str, int]:
     """Steps that every network was trained for, by source name or network."""
     folders = {study.config[name]["source_name"]: name for name in study.config["generators"]}
     folders |= {f"VisNet ({network})": f"visnet-{network}" for network in study.config["networks"]}
-    return {what: checkpoint.saved_steps(study.workdir / folder)[-1] for what, folder in folders.items()}
+    return {what: saved_steps(study.workdir / folder)[-1] for what, folder in folders.items()}
 
 
 def sample_grids(

@@ -8,7 +8,9 @@ digest, as in `Weights`. Whoever has the safetensors library can read all of it 
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+import reprlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,12 +21,15 @@ import safetensors.numpy
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from ganfp_jax import atomic, latents, models, pixels, shipped
+from ganfp_jax.data.names import check_names
 from ganfp_jax.errors import UserError
 from ganfp_jax.fingerprints import AttributionNetwork
 from ganfp_jax.interop import advice
 from ganfp_jax.interop.layouts import LARGEST
 from ganfp_jax.interop.stored_file import shown
+from ganfp_jax.reading import name_of, open_regular, parse_json, read_json
 from ganfp_jax.run_folder import CONFIG, read_config
+from ganfp_jax.training import stored
 from ganfp_jax.views import AUGMENTATIONS
 
 Kind = Literal["generator", "attribution"]
@@ -48,6 +53,9 @@ _WANTED = {
 
 _IMPOSSIBLE = (TypeError, ValueError, ZeroDivisionError, OverflowError)  # of settings that make no network
 _MAX_REASON = 300  # characters
+_MOST_TOLD = 20  # differences
+_MAX_BYTES = 2 << 30  # of all weights of a network; the largest published one has a tenth
+_AGAIN = "export or import it again"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +97,7 @@ def load(path: str | Path, kind: Kind | None = None, *, calibrated: bool = True)
         UserError: nothing of the kind there, or it cannot be read.
     """
     path = Path(path)
-    if not path.exists():
+    if not _is_there(path):
         path = shipped.find(path) or path
     if path.suffix != SUFFIX and not (path / CONFIG).is_file() and advice.is_published(path):
         raise advice.import_first(path, kind)
@@ -107,30 +115,35 @@ def load(path: str | Path, kind: Kind | None = None, *, calibrated: bool = True)
     return dataclasses.replace(weights, about={k: v for k, v in weights.about.items() if k != "calibration"})
 
 
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:  # a name that is too long, say, or a folder that we may not look into
+        raise UserError(f"{shown(str(path))} cannot be read ({error.strerror}); give another path") from error
+
+
 def _calibrated(run_folder: Path, weights: Weights) -> Weights:
     """`weights` with the calibration that lies in their run folder, unless it is of others, of an earlier step say."""
     path = run_folder / CALIBRATION
     if weights.kind != "attribution" or not path.is_file():
         return weights
     try:
-        calibration = json.loads(path.read_bytes())
+        calibration = read_json(path)
         fits = calibration["digest"] == digest(weights.variables)
-    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OSError) as error:
         raise UserError(f"{path} is damaged; delete it, or write it anew with configs/calibrate.py") from error
     return dataclasses.replace(weights, about=weights.about | {"calibration": calibration}) if fits else weights
 
 
 def _has_checkpoints(run_folder: Path) -> bool:
-    from ganfp_jax.training import checkpoint  # orbax takes a while to import
-
-    return (run_folder / checkpoint.FOLDER).is_dir()
+    return (run_folder / stored.FOLDER).is_dir()
 
 
 def _require(path: Path, found: Kind | None, wanted: Kind | None, what: Any) -> Kind:
     """`found`; raises UserError where no network was found at `path`, or not one of the kind wanted."""
     if found is None or wanted not in (None, found):
         noun, remedy = _WANTED[wanted]
-        raise UserError(f"{path} holds no {noun} (but {what!r}); {remedy}, or a file of exported weights")
+        raise UserError(f"{path} holds no {noun} (but {shown(what)}); {remedy}, or a file of exported weights")
     return found
 
 
@@ -140,30 +153,66 @@ def _from_training(run_folder: Path, wanted: Kind | None) -> Weights:
             f"{run_folder} is not a run folder: it has no {CONFIG} and no {FILE}; give the --workdir of a training "
             f"run, a file of exported weights, or the name of a shipped set ({', '.join(shipped.sets())})"
         )
-    from ganfp_jax.training import checkpoint  # orbax takes a while to import
-
     config = read_config(run_folder)
     program = config.get("program", "")
-    kind = _require(run_folder, PROGRAMS.get(program), wanted, program or config.get("job"))
-    step, state, metadata = checkpoint.load(run_folder)
-    network = state["generator" if kind == "generator" else "network"]
-    # Where a running average was kept, it is the better network, and the published one.
-    variables = {"params": state.get("ema_params") or network["params"], **network["stats"]}
-    about: dict[str, Any]
-    if kind == "generator":
+    found = PROGRAMS.get(program) if isinstance(program, str) else None
+    kind = _require(run_folder, found, wanted, program or config.get("job"))
+    checkpoint = stored.Stored(run_folder)
+    model, about = _described(run_folder, config, checkpoint.metadata(), kind)
+    origin = {"run_folder": run_folder.resolve().name, "step": checkpoint.step}
+    weights = Weights(kind, model, {}, about, origin)
+    expected = _expected(run_folder, weights)
+    arrays = checkpoint.arrays()
+    names = _names_in_state(arrays.names, "generator" if kind == "generator" else "network")
+    with checkpoint.refusals():
+        opened = arrays.open(names.values())
+        found_here = {name: _type_and_shape(opened[there]) for name, there in names.items()}
+        _compare(checkpoint.folder, weights, expected, found_here, "train again in another --workdir")
+        tensors = stored.read(opened)
+    variables = unflatten_dict({name: _float32(tensors[there]) for name, there in names.items()}, sep="/")
+    return dataclasses.replace(weights, variables=variables)
+
+
+def _described(
+    run_folder: Path, config: Mapping[str, Any], metadata: Mapping[str, Any], kind: Kind
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The model of a training and what using it needs, as in `Weights`; what they say is not looked at yet."""
+    try:
+        if kind == "attribution":
+            classes = metadata["classes"]
+            model = {**config["model"], "resolution": config["resolution"], "num_classes": len(classes)}
+            return model, {"classes": classes, "augment": config["augment"]}
         model = {**config["generator"], "resolution": config["resolution"]}
-        about = {
+        return model, {
             "source_name": metadata["source_name"],
             "latents": config["latents"],
             "pixels": config["step"]["pixels"],
-            "batch_size": config["batch_size"] if models.normalizes_by_batch(models.create(**model)) else None,
+            "batch_size": config["batch_size"] if models.normalizes_by_batch(_network(run_folder, model)) else None,
         }
-    else:
-        classes = metadata["classes"]
-        model = {**config["model"], "resolution": config["resolution"], "num_classes": len(classes)}
-        about = {"classes": classes, "augment": config["augment"]}
-    origin = {"run_folder": run_folder.resolve().name, "step": step}
-    return Weights(kind, model, jax.tree.map(_float32, variables), about, origin)
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{run_folder} does not say how to use its network: {CONFIG} or the checkpoint's metadata is damaged "
+            f"({type(error).__name__}: {error}); restore it, or train again in another --workdir"
+        ) from error
+
+
+def _names_in_state(names: Sequence[str], role: str) -> dict[str, str]:
+    """Name in `Weights.variables` -> name in a training's state, of the arrays that make the network of this role.
+
+    Where a running average was kept, it is the better network, and the published one.
+    """
+    averaged = any(name.startswith("ema_params.") for name in names)
+    places = {"ema_params." if averaged else f"{role}.params.": "params/", f"{role}.stats.": ""}
+    return {
+        collection + name.removeprefix(place).replace(".", "/"): name
+        for place, collection in places.items()
+        for name in names
+        if name.startswith(place)
+    }
+
+
+def _type_and_shape(array: Any) -> tuple[str, tuple[int, ...]]:
+    return ("F32" if array.dtype.name == "float32" else array.dtype.name, tuple(array.shape))
 
 
 def digest(variables: Mapping[str, Any]) -> str:
@@ -192,7 +241,8 @@ def write_file(path: str | Path, weights: Weights) -> str:
     """
     path = Path(path)
     tensors = flatten_dict(jax.tree.map(_float32, weights.variables), sep="/")
-    _check(path, weights, {name: ("F32", array.shape) for name, array in tensors.items()})
+    shapes = {name: ("F32", array.shape) for name, array in tensors.items()}
+    _compare(path, weights, _expected(path, weights), shapes, _AGAIN)
     described = {field: getattr(weights, field) for field in ("kind", "model", "about", "origin")}
     described |= {"format": FORMAT, "version": VERSION, "digest": digest(weights.variables)}
     data = safetensors.numpy.save(tensors, {KEY: json.dumps(described, sort_keys=True)})
@@ -215,14 +265,14 @@ def read_file(path: str | Path) -> Weights:
     if not path.is_file():
         raise UserError(f"there is no file {path}; give the run folder of a training or a file of exported weights")
     try:
-        with safetensors.safe_open(path, framework="np") as file:
+        with open_regular(path) as opened, safetensors.safe_open(name_of(path, opened), framework="np") as file:
             described = _read_header(path, file.metadata() or {})
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
             found = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
             weights = Weights(
                 **{field: described[field] for field in ("kind", "model", "about", "origin")}, variables={}
             )
-            _check(path, weights, found)
+            _compare(path, weights, _expected(path, weights), found, _AGAIN)
             tensors = {name: file.get_tensor(name) for name in found}
     except safetensors.SafetensorError as error:
         reason = str(error).rpartition(": ")[2]
@@ -232,10 +282,6 @@ def read_file(path: str | Path) -> Weights:
         ) from error
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror or error}); give another file") from error
-    except RecursionError as error:
-        raise UserError(
-            f"the header of {path} is damaged (nested too deeply); copy it again, or export it again"
-        ) from error
     weights = dataclasses.replace(weights, variables=unflatten_dict(tensors, sep="/"))
     if digest(weights.variables) != described["digest"]:
         raise UserError(
@@ -253,7 +299,7 @@ def _read_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
         )
     fields = {"format": str, "version": int, "kind": str, "model": dict, "about": dict, "origin": dict, "digest": str}
     try:
-        described = json.loads(metadata[KEY])
+        described = parse_json(metadata[KEY])
         wrong = [name for name, kind in fields.items() if not isinstance(described[name], kind)]
         wrong += ["kind"] if described["kind"] not in PROGRAMS.values() else []
     except (ValueError, KeyError, TypeError) as error:
@@ -268,16 +314,24 @@ def _read_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     return described
 
 
-def _check(path: Path, weights: Weights, found: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:
-    """Raises UserError unless `found`, (type, shape) by name, are the tensors of the model, and `about` is complete."""
-    for key, value in weights.model.items():
+def _network(path: Path, model: Mapping[str, Any]) -> Any:
+    for key, value in model.items():
         if isinstance(value, int | float) and abs(value) > LARGEST:
             raise _cannot_be_made(path, f"{shown(key)} is {shown(value)}; no size of a network is above {LARGEST}")
     try:
-        network: Any = models.create(**weights.model)
+        return models.create(**model)
     except (UserError, KeyError, *_IMPOSSIBLE) as error:
         raise _cannot_be_made(path, error) from error
-    if fault := _fault(weights, network):
+
+
+def _expected(path: Path, weights: Weights) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """(type, shape) by name of the tensors of the model; nothing is computed.
+
+    Raises:
+        UserError: `model` makes no network, or `about` does not say how to use it.
+    """
+    network = _network(path, weights.model)
+    if fault := _fault(path, weights, network):
         raise UserError(f"{path} does not say how to use its network: {fault}; export or import it again")
     resolution = weights.model["resolution"]
     shape = (1, network.latent_size) if weights.kind == "generator" else (1, resolution, resolution, 3)
@@ -287,19 +341,38 @@ def _check(path: Path, weights: Weights, found: Mapping[str, tuple[str, tuple[in
         raise _cannot_be_made(path, "its settings leave a layer without feature maps") from error
     except _IMPOSSIBLE as error:
         raise _cannot_be_made(path, error) from error
-    expected = {name: ("F32", leaf.shape) for name, leaf in flatten_dict(dict(variables), sep="/").items()}
+    expected = {name: ("F32", tuple(leaf.shape)) for name, leaf in flatten_dict(dict(variables), sep="/").items()}
+    if (total := sum(4 * math.prod(shape) for _, shape in expected.values())) > _MAX_BYTES:
+        raise _cannot_be_made(path, f"it would have {total:,} bytes of weights, over the limit of {_MAX_BYTES:,}")
+    return expected
+
+
+def _compare(
+    path: Path,
+    weights: Weights,
+    expected: Mapping[str, tuple[str, tuple[int, ...]]],
+    found: Mapping[str, tuple[str, tuple[int, ...]]],
+    remedy: str,
+) -> None:
+    """Raises UserError unless `found`, (type, shape) by name, are the tensors of the model."""
     differences = [f"missing {name}" for name in sorted(expected.keys() - found.keys())]
-    differences += [f"surplus {name}" for name in sorted(found.keys() - expected.keys())]
+    differences += [f"surplus {_plain(name)}" for name in sorted(found.keys() - expected.keys())]
     differences += [
         f"{name} is {_sized(found[name])} in the place of {_sized(expected[name])}"
         for name in sorted(expected.keys() & found.keys())
         if found[name] != expected[name]
     ]
     if differences:
+        more = f" and {len(differences) - _MOST_TOLD} more" if differences[_MOST_TOLD:] else ""
         raise UserError(
-            f"{path} does not hold the weights of its network {weights.model['name']}: {', '.join(differences)}; "
-            "export or import it again"
+            f"{path} does not hold the weights of its network {weights.model['name']}: "
+            f"{', '.join(differences[:_MOST_TOLD])}{more}; {remedy}"
         )
+
+
+def _plain(name: str) -> str:
+    """A name that a file says, on one line; as it is where it could be one of ours."""
+    return name if name.isascii() and name.isprintable() and len(name) <= _MAX_REASON else shown(ascii(name))
 
 
 def _cannot_be_made(path: Path, reason: object) -> UserError:
@@ -313,26 +386,22 @@ def _sized(tensor: tuple[str, tuple[int, ...]]) -> str:
     return f"{tensor[0]} {'x'.join(map(str, tensor[1])) or 'scalar'}"
 
 
-def _fault(weights: Weights, network: Any) -> str:
+def _fault(path: Path, weights: Weights, network: Any) -> str:
     """What `about` lacks, or "" """
     about, name = weights.about, weights.model["name"]
     if weights.kind == "attribution":
         if not isinstance(network, AttributionNetwork):
             return f"{name} is no attribution network"
         classes, count = about.get("classes"), weights.model["num_classes"]
-        if (
-            isinstance(classes, list)
-            and all(map(_names_a_folder, classes))
-            and len(classes) == len(set(classes)) == count
-        ):
-            if (augment := about.get("augment", "d4")) in AUGMENTATIONS:
-                return ""
-            return f"about.augment is {augment!r}, none of {', '.join(AUGMENTATIONS)}"
-        return f"about.classes is {classes!r} in the place of {count!r} names of sources"
+        if not isinstance(classes, list) or len(classes) != count:
+            return f"about.classes is {reprlib.repr(classes)} in the place of {reprlib.repr(count)} names of sources"
+        check_names(classes, path)
+        if (augment := about.get("augment", "d4")) in AUGMENTATIONS:
+            return ""
+        return f"about.augment is {reprlib.repr(augment)}, none of {', '.join(AUGMENTATIONS)}"
     if not hasattr(network, "latent_size"):
         return f"{name} is no generator"
-    if not _names_a_folder(about.get("source_name")):
-        return f"about.source_name is {about.get('source_name')!r}"
+    check_names([about.get("source_name")], path)
     z = about.get("latents")
     if not (
         isinstance(z, dict)
@@ -341,18 +410,15 @@ def _fault(weights: Weights, network: Any) -> str:
         and isinstance(z["distribution"], str)
         and z["distribution"] in latents.DISTRIBUTIONS
     ):
-        return f"about.latents is {z!r} for latents of {network.latent_size} numbers"
+        return f"about.latents is {reprlib.repr(z)} for latents of {network.latent_size} numbers"
     if about.get("pixels") not in pixels.RANGES:
-        return f"about.pixels is {about.get('pixels')!r}, none of {', '.join(pixels.RANGES)}"
+        return f"about.pixels is {reprlib.repr(about.get('pixels'))}, none of {', '.join(pixels.RANGES)}"
     batch_size = about.get("batch_size")
     if models.normalizes_by_batch(network):
-        return "" if isinstance(batch_size, int) and batch_size > 0 else f"about.batch_size is {batch_size!r}"
-    return "" if batch_size is None else f"about.batch_size is {batch_size!r}, but it does not normalise by batches"
-
-
-def _names_a_folder(name: Any) -> bool:
-    """Folders and pictures are named after sources, and a file from elsewhere must not send them elsewhere."""
-    return isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\\0")
+        wrong = "" if isinstance(batch_size, int) and batch_size > 0 else "but it normalises by batches"
+    else:
+        wrong = "" if batch_size is None else "but it does not normalise by batches"
+    return f"about.batch_size is {reprlib.repr(batch_size)}, {wrong}" if wrong else ""
 
 
 def _float32(array: Any) -> np.ndarray:

@@ -7,6 +7,7 @@ import pytest
 
 from ganfp_jax.errors import UserError
 from ganfp_jax.training import checkpoint
+from ganfp_jax.training.stored import saved_steps
 
 STATE = {"params": {"w": jnp.arange(6.0).reshape(2, 3)}, "step": jnp.int32(4), "empty": {}}
 
@@ -20,7 +21,7 @@ def save(workdir, *steps):
 
 def test_what_is_saved_comes_back(tmp_path):
     save(tmp_path, 1, 2, 4)
-    assert checkpoint.saved_steps(tmp_path) == [2, 4]
+    assert saved_steps(tmp_path) == [2, 4]
     step, tree, metadata = checkpoint.load(tmp_path)
     assert (step, metadata) == (4, {"classes": ["real", "ProGAN"]})
     np.testing.assert_array_equal(tree["params"]["w"], STATE["params"]["w"])
@@ -38,5 +39,5 @@ def test_no_room_is_said_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**6, 10**6, 1000))
     with pytest.raises(UserError, match=r"no space left for the checkpoint of step 5 .* goes on from step 3"):
         save(tmp_path, 5)
-    assert checkpoint.saved_steps(tmp_path) == [3]
+    assert saved_steps(tmp_path) == [3]
     assert checkpoint.load(tmp_path)[0] == 3

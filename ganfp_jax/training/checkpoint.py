@@ -11,8 +11,8 @@ from jax.sharding import SingleDeviceSharding
 from jaxtyping import PyTree
 
 from ganfp_jax.errors import UserError
+from ganfp_jax.training.stored import FOLDER, Arrays, Stored, unreadable
 
-FOLDER = "checkpoints"
 MARGIN = 2**20  # bytes for metadata and blocks that are not full
 
 
@@ -28,6 +28,8 @@ class Checkpoints:
         _quiet()
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True)
         self.folder = workdir.resolve() / FOLDER
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UserError(f"{self.folder} is no folder of checkpoints; remove it, or choose another --workdir")
         self._manager = ocp.CheckpointManager(self.folder, options=options)
 
     def latest_step(self) -> int | None:
@@ -59,15 +61,17 @@ class Checkpoints:
         """The state of `step`, shaped and sharded like the abstract tree `like`.
 
         Raises:
-            UserError: it cannot be read, or does not fit `like`.
+            UserError: it cannot be read, would take more memory than its files can hold, or does not fit `like`.
         """
         try:
+            arrays = Arrays(self.folder / str(step))
+            arrays.open(arrays.names)
             args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
             return self._manager.restore(step, args=args)["state"]
         except Exception as error:
             others = [s for s in self._manager.all_steps() if s != step]
             remedy = f"go on from step {max(others)}" if others else "start again"
-            raise _unreadable(self.folder / str(step), error, f"delete that folder to {remedy}") from error
+            raise unreadable(self.folder / str(step), error, f"delete that folder to {remedy}") from error
 
     def close(self) -> None:
         """Waits for saves under way."""
@@ -75,36 +79,25 @@ class Checkpoints:
         self._manager.close()
 
 
-def saved_steps(workdir: Path) -> list[int]:
-    """The steps of a run folder's complete checkpoints, oldest first."""
-    return sorted(int(path.name) for path in (workdir / FOLDER).glob("*") if path.name.isdigit())
-
-
-def _unreadable(path: Path, error: Exception, remedy: str) -> UserError:
-    reason = (str(error).strip() or "no message").splitlines()[0][:200]
-    return UserError(f"checkpoint {path} cannot be read ({type(error).__name__}: {reason}); {remedy}")
-
-
 def load(workdir: Path) -> tuple[int, PyTree, dict[str, Any]]:
     """The newest checkpoint of a run folder: (step, tree of arrays on one device, metadata), wherever it was trained.
+
+    All of it, moments as well: `ganfp_jax.weights.load` reads a network alone.
 
     Raises:
         UserError: no checkpoint, or one that cannot be read.
     """
     _quiet()
-    folder, steps = workdir.resolve() / FOLDER, saved_steps(workdir)
-    if not steps:
-        raise UserError(f"{workdir} has no checkpoint yet; let its training run first")
+    stored = Stored(workdir)
+    arrays = stored.arrays()
     sharding = SingleDeviceSharding(jax.local_devices()[0])
-    try:
+    with stored.refusals():
+        arrays.open(arrays.names)
         # Named handlers: without them the manager knows no shapes, and restores to the devices it was saved from.
         handlers = {"state": ocp.StandardCheckpointHandler(), "metadata": ocp.JsonCheckpointHandler()}
-        with ocp.CheckpointManager(folder, item_handlers=handlers) as manager:
-            saved = manager.item_metadata(steps[-1])["state"]
+        with ocp.CheckpointManager(stored.folder.parent, item_handlers=handlers) as manager:
+            saved = manager.item_metadata(stored.step)["state"]
             like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), saved)
             args = ocp.args.Composite(state=ocp.args.StandardRestore(like), metadata=ocp.args.JsonRestore())
-            item = manager.restore(steps[-1], args=args)
-            return steps[-1], item["state"], item["metadata"]
-    except Exception as error:
-        remedy = f"delete that folder to use step {steps[-2]}" if steps[1:] else "train again"
-        raise _unreadable(folder / str(steps[-1]), error, remedy) from error
+            item = manager.restore(stored.step, args=args)
+            return stored.step, item["state"], item["metadata"]
