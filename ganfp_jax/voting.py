@@ -16,7 +16,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int32, Shaped, UInt8
 
-from ganfp_jax.compiler import PLAIN_CONVOLUTIONS
+from ganfp_jax.compiler import PLAIN_CONVOLUTIONS, known
 from ganfp_jax.errors import UserError
 from ganfp_jax.views import apply_view, resolve_views
 
@@ -380,7 +380,7 @@ def _in_turn(wanted: bool | None, mesh: Mesh | None) -> bool:
 
 
 def _compiler_options(mesh: Mesh | None) -> dict[str, str] | None:
-    return PLAIN_CONVOLUTIONS if _platform(mesh) == "cpu" else None
+    return known(PLAIN_CONVOLUTIONS) if _platform(mesh) == "cpu" else None
 
 
 def _platform(mesh: Mesh | None) -> str:

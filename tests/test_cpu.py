@@ -178,15 +178,6 @@ def test_the_kernels_may_be_off():
 BUILD = "from ganfp_jax.cpu import library; print(library.available())"
 
 
-@pytest.mark.skipif(NO_COMPILER, reason="no C++ compiler")
-def test_the_library_is_built_once_for_a_user(tmp_path):
-    assert say(BUILD, XDG_CACHE_HOME=str(tmp_path)) == "True"
-    (built,) = (tmp_path / "ganfp_jax" / "kernels").iterdir()
-    inode = built.stat().st_ino
-    assert say(BUILD, XDG_CACHE_HOME=str(tmp_path), GANFP_KERNELS="required") == "True"
-    assert [path.stat().st_ino for path in built.parent.iterdir()] == [inode]
-
-
 @pytest.mark.skipif(NO_COMPILER or platform.machine() != "x86_64", reason="no C++ compiler for this processor")
 def test_a_processor_with_shorter_vectors_computes_the_same(tmp_path):
     """Built as for one without AVX-512."""
@@ -215,14 +206,6 @@ def test_the_recorded_numbers_hold_with_the_kernels():
     done = subprocess.run([*command, *files], cwd=ROOT, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert len(files) == 5
-
-
-def test_without_a_compiler_there_are_no_kernels(tmp_path):
-    no_compiler = {"XDG_CACHE_HOME": str(tmp_path), "CXX": "false"}
-    assert say(BUILD, **no_compiler) == "False"
-    with pytest.raises(subprocess.CalledProcessError) as failed:
-        say(BUILD, **no_compiler, GANFP_KERNELS="required")
-    assert "GANFP_KERNELS=required, but the kernels cannot be built" in failed.value.stderr
 
 
 def test_a_misspelt_wish_is_an_error():

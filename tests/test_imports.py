@@ -74,6 +74,7 @@ LAYERS = {
     "errors": 0,
     "progress": 0,
     "reading": 0,
+    "cache": 0,
 }
 # Pure parts: functions of arrays, which know nothing of configs, files, flags or checkpoints.
 PURE = (

@@ -12,7 +12,7 @@ from configs import attribution
 from experiments.benchmark import vote
 from experiments.benchmark.competitor import Competitor, check_agreement
 from experiments.benchmark.row import OURS, Cost, Options, Row, check_close, cost_of
-from ganfp_jax.compiler import PLAIN_CONVOLUTIONS
+from ganfp_jax.compiler import PLAIN_CONVOLUTIONS, known
 from ganfp_jax.training.attribution_step import make_attribution_step
 from ganfp_jax.training.optimizers import make_adam
 from ganfp_jax.training.state import AttributionState, NetworkState
@@ -132,4 +132,4 @@ def _optimizer(size: int) -> dict[str, Any]:
 
 
 def _options() -> dict[str, str] | None:
-    return PLAIN_CONVOLUTIONS if jax.default_backend() == "cpu" else None
+    return known(PLAIN_CONVOLUTIONS) if jax.default_backend() == "cpu" else None

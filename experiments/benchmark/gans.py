@@ -12,7 +12,7 @@ from configs import cramergan, mmdgan, progan, sngan
 from experiments.benchmark.row import OURS, Cost, Options, Row, check_close, cost_of
 from experiments.benchmark.vote import VARIANTS
 from ganfp_jax import models
-from ganfp_jax.compiler import LOW_EFFORT
+from ganfp_jax.compiler import LOW_EFFORT, known
 from ganfp_jax.latents import draw_latents, make_latents
 from ganfp_jax.objectives import OBJECTIVES
 from ganfp_jax.training.gan_program import gan_program
@@ -143,7 +143,7 @@ def _last_phase(family: str, size: int, dtype: str) -> tuple[Phase, Any]:
     """The phase at full size, and a first state; what fades in has done so."""
     program = gan_program(_config(family, size, dtype), Path())
     phase = program.phases[-1]
-    low = LOW_EFFORT if jax.default_backend() == "cpu" else None
+    low = known(LOW_EFFORT) if jax.default_backend() == "cpu" else None
     state = jax.jit(program.init, compiler_options=low)(jax.random.key(0))
     return phase, state.replace(step=jax.numpy.int32(phase.last - 1))
 

@@ -11,7 +11,7 @@ from configs import attribution
 from experiments.benchmark.competitor import Answer, Competitor, Images
 from ganfp_jax import models
 from ganfp_jax.attributor import Attributor
-from ganfp_jax.compiler import PLAIN_CONVOLUTIONS
+from ganfp_jax.compiler import PLAIN_CONVOLUTIONS, known
 from ganfp_jax.errors import UserError
 from ganfp_jax.views import EXACT_VIEWS
 
@@ -101,7 +101,7 @@ def jax_competitors(network: Network) -> list[Competitor]:
 
 
 def _options() -> dict[str, str] | None:
-    return PLAIN_CONVOLUTIONS if jax.default_backend() == "cpu" else None
+    return known(PLAIN_CONVOLUTIONS) if jax.default_backend() == "cpu" else None
 
 
 def _majority(logits: np.ndarray) -> np.ndarray:

@@ -88,7 +88,7 @@ def _make_call(settings: dict[str, Any]) -> Callable[[], Any]:
     import jax
     import numpy as np
 
-    from ganfp_jax.compiler import PLAIN_CONVOLUTIONS
+    from ganfp_jax.compiler import PLAIN_CONVOLUTIONS, known
     from ganfp_jax.training.attribution_step import make_attribution_step
     from ganfp_jax.training.optimizers import make_adam
     from ganfp_jax.training.state import AttributionState, NetworkState
@@ -101,7 +101,7 @@ def _make_call(settings: dict[str, Any]) -> Callable[[], Any]:
         variables = jax.device_put({"params": params})
         return lambda: jax.device_get(voter.compiled(variables, images))
     optimizer = make_adam(learning_rate=1e-3, beta1=0.0, beta2=0.99, num_steps=1000)
-    options = PLAIN_CONVOLUTIONS if jax.default_backend() == "cpu" else None
+    options = known(PLAIN_CONVOLUTIONS) if jax.default_backend() == "cpu" else None
     step = jax.jit(make_attribution_step(network, optimizer, "mirror"), donate_argnums=0, compiler_options=options)
     params = jax.device_put(params)
     state = AttributionState(np.int32(0), NetworkState(params, {}, optimizer.init(params)))

@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, PyTree
 
 from ganfp_jax import processes
-from ganfp_jax.compiler import LOW_EFFORT
+from ganfp_jax.compiler import LOW_EFFORT, known
 from ganfp_jax.data.batches import read_ahead
 from ganfp_jax.errors import UserError
 from ganfp_jax.progress import aside, compiles, progress
@@ -230,7 +230,7 @@ def _compiler_options(effort: str, program: Program) -> dict[str, Any] | None:
         raise UserError(f"unknown compile_effort {effort!r}; choose full or low")
     if jax.default_backend() != "cpu":
         return None
-    return LOW_EFFORT if effort == "low" else dict(program.cpu_options)
+    return known(LOW_EFFORT if effort == "low" else program.cpu_options)
 
 
 def _finite(values: dict[str, float], step: int, good: int, workdir: Path) -> dict[str, float]:

@@ -1,0 +1,57 @@
+"""Where compiled programs are kept for the user's next run; nobody else may have put them there."""
+
+import contextlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+
+def folder(name: str) -> Path | None:
+    """A folder of the user's own that can be written to, made if need be; None where there is no such place.
+
+    Below XDG_CACHE_HOME or ~/.cache; where neither can be used, as in a container without a home, in the system's
+    folder for temporary files. What lies in it is run as code, so it is closed to others; one that was open to them is
+    emptied first.
+    """
+    for place in _places():
+        path = place / name
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if _is_ours(path):
+                return path
+        except OSError:
+            continue
+    return None
+
+
+def _places() -> list[Path]:
+    places = []
+    with contextlib.suppress(RuntimeError):  # no home: HOME is not set, and the user has no name
+        places.append(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ganfp_jax")
+    with contextlib.suppress(OSError):  # no place for temporary files either
+        places.append(Path(tempfile.gettempdir()) / f"ganfp_jax-{os.getuid() if hasattr(os, 'getuid') else 'cache'}")
+    return places
+
+
+def _is_ours(path: Path) -> bool:
+    for folder in (path.parent, path):
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode) or not is_owned(status):
+            return False
+    if open_to_others(status):
+        path.chmod(0o700)
+        for file in path.iterdir():
+            if not file.is_dir():
+                file.unlink()
+    return os.access(path, os.W_OK | os.X_OK)
+
+
+def is_owned(status: os.stat_result) -> bool:
+    """Whether a file is this user's."""
+    return not hasattr(os, "getuid") or status.st_uid == os.getuid()
+
+
+def open_to_others(status: os.stat_result) -> bool:
+    """Whether others may write to a file."""
+    return os.name == "posix" and bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
