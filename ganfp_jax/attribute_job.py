@@ -9,10 +9,11 @@ import collections
 import contextlib
 import csv
 import dataclasses
+import functools
 import glob
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ from ganfp_jax.attributor import Attributor, batch_size_for
 from ganfp_jax.certainty import UNSURE, where_unsure
 from ganfp_jax.data import labelled
 from ganfp_jax.data.cells import cell
-from ganfp_jax.data.listing import find_images, is_folder, printable
+from ganfp_jax.data.listing import is_folder, printable, walk
 from ganfp_jax.data.preprocess import Fitted, check_resize, decode_and_fit
 from ganfp_jax.errors import UserError
 from ganfp_jax.progress import compiles, progress
@@ -44,7 +45,8 @@ _BESIDE = ("not an image by its name", "is a folder")
 class Found(NamedTuple):
     """The images that were asked for."""
 
-    paths: list[Path]
+    paths: list[str]
+    """No `Path`, since there may be millions."""
     rejected: list[tuple[str, str]]
     """(name, reason) of what was asked for and cannot be used."""
     beside: list[tuple[str, str]]
@@ -126,22 +128,25 @@ def find(images: str | Sequence[str]) -> Found:
     asked = [images] if isinstance(images, str) else list(images)
     if not any(asked):
         raise UserError("no images: give --config.images=FILE, a folder or a pattern, or several of them after --")
-    paths: dict[str, Path] = {}
+    paths: dict[str, str] = {}
     rejected: dict[str, str] = {}
     beside: dict[str, str] = {}
-    for name in filter(None, asked):
-        matches = _matches(name)
-        if not matches:
-            rejected[printable(name)] = "nothing matches this pattern" if _is_pattern(name) else "no such file"
-        for match in matches:
-            if not is_folder(match):
-                paths.setdefault(_place(match), match)
-                continue
-            listing = find_images(match)
-            for path in listing.images:
-                paths.setdefault(_place(path), path)
-            for path, reason in listing.left_out:
-                (beside if reason in _BESIDE else rejected)[printable(str(path))] = reason
+    place = _places()
+    with progress(None, "list", "file", delay=2.0) as bar:
+        for name in filter(None, asked):
+            matches = _matches(name, bar.update)
+            if not matches:
+                rejected[printable(name)] = "nothing matches this pattern" if _is_pattern(name) else "no such file"
+            for match in matches:
+                if not is_folder(match):
+                    paths.setdefault(place(str(match)), str(match))
+                    continue
+                for path, reason in walk(match):
+                    if not reason:
+                        paths.setdefault(place(path), path)
+                    else:
+                        (beside if reason in _BESIDE else rejected)[printable(path)] = reason
+                    bar.update()
     if not paths:
         name, reason = next(iter((rejected or beside or {printable(asked[0]): "no image file in it"}).items()))
         more = f" (and {len(rejected) - 1} more)" if len(rejected) > 1 else ""
@@ -149,27 +154,42 @@ def find(images: str | Sequence[str]) -> Found:
     return Found(list(paths.values()), list(rejected.items()), list(beside.items()))
 
 
-def _place(path: Path) -> str:
-    """Where a file lies, whatever links lead to its folder: patterns follow them, even in circles."""
-    return str(path.parent.resolve() / path.name)
+def _places() -> Callable[[str], str]:
+    """place(path): where a file lies, whatever links lead to its folder: patterns follow them, even in circles."""
+
+    @functools.cache  # of a folder with many files, each would be asked for again
+    def resolved(folder: str) -> str:
+        return str(Path(folder).resolve())
+
+    def place(path: str) -> str:
+        folder, name = os.path.split(path)
+        there = f"{resolved(folder)}/{name}"
+        return path if path == there else there  # one text for both
+
+    return place
 
 
-def _matches(name: str) -> list[Path]:
-    """The paths that a name means: the one of that name or, of a pattern, those that it fits."""
+def _matches(name: str, tick: Callable[[], object]) -> list[Path]:
+    """The paths that a name means: the one of that name or, of a pattern, those that it fits; `tick` after each."""
     if os.path.lexists(name):
         return [Path(name)]
-    return [Path(match) for match in sorted(glob.glob(name, recursive=True))] if _is_pattern(name) else []  # noqa: PTH207
+    matches = []
+    for match in glob.iglob(name, recursive=True) if _is_pattern(name) else ():  # noqa: PTH207
+        matches.append(match)
+        tick()
+    return [Path(match) for match in sorted(matches)]
 
 
 def _is_pattern(name: str) -> bool:
     return glob.has_magic(name)
 
 
-def judge(attributor: Attributor, paths: Sequence[Path], config: dict[str, Any]) -> Iterator[Judged]:
+def judge(attributor: Attributor, paths: Sequence[str | Path], config: dict[str, Any]) -> Iterator[Judged]:
     """Verdicts piece by piece, in the order of `paths`, with a progress bar for work that takes over two seconds."""
     batch_size = min(config["batch_size"], batch_size_for(len(paths)))
     size = BATCHES_AHEAD * batch_size
-    pieces = [paths[start : start + size] for start in range(0, len(paths), size)]
+    starts = range(0, len(paths), size)
+    pieces = ([Path(path) for path in paths[start : start + size]] for start in starts)
 
     def decode(piece: Sequence[Path]) -> Fitted:
         return decode_and_fit(piece, attributor.resolution, config["resize"])
@@ -179,8 +199,11 @@ def judge(attributor: Attributor, paths: Sequence[Path], config: dict[str, Any])
         ThreadPoolExecutor(1, thread_name_prefix="ahead") as ahead,
         progress(len(paths), "attribute", "image", delay=2.0) as bar,
     ):
-        coming: Future[Fitted] = ahead.submit(decode, pieces[0])
-        for piece, following in zip(pieces, [*pieces[1:], None], strict=True):
+        first = next(pieces)
+        coming: Future[Fitted] = ahead.submit(decode, first)
+        following: list[Path] | None = first
+        while following is not None:
+            piece, following = following, next(pieces, None)
             fitted = coming.result()
             if following is not None:
                 coming = ahead.submit(decode, following)

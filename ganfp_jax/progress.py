@@ -56,14 +56,14 @@ class Lines(Bar):
 
     def refresh(self, nolock: bool = False, lock_args: Any = None) -> None:
         """Writes a line; none while the bar is being made, and none at the end, which has its own."""
-        if hasattr(self, "start_t") and self.n < self.total:
+        if hasattr(self, "start_t") and (self.total is None or self.n < self.total):
             self._write(str(self))
 
     def close(self) -> None:
         """Writes what was done and how long it took."""
         seconds = time.time() - self._began
         if not self.disable and seconds > SHORT:
-            ended = "done in" if self.n >= self.total else "stopped after"
+            ended = "done in" if self.n >= (self.total or 0) else "stopped after"
             self._write(f"{self._count()}, {ended} {self.format_interval(seconds)}")
         super().close()
 
@@ -85,10 +85,13 @@ class Lines(Bar):
         parts = [self._count()]
         if rate:
             parts += [f"{rate:,.1f}/s" if rate >= 1 else f"{1 / rate:.1f} s each"]
+        if rate and self.total is not None:
             parts += [f"{self.format_interval(max(self.total - self.n, 0) / rate)} left"]
         return ", ".join([*parts, *([self.postfix] if self.postfix else [])])
 
     def _count(self) -> str:
+        if self.total is None:
+            return f"{self.desc}: {self.unit} {self.n:,}"
         share = f" ({self.n / self.total:.0%})".replace("%", " %") if self.total else ""
         return f"{self.desc}: {self.unit} {self.n:,} of {self.total:,}{share}"
 
@@ -97,11 +100,13 @@ class Lines(Bar):
         self.fp.flush()
 
 
-def progress(total: int, what: str, unit: str, done: int = 0, *, delay: float = 0.0, disable: bool = False) -> Bar:
+def progress(
+    total: int | None, what: str, unit: str, done: int = 0, *, delay: float = 0.0, disable: bool = False
+) -> Bar:
     """Progress on standard error with rate and time left: a bar; where that is no terminal, a line every five seconds.
 
     Args:
-        total: how many units there are.
+        total: how many units there are; None where nobody knows, and then no time left is told.
         what: stands before the bar.
         unit: what is counted, in the singular.
         done: how many are behind us already.

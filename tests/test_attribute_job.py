@@ -1,11 +1,14 @@
 """The job `attribute`: every file gets a verdict or a reason, the same on the console, in CSV and in JSON lines."""
 
+import collections
+import contextlib
 import csv
 import dataclasses
 import json
 import os
 import subprocess
 import sys
+import types
 import urllib.parse
 from pathlib import Path
 
@@ -193,7 +196,7 @@ def test_what_is_asked_for(folder, tmp_path, monkeypatch):
     a = sorted(str(path) for path in folder.glob("a/*.png"))
 
     def found(*images):
-        return [str(path) for path in attribute_job.find(images).paths]
+        return attribute_job.find(images).paths
 
     assert found(str(folder / "a")) == found(str(folder / "a" / "*.png")) == found(f"{folder}/**/a/0*.png", *a) == a
     assert found(a[3], a[1], str(folder / "a" / ".." / "a" / "03.png")) == [a[3], a[1]]  # once, in the order given
@@ -331,4 +334,21 @@ def test_links_in_circles_count_no_image_twice(tmp_path):
     encode_png(tmp_path / "a" / "one.png", opinions.pictures(1)[0])
     (tmp_path / "a" / "again").symlink_to(tmp_path / "a")
     found = attribute_job.find([str(tmp_path / "**" / "*.png"), str(tmp_path / "a")])
-    assert [path.name for path in found.paths] == ["one.png"]
+    assert [Path(path).name for path in found.paths] == ["one.png"]
+
+
+def test_many_files_are_listed_as_a_stream(tmp_path, monkeypatch):
+    """A folder is looked up once, not once for each of its files; what is found is told while more is looked for."""
+    for folder, number in {"a": 50, "a/b": 50, "c": 50}.items():
+        (tmp_path / folder).mkdir()
+        for i in range(number):
+            (tmp_path / folder / f"{i:02}.png").touch()
+    looked_up: collections.Counter[str] = collections.Counter()
+    resolve = Path.resolve
+    monkeypatch.setattr(Path, "resolve", lambda path: looked_up.update([str(path)]) or resolve(path))
+    told: list[int] = []
+    bar = types.SimpleNamespace(update=lambda: told.append(1))
+    monkeypatch.setattr(attribute_job, "progress", lambda *_, **__: contextlib.nullcontext(bar))
+    found = attribute_job.find([str(tmp_path), f"{tmp_path}/**/*.png"])
+    assert len(found.paths) == 150 and len(told) == 300
+    assert looked_up == dict.fromkeys([str(tmp_path / folder) for folder in ("a", "a/b", "c")], 1)

@@ -138,3 +138,11 @@ def test_without_standard_error_nothing_is_shown(monkeypatch):
     with progress(10, "progan", "step") as bar, aside():
         bar.update()
     assert bar.disable
+
+
+def test_a_total_that_nobody_knows(clock, capsys):
+    with progress(None, "list", "file") as bar:
+        for _ in range(150):
+            clock.now += 0.0625
+            bar.update(100)
+    assert capsys.readouterr().err.splitlines() == ["list: file 8,000, 1,600.0/s", "list: file 15,000, done in 00:09"]

@@ -298,17 +298,18 @@ def _folders(root: Path, split: str | None) -> tuple[Path, Files, list[tuple[str
     def name(path: Path) -> str:
         return path.relative_to(base).as_posix()
 
-    for path in _visible(base):
-        if is_folder(path):
-            found = find_images(path)
-            left_out += [(name(other), reason) for other, reason in found.left_out]
-            if not found.images:
-                looked = f"looked for {' '.join(sorted(READ_SUFFIXES))}"
-                others = "".join(f"; {printable(name(other))}: {reason}" for other, reason in found.left_out[:1])
-                raise UserError(f"{printable(str(path))} has no image file: {looked}{others}")
-            files[path.name] = [(name(image), image) for image in found.images]
-        elif path.suffix.lower() in IMAGE_SUFFIXES:
-            left_out.append((path.name, "lies in no source folder"))
+    with progress(None, "list", "file", delay=2.0) as bar:
+        for path in _visible(base):
+            if is_folder(path):
+                found = find_images(path, bar.update)
+                left_out += [(name(other), reason) for other, reason in found.left_out]
+                if not found.images:
+                    looked = f"looked for {' '.join(sorted(READ_SUFFIXES))}"
+                    others = "".join(f"; {printable(name(other))}: {reason}" for other, reason in found.left_out[:1])
+                    raise UserError(f"{printable(str(path))} has no image file: {looked}{others}")
+                files[path.name] = [(name(image), image) for image in found.images]
+            elif path.suffix.lower() in IMAGE_SUFFIXES:
+                left_out.append((path.name, "lies in no source folder"))
     if not files:
         raise UserError(f"{base} has no source folders: expected {base}/<source name>/<image file>")
     return base, files, left_out

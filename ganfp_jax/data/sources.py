@@ -21,6 +21,7 @@ from ganfp_jax.data.listing import find_images, printable
 from ganfp_jax.data.on_disk import ImagesOnDisk, check_together, fits
 from ganfp_jax.data.preprocess import check_resize, decode_and_fit
 from ganfp_jax.errors import UserError
+from ganfp_jax.progress import progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +168,8 @@ def folder(
     root = Path(root)
     if not root.is_dir():
         raise UserError(f"{root} is not a folder: set root to a folder of images")
-    found = find_images(root)
+    with progress(None, "list", "file", delay=2.0) as bar:
+        found = find_images(root, bar.update)
     if not found.images:
         raise UserError(f"{root} has no image file: looked for {' '.join(sorted(READ_SUFFIXES))}")
 
