@@ -70,6 +70,7 @@ def _published() -> ConfigDict:
             "sample_every": 5000,
             "checkpoint_every": 5000,
             "keep_checkpoints": 2,
+            "dead_after": 1000,  # steps with a gradient of exactly 0 at every log: the training stops; 0: never
             "compile_effort": "full",
         }
     )
@@ -96,6 +97,7 @@ def _photos() -> ConfigDict:
     config.eval_images = 512
     config.log_every = 50
     config.eval_every = config.sample_every = config.checkpoint_every = 1000
+    config.dead_after = 100
     return config
 
 

@@ -11,8 +11,9 @@ as in configs/cramergan.py, but 16 features, the kernel mix_rq_1dot (three ratio
 gradient penalty 1 and L2 penalty 1 on the critic's layers. Three of their habits are keys: `objective.args.diagonal`
 ("published": the constant 3 is taken out of the kernel's diagonal; "exact": the diagonal), and `objective.penalty.norm`
 and `generator.statistics` as in configs/cramergan.py. The published values are the defaults of `:celeba` and `:lsun`,
-the others of `:photos`. How often is logged, measured, sampled and saved is ours. `:tiny` takes seconds and gives
-noise.
+the others of `:photos`, whose narrow critic also begins otherwise (`critic.first_weights`): with the published weights
+its features are so near 0 that the penalty on its layers can take them there, where every gradient is 0 for ever. How
+often is logged, measured, sampled and saved is ours. `:tiny` takes seconds and gives noise.
 """
 
 from ml_collections import ConfigDict
@@ -42,7 +43,7 @@ def _published() -> ConfigDict:
                 "padding": "zero",
                 **network,
             },
-            "critic": {"name": "dcgan5_critic", "num_features": 16, **network},
+            "critic": {"name": "dcgan5_critic", "num_features": 16, "first_weights": "published", **network},
             "latents": {"size": 100, "distribution": "uniform"},
             "objective": {
                 "name": "mmd",
@@ -85,6 +86,7 @@ def _published() -> ConfigDict:
             "sample_every": 1000,
             "checkpoint_every": 5000,
             "keep_checkpoints": 2,
+            "dead_after": 1000,  # steps with a gradient of exactly 0 at every log: the training stops; 0: never
             "compile_effort": "full",
         }
     )
@@ -106,6 +108,7 @@ def _photos() -> ConfigDict:
     config.generator.statistics = "running"
     config.generator.padding = "reflect"
     config.critic.ch = 12
+    config.critic.first_weights = "scaled"
     config.objective.args.diagonal = "exact"
     config.objective.penalty.norm = "sample"
     config.optimizer.learning_rate = 1e-3
@@ -131,6 +134,7 @@ def _photos() -> ConfigDict:
     config.eval_every = 200
     config.sample_every = 200
     config.checkpoint_every = 200
+    config.dead_after = 100
     return config
 
 

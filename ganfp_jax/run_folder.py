@@ -12,6 +12,10 @@ from ganfp_jax.errors import UserError
 from ganfp_jax.reading import read_json
 
 CONFIG = "config.json"
+ADDED = {"critic.first_weights": "published"}
+"""Keys that older run folders do not have -> the value that says what was done before there was a choice."""
+WATCHING = ("dead_after",)
+"""Keys, in any section, that say when to give up and nothing about what is made; a resumed run may have others."""
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -49,7 +53,12 @@ def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     before, after = _flatten(old), _flatten(new)
-    keys = sorted(k for k in before.keys() | after.keys() if before.get(k, "absent") != after.get(k, "absent"))
+    before = {key: value for key, value in ADDED.items() if key in after} | before
+    keys = sorted(
+        key
+        for key in before.keys() | after.keys()
+        if key.rpartition(".")[2] not in WATCHING and before.get(key, "absent") != after.get(key, "absent")
+    )
     return [f"{key} ({before.get(key, 'absent')!r} there, {after.get(key, 'absent')!r} now)" for key in keys]
 
 
@@ -58,7 +67,7 @@ def open_run(workdir: Path, config: Mapping[str, Any], may_change: Collection[st
     """Claims `workdir` for one job with `config`; the same config resumes, another one is refused.
 
     What a killed run left half written is removed. The keys in `may_change` may have other values than in the run
-    before, whose results are then replaced.
+    before, whose results are then replaced; so may those in `WATCHING`, and runs older than a key in `ADDED` go on.
 
     Raises:
         UserError: the folder holds a run of another config (the differing keys are named), another process is

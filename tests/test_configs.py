@@ -132,7 +132,8 @@ def test_published_values_of_cramer_and_mmd(name, variant):
     network = {"ch": 64, "bottom_width": 4, "max_multiplier": 16, "dtype": "float32"}
     generator, critic = config["generator"], config["critic"]
     assert generator == generator | network | {"name": "resnet5_generator", "latent_size": 100, "statistics": "batch"}
-    assert critic == network | {"name": "dcgan5_critic", "num_features": num_features}
+    ours = {} if name == "cramergan" else {"first_weights": "published"}
+    assert critic == network | ours | {"name": "dcgan5_critic", "num_features": num_features}
     assert config["latents"] == {"size": 100, "distribution": "uniform"}
     assert config["resolution"] == 128
     assert config["objective"] == {

@@ -36,6 +36,7 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 SMALLEST = {"progan": 4, "sngan": 16, "resnet5": 16, "dcgan5": 16, "visnet": 4, "fingerprint": 8}
 CHOICES: dict[str, tuple[str, ...]] = {
     "dtype": tuple(DTYPES),
+    "first_weights": tuple(dcgan5.FIRST_WEIGHTS),
     "input": ("image", "residual"),
     "mode": ("postpool", "predownscale", "mean_pool"),
     "padding": ("zero", "reflect"),

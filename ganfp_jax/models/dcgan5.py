@@ -5,13 +5,23 @@ bottom width. Parameters have the published variables' names.
 """
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from ganfp_jax.models.layers import Conv, Dense, leaky_relu
+from ganfp_jax.models.layers import LEAK, Conv, Dense, leaky_relu
+
+FirstWeights = Literal["published", "scaled"]
+# Of the convolutions and of the last layer. A leaky ReLU lets (1 + LEAK^2) / 2 of the variance pass.
+FIRST_WEIGHTS = {
+    "published": (nn.initializers.truncated_normal(0.02), nn.initializers.normal(0.01)),
+    "scaled": (
+        nn.initializers.variance_scaling(2 / (1 + LEAK**2), "fan_in", "normal"),
+        nn.initializers.variance_scaling(1.0, "fan_in", "normal"),
+    ),
+}
 
 
 class Critic(nn.Module):
@@ -25,6 +35,10 @@ class Critic(nn.Module):
         ch: feature maps after the first convolution; each halving of the side doubles them.
         bottom_width: side of the smallest maps; `resolution / bottom_width` must be a power of two of at least 2.
         max_multiplier: upper bound of feature maps / ch.
+        first_weights: how the first weights are drawn. "published": with standard deviations of 0.02 and, in the last
+            layer, 0.01, which fit the published width. "scaled": with those that keep the signal's size at every width
+            (He et al. 2015, arXiv 1502.01852); a narrow critic's features are else so near 0 that a penalty on its
+            layers can take it there, where no gradient is left.
         dtype: dtype of the convolutions; parameters and features are float32.
     """
 
@@ -33,6 +47,7 @@ class Critic(nn.Module):
     ch: int = 64
     bottom_width: int = 4
     max_multiplier: int = 16
+    first_weights: FirstWeights = "published"
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -47,15 +62,15 @@ class Critic(nn.Module):
             raise ValueError(f"images are {images.shape[1:3]}, the critic is for side {self.resolution}")
         x = images
         convs = int(math.log2(self.resolution // self.bottom_width))
+        conv_init, dense_init = FIRST_WEIGHTS[self.first_weights]
         for i in range(convs):
             features = self.ch * min(self.max_multiplier, 2**i)
-            init = nn.initializers.truncated_normal(0.02)
-            conv = Conv(features, 5, init, stride=2, dtype=self.dtype, name=f"d_h{i}_conv")
+            conv = Conv(features, 5, conv_init, stride=2, dtype=self.dtype, name=f"d_h{i}_conv")
             x = leaky_relu(conv(x))
             self._show(f"h{i}", x)
         x = x.reshape(len(x), -1)  # (N, H W C)
         # The published name, d_h6_lin, leaves one number out after five convolutions.
-        dense = Dense((self.num_features,), nn.initializers.normal(0.01), self.dtype, name=f"d_h{convs + 1}_lin")
+        dense = Dense((self.num_features,), dense_init, self.dtype, name=f"d_h{convs + 1}_lin")
         x = dense(x).astype(jnp.float32)
         self._show("hF", x)
         return x

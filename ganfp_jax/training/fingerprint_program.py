@@ -66,6 +66,7 @@ def fingerprint_program(config: dict[str, Any], workdir: Path) -> Program:
             )
         ],
         metadata={"classes": list(folder.classes), "resolution": resolution},
+        dead_after=config["dead_after"],
         cpu_options=PLAIN_CONVOLUTIONS,
     )
 

@@ -67,6 +67,7 @@ def gan_program(config: dict[str, Any], workdir: Path) -> Program:
         init=_make_init(gan),
         phases=[_make_phase(gan, stage) for stage in _stages(config)],
         metadata={"source_name": config["source_name"]},
+        dead_after=config["dead_after"],
     )
 
 

@@ -17,13 +17,15 @@ from ganfp_jax import atomic
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.grid import image_grid
 
+METRICS = "metrics.jsonl"
+
 
 class Logs:
     """The log of one training run. Lines beyond `first_step`, left by a run that was killed, are dropped."""
 
     def __init__(self, workdir: Path, first_step: int) -> None:
         self._workdir = workdir
-        path = workdir / "metrics.jsonl"
+        path = workdir / METRICS
         if path.exists():
             kept = [line for line in path.read_text().splitlines() if _step_of(line) <= first_step]
             atomic.write_bytes(path, "".join(line + "\n" for line in kept).encode())
@@ -64,9 +66,17 @@ class Logs:
         self._events.write_event(Event(step=step, wall_time=time.time(), summary=shown))
 
 
+def logged(workdir: Path, last_step: int) -> list[tuple[int, dict[str, float]]]:
+    """The lines of a run folder's log up to `last_step`: (step, name -> value)."""
+    path = workdir / METRICS
+    lines = path.read_text().splitlines() if path.exists() else []
+    records = [json.loads(line) for line in lines if _step_of(line) <= last_step]
+    return [(int(record.pop("step")), {name: float(value) for name, value in record.items()}) for record in records]
+
+
 def _step_of(line: str) -> float:
     try:
         record: dict[str, Any] = json.loads(line)
-        return record["step"]
+        return float(record["step"])
     except (ValueError, KeyError):  # the half line of a run that was killed
         return float("inf")

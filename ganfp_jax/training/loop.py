@@ -21,6 +21,7 @@ from ganfp_jax.errors import UserError
 from ganfp_jax.progress import aside, compiles, progress
 from ganfp_jax.training.attribution_program import attribution_program
 from ganfp_jax.training.checkpoint import Checkpoints
+from ganfp_jax.training.dead_gradients import DeadGradients
 from ganfp_jax.training.fingerprint_program import fingerprint_program
 from ganfp_jax.training.gan_program import gan_program
 from ganfp_jax.training.logs import Logs
@@ -56,8 +57,8 @@ class Waited(Iterator[T]):
 class Reporter:
     """Logs the metrics of steps, with the rate of the steps since the last ones. A report waits for its step to end."""
 
-    def __init__(self, logs: Logs | None, bar: Any, workdir: Path, start: int) -> None:
-        self._logs, self._bar, self._workdir = logs, bar, workdir
+    def __init__(self, logs: Logs | None, bar: Any, dead: DeadGradients, workdir: Path, start: int) -> None:
+        self._logs, self._bar, self._dead, self._workdir = logs, bar, dead, workdir
         self.begin(start)
 
     def begin(self, step: int) -> None:
@@ -77,7 +78,7 @@ class Reporter:
         """Writes the metrics of `step`, and what `evaluate` says; `good` is the last step that was saved.
 
         Raises:
-            UserError: one of the metrics is not finite.
+            UserError: one of the metrics is not finite, or a gradient has been 0 for too long.
         """
         fetched = {f"train/{name}": float(value) for name, value in jax.device_get(metrics).items()}
         values = _finite(fetched, step, good, self._workdir)
@@ -89,6 +90,7 @@ class Reporter:
         values |= {f"eval/{name}": value for name, value in evaluate().items()}
         if self._logs:
             self._logs.scalars(step, values)
+        self._dead.look(step, fetched)
         self.begin(step)
         batches.seconds = 0.0
 
@@ -130,7 +132,8 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
     Keys and batches depend on the step alone, so a resumed run is bit for bit the run that was never stopped.
 
     Raises:
-        UserError: a batch that does not split over the devices, an unreadable checkpoint, a loss that is not finite.
+        UserError: a batch that does not split over the devices, an unreadable checkpoint, a loss that is not finite, a
+            gradient that has been 0 for `program.dead_after` steps.
         KeyboardInterrupt: the user stopped it; the state is saved.
     """
     for name in ("log_every", "checkpoint_every", "eval_every", "sample_every"):
@@ -157,7 +160,8 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
             state = _restore(checkpoints, start, program, mesh, key) if start else init(jax.random.fold_in(key, INIT))
         logs = stack.enter_context(Logs(workdir, start)) if shown else None
         stop = stack.enter_context(StopRequest())
-        reporter, stopping = Reporter(logs, bar, workdir, start), False
+        dead = DeadGradients(program.dead_after, workdir, start)
+        reporter, stopping = Reporter(logs, bar, dead, workdir, start), False
         for phase in program.phases:
             if phase.last <= start or stopping:
                 continue

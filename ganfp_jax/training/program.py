@@ -49,12 +49,14 @@ class Program:
         init: key -> the state at step 0, pure.
         phases: in order, without gaps.
         metadata: JSON-able, saved with every checkpoint.
+        dead_after: steps for which a gradient may be exactly 0, see `ganfp_jax.training.dead_gradients`; 0 for ever.
         cpu_options: what XLA is told about the steps on CPU (see `ganfp_jax.compiler`).
     """
 
     init: Callable[[jax.Array], PyTree]
     phases: Sequence[Phase]
     metadata: dict[str, Any]
+    dead_after: int = 0
     cpu_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property

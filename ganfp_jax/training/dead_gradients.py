@@ -1,0 +1,52 @@
+"""A network whose gradient is exactly 0 stays as it is, while its training goes on for hours: here it is noticed."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ganfp_jax.errors import UserError
+from ganfp_jax.training.logs import logged
+
+SUFFIX = "_grad_norm"  # how the steps call the length of a network's whole gradient
+
+
+class DeadGradients:
+    """Looks at the lengths of the gradients wherever they are logged."""
+
+    def __init__(self, dead_after: int, workdir: Path, start: int) -> None:
+        """Takes up the count where the log of the steps up to `start` leaves it.
+
+        Args:
+            dead_after: steps over which a gradient may be exactly 0 at every log; 0 for any number.
+            workdir: the run folder.
+            start: the step that the training resumes from, 0 for a new one.
+
+        Raises:
+            UserError: fewer than 0 steps.
+        """
+        if dead_after < 0:
+            raise UserError(f"config.dead_after is {dead_after}; give a number of steps, or 0 for any number")
+        self._dead_after, self._workdir = dead_after, workdir
+        self._since: dict[str, int] = {}  # name -> the first of the logs at which it has been 0
+        if start:
+            for step, values in logged(workdir, start):
+                self._note(step, values)
+
+    def look(self, step: int, values: Mapping[str, float]) -> None:
+        """Notes the values logged at `step`.
+
+        Raises:
+            UserError: a gradient has been 0 for too long.
+        """
+        self._note(step, values)
+        for name, since in self._since.items():
+            if 0 < self._dead_after <= step - since:
+                network = name.removeprefix("train/").removesuffix(SUFFIX)
+                raise UserError(
+                    f"the {network} of {self._workdir} learns nothing: its gradient ({name}) was exactly 0 at every "
+                    f"log from step {since} to {step}; change the seed or the settings, in another --workdir "
+                    "(config.dead_after says how many such steps are allowed)"
+                )
+
+    def _note(self, step: int, values: Mapping[str, float]) -> None:
+        zero = [name for name, value in values.items() if name.endswith(SUFFIX) and value == 0]
+        self._since = {name: self._since.get(name, step) for name in zero}
