@@ -66,6 +66,7 @@ def gan_configs(crops: Path, variant: str) -> dict[str, dict[str, Any]]:
         configs["progan"].step.ema_decay = 0.999
         configs["sngan"].num_steps = 10_000
         configs["cramergan"].num_steps = configs["mmdgan"].num_steps = 5_000
+        configs["mmdgan"].critic.first_weights = "published"  # as the shipped one began
         for config in configs.values():
             config.log_every = 100
             config.eval_every = config.sample_every = config.checkpoint_every = 1000
