@@ -3,7 +3,7 @@
     python -m experiments.gan_training.seeds                        # ten seeds, both kinds of first weights
     python -m experiments.gan_training.seeds --variant=tiny --steps=8 --seeds 0 1
 
-Writes seeds.jsonl: a line a training. `:photos` is trained with `critic.first_weights` as it stands there ("scaled") and
+Writes seeds.jsonl, a line a training: `:photos` with `critic.first_weights` as it stands there ("scaled") and
 as published.
 """
 
