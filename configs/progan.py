@@ -77,7 +77,7 @@ def _published() -> ConfigDict:
             "sample_every": 1000,
             "checkpoint_every": 5000,
             "keep_checkpoints": 2,
-            "dead_after": 1000,  # steps with a gradient of exactly 0 at every log: the training stops; 0: never
+            "dead_after": 1000,  # steps with a gradient of 0 at every log: the training stops; 0: never
             "compile_effort": "full",
         }
     )

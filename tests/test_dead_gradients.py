@@ -1,5 +1,6 @@
-"""A training whose gradient is exactly 0 ends with one line."""
+"""A training whose gradient is 0 ends with one line."""
 
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -41,8 +42,8 @@ def test_a_dead_generator_ends_the_training(tmp_path):
     with pytest.raises(UserError) as error:
         loop.train(program_that_dies(at=9), CONFIG, tmp_path)
     assert str(error.value) == (
-        f"the generator of {tmp_path} learns nothing: its gradient (train/generator_grad_norm) was exactly 0 at every "
-        "log from step 10 to 16; change the seed or the settings, in another --workdir "
+        f"the generator of {tmp_path} learns nothing: its gradient (train/generator_grad_norm) was below 1e-06 at "
+        "every log from step 10 to 16; change the seed or the settings, in another --workdir "
         "(config.dead_after says how many such steps are allowed)"
     )
     assert logged_steps(tmp_path)[-1] == 16  # also what was seen last is there to be read
@@ -114,3 +115,11 @@ def test_first_weights_keep_the_features_size_at_every_width():
     assert size("published", 12, 32) < 0.01
     for ch, resolution in ((12, 32), (4, 16)):
         assert 0.2 < size("scaled", ch, resolution) < 2
+
+
+@pytest.mark.parametrize(("length", "dead"), [(0.0, True), (4e-9, True), (1e-3, False)])
+def test_a_gradient_that_moves_nothing_is_dead(length, dead):
+    watch = DeadGradients(1, Path("run"), 0)
+    watch.look(1, {"train/critic_grad_norm": length, "train/gradient_norm": 0.0})  # which is the penalty's
+    with pytest.raises(UserError) if dead else contextlib.nullcontext():
+        watch.look(2, {"train/critic_grad_norm": length, "train/gradient_norm": 0.0})

@@ -1,4 +1,4 @@
-"""A network whose gradient is exactly 0 stays as it is, while its training goes on for hours: here it is noticed."""
+"""A network whose gradient is 0 stays as it is, while its training goes on for hours: here it is noticed."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +7,8 @@ from ganfp_jax.errors import UserError
 from ganfp_jax.training.logs import logged
 
 SUFFIX = "_grad_norm"  # how the steps call the length of a network's whole gradient
+# A gradient below it counts as 0: spread over a network's parameters it is less than Adam's epsilon, and moves nothing.
+LEAST = 1e-6
 
 
 class DeadGradients:
@@ -16,7 +18,7 @@ class DeadGradients:
         """Takes up the count where the log of the steps up to `start` leaves it.
 
         Args:
-            dead_after: steps over which a gradient may be exactly 0 at every log; 0 for any number.
+            dead_after: steps over which a gradient may be 0 (below `LEAST`) at every log; 0 for any number.
             workdir: the run folder.
             start: the step that the training resumes from, 0 for a new one.
 
@@ -42,11 +44,11 @@ class DeadGradients:
             if 0 < self._dead_after <= step - since:
                 network = name.removeprefix("train/").removesuffix(SUFFIX)
                 raise UserError(
-                    f"the {network} of {self._workdir} learns nothing: its gradient ({name}) was exactly 0 at every "
-                    f"log from step {since} to {step}; change the seed or the settings, in another --workdir "
+                    f"the {network} of {self._workdir} learns nothing: its gradient ({name}) was below {LEAST:g} at "
+                    f"every log from step {since} to {step}; change the seed or the settings, in another --workdir "
                     "(config.dead_after says how many such steps are allowed)"
                 )
 
     def _note(self, step: int, values: Mapping[str, float]) -> None:
-        zero = [name for name, value in values.items() if name.endswith(SUFFIX) and value == 0]
+        zero = [name for name, value in values.items() if name.endswith(SUFFIX) and value < LEAST]
         self._since = {name: self._since.get(name, step) for name in zero}

@@ -49,7 +49,7 @@ class Program:
         init: key -> the state at step 0, pure.
         phases: in order, without gaps.
         metadata: JSON-able, saved with every checkpoint.
-        dead_after: steps for which a gradient may be exactly 0, see `ganfp_jax.training.dead_gradients`; 0 for ever.
+        dead_after: steps for which a gradient may be 0, see `ganfp_jax.training.dead_gradients`; 0 for ever.
         cpu_options: what XLA is told about the steps on CPU (see `ganfp_jax.compiler`).
     """
 
