@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -25,10 +26,11 @@ from ganfp_jax.data.decode import decode_image, png_bytes
 from ganfp_jax.demo import __main__ as command
 from ganfp_jax.demo import answers
 from ganfp_jax.demo.answers import Answer, Row, answer, sentence, summary, to_csv, to_html, to_json
+from ganfp_jax.demo.folder import delete_dead, own_folder
 from ganfp_jax.demo.uploads import EXAMPLE_SIDE, Limits, Upload, delete_old, examples, receive
 from ganfp_jax.verdicts import Attribution
 from ganfp_jax.views import apply_view, resolve_views
-from tests import small_weights
+from tests import hostile_names, small_weights
 
 VIEWS = ("identity", "mirror")
 CLASSES = ("real", "SNGAN")
@@ -145,6 +147,53 @@ def test_folders_may_vanish_while_old_files_are_looked_for(tmp_path, monkeypatch
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
 
 
+def test_folders_that_old_files_leave_empty_go_as_well(tmp_path):
+    [(_, path)] = sent(tmp_path, b"old")
+    for old in (path, path.parent):
+        os.utime(old, (0, 0))
+    delete_old(tmp_path, 600)
+    assert list(path.parent.iterdir()) == []  # which makes the folder a young one
+    os.utime(path.parent, (0, 0))
+    delete_old(tmp_path, 600)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_ones_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with own_folder() as uploads:
+        [folder] = tmp_path.iterdir()
+        assert uploads == folder / "uploads" and list(uploads.iterdir()) == []
+        assert folder.stat().st_mode & 0o077 == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_the_folders_of_dead_processes_go(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    elsewhere = tmp_path / "elsewhere"
+
+    def left(name, lock=True):
+        folder = tmp_path / name
+        (folder / "uploads" / "hash").mkdir(parents=True)
+        (folder / "uploads" / "hash" / "left.png").write_bytes(b"left")
+        if lock:
+            (folder / "lock").touch()
+            os.utime(folder / "lock", (0, 0))
+        return folder
+
+    dead, another, unlocked = left("ganfp_jax-dead"), left("another-1"), left("ganfp_jax-unlocked", lock=False)
+    young = left("ganfp_jax-young")
+    (young / "lock").touch()
+    linked = tmp_path / "ganfp_jax-link"
+    linked.symlink_to(left("elsewhere"))
+    with own_folder() as alive:
+        assert not dead.exists()
+        os.utime(alive.parent / "lock", (0, 0))
+        delete_dead(tmp_path)
+        assert alive.is_dir()
+    for folder in (another, unlocked, young, linked, elsewhere):
+        assert (folder / "uploads" / "hash" / "left.png").exists()
+
+
 def test_only_old_files_are_abandoned(tmp_path):
     files = [path for _, path in sent(tmp_path, b"old", b"new")]
     os.utime(files[0], (time.time() - 700,) * 2)
@@ -200,7 +249,7 @@ def test_csv_has_the_columns_of_the_predictions_and_then_more():
     expected += ["unsure", "0.500000", "0.125000", "cropped from 300x200", ""]
     assert list(read[0].values()) == expected
     refused = {name: value for name, value in read[1].items() if value}
-    assert refused == {"image": "=c.txt", "refused": "not an image"}
+    assert refused == {"image": "'=c.txt", "refused": "not an image"}  # no spreadsheet computes it
 
 
 def test_the_network_is_described(attributor):
@@ -259,6 +308,15 @@ def test_a_files_name_is_no_markup():
     page = Page(html)
     assert not page.all("script") and not page.all("em") and all("onerror" not in image for image in page.all("img"))
     assert "<script>alert(1)</script>" in page.text and "<img src=x onerror=alert(1)>" in page.text
+
+
+def test_hostile_names_are_no_markup_in_the_head_and_in_errors(attributor):
+    network = models.create(**small_weights.network().model)
+    named = Attributor(network, {}, tuple(hostile_names.CLASSES[:3]), attributor.resolution)
+    for html in (answers.about_html("<b>", named, Limits()), answers.failure_html(" ".join(named.classes))):
+        page = Page(html)
+        assert {tag for tag, _ in page.tags} <= {"div", "h1", "p"} and not page.open
+        assert all(name in page.text for name in named.classes)
 
 
 # --- a whole answer --------------------------------------------------------------------------------------------------
@@ -349,6 +407,13 @@ def test_an_address_that_cannot_be_used_is_said_in_one_line(host, port, monkeypa
     said = capsys.readouterr().err
     assert said.startswith(f"error: {host}:{port} cannot be used (")
     assert said.endswith("); choose another --port, or 0\n") and said.count("\n") == 1
+
+
+def test_room_for_less_than_one_upload_is_said(monkeypatch, capsys):
+    monkeypatch.setattr(command.importlib.util, "find_spec", lambda name: True)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    assert command.main(["--port=0", "--max_files=4", "--max_mb=2", "--max_total_mb=8"]) == 2
+    assert capsys.readouterr().err == "error: --max_total_mb=8 is less than an upload may take: 9 MB\n"
 
 
 @pytest.mark.parametrize(

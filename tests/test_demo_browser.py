@@ -27,8 +27,11 @@ import pytest
 from PIL import Image
 
 from ganfp_jax.data.decode import png_bytes
+from ganfp_jax.data.listing import printable
+from ganfp_jax.demo import guard
+from ganfp_jax.demo.folder import delete_dead
 from ganfp_jax.weights import load, write_file
-from tests import small_weights
+from tests import hostile_names, small_weights
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = [(path.name, path.read_bytes()) for path in sorted((ROOT / "ganfp_jax/demo/examples").glob("*.png"))]
@@ -76,12 +79,16 @@ class Server:
         self.log = (folder / "log.txt").open("w+")
         self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=self.log, text=True)
         line = self.process.stdout.readline()
-        self.log.seek(0)
-        assert "http" in line, self.log.read()
+        assert "http" in line, self.said()
         self.url = re.search(r"http://127\.0\.0\.1:\d+", line)[0]
 
     def files(self):
-        return [path for path in self.temporary.rglob("*") if path.is_file()]
+        return [path for path in self.temporary.glob("*/uploads/**/*") if path.is_file()]
+
+    def said(self):
+        """What it has written to stderr."""
+        self.log.seek(0)
+        return self.log.read()
 
     def stop(self, number):
         self.process.send_signal(number)
@@ -142,14 +149,14 @@ def leaves(url, home):
     return urlsplit(url).scheme not in ("data", "blob") and not url.startswith(home)
 
 
-def opened(context, server):
+def opened(context, server, ready="button:has-text('Try real')"):
     page = context.new_page()
     problems = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
     page.problems = problems
     page.goto(server.url)
-    page.get_by_role("button", name="Try real").wait_for()
+    page.locator(ready).wait_for()
     return page
 
 
@@ -278,6 +285,64 @@ def ask(server, *data):
         return json.loads(next(line for line in stream if b"process_completed" in line).removeprefix(b"data: "))
 
 
+def post(server, path, body, **headers):
+    """Status and text of the answer."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = urllib.request.Request(f"{server.url}/gradio_api/{path}", body, named)
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def sent(disposition):
+    """An upload of one part, whose content is no image."""
+    return f'--B\r\nContent-Disposition: form-data; name="files"{disposition}\r\n\r\nabc\r\n--B--\r\n'.encode()
+
+
+MULTIPART = {"content_type": "multipart/form-data; boundary=B"}
+
+
+@pytest.mark.parametrize("disposition", ["", '; filename=".."', '; filename="a/../.."', f'; filename="{"n" * 9000}"'])
+def test_an_upload_without_a_name_is_refused_in_words(server, disposition):
+    status, words = post(server, "upload", sent(disposition), **MULTIPART)
+    for path in server.files():
+        path.unlink()  # or it would lie there for three minutes
+    assert (status, words) == (400, "The upload could not be read: every file needs a name. Send it again.")
+    assert "Traceback" not in server.said()
+
+
+def test_an_empty_name_is_answered(server):
+    status, words = post(server, "upload", sent('; filename=""'), **MULTIPART)
+    [path] = json.loads(words)
+    named = [{"path": path, "orig_name": "", "meta": {"_type": "gradio.FileData"}}]
+    page = ask(server, named, "crop")["output"]["data"][1]
+    assert status == 200 and "This file cannot be used: not an image" in page and '<h2 id="file-1">tmp' in page
+    assert server.files() == [] and "Traceback" not in server.said()
+
+
+def test_other_pages_and_other_names_are_not_served(server):
+    assert post(server, "upload", sent('; filename="a"'), **MULTIPART, origin="http://evil.example")[0] == 403
+    assert post(server, "queue/join", b"{}", origin="null")[0] == 403
+    assert post(server, "upload", sent('; filename="a"'), **MULTIPART, host="evil.example")[0] == 421
+    assert post(server, "config", None, host="evil.example:80")[0] == 421
+    assert server.files() == []
+
+
+def test_refusals_are_shown_in_our_words(page, server):
+    page.route("**/queue/join**", lambda route: route.fulfill(status=429, json={"detail": guard.BUSY}))
+    drop(page, ("good.png", noise(3)), wait=False)
+    page.get_by_text(guard.BUSY).wait_for()
+    page.unroute("**/queue/join**")
+    page.reload()
+    drop(page, ("good.png", noise(3)))  # the same file, or it would lie there for three minutes
+    page.route("**/upload?**", lambda route: route.fulfill(status=507, content_type="text/plain", body=guard.FULL))
+    drop(page, ("other.png", noise(4)), wait=False)
+    page.get_by_text(guard.FULL).wait_for()
+    assert server.files() == []
+
+
 def test_only_uploads_are_read(server, tmp_path):
     secret = tmp_path / "secret.png"
     secret.write_bytes(noise(0))
@@ -322,6 +387,57 @@ def test_it_can_be_pictured(page, tmp_path):
     page.screenshot(path=path, full_page=True)
     with Image.open(path) as image:
         assert image.width == 1100 and image.height > 900
+
+
+SOURCES_AND_FILES = "[...document.querySelectorAll('.about *, #drop *, #answer *')].map(element => element.localName)"
+OURS = "h1 h2 h3 p a section div figure figcaption img table caption tbody tr th td span ul li b details summary"
+OF_GRADIO = "button label input path svg table tbody tr td span div a g polyline line p"
+ADDRESSES = "[...document.querySelectorAll('.about *, #answer *')].flatMap(e => [e.src, e.href]).filter(Boolean)"
+
+
+def test_hostile_names_are_text(browser, tmp_path_factory):
+    """No element appears that was not there, nothing is asked for, and every name stands there as it is."""
+    folder = tmp_path_factory.mktemp("hostile")
+    weights = small_weights.network(num_classes=len(hostile_names.CLASSES))
+    weights.about["classes"] = hostile_names.CLASSES
+    write_file(folder / "hostile.safetensors", weights)
+    server = Server(folder, folder / "hostile.safetensors")
+    try:
+        with browser.new_context(viewport={"width": 1100, "height": 900}) as context:
+            asked, held = [], []
+            context.on("request", lambda request: asked.append(request.url))
+            page = opened(context, server, ready="#drop")
+            title = page.title()
+            page.route("**/queue/join**", lambda route: held.append(route))
+            drop(page, *[(name, noise(number)) for number, name in enumerate(hostile_names.FILES)], wait=False)
+            page.locator("#drop tr").last.wait_for()  # where Gradio itself lists the names
+            assert set(page.evaluate(SOURCES_AND_FILES)) <= {*OURS.split(), *OF_GRADIO.split()} - {"img"}
+            held[0].continue_()
+            page.locator(".answer .file").last.wait_for()
+            assert set(page.evaluate(SOURCES_AND_FILES)) <= {*OURS.split(), *OF_GRADIO.split()}
+            assert all(address.startswith("data:") for address in page.evaluate(ADDRESSES))
+            about = page.locator(".about")
+            assert about.locator("> *").count() == about.locator("*").count() == 3
+            assert all(name in about.text_content() for name in hostile_names.CLASSES)
+            assert page.locator(".answer h2").all_text_contents() == [printable(name) for name in hostile_names.FILES]
+            sources = page.locator(".answer .file").first.locator(".bars th").all_text_contents()
+            assert sources == hostile_names.CLASSES
+            assert [url for url in asked if leaves(url, server.url)] == [] and page.title() == title
+            page.set_viewport_size({"width": 360, "height": 740})
+            assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    finally:
+        server.stop(signal.SIGKILL)
+
+
+def test_a_killed_server_is_found_dead(tmp_path, checkpoint):
+    server = Server(tmp_path, checkpoint)
+    [left] = server.temporary.iterdir()
+    os.utime(left / "lock", (0, 0))
+    delete_dead(server.temporary)
+    assert (left / "uploads").is_dir()
+    server.stop(signal.SIGKILL)
+    delete_dead(server.temporary)
+    assert list(server.temporary.iterdir()) == []
 
 
 def test_the_server_asks_nobody_and_leaves_nothing(server, context):

@@ -1,6 +1,7 @@
 import copy
 import json
 
+import numpy as np
 import pytest
 from html_page import Page
 from page_results import VIEWS, baseline, evaluation, full_results, minimal_results, shown_results
@@ -354,10 +355,48 @@ def test_summary_table(full):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(1, "100.0%"), (0, "0.0%"), (0.9996, "99.9%"), (0.0001, "0.1%"), (0.9612, "96.1%"), (1 / 3, "33.3%"), (None, "–")],
+    [
+        (1, "100.0%"),
+        (0, "0.0%"),
+        (0.9996, ">99.9%"),
+        (0.0001, "<0.1%"),
+        (0.9994, "99.9%"),
+        (0.0006, "0.1%"),
+        (0.9612, "96.1%"),
+        (1 / 3, "33.3%"),
+        (None, "–"),
+    ],
 )
 def test_only_all_is_100_percent(value, text):
     assert wording.percent(value) == text
+
+
+@pytest.mark.parametrize(
+    ("shares", "texts"),
+    [
+        ([0.9986, *[0.00035] * 4], "99.9% 0.1% <0.1% <0.1% <0.1%"),  # one by one: 99.9% and four of 0.1%
+        ([0.9996, 0.0004, 0], ">99.9% <0.1% 0.0%"),
+        ([1 / 3] * 3, "33.4% 33.3% 33.3%"),
+        ([0.3335, 0.3335, 0.333], "33.4% 33.3% 33.3%"),
+        ([0.1] * 10, " ".join(["10.0%"] * 10)),
+        ([1, 0], "100.0% 0.0%"),
+        ([0.25, 0.75], "25.0% 75.0%"),
+        ([], ""),
+    ],
+)
+def test_shares_of_a_whole_add_up_to_it(shares, texts):
+    assert wording.percents(shares) == texts.split()
+
+
+@pytest.mark.parametrize("count", [2, 5, 100, 1000])
+def test_any_shares_of_a_whole_add_up_to_it(count):
+    shares = np.random.default_rng(count).dirichlet([0.1] * count).astype(np.float32)
+    said = wording.percents(shares.tolist())
+    numbers = [float(text.strip("%")) for text in said if text[0] not in "<>"]
+    assert sum(numbers) == pytest.approx(100) or ">99.9%" in said
+    assert all(
+        abs(100 * share - float(text.strip("%<>"))) < 0.1 + 1e-6 for share, text in zip(shares, said, strict=True)
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+from ganfp_jax.demo.folder import own_folder
 from ganfp_jax.errors import UserError
 
 
@@ -30,6 +31,16 @@ def _flags() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=7860, help="0 takes a free one (%(default)s)")
     parser.add_argument("--max_files", type=_whole, default=10, help="files at a time (%(default)s)")
     parser.add_argument("--max_mb", type=_positive, default=10.0, help="megabytes of a file (%(default)g)")
+    parser.add_argument(
+        "--max_total_mb", type=_positive, help="megabytes of all files that wait (three uploads of the largest size)"
+    )
+    parser.add_argument(
+        "--allow_host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another name that the page is asked for by, such as a proxy's; may be given again",
+    )
     return parser
 
 
@@ -51,11 +62,20 @@ def _whole(text: str) -> int:
     return int(_positive(str(number)))
 
 
-def run(checkpoint: str, host: str, port: int, max_files: int, max_mb: float) -> None:
+def run(
+    checkpoint: str,
+    host: str,
+    port: int,
+    max_files: int,
+    max_mb: float,
+    max_total_mb: float | None,
+    allow_host: Sequence[str],
+) -> None:
     """Serves the page until the process is interrupted.
 
     Raises:
-        UserError: the extra is not installed, no such checkpoint, or an address that cannot be used.
+        UserError: the extra is not installed, no such checkpoint, an address that cannot be used, or room for less
+            than one upload.
     """
     if importlib.util.find_spec("gradio") is None:
         raise UserError("the web page needs Gradio: pip install 'ganfp_jax[demo]', best in an environment of its own")
@@ -65,17 +85,21 @@ def run(checkpoint: str, host: str, port: int, max_files: int, max_mb: float) ->
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "ganfp_jax" / "compiled"))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
-        with tempfile.TemporaryDirectory(prefix="ganfp_jax-") as folder:  # which nobody else may read
-            os.environ["GRADIO_TEMP_DIR"] = tempfile.tempdir = folder
+        from ganfp_jax.demo.uploads import Limits
+
+        limits = Limits(max_files, max_mb, total_megabytes=max_total_mb)
+        if limits.total < limits.upload:
+            upload = f"{limits.upload / 1e6:g} MB"
+            raise UserError(f"--max_total_mb={max_total_mb:g} is less than an upload may take: {upload}")
+        with own_folder() as folder:
+            os.environ["GRADIO_TEMP_DIR"] = tempfile.tempdir = str(folder)
             from ganfp_jax import Attributor
             from ganfp_jax.demo.answers import warm_up
             from ganfp_jax.demo.page import serve
-            from ganfp_jax.demo.uploads import Limits
 
             attributor = Attributor.load(checkpoint)
-            limits = Limits(max_files, max_mb)
             warm_up(attributor, limits)
-            serve(attributor, limits, Path(folder), host, listener)
+            serve(attributor, limits, folder, host, listener, allow_host)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -166,6 +166,11 @@ def summary(answer: Answer) -> str:
     return said + (f"; {refused} file{'s' * (refused != 1)} refused" if refused else "")
 
 
+def percents(found: Attribution) -> dict[str, str]:
+    """Source -> its mean probability, so rounded that all add up to a hundred."""
+    return dict(zip(found.probabilities, wording.percents(list(found.probabilities.values())), strict=True))
+
+
 def sentence(found: Attribution) -> str:
     """The verdict and the numbers behind it, in words."""
     votes, shown = found.votes.get(found.predicted, 0), sum(found.votes.values())
@@ -173,7 +178,7 @@ def sentence(found: Attribution) -> str:
     lead = f"{points} points {'more' if found.margin >= 0 else 'less'} than the next source"
     numbers = (
         f"{votes} of {shown} view{'s' * (shown != 1)} say{'s' * (votes == 1)} {found.predicted}; "
-        f"its mean probability is {wording.percent(found.confidence)}, {lead}. "
+        f"its mean probability is {percents(found)[found.predicted]}, {lead}. "
         f"The distance of the fingerprint to the nearest source's is {found.distance:.2f} (0 to 2)."
     )
     if found.verdict == found.predicted:
@@ -183,7 +188,7 @@ def sentence(found: Attribution) -> str:
 
 def to_html(answer: Answer) -> str:
     """The answer as a piece of a page: pictures, bars, and the downloads inside; nothing is fetched."""
-    return _template().render(
+    return _template("answer").render(
         answer=answer,
         summary=summary(answer),
         downloads={
@@ -197,8 +202,18 @@ def _address(kind: str, text: str) -> str:
     return f"data:{kind};charset=utf-8;base64,{base64.b64encode(text.encode()).decode('ascii')}"
 
 
+def about_html(title: str, attributor: Attributor, limits: Limits) -> str:
+    """The head of the page: what it is, what the network knows, and what may be sent."""
+    return _template("about").render(title=title, words=words_about(attributor), limits=limits.words())
+
+
+def failure_html(words: str) -> str:
+    """In the place of an answer: why there is none."""
+    return _template("failure").render(words=words)
+
+
 @functools.cache
-def _template() -> "jinja2.Template":
+def _template(name: str) -> "jinja2.Template":
     import jinja2
 
     environment = jinja2.Environment(
@@ -208,8 +223,8 @@ def _template() -> "jinja2.Template":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"sentence": sentence, "percent": wording.percent}
-    return environment.get_template("answer.html.j2")
+    environment.filters |= {"sentence": sentence, "percents": percents}
+    return environment.get_template(f"{name}.html.j2")
 
 
 def words_about(attributor: Attributor) -> str:

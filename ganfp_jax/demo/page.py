@@ -12,7 +12,8 @@ import gradio
 import uvicorn
 
 from ganfp_jax.attributor import Attributor
-from ganfp_jax.demo.answers import answer, to_html, words_about
+from ganfp_jax.demo.answers import about_html, answer, failure_html, to_html
+from ganfp_jax.demo.guard import Guard
 from ganfp_jax.demo.uploads import Limits, Upload, delete_old, examples, receive
 from ganfp_jax.errors import UserError
 from ganfp_jax.grid import data_uri
@@ -23,7 +24,9 @@ RESIZES = [
     ("reduce its centre square: shows the scene, blurs the traces", "area"),
 ]
 SYSTEM_FONTS = ("system-ui", "Segoe UI", "Noto Sans", "sans-serif")  # of the reader's machine: nothing is fetched
-ABANDONED_S = 600  # an upload of this age is one that nobody asked about, or that was broken off
+ABANDONED_S = 180  # an upload of this age is one that nobody asked about, or that was broken off
+SWEEP_S = 15
+WAITING = 32  # questions, which are all answered before their files are abandoned
 
 
 def make_page(attributor: Attributor, limits: Limits, folder: Path) -> gradio.Blocks:
@@ -37,10 +40,10 @@ def make_page(attributor: Attributor, limits: Limits, folder: Path) -> gradio.Bl
         try:
             return to_html(answer(attributor, uploads or [], resize, limits))
         except UserError as error:
-            raise gradio.Error(str(error)) from error
+            return failure_html(str(error))  # Gradio's own box would take it for markup
 
     with gradio.Blocks(title=TITLE, analytics_enabled=False) as page:
-        gradio.Markdown(f"# {TITLE}\n\n{words_about(attributor)}\n\n{limits.words()} Files are not kept.")
+        gradio.HTML(about_html(TITLE, attributor, limits), apply_default_css=False)
         label = "Images to attribute: drop them here or choose them"
         drop = gradio.File(label=label, file_count="multiple", height=160, elem_id="drop")
         # Gradio's own leaves an empty file behind for each upload
@@ -79,15 +82,23 @@ def _thumbnails(source: str, uploads: Sequence[Upload]) -> str:
     return f'<div class="examples">{"".join(pictures)}</div>'
 
 
-def serve(attributor: Attributor, limits: Limits, folder: Path, host: str, listener: socket.socket) -> None:
+def serve(
+    attributor: Attributor,
+    limits: Limits,
+    folder: Path,
+    host: str,
+    listener: socket.socket,
+    names: Sequence[str] = (),
+) -> None:
     """Serves the page until the process is interrupted.
 
     Args:
         folder: where Gradio puts uploads; files that are left there are deleted in time.
         host: the name of the address that `listener` listens at.
+        names: further names that the page may be asked for by.
     """
     page = make_page(attributor, limits, folder)
-    page.queue(max_size=64)
+    page.queue(max_size=WAITING)
     app = gradio.mount_gradio_app(
         fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
         page,
@@ -104,12 +115,12 @@ def serve(attributor: Attributor, limits: Limits, folder: Path, host: str, liste
     threading.Thread(target=_sweep, args=(folder,), daemon=True).start()
     shown = f"[{host}]" if ":" in host else host
     print(f"The page is at http://{shown}:{listener.getsockname()[1]} - Ctrl-C ends it.", flush=True)
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
+    config = uvicorn.Config(Guard(app, folder, limits, host, names), log_level="warning", timeout_graceful_shutdown=2)
     uvicorn.Server(config).run(sockets=[listener])
 
 
 def _sweep(folder: Path) -> None:
     """Deletes abandoned uploads, for as long as the process lives."""
     while True:
-        time.sleep(60)
+        time.sleep(SWEEP_S)
         delete_old(folder, ABANDONED_S)

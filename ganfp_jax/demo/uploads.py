@@ -12,6 +12,7 @@ from ganfp_jax.data.listing import printable
 
 EXAMPLES = Path(__file__).parent / "examples"
 EXAMPLE_SIDE = 32  # pixels
+LEAST_BYTES = 65_536  # that a file counts for: a folder within its bounds holds some thousand files, and no millions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,11 +24,23 @@ class Limits:
     """Of one file."""
     pixels: int = 64_000_000
     """Width times height of one image."""
+    total_megabytes: float | int | None = None
+    """Of all files that wait for their verdict; None: of three uploads."""
 
     @property
     def bytes(self) -> int:
         """Of one file."""
         return int(self.megabytes * 1e6)
+
+    @property
+    def upload(self) -> int:
+        """Bytes of one upload, with what stands between its files."""
+        return self.files * self.bytes + 1_000_000
+
+    @property
+    def total(self) -> int:
+        """Bytes of all files that wait for their verdict."""
+        return 3 * self.upload if self.total_megabytes is None else int(self.total_megabytes * 1e6)
 
     def words(self) -> str:
         """For the reader of the page."""
@@ -106,10 +119,24 @@ def examples(classes: Sequence[str], resolution: int) -> dict[str, list[Upload]]
     return {source: found[source] for source in classes if source in found}
 
 
+def used(folder: Path) -> int:
+    """How many bytes the files below `folder` take, each at least `LEAST_BYTES`."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):  # it was answered meanwhile
+                total += max(Path(parent, name).stat().st_size, LEAST_BYTES)
+    return total
+
+
 def delete_old(folder: Path, seconds: float | int) -> None:
-    """Deletes every file below `folder` that was last written to more than `seconds` ago."""
-    for parent, _, names in os.walk(folder):  # which passes over folders that vanish meanwhile
+    """Deletes every file and every empty folder below `folder` that last changed more than `seconds` ago."""
+    for parent, folders, names in os.walk(folder, topdown=False):  # which passes over folders that vanish meanwhile
         for path in (Path(parent, name) for name in names):
             with contextlib.suppress(OSError):  # it was answered meanwhile
                 if time.time() - path.stat().st_mtime > seconds:
                     path.unlink()
+        for path in (Path(parent, name) for name in folders):
+            with contextlib.suppress(OSError):  # it is not empty
+                if time.time() - path.stat().st_mtime > seconds:
+                    path.rmdir()

@@ -1,5 +1,6 @@
 """How numbers and names are written, the same on the console and on the page."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,14 +28,30 @@ _PERTURBATION_LABEL = {
 
 
 def percent(share: float | int | None) -> str:
-    """0.9612 -> "96.1%". Only a share of exactly 1 or 0 is written 100.0% or 0.0%; that of no image is "–"."""
-    if share is None:
-        return "–"
-    if share < 1 and f"{share:.1%}" == "100.0%":
-        return "99.9%"
-    if share > 0 and f"{share:.1%}" == "0.0%":
-        return "0.1%"
-    return f"{share:.1%}"
+    """0.9612 -> "96.1%", 0.9999 -> ">99.9%", 0.0001 -> "<0.1%"; that of no image is "–".
+
+    Only a share of exactly 1 or 0 is written 100.0% or 0.0%.
+    """
+    return "–" if share is None else _percent(share, f"{share:.1%}")
+
+
+def percents(shares: Sequence[float | int]) -> list[str]:
+    """Shares of one whole as `percent` writes them, rounded so that the numbers that stand there add up to it.
+
+    Each goes down to a tenth of a percent, and the tenths that are then missing go to those that lost most.
+    """
+    exact = [1000 * share for share in shares]
+    tenths = [math.floor(share + 1e-6) for share in exact]  # what a sum of floats leaves out is no loss
+    by_loss = sorted(range(len(exact)), key=lambda place: tenths[place] - exact[place])
+    for place in by_loss[: max(round(sum(exact)) - sum(tenths), 0)]:
+        tenths[place] += 1
+    return [_percent(share, f"{tenth / 10:.1f}%") for share, tenth in zip(shares, tenths, strict=True)]
+
+
+def _percent(share: float | int, text: str) -> str:
+    if share > 0 and text == "0.0%":
+        return "<0.1%"
+    return ">99.9%" if share < 1 and text == "100.0%" else text
 
 
 def interval(bounds: Sequence[float | int]) -> str:
