@@ -11,9 +11,9 @@ from jaxtyping import PyTree, UInt8
 
 from ganfp_jax import models
 from ganfp_jax.certainty import UNSURE, Calibration, margins
-from ganfp_jax.data.decode import Refused, decode_image, reason_of, rgb_of
+from ganfp_jax.data.decode import Picture, Refused, picture_of, reason_of
 from ganfp_jax.data.listing import printable
-from ganfp_jax.data.preprocess import check_resize, fit
+from ganfp_jax.data.preprocess import check_resize, fit_picture, read_fitted
 from ganfp_jax.early_stopping import StagedVoter, default_stages, make_staged_vote, vote_in_stages
 from ganfp_jax.errors import UserError
 from ganfp_jax.fingerprints import (
@@ -331,28 +331,28 @@ class Attributor:
         """The image at the network's size and what was done to it, or why there is none."""
         is_file = isinstance(image, str | os.PathLike)
         try:
-            return fit(_pixels(image), self.resolution, resize)
+            if is_file:
+                return read_fitted(image, self.resolution, resize)
+            return fit_picture(_picture(image), self.resolution, resize)
         except Refused as error:
             return Refusal(printable(os.fsdecode(image)) if is_file else f"image {index}", str(error))
 
 
-def _pixels(image: Any) -> UInt8[np.ndarray, "h w 3"]:
-    """The pixels of a file, a PIL image or an array, JAX's and others' too.
+def _picture(image: Any) -> Picture:
+    """A PIL image or an array, JAX's and others' too, as RGB.
 
     Raises:
         Refused: they cannot be read, or are none.
     """
-    if isinstance(image, str | os.PathLike):
-        return decode_image(image)
     if hasattr(image, "load") and not isinstance(image, np.ndarray):  # which PIL images have
         try:
-            return rgb_of(image.copy())
+            return picture_of(image.copy())
         except Exception as error:  # decoders raise whatever a damaged file makes them raise
             raise Refused(reason_of(error)) from error
     array = np.asarray(image)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[-1] != 3:
         raise Refused(f"is {array.dtype} of shape {array.shape}, not uint8 (height, width, 3)")
-    return array
+    return Picture(array, ())
 
 
 def _calibration(path: str | Path, weights: Weights) -> Calibration | None:

@@ -33,8 +33,8 @@ METRICS = "metrics.json"
 class Evaluation:
     """What an attribution network said of the images of a labelled folder.
 
-    `names` are "source/file", `targets` class indices; `notes` says of each image that was not at the network's
-    size what was done; `rejected` lists (name, reason) of what was not used, `left_out` of the folder included.
+    `names` are "source/file", `targets` class indices; `notes` says of each image that was not taken as it is
+    what was done; `rejected` lists (name, reason) of what was not used, `left_out` of the folder included.
     """
 
     names: Sequence[str]

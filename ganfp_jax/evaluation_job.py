@@ -64,7 +64,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     for name, note in list(evaluation.notes.items())[:5]:
         print(f"{name}: {note}")
     if evaluation.notes:
-        print(f"{len(evaluation.notes)} images were not at the network's size: {workdir / 'notes.csv'}")
+        print(f"{len(evaluation.notes)} images were not taken as they are: {workdir / 'notes.csv'}")
     if evaluation.rejected:
         print(f"{len(evaluation.rejected)} files could not be used: {workdir / 'rejected.csv'}")
     print(f"predictions: {workdir / 'predictions.csv'}  metrics: {workdir / METRICS}  report: {report}")

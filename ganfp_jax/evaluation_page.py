@@ -245,7 +245,8 @@ def _method(
             )
     if evaluation.notes:
         sentences.append(
-            f"{len(evaluation.notes):,} images were not at the network's size ({config['data']['resize']}; notes.csv)."
+            f"{len(evaluation.notes):,} images were not taken as they are "
+            f"(resize={config['data']['resize']}, turned, converted: notes.csv)."
         )
     if evaluation.rejected:
         sentences.append(f"{len(evaluation.rejected):,} files could not be used (rejected.csv).")

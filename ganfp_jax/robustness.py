@@ -433,7 +433,7 @@ def _once(path: Path, make: Callable[[], Any]) -> Any:
 
 
 def _pairs(workdir: Path, networks: Iterable[str], file: str) -> list[tuple[str, str]]:
-    """(name, words) of the images that were refused, or were of another size: the same for every network and attack."""
+    """(name, words) of the images that were refused, or that have a note: the same for every network and attack."""
     path = workdir / "networks" / next(iter(networks)) / _condition(CLEAN) / file
     with path.open(newline="") as lines:
         return [(text_of(name), text_of(words)) for name, words in list(csv.reader(lines))[1:]]

@@ -21,7 +21,7 @@ from PIL import Image
 SIDE = 16
 """Of most images: what the tests' network takes."""
 
-BROKEN = r"broken image: .+|truncated file|not an image|cannot be read: .+"
+BROKEN = r"broken image: .+|truncated file(: .+ missing)?|not an image|cannot be read: .+"
 """Any of the decoder's words for damage, where they are Pillow's choice."""
 
 
@@ -37,6 +37,8 @@ class File:
     atol: int = 0
     reason: str = ""
     """Of the refusal, as a regular expression that fits all of it."""
+    remarks: str = ""
+    """What the note of the image must say."""
     left_out: str = ""
     """Why a listing leaves the file out, as a regular expression; "" where it does not."""
 
@@ -228,6 +230,12 @@ def jpegs() -> Iterator[File]:
     yield File("trailing.jpg", jpeg + bytes(999), PICTURE, 4)
     second = {"save_all": True, "append_images": [Image.fromarray(255 - PICTURE)], "subsampling": 0}
     yield File("two_images.jpg", saved("MPO", quality=95, **second), PICTURE, 4)
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    yield File("turned_by_xmp.jpg", saved("JPEG", wide, quality=95, subsampling=0, xmp=xmp), wide, 4)
+    large = picture(64, 64)
+    baseline = saved("JPEG", large, quality=95, subsampling=0)
+    begun = baseline[: baseline.index(b"\xff\xda") + 250] + b"\xff\xd9"
+    yield File("early_end.jpg", begun, np.asarray(Image.open(io.BytesIO(begun)).convert("RGB")))  # not told from others
     yield File("truncated.jpg", jpeg[: len(jpeg) * 2 // 3], reason=BROKEN)
     yield File("no_end.jpg", saved("JPEG", picture(64, 64))[:-200], reason="truncated file")
     yield File("only_start.jpg", jpeg[:2], reason=BROKEN)
@@ -245,6 +253,12 @@ def webps() -> Iterator[File]:
     yield File("alpha.webp", saved("WEBP", alpha, "RGBA", lossless=True, exact=True), PICTURE)
     frames = {"save_all": True, "append_images": [Image.fromarray(255 - PICTURE)], "lossless": True}
     yield File("animated.webp", saved("WEBP", **frames), PICTURE)
+    clear = [Image.fromarray(np.dstack([image, ALPHA])) for image in (PICTURE, 255 - PICTURE)]
+    yield File(
+        "animated_alpha.webp",
+        saved("WEBP", np.asarray(clear[0]), "RGBA", save_all=True, append_images=clear[1:], lossless=True, exact=True),
+        np.where(ALPHA[..., None] > 0, PICTURE, 0),  # frames are composed: what is not seen at all is lost
+    )
     yield File("turned.webp", saved("WEBP", lossless=True, exif=turned(8)), np.rot90(PICTURE))
     yield File("truncated.webp", lossless[: len(lossless) // 2], reason=BROKEN)
     yield File("only_riff.webp", lossless[:12], reason=BROKEN)
@@ -282,6 +296,13 @@ def others() -> Iterator[File]:
     yield File("huge.ppm", b"P6 99999 99999 255\n", reason="too large: .*")
     yield File("lossless.jp2", saved("JPEG2000"), PICTURE)
     yield File("truncated.jp2", saved("JPEG2000")[:150], reason=BROKEN)
+    tiled = saved("JPEG2000", no_jp2=True, tile_size=(8, 8))
+    last = tiled.rindex(b"\xff\x90")
+    yield File("tiles.j2k", tiled, PICTURE)
+    yield File("few_tiles.j2k", tiled[:last] + b"\xff\xd9", reason="truncated file: 1 of its tiles is missing")
+    tiled = saved("JPEG2000", tile_size=(8, 8))
+    yield File("tiles.jp2", tiled, PICTURE)
+    yield File("few_tiles.jp2", tiled[: tiled.rindex(b"\xff\x90")] + b"\xff\xd9", reason="truncated file: 1 of .*")
     if "AVIF" in Image.SAVE:
         avif = saved("AVIF", quality=95, subsampling="4:4:4", speed=10)
         yield File("rgb.avif", avif, PICTURE, 6)
@@ -487,10 +508,32 @@ def file_system() -> Iterator[File]:
         yield File(name, PNG, PICTURE, left_out="not an image by its name")
 
 
+_PALETTE, _ALPHA, _DEEP, _TURNED = "palette applied", "alpha dropped", "16 bits cut to 8", "turned upright"
+REMARKS = {
+    **dict.fromkeys([f"palette{bits}.png" for bits in (1, 2, 4, 8)], _PALETTE),
+    **dict.fromkeys([f"palette{bits}.bmp" for bits in (1, 4, 8)], _PALETTE),
+    **dict.fromkeys(["plain.gif", "interlaced.gif", "palette.tif"], _PALETTE),
+    **dict.fromkeys(["palette_alpha.png", "clear.gif"], f"{_PALETTE}; {_ALPHA}"),
+    **dict.fromkeys(["grey_alpha.png", "rgba.png", "rgba_clear.png", "grey_key.png", "rgb_key.png"], _ALPHA),
+    **dict.fromkeys(["alpha.webp", "rgba.tif"], _ALPHA),
+    **dict.fromkeys(["grey16.png", "rgb16.png", "deep.ppm", "rgb16.tif", "grey16.tif", "grey16_big_endian.tif"], _DEEP),
+    **dict.fromkeys(["grey_alpha16.png", "rgba16.png"], f"{_DEEP}; {_ALPHA}"),
+    **dict.fromkeys(["turned.png", "turned.webp", "turned.tif", *[f"turned{turn}.jpg" for turn in TURNS]], _TURNED),
+    **dict.fromkeys(["cmyk.jpg", "cmyk.tif"], "CMYK converted"),
+    **dict.fromkeys(["animated.png", "two_images.jpg", "animated.webp"], "first of 2 frames"),
+    "animated.gif": f"{_PALETTE}; first of several frames",
+    "pages.tif": "first of several frames",
+    "animated_alpha.webp": f"{_ALPHA}; first of 2 frames",
+    "early_end.jpg": "ends in grey, as of a file cut short",
+}
+"""What the notes of the images must say."""
+
+
 def files() -> list[File]:
     """The whole corpus."""
     parts = (pngs, jpegs, webps, others, bmps, tiffs, other_kinds, not_images, names, file_system)
-    return [file for part in parts for file in part()]
+    made = [file for part in parts for file in part()]
+    return [dataclasses.replace(file, remarks=REMARKS.get(file.name, "")) for file in made]
 
 
 def build(folder: Path) -> list[tuple[File, Path]]:

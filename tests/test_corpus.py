@@ -42,14 +42,14 @@ def root(tmp_path_factory):
     return root
 
 
-def fitted(pixels):
+def fitted(pixels, remarks=""):
     """What a crop to the network's size makes of an image, and the note; or the reason of a refusal."""
     height, width = pixels.shape[:2]
     if min(height, width) < SIDE:
         return None, f"is {width}x{height}, smaller than {SIDE}x{SIDE}; resize=area would enlarge it"
     top, left = (height - SIDE) // 2, (width - SIDE) // 2
     note = "" if height == width == SIDE else f"cropped from {width}x{height}"
-    return pixels[top : top + SIDE, left : left + SIDE], note
+    return pixels[top : top + SIDE, left : left + SIDE], "; ".join(filter(None, (note, remarks)))
 
 
 def close(image, file, pixels):
@@ -82,7 +82,7 @@ def test_together_in_threads(root):
         if file.pixels is None:
             assert re.fullmatch(file.reason, found.refused[position])
             continue
-        pixels, words = fitted(file.pixels)
+        pixels, words = fitted(file.pixels, file.remarks)
         if pixels is None:
             assert found.refused[position] == words
         else:
@@ -183,7 +183,7 @@ def test_predictions_and_rejected_name_every_file(root, network, tmp_path, capsy
         elif file.pixels is None:
             assert re.fullmatch(file.reason, rejected[name])
         else:
-            pixels, words = fitted(file.pixels)
+            pixels, words = fitted(file.pixels, file.remarks)
             assert (rejected if pixels is None else notes).get(name, "") == words
             assert (name in predicted) == (pixels is not None)
     out = capsys.readouterr().out

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 from ganfp_jax import atomic
-from ganfp_jax.data import decode, kinds, tiff
+from ganfp_jax.data import decode, kinds, rgb, tiff
 from ganfp_jax.data.decode import Refused, decode_image, encode_png
 from ganfp_jax.data.listing import find_images
 
@@ -65,7 +65,7 @@ PIXELS = {  # one pixel as stored -> what it becomes
 def test_every_mode_becomes_rgb(mode):
     stored, expected = PIXELS[mode]
     image = Image.frombytes(mode, (1, 1), stored)
-    np.testing.assert_allclose(decode._to_rgb(image)[0, 0].astype(int), expected, atol=1 if mode == "LAB" else 0)
+    np.testing.assert_allclose(rgb._to_rgb(image)[0, 0].astype(int), expected, atol=1 if mode == "LAB" else 0)
 
 
 @pytest.mark.parametrize("mode", ["P", "PA"])
@@ -73,11 +73,11 @@ def test_palette_images_take_the_palettes_colours(mode):
     image = Image.new(mode, (2, 1))
     image.putpalette([10, 20, 30, 40, 50, 60])
     image.putpixel((1, 0), (1, 0) if mode == "PA" else 1)
-    assert decode._to_rgb(image).tolist() == [[[10, 20, 30], [40, 50, 60]]]
+    assert rgb._to_rgb(image).tolist() == [[[10, 20, 30], [40, 50, 60]]]
 
 
 def test_native_16_bit_takes_the_high_byte():
-    assert decode._to_rgb(Image.fromarray(np.array([[0xABCD]], np.uint16))).tolist() == [[[0xAB] * 3]]
+    assert rgb._to_rgb(Image.fromarray(np.array([[0xABCD]], np.uint16))).tolist() == [[[0xAB] * 3]]
 
 
 @pytest.mark.parametrize("mode", ["I", "F"])
@@ -99,7 +99,7 @@ def test_a_mode_of_the_future_is_refused():
     image = Image.new("L", (1, 1))
     image._mode = "ZZZ"
     with pytest.raises(Refused, match="mode ZZZ"):
-        decode._to_rgb(image)
+        rgb._to_rgb(image)
 
 
 def test_colours_under_a_transparent_alpha_survive(tmp_path, recwarn):
@@ -152,7 +152,32 @@ def test_exif_orientation_is_applied(orientation, suffix, tmp_path):
     with Image.open(path) as image:
         np.testing.assert_array_equal(decoded, np.asarray(ImageOps.exif_transpose(image).convert("RGB")))
     if suffix in ("png", "tif"):
-        np.testing.assert_array_equal(decoded, decode._UPRIGHT.get(orientation, np.asarray)(np.asarray(stored)))
+        np.testing.assert_array_equal(decoded, rgb._UPRIGHT.get(orientation, np.asarray)(np.asarray(stored)))
+
+
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "avif"])
+@pytest.mark.parametrize("orientation", [None, 3])
+def test_what_only_xmp_says_turns_nothing(orientation, suffix, tmp_path):
+    options = {"quality": 95} if suffix in ("jpg", "avif") else {"lossless": True} if suffix == "webp" else {}
+    if orientation:
+        options["exif"] = corpus.turned(orientation)
+    if suffix == "png":
+        options["pnginfo"] = PngImagePlugin.PngInfo()
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", XMP.decode())
+    elif suffix == "tif":
+        options["tiffinfo"] = {700: XMP} | ({0x0112: orientation} if orientation else {})
+        options.pop("exif", None)
+    else:
+        options["xmp"] = XMP
+    image = corpus.picture(24, 40)
+    Image.fromarray(image).save(tmp_path / f"image.{suffix}", **options)
+    with decode.decoded(tmp_path / f"image.{suffix}") as picture:
+        upright = np.rot90(image, 2) if orientation else image
+        assert picture.pixels.shape == image.shape and np.abs(picture.pixels - upright.astype(int)).max() < 12
+        assert picture.remarks == (("turned upright",) if orientation else ())
 
 
 @pytest.mark.parametrize("exif", [b"Exif\x00\x00garbage", b"Exif\x00\x00MM\x00\x2a\xff\xff\xff\xff", b"x"])

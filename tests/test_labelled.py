@@ -193,7 +193,7 @@ def test_what_was_brought_to_size_is_told(tmp_path, capsys):
     assert not list(tmp_path.iterdir()) and not capsys.readouterr().out
     tell_notes({"a/0.png": "cropped from 9x8", "1,2.png": "reduced from 9x9"}, tmp_path)
     assert (tmp_path / "notes.csv").read_text() == 'image,note\na/0.png,cropped from 9x8\n"1,2.png",reduced from 9x9\n'
-    assert capsys.readouterr().out.startswith("2 images had another size (a/0.png: cropped from 9x8)")
+    assert capsys.readouterr().out.startswith("2 images were not taken as they are (a/0.png: cropped from 9x8)")
 
 
 def test_missing_and_empty_folders(tmp_path):

@@ -15,9 +15,9 @@ from PIL import Image
 
 from ganfp_jax import atomic
 from ganfp_jax.data import labelled
-from ganfp_jax.data.decode import ImageFile, Refused, decode_image, open_header, png_bytes
+from ganfp_jax.data.decode import ImageFile, Refused, open_header, png_bytes
 from ganfp_jax.data.names import fitting
-from ganfp_jax.data.preprocess import check_resize, fit
+from ganfp_jax.data.preprocess import check_resize, read_fitted
 from ganfp_jax.errors import UserError
 from ganfp_jax.progress import progress
 
@@ -93,7 +93,7 @@ def write(
             refused: dict[int, str] = {}
             for target, path, name, label in _targets(folder, out / split, CODECS[codec]):
                 try:
-                    image, _ = fit(decode_image(path), side, resize)
+                    image, _ = read_fitted(path, side, resize)
                 except Refused as reason:
                     rejected.append((f"{split}/{name}" if split else name, str(reason)))
                     refused.setdefault(label, f"{name}: {reason}")

@@ -1,72 +1,52 @@
 """One image file -> one uint8 RGB array, or the reason why not. Pillow is the only decoder."""
 
 import contextlib
-import errno
 import io
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import BinaryIO, Protocol, TypeAlias, runtime_checkable
+from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ganfp_jax import atomic
-from ganfp_jax.data import kinds, tiff
+from ganfp_jax.data import jpeg2000, tiff
+from ganfp_jax.data.files import ImageFile as ImageFile
+from ganfp_jax.data.files import Record as Record
+from ganfp_jax.data.files import open_file as open_file
+from ganfp_jax.data.files import open_header as open_header
 from ganfp_jax.data.kinds import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from ganfp_jax.data.kinds import READ_SUFFIXES as READ_SUFFIXES
 from ganfp_jax.data.refused import Refused as Refused
 from ganfp_jax.data.refused import reason_of as reason_of
-from ganfp_jax.reading import open_regular
+from ganfp_jax.data.rgb import Picture as Picture
+from ganfp_jax.data.rgb import orientation as orientation
+from ganfp_jax.data.rgb import picture_of as picture_of
 
-_CONVERTED_BY_PILLOW = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"})
-_PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
-_SIXTEEN_BIT = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
-_WITHOUT_WHITE = {"I": "32-bit integer", "F": "floating-point"}
-
-_MAX_BYTES = 2**30  # some decoders read a file whole before they look at its size in pixels
-
-_ORIENTATION_TAG = 0x0112
-_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
-    2: lambda image: image[:, ::-1],
-    3: lambda image: image[::-1, ::-1],
-    4: lambda image: image[::-1],
-    5: lambda image: image.transpose(1, 0, 2),
-    6: lambda image: np.rot90(image, -1),
-    7: lambda image: image[::-1, ::-1].transpose(1, 0, 2),
-    8: lambda image: np.rot90(image),
-}
+MAX_PIXELS = 64_000_000
 
 
-@runtime_checkable
-class Record(Protocol):
-    """An image file that is kept inside another file, such as a data set of TFDS."""
-
-    @property
-    def name(self) -> str:
-        """As of a path: the last part, with the suffix."""
-        ...
-
-    def read_bytes(self) -> bytes:
-        """The encoded image."""
-        ...
-
-
-ImageFile: TypeAlias = Path | Record
-
-
-def decode_image(file: str | os.PathLike[str] | Record, *, max_pixels: int = 64_000_000) -> UInt8[np.ndarray, "h w 3"]:
+def decode_image(file: str | os.PathLike[str] | Record, *, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "h w 3"]:
     """Decode an image file to RGB, 0 to 255. May be called from several threads.
 
-    The first frame of an animation or of a multi-page file is taken, an EXIF orientation is applied. Colour
-    profiles and gamma values are ignored: the numbers are those in the file, as a network sees them everywhere
-    else. The format is recognised by content, whatever the suffix: AVIF (where Pillow has it), BMP, GIF, HEIC
-    (where pillow-heif is installed), JPEG, JPEG 2000, PNG, PPM, TIFF or WebP. Only files with the suffix of another
-    kind of image (`kinds.NOT_READ_SUFFIXES`: raw photographs, JPEG XL, Photoshop and others) are refused for it.
-    Damage that the decoder notices refuses a file; bits that flipped in the compressed data of a JPEG often go
-    unnoticed, since nothing in it is a checksum, and a PNG whose compressed data end early, but in good order, is
-    black from there on. What follows the end of an image is ignored.
+    The first frame of an animation or of a multi-page file is taken. The turn that EXIF (of TIFF: the file's own
+    tag) says is applied; what only XMP says is not, as in browsers. Colour profiles and gamma values are ignored:
+    the numbers are those in the file, as a network sees them everywhere else. The format is recognised by content,
+    whatever the suffix: AVIF (where Pillow has it), BMP, GIF, HEIC (where pillow-heif is installed), JPEG, JPEG
+    2000, PNG, PPM, TIFF or WebP. Only files with the suffix of another kind of image (`kinds.NOT_READ_SUFFIXES`:
+    raw photographs, JPEG XL, Photoshop and others) are refused for it.
+
+    Damage that the decoder notices refuses a file; what follows the end of an image is ignored. Some damage cannot
+    be told from a file that was meant so: bits that flipped in the compressed data of a JPEG, since nothing in it
+    is a checksum; a JPEG whose data end early, but with the mark of its end, is grey from there on (its note says
+    so where the last block is exactly that grey); a PNG whose compressed data end early, but in good order, is
+    black from there on; and the pixels that a run-length encoded BMP jumps over have the first colour of its
+    palette. The frames of an animated WebP are composed by its library: colours that alpha hides wholly are black
+    there.
+
+    What is done to an image is said in its note (`preprocess.read_fitted`): "turned upright", "16 bits cut to 8",
+    "CMYK converted" (or L*a*b*), "palette applied", "alpha dropped", "first of 12 frames"; grey in three channels
+    is not worth a word.
 
     | Pillow mode    | meaning                      | becomes                                                     |
     |----------------|------------------------------|-------------------------------------------------------------|
@@ -104,79 +84,24 @@ def decode_image(file: str | os.PathLike[str] | Record, *, max_pixels: int = 64_
         Refused: the file is missing, empty, unreadable, a folder, not an image, truncated, damaged, too large or of a
             mode without a conversion. Nothing else is raised for a bad file.
     """
+    with decoded(file, max_pixels=max_pixels) as picture:
+        return picture.pixels
+
+
+@contextlib.contextmanager
+def decoded(file: str | os.PathLike[str] | Record, *, max_pixels: int = MAX_PIXELS) -> Iterator[Picture]:
+    """`decode_image`, with what became of the image on the way.
+
+    Raises:
+        Refused: as `decode_image`.
+    """
     try:
-        return _decode(file, max_pixels)
+        picture = _decode(file, max_pixels)
     except Refused:
         raise
     except Exception as error:  # decoders raise whatever a damaged file makes them raise
         raise Refused(reason_of(error)) from error
-
-
-def rgb_of(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
-    """An open image as RGB, 0 to 255, by the table of `decode_image`, turned as its EXIF orientation says.
-
-    Raises:
-        Refused: its mode has no conversion.
-        Exception: whatever Pillow raises for a damaged file.
-    """
-    image.load()
-    upright = _UPRIGHT.get(orientation(image), np.asarray)
-    return np.ascontiguousarray(upright(_to_rgb(image)))
-
-
-@contextlib.contextmanager
-def open_header(file: str | os.PathLike[str] | Record) -> Iterator[Image.Image]:
-    """A regular image file, opened but not decoded: its format, size, mode and what stands beside the pixels.
-
-    Raises:
-        Exception: whatever Pillow or the file system raise for a file that is no image of a known format.
-    """
-    name = os.fspath(file) if isinstance(file, str | os.PathLike) else file.name
-    with open_file(file) as content:
-        if fault := kinds.fault_of_name(name):
-            raise Refused(fault)
-        try:
-            image = Image.open(content, formats=kinds.formats())
-        except UnidentifiedImageError:
-            if known := kinds.name_of_content(content):
-                raise Refused(known) from None
-            raise
-        with image:
-            yield image
-
-
-@contextlib.contextmanager
-def open_file(file: str | os.PathLike[str] | Record) -> Iterator[BinaryIO]:
-    """The bytes of a regular file, or of one inside a data set, as a stream.
-
-    Raises:
-        Refused: it is empty, too large to be one image, a folder, or a pipe or a device, which could be read for ever.
-        OSError: it is missing or cannot be read.
-    """
-    if isinstance(file, str | os.PathLike):
-        with _opened(file) as stream:
-            size = os.fstat(stream.fileno()).st_size
-            if size == 0:
-                raise Refused("empty file")
-            if size > _MAX_BYTES:
-                raise Refused(f"too large: a file of {size:,} bytes")
-            yield stream
-    else:
-        content = file.read_bytes()
-        if not content:
-            raise Refused("empty file")
-        yield io.BytesIO(content)
-
-
-def _opened(file: str | os.PathLike[str]) -> BinaryIO:
-    try:
-        return open_regular(file)
-    except IsADirectoryError:
-        raise Refused("is a folder") from None
-    except OSError as error:
-        if error.errno == errno.EINVAL:  # a pipe, a device, a name that no file has
-            raise Refused(error.strerror) from None
-        raise
+    yield picture
 
 
 def encode_png(path: str | os.PathLike[str], image: UInt8[np.ndarray, "h w 3"]) -> None:
@@ -191,36 +116,13 @@ def png_bytes(image: UInt8[np.ndarray, "h w 3"]) -> bytes:
     return buffer.getvalue()
 
 
-def _decode(file: str | os.PathLike[str] | Record, max_pixels: int) -> np.ndarray:
+def _decode(file: str | os.PathLike[str] | Record, max_pixels: int) -> Picture:
     with open_header(file) as image:
         width, height = image.size
         if width * height > max_pixels:
             raise Refused(f"too large: {width}x{height} is over the limit of {max_pixels:,} pixels")
         if image.format == "TIFF":
             tiff.check(image)
-        return rgb_of(image)
-
-
-def _to_rgb(image: Image.Image) -> np.ndarray:
-    mode = image.mode
-    if mode == "RGB":
-        return np.asarray(image)
-    if mode in _CONVERTED_BY_PILLOW:
-        image.info.pop("transparency", None)  # it is dropped; Pillow would look for a colour to keep it in
-        return np.asarray(image.convert("RGB"))
-    if mode in _PREMULTIPLIED:
-        return np.asarray(image.convert(_PREMULTIPLIED[mode]).convert("RGB"))
-    if mode in _SIXTEEN_BIT:
-        high_byte = (np.asarray(image) >> 8).astype(np.uint8)
-        return np.repeat(high_byte[..., None], 3, axis=-1)
-    if mode in _WITHOUT_WHITE:
-        raise Refused(f"{_WITHOUT_WHITE[mode]} pixels (mode {mode}) have no defined white")
-    raise Refused(f"pixels of mode {mode} have no conversion to RGB")
-
-
-def orientation(image: Image.Image) -> int:
-    """How a photograph was held, by its EXIF tag: 1 to 8; 1, upright, where nothing readable says so."""
-    try:
-        return image.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception:  # damaged metadata does not make the pixels worse
-        return 1
+        if image.format == "JPEG2000":
+            jpeg2000.check(image.fp)  # type: ignore[attr-defined]
+        return picture_of(image)

@@ -1,6 +1,7 @@
 """Kinds of image files: which are read, which only have an image's name, and what a file without a reader is."""
 
 import functools
+from io import BufferedIOBase
 from pathlib import PurePath
 from typing import BinaryIO
 
@@ -75,7 +76,7 @@ def formats() -> list[str]:
     return [name for name in _FORMATS if name in Image.OPEN]
 
 
-def name_of_content(stream: BinaryIO) -> str:
+def name_of_content(stream: BinaryIO | BufferedIOBase) -> str:
     """What a file is that no plugin knows, as a reason; "" where its beginning does not tell."""
     stream.seek(0)
     head = stream.read(12)

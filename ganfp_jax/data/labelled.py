@@ -223,7 +223,7 @@ class Decoded:
     rejected: tuple[tuple[str, str], ...]
     """(name, reason) for every file that was refused; the folder's `left_out` is not repeated."""
     notes: dict[str, str]
-    """Name -> what was done to an image of another size, such as "cropped from 300x200"."""
+    """Name -> what was done to an image, such as "cropped from 300x200; turned upright"."""
 
 
 def decode_all(
@@ -233,7 +233,7 @@ def decode_all(
     indices: Sequence[int] | Int[np.ndarray, " k"] | None = None,
     label: str | None = None,
 ) -> Decoded:
-    """Decode the files of a folder, or those at `indices`, to `resolution` x `resolution` by `preprocess.fit`.
+    """Decode the files of a folder, or those at `indices`, to `resolution` x `resolution` by `preprocess.read_fitted`.
 
     `label` is that of a progress bar, None for no bar.
 
@@ -260,7 +260,7 @@ def write_rejected(path: Path, rejected: Iterable[tuple[str, str]]) -> None:
 
 
 def write_notes(path: Path, notes: Mapping[str, str]) -> None:
-    """Write the images that were not at the size asked for, and what was done to each, as the CSV `image,note`."""
+    """Write the images that were not taken as they are, and what was done to each, as the CSV `image,note`."""
     _write_pairs(path, "note", notes.items())
 
 
@@ -272,11 +272,11 @@ def tell_rejected(rejected: Sequence[tuple[str, str]], workdir: Path) -> None:
 
 
 def tell_notes(notes: Mapping[str, str], workdir: Path) -> None:
-    """Say how many images were not at the size asked for, if any, and list in the run folder what was done to each."""
+    """Say how many images were not taken as they are, if any, and list in the run folder what was done to each."""
     if notes:
         write_notes(workdir / "notes.csv", notes)
         name, note = next(iter(notes.items()))
-        print(f"{len(notes)} images had another size ({name}: {note}): {workdir / 'notes.csv'}")
+        print(f"{len(notes)} images were not taken as they are ({name}: {note}): {workdir / 'notes.csv'}")
 
 
 def _write_pairs(path: Path, column: str, pairs: Iterable[tuple[str, str]]) -> None:

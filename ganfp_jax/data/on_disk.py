@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from ganfp_jax.data.decode import ImageFile, Refused, decode_image
-from ganfp_jax.data.preprocess import Checked, check_files, fit
+from ganfp_jax.data.decode import ImageFile, Refused
+from ganfp_jax.data.preprocess import Checked, check_files, read_fitted
 from ganfp_jax.errors import UserError
 
 
@@ -52,7 +52,7 @@ class ImagesOnDisk:
         def read(place: int) -> None:
             file = self._files[rows[place]]
             try:
-                images[place], _ = fit(decode_image(file), self.shape[1], self._resize)
+                images[place], _ = read_fitted(file, self.shape[1], self._resize)
             except Refused as reason:
                 raise UserError(f"{file} was readable when the run began, but now: {reason}") from None
 

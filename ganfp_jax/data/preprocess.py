@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image
 
-from ganfp_jax.data.decode import ImageFile, Refused, decode_image
+from ganfp_jax.data.decode import MAX_PIXELS, ImageFile, Picture, Record, Refused, decoded
 from ganfp_jax.errors import UserError
 from ganfp_jax.progress import progress
 
@@ -68,6 +68,31 @@ def fit(
     return fitted, f"{' and '.join(done)} from {width}x{height}"
 
 
+def read_fitted(
+    file: str | os.PathLike[str] | Record, resolution: int, resize: str = "crop", *, max_pixels: int = MAX_PIXELS
+) -> tuple[UInt8[np.ndarray, "r r 3"], str]:
+    """Decode a file and bring it to `resolution` x `resolution`.
+
+    Returns:
+        The image, 0 to 255, and in words what was done to it, first by `fit`, then in decoding, such as
+        "cropped from 300x200; turned upright; alpha dropped"; the empty string where nothing was.
+
+    Raises:
+        Refused: by `decode_image` or by `fit`.
+        UserError: unknown `resize`.
+    """
+    with decoded(file, max_pixels=max_pixels) as picture:
+        return fit_picture(picture, resolution, resize)
+
+
+def fit_picture(picture: Picture, resolution: int, resize: str) -> tuple[UInt8[np.ndarray, "r r 3"], str]:
+    """`fit` of a decoded image, with its remarks in the note."""
+    image, note = fit(picture.pixels, resolution, resize)
+    if image.base is not None:  # a part of a large image would keep all of it
+        image = image.copy()
+    return image, "; ".join(filter(None, (note, *picture.remarks)))
+
+
 def check_resize(resize: str) -> None:
     """Raise `UserError` unless `resize` is one of `RESIZES`."""
     if resize not in RESIZES:
@@ -115,7 +140,7 @@ class Fitted(NamedTuple):
     refused: dict[int, str]
     """Position -> reason, for the others."""
     notes: dict[int, str]
-    """Position -> what `fit` did, for images that did not have the size."""
+    """Position -> what was done to the image (`read_fitted`), for those that were not taken as they are."""
 
 
 class Checked(NamedTuple):
@@ -171,7 +196,7 @@ def _read_each(
 
     def read(position: int) -> None:
         try:
-            image, note = fit(decode_image(files[position]), resolution, resize)
+            image, note = read_fitted(files[position], resolution, resize)
         except Refused as reason:
             refused[position] = str(reason)
         else:

@@ -19,8 +19,8 @@ def real_images(data: Mapping[str, Any], *, resolution: int, workdir: Path, **se
     Args:
         data: {"source": name, name: settings, ...}, where other sources' settings may stand as well.
         resolution: side of the images in pixels.
-        workdir: where `rejected.csv` goes if files were refused, and `notes.csv` if images had another size; lines on
-            the screen then say so.
+        workdir: where `rejected.csv` goes if files were refused, and `notes.csv` if images were not taken as they are;
+            lines on the screen then say so.
         **settings: more of the source's settings, which go before those of `data`.
 
     Raises:

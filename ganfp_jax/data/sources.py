@@ -37,7 +37,7 @@ class ImageSet:
     rejected: tuple[tuple[str, str], ...] = ()
     """(file relative to the root, reason) for every file that was refused."""
     notes: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """File relative to the root -> what was done to an image of another size."""
+    """File relative to the root -> what was done to the image, where anything was."""
 
     def __len__(self) -> int:
         return len(self.images)

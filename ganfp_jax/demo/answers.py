@@ -17,8 +17,8 @@ from ganfp_jax import attribute_job
 from ganfp_jax.attributor import FEW, Attributor
 from ganfp_jax.certainty import where_unsure
 from ganfp_jax.data.cells import cell
-from ganfp_jax.data.decode import Refused, decode_image, png_bytes
-from ganfp_jax.data.preprocess import fit
+from ganfp_jax.data.decode import Refused, png_bytes
+from ganfp_jax.data.preprocess import read_fitted
 from ganfp_jax.demo.uploads import Limits, Upload
 from ganfp_jax.grid import data_uri
 from ganfp_jax.report import wording
@@ -83,7 +83,7 @@ def answer(attributor: Attributor, uploads: Sequence[Upload], resize: str, limit
         if upload.refused:
             continue
         try:
-            fitted[number] = fit(decode_image(upload, max_pixels=limits.pixels), attributor.resolution, resize)
+            fitted[number] = read_fitted(upload, attributor.resolution, resize, max_pixels=limits.pixels)
         except Refused as reason:
             rows[number] = Row(upload.name, str(reason))
     if not fitted:
