@@ -233,6 +233,9 @@ def run(config: dict[str, Any], workdir: Path) -> None:
             batch_size=config["batch_size"],
             label=f"{condition}, {len(views)} views",
         )
+        if first is None:  # they can be measured: what an ablation of other conditions left here goes
+            for path in [*workdir.glob("ablation-*.csv"), *workdir.glob("logits-*.npz")]:
+                path.unlink()
         first = first or measured
         rows, doubt = ablate(measured, view_sets, rules, repeats=config["bootstrap"], seed=config["seed"])
         single = accuracy_block(measured.targets, measured.logits[REFERENCE].argmax(-1), attributor.classes)

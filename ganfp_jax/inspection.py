@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import shlex
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -296,6 +297,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         inspected, shown, **{k: config[k] for k in ("fingerprint_limit", "response_limit", "mask_negative")}
     )
     samples, models = pictures(inspected, shown, scales)
+    shutil.rmtree(workdir / "pictures", ignore_errors=True)  # of other images, if this run folder has some
     write_pictures(workdir / "pictures", inspected.classes, samples, models)
     write_json(workdir / "pictures" / "scales.json", dataclasses.asdict(scales) | {"words": scales.words()})
     atomic.write_bytes(workdir / "interactions.csv", interactions_csv(inspected).encode())

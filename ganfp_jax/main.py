@@ -14,7 +14,7 @@ import itertools
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from ganfp_jax import config_keys
 from ganfp_jax.cpu.memory import keep_memory
 from ganfp_jax.errors import UserError
 from ganfp_jax.run_folder import open_run
+from ganfp_jax.training import longer
 
 JOBS = {
     "train": "ganfp_jax.training.loop",
@@ -48,6 +49,8 @@ JOBS = {
 }
 
 FOR_SEVERAL = ("train", "evaluate")  # the jobs that several processes can do together
+# The jobs that have something to resume; the others replace what they left before.
+RESUME = ("train", "generate", "interpolate", "quickstart", "study", "course_test", "robustness")
 # The keys whose values may stand at the end of the command and change from one command to the next.
 AT_THE_END = {"attribute": "images"}
 
@@ -178,8 +181,15 @@ def run(workdir: Path, at_the_end: Sequence[str] = ()) -> int:
     if FLAGS.coordinator:
         run_with_others(config, workdir)
         return 0
-    with open_run(workdir, config, may_change=(key,) if key else ()):
+    with open_claimed(workdir, config):
         return importlib.import_module(JOBS[config["job"]]).run(config, workdir) or 0
+
+
+def open_claimed(workdir: Path, config: Mapping[str, Any]) -> contextlib.AbstractContextManager[Path]:
+    """The run folder, claimed for the config's job."""
+    job = config["job"]
+    may_grow = longer.may_grow(config) if job == "train" else {}
+    return open_run(workdir, config, may_grow=may_grow, resumes=job in RESUME)
 
 
 def run_with_others(config: dict[str, Any], workdir: Path) -> None:
@@ -195,7 +205,7 @@ def run_with_others(config: dict[str, Any], workdir: Path) -> None:
         refusal: Exception | None = None
         if processes.first():
             try:
-                stack.enter_context(open_run(workdir, config))
+                stack.enter_context(open_claimed(workdir, config))
             except Exception as error:  # whatever it is, the others must hear of it
                 refusal = error
         if processes.anywhere(refusal is not None):

@@ -96,9 +96,9 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     _check_roles(training)
     networks = {name: _load(name, checkpoint, config) for name, checkpoint in checkpoints.items()}
     resolution, classes = _common(networks)
-    _check_unchanged(networks, checkpoints, workdir)
     root = Path(config["data"]["root"])
     folder = labelled.open_labelled(root, split="test", classes=classes)
+    _check_unchanged(networks, checkpoints, workdir)  # writes: not before the inputs can be read
     tell_leaks(folder)
     same: dict[str, Any] = {"resize": config["data"]["resize"], "seed": config["seed"]}
     reason = why_no_baselines(config["baselines"], root, folder)

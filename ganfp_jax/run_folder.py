@@ -3,8 +3,9 @@
 import contextlib
 import errno
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ganfp_jax import atomic
@@ -12,10 +13,12 @@ from ganfp_jax.errors import UserError
 from ganfp_jax.reading import read_json
 
 CONFIG = "config.json"
-ADDED = {"critic.first_weights": "published"}
-"""Keys that older run folders do not have -> the value that says what was done before there was a choice."""
+ADDED = {"critic.first_weights": "published", "start_from": ""}
+"""Keys that older run folders do not have, in any section -> the value that says what was done before."""
 WATCHING = ("dead_after",)
 """Keys, in any section, that say when to give up and nothing about what is made; a resumed run may have others."""
+FOUND_OUT = ("rejected.csv", "notes.csv")
+"""What a run finds out about its images before it begins."""
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -53,7 +56,7 @@ def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     before, after = _flatten(old), _flatten(new)
-    before = {key: value for key, value in ADDED.items() if key in after} | before
+    before |= {key: value for key in after.keys() - before.keys() for later, value in ADDED.items() if _is(key, later)}
     keys = sorted(
         key
         for key in before.keys() | after.keys()
@@ -62,12 +65,68 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return [f"{key} ({before.get(key, 'absent')!r} there, {after.get(key, 'absent')!r} now)" for key in keys]
 
 
+def _is(key: str, name: str) -> bool:
+    """Whether a flat key is `name`, in whatever section."""
+    return f".{key}".endswith(f".{name}")
+
+
+def _grown(old: Mapping[str, Any], new: Mapping[str, Any], may_grow: Mapping[str, str]) -> dict[str, Any]:
+    """`new`'s values of the keys in `may_grow` that are larger than in `old`, flat.
+
+    Raises:
+        UserError: such a key is smaller now, or there is a reason that it may not grow.
+    """
+    before, after = _flatten(old), _flatten(new)
+    changed = [key for key in may_grow if key in before and key in after and before[key] != after[key]]
+    for key in changed:
+        told = f"config.{key} is {after[key]}, the run there was begun with {before[key]}"
+        if after[key] < before[key]:
+            raise UserError(f"{told}: a run can become longer, not shorter; choose another --workdir")
+        if may_grow[key]:
+            raise UserError(f"{told}: {may_grow[key]}")
+    return {key: after[key] for key in changed}
+
+
+def _with(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """`config` with other values, whose keys are flat."""
+    changed = json.loads(json.dumps(config))
+    for key, value in values.items():
+        *path, last = key.split(".")
+        section = changed
+        for name in path:
+            section = section[name]
+        section[last] = value
+    return changed
+
+
+def _holds_results(workdir: Path) -> bool:
+    """Whether a run has left anything that another one would lose."""
+    return any(
+        path.name not in (CONFIG, *FOUND_OUT) and not path.name.startswith(".") and not path.is_dir()
+        for path in workdir.rglob("*")
+    )
+
+
 @contextlib.contextmanager
-def open_run(workdir: Path, config: Mapping[str, Any], may_change: Collection[str] = ()) -> Iterator[Path]:
+def open_run(
+    workdir: Path,
+    config: Mapping[str, Any],
+    may_grow: Mapping[str, str] = MappingProxyType({}),
+    *,
+    resumes: bool = True,
+) -> Iterator[Path]:
     """Claims `workdir` for one job with `config`; the same config resumes, another one is refused.
 
-    What a killed run left half written is removed. The keys in `may_change` may have other values than in the run
-    before, whose results are then replaced; so may those in `WATCHING`, and runs older than a key in `ADDED` go on.
+    What a killed run left half written is removed. A folder without results is nobody's: the config of a first try that
+    failed is replaced. Keys in `WATCHING` may change, and runs older than a key in `ADDED` go on.
+
+    Args:
+        workdir: the run folder, made if need be.
+        config: the job's.
+        may_grow: keys, such as "growing.total_kimg", whose value may be larger than before; the run goes on to the new
+            end. Where one may not after all, the reason why, else "".
+        resumes: False for a job that has nothing to resume. It replaces the results of the same job with any config,
+            and its own config is written when it is done.
 
     Raises:
         UserError: the folder holds a run of another config (the differing keys are named), another process is
@@ -87,14 +146,17 @@ def open_run(workdir: Path, config: Mapping[str, Any], may_change: Collection[st
                 raise
             raise UserError(f"cannot write to --workdir {workdir} ({error.strerror}); choose another folder") from error
         atomic.sweep(workdir)
-        known = read_config(workdir) if (workdir / CONFIG).exists() else None
-        if known is not None:
-            differences = _differences({**known, **{key: config[key] for key in may_change}}, config)
-            if differences:
-                shown = ", ".join(differences[:4]) + (f" and {len(differences) - 4} more" if differences[4:] else "")
-                raise UserError(
-                    f"{workdir} holds a run with another config: {shown}; choose another --workdir, or delete it"
-                )
-        if known != config:
+        known = read_config(workdir) if (workdir / CONFIG).exists() and _holds_results(workdir) else None
+        differences: list[str] = []
+        if known is not None and (resumes or known.get("job") != config["job"]):
+            differences = _differences(_with(known, _grown(known, config, may_grow)), config)
+        if differences:
+            shown = ", ".join(differences[:4]) + (f" and {len(differences) - 4} more" if differences[4:] else "")
+            raise UserError(
+                f"{workdir} holds a run with another config: {shown}; choose another --workdir, or delete it"
+            )
+        if resumes and known != config:
             write_json(workdir / CONFIG, config)
         yield workdir
+        if not resumes:
+            write_json(workdir / CONFIG, config)

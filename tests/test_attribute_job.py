@@ -25,7 +25,6 @@ from ganfp_jax.data.cells import text_of
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.data.listing import printable
 from ganfp_jax.errors import UserError
-from ganfp_jax.run_folder import open_run
 from ganfp_jax.weights import CALIBRATION, FILE, write_file
 
 ROOT = Path(__file__).parent.parent
@@ -275,17 +274,6 @@ def test_unsure_and_why_not(network, folder, tmp_path, capsys):
     (calibrated / CALIBRATION).write_text(json.dumps(found.to_dict() | {"digest": "0" * 64}))
     run(calibrated, tmp_path / "run", one)
     assert "its calibration.json is of other weights" in capsys.readouterr().out
-
-
-def test_a_run_folder_takes_other_images_and_nothing_else(tmp_path):
-    config = {"job": "attribute", "images": "a.png", "views": "d4"}
-    for images in ("a.png", ("b.png", "c.png")):
-        with open_run(tmp_path, config | {"images": images}, may_change=("images",)):
-            assert json.loads((tmp_path / "config.json").read_text())["images"] in (images, list(images))
-    with pytest.raises(UserError, match=r"another config: views \('d4' there, 'mirror' now\)"):
-        open_run(tmp_path, config | {"views": "mirror"}, may_change=("images",)).__enter__()
-    with pytest.raises(UserError, match="another config: images"):
-        open_run(tmp_path, config).__enter__()
 
 
 # --- on the command line

@@ -68,6 +68,7 @@ LAYERS = {
     "signed": 0,
     "atomic": 0,
     "run_folder": 0,
+    "training.longer": 0,
     "variants": 0,
     "compiler": 0,
     "cpu": 0,

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import json
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -132,12 +133,12 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     present = int(per_source.min())
     counts = usable_counts(config["train_counts"], present)
     rows = []
+    _clear_of_others(workdir / "fits", config)
     with progress(len(methods) * len(counts), "baselines", "fit") as bar:
         for called, name, immunised in methods:
             for count in counts:
                 path = workdir / "fits" / f"{called}-{count}.json"  # of a run that was stopped
                 if not path.exists():
-                    path.parent.mkdir(parents=True, exist_ok=True)
                     few = train.part(first_at_random(train.labels, count, seed))
                     few = few.immunised(seed, config["immunise"]) if immunised else few
                     measured = measure(name, count, few, test, classes, conditions, seed)
@@ -147,6 +148,15 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     if attributor:
         rows += measure_network(attributor, test, conditions, seed)
     write_outputs(workdir, {"classes": list(classes), "images_per_source": counts, "seed": seed, "rows": rows})
+
+
+def _clear_of_others(fits: Path, config: Mapping[str, Any]) -> None:
+    """Removes what a run with another config has left to go on with."""
+    begun_with, config = fits / "config.json", json.loads(json.dumps(config))
+    if not begun_with.is_file() or json.loads(begun_with.read_text()) != config:
+        shutil.rmtree(fits, ignore_errors=True)
+        fits.mkdir(parents=True)
+        write_json(begun_with, config)
 
 
 def usable_counts(wanted: Sequence[int], present: int) -> list[int]:

@@ -265,7 +265,8 @@ def write_notes(path: Path, notes: Mapping[str, str]) -> None:
 
 
 def tell_rejected(rejected: Sequence[tuple[str, str]], workdir: Path) -> None:
-    """Say how many files could not be used, if any, and list them in the run folder."""
+    """Say how many files could not be used, if any, and list them in the run folder; where all could, no list stays."""
+    (workdir / "rejected.csv").unlink(missing_ok=True)
     if rejected:
         write_rejected(workdir / "rejected.csv", rejected)
         print(f"{len(rejected)} files could not be used: {workdir / 'rejected.csv'}")
@@ -273,6 +274,7 @@ def tell_rejected(rejected: Sequence[tuple[str, str]], workdir: Path) -> None:
 
 def tell_notes(notes: Mapping[str, str], workdir: Path) -> None:
     """Say how many images were not taken as they are, if any, and list in the run folder what was done to each."""
+    (workdir / "notes.csv").unlink(missing_ok=True)
     if notes:
         write_notes(workdir / "notes.csv", notes)
         name, note = next(iter(notes.items()))
