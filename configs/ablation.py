@@ -32,7 +32,8 @@ def _default() -> ConfigDict:
         {
             "job": "ablation",
             "checkpoint": "runs/quickstart-scratch/visnet-d4",
-            "data": {"root": "runs/quickstart-scratch/images", "resize": "crop"},
+            # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
+            "data": {"root": "runs/quickstart-scratch/images", "resize": "crop", "layout": "auto"},
             "view_sets": (
                 *("identity", "mirror", "identity,vertical_flip", "flips", "rotations", "seed", "d4"),
                 *("turns5", "turns15", "turns45", "shifts", "crops"),

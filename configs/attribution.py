@@ -66,7 +66,8 @@ def _published() -> ConfigDict:
             "immunise": {"share": 0.0, "perturbations": ()},
             "batch_size": 32,
             "num_steps": 3_125_000,
-            "data": {"root": "", "resize": "refuse", "cache_gib": 4.0},
+            # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
+            "data": {"root": "", "resize": "refuse", "cache_gib": 4.0, "layout": "auto"},
             "eval_images": 5000,
             "log_every": 100,
             "eval_every": 5000,

@@ -32,7 +32,8 @@ def _of(quickstart: str) -> ConfigDict:
     return ConfigDict(
         {
             "job": "audit",
-            "data": {"root": f"{quickstart}/images"},
+            # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
+            "data": {"root": f"{quickstart}/images", "layout": "auto"},
             "files_per_source": 400,
             "folds": 5,
             "alpha": 0.05,

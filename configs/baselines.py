@@ -29,7 +29,8 @@ def _of(quickstart: str) -> ConfigDict:
         {
             "job": "baselines",
             "checkpoint": f"{quickstart}/visnet-d4",
-            "data": {"root": f"{quickstart}/images", "resize": "crop"},
+            # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
+            "data": {"root": f"{quickstart}/images", "resize": "crop", "layout": "auto"},
             "resolution": 32,
             "methods": (
                 *("knn", "eigenface", "prnu", "logistic_pixels", "logistic_log_dct", "logistic_log_packets"),

@@ -42,7 +42,8 @@ def _of(quickstart: str, error_rate: float, min_decided: float) -> ConfigDict:
         {
             "job": "calibrate",
             "checkpoint": f"{quickstart}/visnet-d4",
-            "data": {"root": f"{quickstart}/images", "resize": "crop"},
+            # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
+            "data": {"root": f"{quickstart}/images", "resize": "crop", "layout": "auto"},
             "views": "",
             "rule": "majority",
             "error_rate": error_rate,

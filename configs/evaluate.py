@@ -32,7 +32,8 @@ def _of(quickstart: str) -> ConfigDict:
         {
             "job": "evaluate",
             "checkpoint": f"{quickstart}/visnet-d4",
-            "data": {"root": f"{quickstart}/images", "resize": "crop"},
+            # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
+            "data": {"root": f"{quickstart}/images", "resize": "crop", "layout": "auto"},
             "views": "",
             "rule": "majority",
             "early_stopping": False,

@@ -62,7 +62,8 @@ def _published() -> ConfigDict:
             # Images that count; the critic reads as many others in every step.
             "batch_size": 32,
             "num_steps": 781_250,
-            "data": {"root": "", "resize": "refuse", "cache_gib": 4.0},
+            # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
+            "data": {"root": "", "resize": "refuse", "cache_gib": 4.0, "layout": "auto"},
             "eval_images": 4500,
             "num_samples": 10,
             "log_every": 100,

@@ -37,7 +37,8 @@ def _default() -> ConfigDict:
             "job": "inspect_fingerprints",
             "command": "python -m ganfp_jax.main --config=configs/inspect_fingerprints.py",
             "checkpoint": "runs/quickstart-scratch/visnet-d4",
-            "data": {"root": "runs/quickstart-scratch/images", "resize": "crop"},
+            # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
+            "data": {"root": "runs/quickstart-scratch/images", "resize": "crop", "layout": "auto"},
             "seed": 0,
             "images_per_source": 400,
             "pictures": 4,

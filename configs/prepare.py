@@ -20,7 +20,14 @@ def get_config(variant: str = "default") -> ConfigDict:
 
 
 def _default() -> ConfigDict:
-    return ConfigDict({"job": "prepare", "data": {"root": "runs/quickstart-scratch/images"}, "prepare": ""})
+    return ConfigDict(
+        {
+            "job": "prepare",
+            # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
+            "data": {"root": "runs/quickstart-scratch/images", "layout": "auto"},
+            "prepare": "",
+        }
+    )
 
 
 def _tiny() -> ConfigDict:

@@ -50,7 +50,8 @@ def _of(quickstart: str) -> ConfigDict:
             "plain": "",
             "immunised": f"{quickstart}/visnet-d4",
             "networks": {},
-            "data": {"root": f"{quickstart}/images", "resize": "crop"},
+            # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
+            "data": {"root": f"{quickstart}/images", "resize": "crop", "layout": "auto"},
             "count": 200,
             "attacks": (
                 *("jpeg90", "jpeg75", "jpeg50", "jpeg30", "jpeg10", "noise2", "noise5", "noise10", "noise20"),

@@ -218,7 +218,9 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `ablation`."""
     view_sets, rules, conditions = _checked(config)
     attributor = Attributor.load(config["checkpoint"])
-    folder = labelled.open_labelled(Path(config["data"]["root"]), split="test", classes=attributor.classes)
+    folder = labelled.open_labelled(
+        Path(config["data"]["root"]), split="test", classes=attributor.classes, layout=config["data"]["layout"]
+    )
     views = list(dict.fromkeys([REFERENCE, *(view for names in view_sets.values() for view in names)]))
     results: dict[str, Any] = {"classes": list(attributor.classes), "method": METHOD, "conditions": []}
     first: ViewLogits | None = None

@@ -101,7 +101,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     check_rate(config["error_rate"], config["min_decided"])
     attributor = Attributor.load(config["checkpoint"], calibrated=False)
     data = config["data"]
-    folder = labelled.open_labelled(Path(data["root"]), split="test", classes=attributor.classes)
+    folder = labelled.open_labelled(Path(data["root"]), split="test", classes=attributor.classes, layout=data["layout"])
     evaluation = evaluate(
         attributor,
         folder,

@@ -23,7 +23,9 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     evaluation_page.check_baselines(config["baselines"])
     attributor = Attributor.load(config["checkpoint"])
     config = {**config, "views": config["views"] or attributor.default_views}
-    folder = labelled.open_labelled(Path(config["data"]["root"]), split="test", classes=attributor.classes)
+    folder = labelled.open_labelled(
+        Path(config["data"]["root"]), split="test", classes=attributor.classes, layout=config["data"]["layout"]
+    )
     root, reason = Path(config["data"]["root"]), None
     if processes.first():
         tell_leaks(folder)

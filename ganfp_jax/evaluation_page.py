@@ -33,7 +33,7 @@ def why_no_baselines(config: Mapping[str, Any], root: Path, folder: labelled.Lab
     try:
         if "train" not in labelled.splits(root):
             return f"{root} has no train/ of its own for them to learn from"
-        known = labelled.open_labelled(root, split="train", classes=folder.classes)
+        known = labelled.open_labelled(root, split="train", classes=folder.classes, layout=folder.layout)
     except UserError as error:
         return str(error)
     absent = [name for label, name in enumerate(folder.classes) if not (known.labels == label).any()]
@@ -99,7 +99,7 @@ def baselines_under(
     methods = [(name, name, False) for name in config["methods"]]
     methods += [(f"{name}_immunised", name, True) for name in config["immunised_methods"]]
     methods = [m for m in methods if "none" in perturbations or baselines.BASELINES[m[1]].needs == "images"]
-    known = labelled.open_labelled(root, split="train", classes=folder.classes)
+    known = labelled.open_labelled(root, split="train", classes=folder.classes, layout=folder.layout)
     chosen = first_at_random(known.labels, config["images_per_source"], seed)
     train = ImageSet.read(known, resolution, resize, indices=chosen)
     fitted = {}

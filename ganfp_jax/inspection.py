@@ -284,7 +284,9 @@ def run(config: dict[str, Any], workdir: Path) -> None:
             f"config.real {config['real']!r} is none of the network's classes {', '.join(attributor.classes)}; give "
             'the class of photographs, on which the controls are made, or "" for no controls'
         )
-    folder = labelled.open_labelled(Path(config["data"]["root"]), split="test", classes=attributor.classes)
+    folder = labelled.open_labelled(
+        Path(config["data"]["root"]), split="test", classes=attributor.classes, layout=config["data"]["layout"]
+    )
     inspected = inspect(
         attributor,
         folder,

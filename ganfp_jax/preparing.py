@@ -24,7 +24,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     """
     root = Path(config["prepare"] or workdir / "dataset")
     source = Path(config["data"]["root"])
-    folders = _open(source)
+    folders = _open(source, config["data"]["layout"])
     origin = json.dumps({"root": str(source), "digest": labelled.digest(folders)}, indent=2) + "\n"
     classes = next(iter(folders.values())).classes
     manifest = labelled.read_manifest(source) or {"sources": {}}
@@ -56,13 +56,13 @@ def _alone(root: Path) -> Iterator[None]:
         yield
 
 
-def _open(root: Path) -> dict[str, labelled.LabelledFolder]:
+def _open(root: Path, layout: str) -> dict[str, labelled.LabelledFolder]:
     """Split -> its files; one split, `UNSPLIT`, of a set that has neither train nor test."""
     found = labelled.splits(root)
     if not found:
-        return {labelled.UNSPLIT: labelled.open_labelled(root)}
-    classes = labelled.open_labelled(root, found[0]).classes
-    return {split: labelled.open_labelled(root, split, classes=classes) for split in found}
+        return {labelled.UNSPLIT: labelled.open_labelled(root, layout=layout)}
+    classes = labelled.open_labelled(root, found[0], layout=layout).classes
+    return {split: labelled.open_labelled(root, split, classes, layout) for split in found}
 
 
 def _usable(

@@ -97,7 +97,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     networks = {name: _load(name, checkpoint, config) for name, checkpoint in checkpoints.items()}
     resolution, classes = _common(networks)
     root = Path(config["data"]["root"])
-    folder = labelled.open_labelled(root, split="test", classes=classes)
+    folder = labelled.open_labelled(root, split="test", classes=classes, layout=config["data"]["layout"])
     _check_unchanged(networks, checkpoints, workdir)  # writes: not before the inputs can be read
     tell_leaks(folder)
     same: dict[str, Any] = {"resize": config["data"]["resize"], "seed": config["seed"]}

@@ -83,7 +83,11 @@ PLANTED = {
 
 
 def config_of(root, **changes):
-    return config_file.get_config("tiny").to_dict() | {"data": {"root": str(root)}, "files_per_source": COUNT} | changes
+    return (
+        config_file.get_config("tiny").to_dict()
+        | {"data": {"root": str(root), "layout": "auto"}, "files_per_source": COUNT}
+        | changes
+    )
 
 
 def judged(root, seed=0):
@@ -235,7 +239,7 @@ def test_prepared_data_sets_are_audited_too(tmp_path):
         write_folder(tmp_path / "set" / split, len(split), (png, commented), count=8)
     for name in ("prepared", "run"):
         (tmp_path / name).mkdir()
-    preparing.run({"data": {"root": str(tmp_path / "set")}, "prepare": ""}, tmp_path / "prepared")
+    preparing.run({"data": {"root": str(tmp_path / "set"), "layout": "auto"}, "prepare": ""}, tmp_path / "prepared")
     dataset, out = tmp_path / "prepared" / "dataset", tmp_path / "out"
     assert len(quick.quick_check(labelled.open_labelled(dataset, "test"))) == 1
     job.run(config_of(dataset, equalise=str(out)), tmp_path / "run")
@@ -293,7 +297,7 @@ def test_evaluation_says_what_a_glance_finds(tmp_path, capsys, monkeypatch):
     network = SimpleNamespace(classes=SOURCES, resolution=24, default_views="d4")
     monkeypatch.setattr(evaluation_job, "Attributor", SimpleNamespace(load=lambda path: network))
     monkeypatch.setattr(evaluation_job, "evaluate", stop)
-    config = evaluate.get_config("tiny").to_dict() | {"data": {"root": str(root), "resize": "crop"}}
+    config = evaluate.get_config("tiny").to_dict() | {"data": {"root": str(root), "resize": "crop", "layout": "auto"}}
     with pytest.raises(UserError, match="as far as this test goes"):
         evaluation_job.run(config, tmp_path)
     assert "metadata can give the sources away" in capsys.readouterr().out
@@ -358,7 +362,7 @@ def test_the_same_command_gives_the_same_numbers(audited, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"data": {"root": ""}}, "config.data.root is empty"),
+        ({"data": {"root": "", "layout": "auto"}}, "config.data.root is empty"),
         ({"folds": 1}, "config.folds is 1"),
         ({"folds": 49, "files_per_source": 500}, "fewer than config.folds"),
         ({"alpha": 0.0}, "config.alpha is 0.0"),

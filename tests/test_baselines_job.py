@@ -37,7 +37,8 @@ def images(tmp_path_factory):
 def config_of(root, **changes):
     config = config_file.get_config("tiny").to_dict()
     return config | {
-        "data": {"root": str(root), "resize": "crop"}, "resolution": 8, "checkpoint": "", "train_counts": (5, 20, 500),
+        "data": {"root": str(root), "resize": "crop", "layout": "auto"},
+        "resolution": 8, "checkpoint": "", "train_counts": (5, 20, 500),
     } | changes  # fmt: skip
 
 

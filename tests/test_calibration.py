@@ -60,7 +60,7 @@ def run(checkpoint, root, workdir, **settings):
         | {"checkpoint": str(checkpoint), "views": VIEWS, "min_decided": 0.0}
         | settings
     )
-    calibration.run(config | {"data": {"root": str(root), "resize": "crop"}}, workdir)
+    calibration.run(config | {"data": {"root": str(root), "resize": "crop", "layout": "auto"}}, workdir)
 
 
 def test_the_api_and_the_job_find_the_same(network, root, tmp_path, verdicts, capsys):

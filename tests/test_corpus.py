@@ -166,7 +166,11 @@ def rows(path):
 
 def test_predictions_and_rejected_name_every_file(root, network, tmp_path, capsys):
     config = config_file.get_config("tiny").to_dict()
-    config |= {"checkpoint": str(network), "views": "identity", "data": {"root": str(root.parent), "resize": "crop"}}
+    config |= {
+        "checkpoint": str(network),
+        "views": "identity",
+        "data": {"root": str(root.parent), "resize": "crop", "layout": "auto"},
+    }
     config["baselines"] |= {"methods": (), "immunised_methods": ()}
     evaluation_job.run(config | {"command": "", "job": "evaluate"}, tmp_path)
     predicted = {row["image"] for row in rows(tmp_path / "predictions.csv")}

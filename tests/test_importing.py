@@ -282,7 +282,11 @@ def test_the_tiny_import_is_generated_from_walked_through_and_evaluated(tmp_path
     assert (walk / "walk" / "walk.png").is_file()
 
     classifier = imported(files.write_classifier(tmp_path / "c.pkl"))
-    settings = {"checkpoint": str(classifier), "data": {"root": str(root), "resize": "refuse"}, "views": "identity"}
+    settings = {
+        "checkpoint": str(classifier),
+        "data": {"root": str(root), "resize": "refuse", "layout": "auto"},
+        "views": "identity",
+    }
     settings["baselines"] = evaluate.get_config("tiny").baselines.to_dict() | {"methods": (), "immunised_methods": ()}
     workdir = run(evaluation_job, evaluate, tmp_path / "evaluate", **settings)
     rows = list(csv.DictReader((workdir / "predictions.csv").open()))

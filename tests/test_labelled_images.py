@@ -40,7 +40,12 @@ def test_what_cannot_be_used_is_said_at_once(tmp_path):
         for name in ("a", "b"):
             (tmp_path / split / name).mkdir(parents=True)
             encode_png(tmp_path / split / name / "0.png", np.zeros((side, side, 3), np.uint8))
-    config = {"data": {"root": str(tmp_path), "resize": "refuse"}, "classes": None, "eval_images": 8, "resolution": 16}
+    config = {
+        "data": {"root": str(tmp_path), "resize": "refuse", "layout": "auto"},
+        "classes": None,
+        "eval_images": 8,
+        "resolution": 16,
+    }
     assert open_training(config | {"immunise": NONE}).classes == ("a", "b")
     with pytest.raises(UserError, match=r"no test image to watch can be used, such as ./0\.png: is 8x8"):
         decode_some_test(config, ("a", "b"))

@@ -85,7 +85,7 @@ def config(networks, images_root):
         "plain": str(networks / "plain"),
         "immunised": str(networks / "immune"),
         "networks": {"file": str(networks / "third.safetensors")},
-        "data": {"root": str(images_root), "resize": "crop"},
+        "data": {"root": str(images_root), "resize": "crop", "layout": "auto"},
         "attacks": ATTACKS,
         "count": 9,
         "views": "mirror",
@@ -419,7 +419,7 @@ def test_results_without_a_key_are_refused(job, config):
         ),
         ({"networks": {"x": "runs/nowhere"}}, r'config.networks.x is runs/nowhere, .*"combination",'),
         (
-            {"plain": "runs/nowhere", "data": {"root": "no/images", "resize": "crop"}},
+            {"plain": "runs/nowhere", "data": {"root": "no/images", "resize": "crop", "layout": "auto"}},
             r"nor are the images in no/images; run configs/quickstart.py:scratch first, or .* --config.data.root=DIR",
         ),
     ],

@@ -30,7 +30,7 @@ def prepared(tmp_path_factory):
         (root / place).mkdir(parents=True)
         pixels = np.random.RandomState(seed).randint(0, 256, (16, 16, 3), np.uint8)
         Image.fromarray(pixels).save(root / place / "a.png")
-    preparing.run({"data": {"root": str(root)}, "prepare": ""}, root / "run")
+    preparing.run({"data": {"root": str(root), "layout": "auto"}, "prepare": ""}, root / "run")
     return root / "run" / "dataset"
 
 
@@ -89,7 +89,9 @@ def test_no_feature_is_imported(dataset, planted, feature):
     for door in (
         lambda: open_labelled(dataset, "train"),
         lambda: splits(dataset),
-        lambda: preparing.run({"data": {"root": str(dataset)}, "prepare": ""}, planted.parent / "again"),
+        lambda: preparing.run(
+            {"data": {"root": str(dataset), "layout": "auto"}, "prepare": ""}, planted.parent / "again"
+        ),
     ):
         with pytest.raises(UserError, match=r"features\.json (has a feature of the class|is no description)") as error:
             door()

@@ -40,7 +40,7 @@ def labelled_root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def prepared(labelled_root, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("prepare")
-    preparing.run({"data": {"root": str(labelled_root)}, "prepare": ""}, workdir)
+    preparing.run({"data": {"root": str(labelled_root), "layout": "auto"}, "prepare": ""}, workdir)
     return workdir / "dataset"
 
 
@@ -70,7 +70,7 @@ def test_the_manifest_is_carried_along_and_what_is_refused_is_listed(labelled_ro
 
 def test_prepared_again(labelled_root, prepared, capsys, tmp_path):
     before = {path.name: path.read_bytes() for path in prepared.iterdir()}
-    config = {"data": {"root": str(labelled_root)}, "prepare": str(prepared)}
+    config = {"data": {"root": str(labelled_root), "layout": "auto"}, "prepare": str(prepared)}
     preparing.run(config, tmp_path)
     assert "is there already" in capsys.readouterr().out
     preparing.run(config | {"prepare": str(tmp_path / "again")}, tmp_path)
@@ -80,23 +80,23 @@ def test_prepared_again(labelled_root, prepared, capsys, tmp_path):
         (other / source).mkdir(parents=True)
         Image.fromarray(noise(0)).save(other / source / "x.png")
     with pytest.raises(UserError, match="exists already: give another folder"):
-        preparing.run({"data": {"root": str(other)}, "prepare": str(prepared)}, tmp_path)
+        preparing.run({"data": {"root": str(other), "layout": "auto"}, "prepare": str(prepared)}, tmp_path)
 
 
 def test_what_a_killed_run_left_is_cleared_away(labelled_root, tmp_path):
     left = tmp_path / ".out.incomplete"
     left.mkdir()
     (left / "rubbish").write_text("half")
-    preparing.run({"data": {"root": str(labelled_root)}, "prepare": str(tmp_path / "out")}, tmp_path)
+    preparing.run({"data": {"root": str(labelled_root), "layout": "auto"}, "prepare": str(tmp_path / "out")}, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"out", ".out.lock", "rejected.csv"}
     left.mkdir()  # killed when the set was there, and only this was still to be removed
     (left / "rubbish").write_text("half")
-    preparing.run({"data": {"root": str(labelled_root)}, "prepare": str(tmp_path / "out")}, tmp_path)
+    preparing.run({"data": {"root": str(labelled_root), "layout": "auto"}, "prepare": str(tmp_path / "out")}, tmp_path)
     assert not left.exists()
 
 
 def test_one_process_at_a_time_makes_a_set(labelled_root, tmp_path):
-    config = {"data": {"root": str(labelled_root)}, "prepare": str(tmp_path / "out")}
+    config = {"data": {"root": str(labelled_root), "layout": "auto"}, "prepare": str(tmp_path / "out")}
     with (
         atomic.locked(tmp_path / ".out.lock", wait=False),
         pytest.raises(UserError, match="another process is preparing"),
@@ -106,7 +106,7 @@ def test_one_process_at_a_time_makes_a_set(labelled_root, tmp_path):
 
 def test_a_set_with_another_manifest_is_not_taken_for_the_same(labelled_root, prepared, tmp_path):
     root = shutil.copytree(labelled_root, tmp_path / "set")
-    config = {"data": {"root": str(root)}, "prepare": str(tmp_path / "out")}
+    config = {"data": {"root": str(root), "layout": "auto"}, "prepare": str(tmp_path / "out")}
     preparing.run(config, tmp_path)
     write_manifest(root, ["ProGAN", "real"], {})  # another order of the classes
     with pytest.raises(UserError, match="exists already"):
@@ -132,7 +132,7 @@ def test_a_set_is_opened_without_reading_its_images(prepared, tmp_path, monkeypa
 
 def test_a_set_without_splits_stays_whole(labelled_root, tmp_path):
     root = tmp_path / "out"
-    preparing.run({"data": {"root": str(labelled_root / "test")}, "prepare": str(root)}, tmp_path)
+    preparing.run({"data": {"root": str(labelled_root / "test"), "layout": "auto"}, "prepare": str(root)}, tmp_path)
     assert len(open_labelled(root, "test")) == len(open_labelled(root)) == 10
 
 
@@ -147,7 +147,7 @@ def test_a_source_without_a_usable_image_is_named(tmp_path):
         path = tmp_path / "set" / source / "x.png"
         path.write_bytes(content) if content else Image.fromarray(noise(0)).save(path)
     with pytest.raises(UserError, match="no image of a can be used"):
-        preparing.run({"data": {"root": str(tmp_path / "set")}, "prepare": ""}, tmp_path)
+        preparing.run({"data": {"root": str(tmp_path / "set"), "layout": "auto"}, "prepare": ""}, tmp_path)
 
 
 def test_a_damaged_set_is_one_clear_line(prepared, tmp_path):
@@ -243,7 +243,7 @@ import sys
 from pathlib import Path
 from ganfp_jax import preparing
 from ganfp_jax.data import labelled, sources
-preparing.run({{"data": {{"root": {root!r}}}, "prepare": {again!r}}}, Path({again!r}))
+preparing.run({{"data": {{"root": {root!r}, "layout": "auto"}}, "prepare": {again!r}}}, Path({again!r}))
 labelled.decode_all(labelled.open_labelled({again!r}, "test"), 16)
 sources.tfds(name="tiny_scenes/bedroom", data_dir={str(data_dir)!r}, resolution=16)
 assert "tensorflow" not in sys.modules

@@ -44,7 +44,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `audit`."""
     root, copy = config["data"]["root"], config["equalise"]
     check(config)
-    folders = open_splits(root)
+    folders = open_splits(root, config["data"]["layout"])
     classes = next(iter(folders.values())).classes
     files = list_files(folders)
     facts, sample, rejected = read_sample(files, len(classes), config)
@@ -107,7 +107,7 @@ def check(config: Mapping[str, Any]) -> None:
         raise UserError(f"config.duplicates.distance is {config['duplicates']['distance']}; give 0 to 63 bits")
 
 
-def open_splits(root: str) -> dict[str, labelled.LabelledFolder]:
+def open_splits(root: str, layout: str = "auto") -> dict[str, labelled.LabelledFolder]:
     """The listing of each split that is there, or {"": the folder itself}; all with the same classes.
 
     Raises:
@@ -118,8 +118,8 @@ def open_splits(root: str) -> dict[str, labelled.LabelledFolder]:
     folders: dict[str, labelled.LabelledFolder] = {}
     for split in labelled.splits(root):
         classes = next(iter(folders.values())).classes if folders else None
-        folders[split] = labelled.open_labelled(root, split=split, classes=classes)
-    return folders or {"": labelled.open_labelled(root)}
+        folders[split] = labelled.open_labelled(root, split=split, classes=classes, layout=layout)
+    return folders or {"": labelled.open_labelled(root, layout=layout)}
 
 
 def list_files(folders: Mapping[str, labelled.LabelledFolder]) -> list[File]:

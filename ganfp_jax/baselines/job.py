@@ -114,11 +114,11 @@ def run(config: dict[str, Any], workdir: Path) -> None:
             f"config.resolution is {resolution}, but the network of config.checkpoint takes images of side "
             f"{attributor.resolution}; give the same"
         )
-    train_folder = labelled.open_labelled(
-        config["data"]["root"], split="train", classes=attributor.classes if attributor else None
-    )
+    root, layout = config["data"]["root"], config["data"]["layout"]
+    known = attributor.classes if attributor else None
+    train_folder = labelled.open_labelled(root, split="train", classes=known, layout=layout)
     classes = train_folder.classes
-    test_folder = labelled.open_labelled(config["data"]["root"], split="test", classes=classes)
+    test_folder = labelled.open_labelled(root, split="test", classes=classes, layout=layout)
     if train_folder.root == test_folder.root:
         raise UserError(f"{train_folder.root} is not split; give a config.data.root with train/ and test/ inside")
     train, test = (

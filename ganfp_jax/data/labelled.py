@@ -22,6 +22,7 @@ from ganfp_jax import atomic
 from ganfp_jax.data import tfds_sets
 from ganfp_jax.data.cells import cell
 from ganfp_jax.data.decode import IMAGE_SUFFIXES, READ_SUFFIXES, ImageFile, Refused, open_file, reason_of
+from ganfp_jax.data.layout import check_layout
 from ganfp_jax.data.listing import find_images, is_folder, printable
 from ganfp_jax.data.names import check_names, fault_of
 from ganfp_jax.data.preprocess import decode_and_fit
@@ -103,13 +104,18 @@ class LabelledFolder:
     """"source/file" or "source/folder/file" for each file; of a list, the file as it stands there. All `printable`."""
     left_out: tuple[tuple[str, str], ...] = ()
     """(name, reason) of whatever else lies in the source folders, and of images that lie in none."""
+    layout: str = "auto"
+    """How it was opened, for whoever opens its other split."""
 
     def __len__(self) -> int:
         return len(self.paths)
 
 
 def open_labelled(
-    root: str | os.PathLike[str], split: str | None = None, classes: Sequence[str] | None = None
+    root: str | os.PathLike[str],
+    split: str | None = None,
+    classes: Sequence[str] | None = None,
+    layout: str = "auto",
 ) -> LabelledFolder:
     """List a labelled image set, or the `split` inside it.
 
@@ -120,16 +126,22 @@ def open_labelled(
     folders and what cannot be looked into are in `left_out`, and so are images that lie beside the source folders.
     Hidden files and folders do not count at all.
 
+    Where the folders of a source are called like labels (`<source>/{0_real,1_fake}`, `<source>/{nature,ai}`) or splits
+    (`<source>/{train,val}`), their images may belong to other sources or splits than the place says. `layout` "auto"
+    stops there (`data.layout` says where exactly), "sources" takes every image below a source's folder for one of that
+    source. Of a CSV list, nothing is guessed: it says the source of each image.
+
     Args:
         root: holds one folder a source; or folders `train` and `test` that do. Or a CSV file with the columns `image`
             (relative to the file's folder), `source` and perhaps `split`. Or a folder that `configs/prepare.py` made.
         split: "train" or "test"; a root without splits is then taken whole.
         classes: class index -> name. Names without a folder are allowed, folders without a name are not.
+        layout: one of `data.layout.LAYOUTS`.
 
     Raises:
         UserError: a folder is missing, has no source folders, has only one (without `classes`), has one without
             images, or does not agree with `classes` or the manifest; a list or a data set that cannot be read; a name
-            that no source can have (`data.names`).
+            that no source can have (`data.names`); a tree that can be read in two ways, an unknown layout.
     """
     root = Path(root)
     left_out: Sequence[tuple[str, str]] = ()
@@ -146,6 +158,8 @@ def open_labelled(
         base, files, left_out = _folders(root, split)
         places = [base, root]
     check_names(files, base)
+    names = {} if root.is_file() else {source: [name for name, _ in those] for source, those in files.items()}
+    check_layout(base, names, layout)
     if classes is None:
         classes = _own_classes(places, base, files)
         if len(classes) == 1:
@@ -162,6 +176,7 @@ def open_labelled(
         labels=np.array([label for label, _, _ in chosen], np.int32),
         names=tuple(printable(name) for _, name, _ in chosen),
         left_out=tuple((printable(name), reason) for name, reason in left_out),
+        layout=layout,
     )
 
 

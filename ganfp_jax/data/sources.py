@@ -17,6 +17,7 @@ from PIL import Image
 
 from ganfp_jax.data import tfds_sets
 from ganfp_jax.data.decode import READ_SUFFIXES, ImageFile, Refused, decode_image
+from ganfp_jax.data.layout import labels_in
 from ganfp_jax.data.listing import find_images, printable
 from ganfp_jax.data.on_disk import ImagesOnDisk, check_together, fits
 from ganfp_jax.data.preprocess import check_resize, decode_and_fit
@@ -161,7 +162,8 @@ def folder(
         reading stopped, and those that are no images by their names are in `rejected`.
 
     Raises:
-        UserError: `root` is empty, not a folder or without a usable image; unknown `resize`; bad `count`.
+        UserError: `root` is empty, not a folder or without a usable image; real and fake images lie side by side in
+            it, by the names of their folders (`data.layout`); unknown `resize`; bad `count`.
     """
     if not os.fspath(root):
         raise UserError("the folder of real images is not set: give one, such as --config.data.folder.root=DIR")
@@ -176,7 +178,13 @@ def folder(
     def name(path: Path) -> str:
         return printable(path.relative_to(root).as_posix())
 
-    read = _read(found.images, [name(path) for path in found.images], str(root), resolution, resize, count, cache_gib)
+    names = [name(path) for path in found.images]
+    if labels := labels_in(names):
+        raise UserError(
+            f"{root / labels[0]} has the folders {' and '.join(labels[1])}: fakes would pass for real images; give the "
+            f"folder of the real ones alone, {root / labels[0] / labels[1][0]}, or rename one if they are no labels"
+        )
+    read = _read(found.images, names, str(root), resolution, resize, count, cache_gib)
     left_out = tuple((name(path), reason) for path, reason in found.left_out)
     return dataclasses.replace(read, rejected=read.rejected + left_out)
 

@@ -51,7 +51,9 @@ def open_training(config: dict[str, Any]) -> labelled.LabelledFolder:
     root = config["data"]["root"]
     if not root:
         raise UserError("config.data.root is empty; give a folder of sources: --config.data.root=DIR")
-    return labelled.open_labelled(root, split="train", classes=config["classes"] or None)
+    return labelled.open_labelled(
+        root, split="train", classes=config["classes"] or None, layout=config["data"]["layout"]
+    )
 
 
 def decode_training(config: dict[str, Any], folder: labelled.LabelledFolder, workdir: Path) -> LabelledImages:
@@ -101,7 +103,7 @@ def decode_some_test(config: dict[str, Any], classes: Sequence[str]) -> Labelled
     root = Path(config["data"]["root"])
     if not config["eval_images"] or "test" not in labelled.splits(root):
         return None
-    folder = labelled.open_labelled(root, split="test", classes=classes)
+    folder = labelled.open_labelled(root, split="test", classes=classes, layout=config["data"]["layout"])
     shown = np.random.RandomState(0).permutation(len(folder))[: config["eval_images"]]
     test = labelled.decode_all(folder, config["resolution"], resize=config["data"]["resize"], indices=shown)
     if not len(test.kept):

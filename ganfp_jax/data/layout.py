@@ -1,0 +1,119 @@
+"""Trees of images that can be read in two ways: folders of a source that are labels, or splits, and no part of it."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from ganfp_jax.data.listing import printable
+from ganfp_jax.errors import UserError
+
+LAYOUTS = ("auto", "sources")
+"""Values of `config.data.layout`: stop where the folders of a source seem to be labels or splits, or take all in it."""
+
+_LABELS = {
+    "real": frozenset({"real", "reals", "nature", "natural", "authentic", "genuine", "pristine", "original"}),
+    "fake": frozenset({"fake", "fakes", "ai", "generated", "synthetic", "synthesized", "manipulated", "deepfake"}),
+}
+_SPLITS = {
+    "train": frozenset({"train", "training"}),
+    "valid": frozenset({"val", "valid", "validation"}),
+    "test": frozenset({"test", "testing"}),
+}
+_BESIDE = frozenset({"image", "images", "img", "imgs", "set", "data", "split"})  # words that say nothing
+
+
+def check_layout(base: Path, names: Mapping[str, Iterable[str]], layout: str) -> None:
+    """Raise where `layout` is "auto" and a source may be another than its folder's name says.
+
+    These are: a folder of real and one of fake images side by side, at any depth below the source's folder, as in
+    `<generator>/{0_real,1_fake}` or `<generator>/{train,val}/{ai,nature}`, since the real ones would become images of
+    that generator; two splits side by side below a source's folder, since images to test with would be trained on; and
+    sources that are called like splits. Case, numbers and words like "images" do not count. One label alone, such as
+    `<source>/real`, and one split alone mix nothing and are accepted.
+
+    Args:
+        base: the folder that holds the source folders.
+        names: of each source, those of its images: "source/file" or "source/folder/.../file".
+        layout: one of `LAYOUTS`.
+
+    Raises:
+        UserError: the folder and both readings; an unknown layout.
+    """
+    if layout not in LAYOUTS:
+        raise UserError(f"unknown config.data.layout {layout!r}; choose from {', '.join(LAYOUTS)}")
+    if layout != "auto":
+        return
+    if outer := _of_kinds(names, _SPLITS):
+        raise UserError(
+            f"{printable(str(base))}: {_listed(outer)} may be sources (--config.data.layout=sources reads them so) or "
+            f"splits of one set; splits are folders called train and test, with the source folders in them"
+        )
+    for source, files in names.items():
+        if labels := _first(files, _LABELS):
+            raise UserError(_two_labels(base, source, *labels))
+        if splits := _first(files, _SPLITS):
+            raise UserError(_two_splits(base, source, *splits))
+
+
+def labels_in(names: Iterable[str]) -> tuple[str, Sequence[str]] | None:
+    """The first folder in which real and fake images lie side by side, and these two; None where there is none.
+
+    Args:
+        names: of images, such as "folder/file"; the outermost folder is called "".
+    """
+    found = _first((f"/{name}" for name in names), _LABELS)
+    return found and (found[0].removeprefix("/"), found[1])
+
+
+def _first(names: Iterable[str], kinds: Mapping[str, frozenset[str]]) -> tuple[str, Sequence[str]] | None:
+    """The first folder that has folders of two kinds or more, and these."""
+    for folder, inner in sorted(_folders_in(names).items()):
+        if fitting := _of_kinds(inner, kinds):
+            return folder, fitting
+    return None
+
+
+def _two_labels(base: Path, source: str, folder: str, labels: Sequence[str]) -> str:
+    place, real = printable(str(base / folder)), printable(labels[0])
+    return (
+        f"{place} has the folders {_listed(labels)}: either all of them are images of the source {source} "
+        f"(--config.data.layout=sources reads them so), or {real} is of the source real and only {_listed(labels[1:])} "
+        f"of {source}, which a CSV list of image,source or source folders of your own say"
+    )
+
+
+def _two_splits(base: Path, source: str, folder: str, splits: Sequence[str]) -> str:
+    return (
+        f"{printable(str(base / folder))} has the folders {_listed(splits)}: either all of them are images of the "
+        f"source {source} to train or test with (--config.data.layout=sources reads them so), or they are splits, which "
+        f"lie outside: train/{source} and test/{source}, or a CSV list of image,source,split"
+    )
+
+
+def _of_kinds(names: Iterable[str], kinds: Mapping[str, frozenset[str]]) -> list[str]:
+    """The names of the first two kinds or more, in the order of the kinds; none where there are fewer kinds."""
+    found = {kind: name for name in sorted(names, reverse=True) if (kind := _kind(name, kinds))}
+    return [found[kind] for kind in kinds if kind in found] if len(found) > 1 else []
+
+
+def _kind(name: str, kinds: Mapping[str, frozenset[str]]) -> str:
+    """The only kind that a folder's name says in words; of splits it may say nothing else."""
+    words = set(re.findall(r"[a-z]+", name.casefold())) - _BESIDE
+    fitting = [kind for kind, known in kinds.items() if words & known]
+    return fitting[0] if len(fitting) == 1 and (kinds is _LABELS or words <= kinds[fitting[0]]) else ""
+
+
+def _folders_in(names: Iterable[str]) -> dict[str, set[str]]:
+    """Folder -> the folders in it that have images, somewhere."""
+    inside: dict[str, set[str]] = defaultdict(set)
+    for folder in {name.rpartition("/")[0] for name in names}:
+        outer, slash, inner = folder.rpartition("/")
+        while slash and inner not in inside[outer]:
+            inside[outer].add(inner)
+            outer, slash, inner = outer.rpartition("/")
+    return inside
+
+
+def _listed(names: Sequence[str]) -> str:
+    return printable(" and ".join(names))
