@@ -38,6 +38,7 @@ FILE = "weights.safetensors"  # in a run folder that was not trained but importe
 CALIBRATION = "calibration.json"  # in the run folder of an attribution network, where there is one of its weights
 SUFFIX = ".safetensors"
 KEY = "ganfp_jax"  # one key: the library writes several in an order that changes from process to process
+BASELINES = "baselines"  # that of a file of `ganfp_jax.baselines.write`
 FORMAT, VERSION = "weights", 1
 
 PROGRAMS: dict[str, Kind] = {"gan": "generator", "attribution": "attribution", "fingerprint": "attribution"}
@@ -255,7 +256,7 @@ def write_file(path: str | Path, weights: Weights) -> str:
 
 
 def read_file(path: str | Path) -> Weights:
-    """The weights of a file that `write_file` wrote.
+    """The weights of a file that `write_file` wrote, or of one of `baselines.write`: of its immunised regression.
 
     Raises:
         UserError: no such file, one that is damaged or of another tool, or whose tensors are not those of its model
@@ -266,7 +267,10 @@ def read_file(path: str | Path) -> Weights:
         raise UserError(f"there is no file {path}; give the run folder of a training or a file of exported weights")
     try:
         with open_regular(path) as opened, safetensors.safe_open(name_of(path, opened), framework="np") as file:
-            described = _read_header(path, file.metadata() or {})
+            metadata = file.metadata() or {}
+            if BASELINES in metadata:
+                return _regression(path, file, metadata[BASELINES])
+            described = _read_header(path, metadata)
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
             found = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
             weights = Weights(
@@ -289,6 +293,25 @@ def read_file(path: str | Path) -> Weights:
             "the weights again"
         )
     return weights
+
+
+def _regression(path: Path, file: Any, header: str) -> Weights:
+    """A regression of a file of baselines, as the network that it is too."""
+    from ganfp_jax import baselines
+
+    try:
+        called, model, classes = baselines.as_network(header)
+    except UserError as error:
+        raise UserError(f"{path} holds baselines, but {error}") from error
+    about = {"classes": classes, "augment": "none"}
+    weights = Weights("attribution", model, {}, about, {"baseline": called})
+    prefix = f"{called}/"
+    names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 - it is no dictionary
+    slices = {f"params/{name.removeprefix(prefix)}": file.get_slice(name) for name in names}
+    found = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
+    _compare(path, weights, _expected(path, weights), found, "fit and write the baselines again")
+    tensors = {f"params/{name.removeprefix(prefix)}": file.get_tensor(name) for name in names}
+    return dataclasses.replace(weights, variables=unflatten_dict(tensors, sep="/"))
 
 
 def _read_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:

@@ -39,6 +39,8 @@ NEEDED = {
     "visnet_classifier": {"num_classes": 5},
     "fingerprint_autoencoder": {"num_classes": 5},
     "dcgan5_critic": {"num_features": 5},
+    "logistic_pixels": {"num_classes": 5},
+    "logistic_log_dct": {"num_classes": 5},
 }
 GENERATORS = [name for name in MODELS if name.endswith("generator")]
 
@@ -102,7 +104,7 @@ def test_published_parameter_counts(name, settings, count):
     assert num_params(create(name, resolution=128, **settings)) == count
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [name for name in MODELS if not name.startswith("logistic")])
 def test_bfloat16_is_for_the_arithmetic_only(name):
     full = create(name, resolution=16, **NARROW[name])
     half = create(name, resolution=16, dtype="bfloat16", **NARROW[name])

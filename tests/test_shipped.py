@@ -1,10 +1,12 @@
 """The shipped set: complete, small, intact, and found by name wherever weights are asked for."""
 
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from configs import quickstart as quickstart_file
 from ganfp_jax import baselines, quickstart, shipped, weights
@@ -60,9 +62,51 @@ def test_an_unknown_member_is_named_with_the_known_ones():
         weights.load(f"{SET}/stylegan")
 
 
-def test_the_baselines_are_no_network():
-    with pytest.raises(UserError, match="baselines"):
-        weights.load(f"{SET}/baselines")
+def test_the_immunised_baseline_answers_where_a_network_is_asked_for():
+    noise = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
+    images = np.concatenate([*Sampler(f"{SET}/progan").stream(1, 24, 24), noise])
+    attributor = Attributor.load(f"{SET}/baselines")
+    fitted = baselines.read(shipped.baselines(SET))["logistic_log_dct_immunised"]
+    predicted, scores = baselines.predict(fitted, images)
+    verdicts = attributor.attribute(images)
+    assert attributor.classes == Attributor.load(SET).classes == fitted.classes
+    assert attributor.default_views == "identity"
+    assert [verdict.predicted for verdict in verdicts] == [attributor.classes[k] for k in predicted]
+    assert [verdict.predicted for verdict in verdicts[:24]].count("ProGAN") >= 22
+    np.testing.assert_allclose([list(verdict.probabilities.values()) for verdict in verdicts], scores, atol=2e-3)
+
+
+def _header(entry):
+    return {"baselines": entry if isinstance(entry, str) else json.dumps({"one": entry})}
+
+
+RIGHT = {"name": "logistic_pixels", "shape": [8, 8, 3], "classes": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ({**RIGHT, "classes": ["a", "b", "c"]}, r"bias is F32 2 in the place of F32 3"),
+        ({**RIGHT, "shape": [16, 8, 3]}, r"weights is F32 192x2 in the place of F32 768x2"),
+        ({**RIGHT, "shape": [2**50, 8, 3]}, "no size of a network is above"),
+        ({**RIGHT, "shape": ["x"]}, "cannot be made here"),
+        ({**RIGHT, "name": "knn"}, "model 'knn' is unknown"),
+        ({**RIGHT, "classes": ["a", "../b"]}, "../b"),
+        ({"name": "logistic_pixels", "shape": [8, 8, 3]}, "holds baselines, but it does not say what the sources are"),
+        ({**RIGHT, "shape": []}, "holds baselines, but its header is damaged"),
+        ("{", "holds baselines, but its header is damaged"),
+        ("[1]", "holds baselines, but its header is damaged"),
+        ("{}", "holds baselines, but its header is damaged"),
+        ("[" * 100_000, "holds baselines, but its header is damaged"),
+    ],
+)
+def test_a_file_of_baselines_is_believed_no_more_than_one_of_weights(tmp_path, header, words):
+    arrays = {"one/weights": np.zeros((192, 2), np.float32), "one/bias": np.zeros(2, np.float32)}
+    safetensors.numpy.save_file(arrays, tmp_path / "b.safetensors", _header(RIGHT))
+    assert weights.load(tmp_path / "b.safetensors", "attribution").about == {"classes": ["a", "b"], "augment": "none"}
+    safetensors.numpy.save_file(arrays, tmp_path / "b.safetensors", _header(header))
+    with pytest.raises(UserError, match=re.escape(words)):
+        weights.load(tmp_path / "b.safetensors", "attribution")
 
 
 def test_an_unknown_set_is_answered_with_the_known_ones():
@@ -89,7 +133,11 @@ def test_baselines_read_back_answer_alike(tmp_path):
     }
     baselines.write(tmp_path / "b.safetensors", fitted)
     for called, back in baselines.read(tmp_path / "b.safetensors").items():
-        assert (back.name, back.shape) == (fitted[called].name, fitted[called].shape)
+        assert (back.name, back.shape, back.classes) == (
+            fitted[called].name,
+            fitted[called].shape,
+            fitted[called].classes,
+        )
         np.testing.assert_allclose(
             baselines.predict(back, images)[1], baselines.predict(fitted[called], images)[1], atol=1e-5
         )

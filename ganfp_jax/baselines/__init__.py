@@ -10,7 +10,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int, Int32
@@ -18,6 +18,9 @@ from jaxtyping import Float, Int, Int32
 from ganfp_jax.baselines import eigenface, knn, linear, metadata, prnu, wavelet
 from ganfp_jax.baselines.method import Images, Model, Samples, Training
 from ganfp_jax.errors import UserError
+from ganfp_jax.reading import parse_json
+
+KEY = "baselines"  # in the header of a file of them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,11 +53,15 @@ BASELINES: dict[str, Baseline] = {
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
-    """A trained baseline: its name, its model, and the shape (H, W, 3) of its images or () where it needs paths."""
+    """A trained baseline: its name, its model, the shape (H, W, 3) of its images (() for paths), its classes.
+
+    Of files from before they said so, `classes` is empty.
+    """
 
     name: str
     model: Model
     shape: tuple[int, ...]
+    classes: tuple[str, ...]
 
 
 def check(names: Sequence[str]) -> None:
@@ -100,7 +107,7 @@ def fit(
     # Matrices this thin gain nothing from a second BLAS thread, which on a busy machine costs ten times the time.
     with threadpool_limits(1, user_api="blas"):
         model = BASELINES[name].train(training)
-    return Fitted(name, model, samples.shape[1:] if isinstance(samples, np.ndarray) else ())
+    return Fitted(name, model, samples.shape[1:] if isinstance(samples, np.ndarray) else (), tuple(classes))
 
 
 def predict(fitted: Fitted, samples: Samples) -> tuple[Int32[np.ndarray, " n"], Float[np.ndarray, "n k"]]:
@@ -140,8 +147,11 @@ def write(path: str | Path, fitted: Mapping[str, Fitted]) -> None:
         for called, baseline in fitted.items()
         for key, array in baseline.model.arrays.items()
     }
-    about = {called: {"name": baseline.name, "shape": baseline.shape} for called, baseline in fitted.items()}
-    safetensors.numpy.save_file(tensors, path, {"baselines": json.dumps(about, sort_keys=True)})
+    about = {
+        called: {"name": baseline.name, "shape": baseline.shape, "classes": baseline.classes}
+        for called, baseline in fitted.items()
+    }
+    safetensors.numpy.save_file(tensors, path, {KEY: json.dumps(about, sort_keys=True)})
 
 
 def read(path: str | Path) -> dict[str, Fitted]:
@@ -149,7 +159,7 @@ def read(path: str | Path) -> dict[str, Fitted]:
     import safetensors
 
     with safetensors.safe_open(path, "numpy") as file:
-        about = json.loads(file.metadata()["baselines"])
+        about = json.loads(file.metadata()[KEY])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     found = {}
     for called, described in about.items():
@@ -157,5 +167,32 @@ def read(path: str | Path) -> dict[str, Fitted]:
         assert restore is not None  # `write` wrote no other
         prefix = f"{called}/"
         arrays = {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
-        found[called] = Fitted(described["name"], restore(arrays), tuple(described["shape"]))
+        found[called] = Fitted(
+            described["name"], restore(arrays), tuple(described["shape"]), tuple(described.get("classes", ()))
+        )
     return found
+
+
+def as_network(header: str) -> tuple[str, dict[str, Any], list[str]]:
+    """Which regression of a file answers where a network is asked for: an immunised one, else the first.
+
+    Args:
+        header: what `write` put under `KEY`.
+
+    Returns:
+        What it is called, the settings of the same regression among `ganfp_jax.models`, and its classes.
+
+    Raises:
+        UserError: the header is damaged, or from before it had classes.
+    """
+    try:
+        about = parse_json(header)
+        called = next((name for name in about if name.endswith("_immunised")), next(iter(about)))
+        described = about[called]
+        if "classes" not in described:
+            raise UserError("it does not say what the sources are called; fit and write the baselines again")
+        classes = described["classes"]
+        side = described["shape"][0]
+        return called, {"name": described["name"], "resolution": side, "num_classes": len(classes)}, classes
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, StopIteration) as error:
+        raise UserError("its header is damaged; copy it again") from error

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from ganfp_jax.errors import UserError
-from ganfp_jax.models import dcgan5, fingerprint_net, progan, resnet5, sngan, visnet
+from ganfp_jax.models import dcgan5, fingerprint_net, progan, regression, resnet5, sngan, visnet
 
 MODELS: dict[str, type[nn.Module]] = {
     "progan_generator": progan.Generator,
@@ -19,6 +19,8 @@ MODELS: dict[str, type[nn.Module]] = {
     "visnet_classifier": visnet.Classifier,
     "fingerprint_autoencoder": fingerprint_net.Autoencoder,
     "fingerprint_discriminator": fingerprint_net.Discriminator,
+    "logistic_pixels": regression.PixelRegression,
+    "logistic_log_dct": regression.SpectrumRegression,
 }
 # How often a network with a `bottom_width` must at least double or halve the side.
 DOUBLINGS = {"sngan": 1, "resnet5": 2, "dcgan5": 1}
@@ -33,7 +35,7 @@ COUNTS = (
     "minibatch_stddev_group",
 )
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-SMALLEST = {"progan": 4, "sngan": 16, "resnet5": 16, "dcgan5": 16, "visnet": 4, "fingerprint": 8}
+SMALLEST = {"progan": 4, "sngan": 16, "resnet5": 16, "dcgan5": 16, "visnet": 4, "fingerprint": 8, "logistic": 1}
 CHOICES: dict[str, tuple[str, ...]] = {
     "dtype": tuple(DTYPES),
     "first_weights": tuple(dcgan5.FIRST_WEIGHTS),
