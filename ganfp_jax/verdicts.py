@@ -17,7 +17,8 @@ class Attribution:
         confidence: its probability, the mean over the views (of the rule mean_logit, the softmax of the mean logits).
         votes: how many views chose each source, without those that none chose.
         probabilities: of every source.
-        note: what was done to the image before the network saw it, as in "cropped from 300x200; turned upright"; else "".
+        note: what was done to the image before the network saw it, as in "cropped from 300x200; turned upright"; else
+            "".
         verdict: `predicted`, or "unsure" where the margin is smaller than the network's calibration asks for.
         margin: `confidence` minus the highest probability of another source, -1 to 1; negative where a majority
             of views overrules their mean.
