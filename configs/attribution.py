@@ -69,6 +69,7 @@ def _published() -> ConfigDict:
             # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
             "data": {"root": "", "resize": "refuse", "cache_gib": 4.0, "layout": "auto"},
             "eval_images": 5000,
+            "start_from": "",  # a trained network to begin at: see docs/guide.md, "Longer, and from other weights"
             "log_every": 100,
             "eval_every": 5000,
             "checkpoint_every": 5000,

@@ -66,6 +66,7 @@ def _published() -> ConfigDict:
             "data": {"root": "", "resize": "refuse", "cache_gib": 4.0, "layout": "auto"},
             "eval_images": 4500,
             "num_samples": 10,
+            "start_from": "",  # a trained network to begin at: see docs/guide.md, "Longer, and from other weights"
             "log_every": 100,
             "eval_every": 5000,
             "sample_every": 5000,

@@ -53,6 +53,7 @@ def _published() -> ConfigDict:
                 "augment": "none",
             },
             "num_samples": 64,
+            "start_from": "",  # a trained network to begin at: see docs/guide.md, "Longer, and from other weights"
             "log_every": 100,
             "eval_images": 1024,
             "eval_every": 5000,

@@ -17,7 +17,8 @@ ADDED = {"critic.first_weights": "published", "start_from": "", "data.layout": "
 """Keys that older run folders do not have, in any section -> the value that says what was done before."""
 WATCHING = ("dead_after",)
 """Keys, in any section, that say when to give up and nothing about what is made; a resumed run may have others."""
-FOUND_OUT = ("rejected.csv", "notes.csv")
+IMAGES = "images.json"
+FOUND_OUT = ("rejected.csv", "notes.csv", IMAGES)
 """What a run finds out about its images before it begins."""
 
 
@@ -54,7 +55,8 @@ def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """ "key (value there, value now)" for each key in which two configs differ, but for those in `WATCHING`."""
     before, after = _flatten(old), _flatten(new)
     before |= {key: value for key in after.keys() - before.keys() for later, value in ADDED.items() if _is(key, later)}
     keys = sorted(
@@ -147,11 +149,11 @@ def open_run(
             raise UserError(f"cannot write to --workdir {workdir} ({error.strerror}); choose another folder") from error
         atomic.sweep(workdir)
         known = read_config(workdir) if (workdir / CONFIG).exists() and _holds_results(workdir) else None
-        differences: list[str] = []
+        others: list[str] = []
         if known is not None and (resumes or known.get("job") != config["job"]):
-            differences = _differences(_with(known, _grown(known, config, may_grow)), config)
-        if differences:
-            shown = ", ".join(differences[:4]) + (f" and {len(differences) - 4} more" if differences[4:] else "")
+            others = differences(_with(known, _grown(known, config, may_grow)), config)
+        if others:
+            shown = ", ".join(others[:4]) + (f" and {len(others) - 4} more" if others[4:] else "")
             raise UserError(
                 f"{workdir} holds a run with another config: {shown}; choose another --workdir, or delete it"
             )

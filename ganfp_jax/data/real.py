@@ -7,6 +7,7 @@ from typing import Any
 from ganfp_jax import processes
 from ganfp_jax.data import sources
 from ganfp_jax.data.labelled import tell_notes, tell_rejected
+from ganfp_jax.data.listing import find_images, printable
 from ganfp_jax.errors import UserError
 
 
@@ -34,3 +35,17 @@ def real_images(data: Mapping[str, Any], *, resolution: int, workdir: Path, **se
         tell_rejected(real.rejected, workdir)
         tell_notes(real.notes, workdir)
     return real
+
+
+def names_in_folder(data: Mapping[str, Any]) -> list[str] | None:
+    """The images of the source `folder`, by name, without decoding any; None where `data` names another source.
+
+    Raises:
+        UserError: the folder is missing or cannot be listed.
+    """
+    if data["source"] != "folder":
+        return None
+    root = Path(data["folder"]["root"])
+    if not data["folder"]["root"] or not root.is_dir():
+        return None  # which the reading of them has to say
+    return [printable(path.relative_to(root).as_posix()) for path in find_images(root).images]

@@ -117,6 +117,15 @@ def _stages(config: dict[str, Any]) -> list[growing.Stage]:
     return [growing.Stage(0, config["batch_size"], rate, first=0, fade_until=0, last=steps)]
 
 
+def num_steps(config: dict[str, Any]) -> int:
+    """Of the whole training, known before any image is read.
+
+    Raises:
+        UserError: a schedule that cannot be.
+    """
+    return _stages(config)[-1].last
+
+
 def _make_phase(gan: Gan, stage: growing.Stage) -> Phase:
     config, step_args = gan.config, gan.config["step"]
     optimizer_args = config["optimizer"] | {"learning_rate": stage.learning_rate, "num_steps": stage.last}

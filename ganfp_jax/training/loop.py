@@ -19,14 +19,16 @@ from ganfp_jax.compiler import LOW_EFFORT, known
 from ganfp_jax.data.batches import read_ahead
 from ganfp_jax.errors import UserError
 from ganfp_jax.progress import aside, compiles, progress
+from ganfp_jax.training import finished, known_images, start_from
 from ganfp_jax.training.attribution_program import attribution_program
 from ganfp_jax.training.checkpoint import Checkpoints
 from ganfp_jax.training.dead_gradients import DeadGradients
 from ganfp_jax.training.fingerprint_program import fingerprint_program
-from ganfp_jax.training.gan_program import gan_program
+from ganfp_jax.training.gan_program import gan_program, num_steps
 from ganfp_jax.training.logs import Logs
 from ganfp_jax.training.program import Program
 from ganfp_jax.training.sharding import check_batch_size, make_mesh, make_put, replicated
+from ganfp_jax.training.stored import saved_steps
 
 T = TypeVar("T")
 
@@ -122,14 +124,22 @@ class StopRequest:
 
 
 def run(config: dict[str, Any], workdir: Path) -> None:
-    """The job `train`."""
-    train(PROGRAMS[config["program"]](config, workdir), config, workdir)
+    """The job `train`; a finished training decodes nothing, and says what it has to say."""
+    steps = num_steps(config) if config["program"] == "gan" else config["num_steps"]
+    step = max(saved_steps(workdir), default=0)
+    known_images.check(config, workdir, step, steps)
+    if step < steps:
+        begin = start_from.read(config) if config["start_from"] and not step else None
+        train(PROGRAMS[config["program"]](config, workdir), config, workdir, begin)
+    if processes.first():
+        print(finished.summary(config, workdir, steps))
 
 
-def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
+def train(program: Program, config: dict[str, Any], workdir: Path, begin: start_from.Begin | None = None) -> None:
     """Trains from the newest checkpoint of `workdir` (or from the start) to the program's end.
 
-    Keys and batches depend on the step alone, so a resumed run is bit for bit the run that was never stopped.
+    Keys and batches depend on the step alone, so a resumed run is bit for bit the run that was never stopped. `begin`
+    gives a fresh state its first weights.
 
     Raises:
         UserError: a batch that does not split over the devices, an unreadable checkpoint, a loss that is not finite, a
@@ -158,6 +168,8 @@ def train(program: Program, config: dict[str, Any], workdir: Path) -> None:
         bar = stack.enter_context(progress(program.num_steps, workdir.name, "step", start, disable=not shown))
         with aside("reading the checkpoint" if start else "making the first weights"):
             state = _restore(checkpoints, start, program, mesh, key) if start else init(jax.random.fold_in(key, INIT))
+        if begin and not start:
+            state = jax.device_put(begin(jax.device_get(state), program.metadata), replicated(mesh))
         logs = stack.enter_context(Logs(workdir, start)) if shown else None
         stop = stack.enter_context(StopRequest())
         dead = DeadGradients(program.dead_after, workdir, start)

@@ -1,7 +1,5 @@
 """What a resumed run needs, and nothing else: no key, no config, no function."""
 
-from collections.abc import Mapping
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -17,7 +15,7 @@ class NetworkState(struct.PyTreeNode):
     """
 
     params: PyTree
-    stats: Mapping[str, PyTree]
+    stats: PyTree  # name of the collection -> its arrays
     opt_state: PyTree
 
 
