@@ -69,6 +69,7 @@ def test_another_network_is_refused():
 
 def test_a_gan_takes_both_networks_and_begins_anew_otherwise(tmp_path):
     config = mmdgan.get_config("tiny").to_dict()
+    config["critic"]["first_weights"] = "scaled"
     program = PROGRAMS["gan"](config, tmp_path)
     shapes = jax.eval_shape(program.init, jax.random.key(0))
     trained, fresh = filled(shapes, 1), filled(shapes, 2)
@@ -77,6 +78,7 @@ def test_a_gan_takes_both_networks_and_begins_anew_otherwise(tmp_path):
     checkpoints.close()
     write_json(tmp_path / "config.json", config)
     config["start_from"] = str(tmp_path)
+    config["critic"]["first_weights"] = "published"  # which are not drawn
     begun = start_from.read(config)(fresh, program.metadata)
     for role in ("generator", "critic"):
         got, wanted, before = (getattr(state, role) for state in (begun, trained, fresh))
