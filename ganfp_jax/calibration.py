@@ -12,7 +12,15 @@ from typing import Any
 import numpy as np
 
 from ganfp_jax.attributor import Attributor
-from ganfp_jax.certainty import CONFIDENCE, Calibration, check_rate, choose_threshold, margins, where_unsure
+from ganfp_jax.certainty import (
+    CONFIDENCE,
+    Calibration,
+    check_enough,
+    check_rate,
+    choose_threshold,
+    margins,
+    where_unsure,
+)
 from ganfp_jax.data import labelled
 from ganfp_jax.errors import UserError
 from ganfp_jax.evaluation import Evaluation, evaluate
@@ -49,6 +57,8 @@ def calibrate(
     """
     if not isinstance(folder, labelled.LabelledFolder):
         folder = labelled.open_labelled(folder, classes=attributor.classes)
+    check_rate(error_rate, min_decided)
+    check_enough(len(folder), error_rate)
     views = views or attributor.default_views
     evaluation = evaluate(attributor, folder, views=views, rule=rule, resize=resize, batch_size=batch_size)
     return from_evaluation(attributor, evaluation, error_rate, min_decided)
@@ -102,6 +112,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     attributor = Attributor.load(config["checkpoint"], calibrated=False)
     data = config["data"]
     folder = labelled.open_labelled(Path(data["root"]), split="test", classes=attributor.classes, layout=data["layout"])
+    check_enough(len(folder), config["error_rate"])
     evaluation = evaluate(
         attributor,
         folder,
@@ -135,7 +146,8 @@ def summary(calibration: Calibration) -> str:
     rows.append(("all", calibration.images, calibration.decided, calibration.wrong))
     return "\n\n".join([
         text_table(["source", "images", "decided", "of them wrong"], rows, align="<>>>"),
-        f"{calibration.rule} of {len(calibration.views)} views. Unsure {where_unsure(calibration.threshold)}. "
+        f"{calibration.rule} of {len(calibration.views)} view{'s' * (len(calibration.views) != 1)}. "
+        f"Unsure {where_unsure(calibration.threshold)}. "
         f"{wording.percent(calibration.decided / calibration.images)} of the images are decided, "
         f"{wording.percent(share)} of those wrongly (95 %: {wording.interval(calibration.ci95)}); with "
         f"{calibration.confidence:.0%} confidence no more than {100 * calibration.error_rate:g}% of such images are.",

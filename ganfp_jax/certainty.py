@@ -151,13 +151,7 @@ def choose_threshold(
         UserError: an impossible rate or share; too few images to show it; even the surest are wrong too often.
     """
     check_rate(error_rate, min_decided)
-    total = len(scores)
-    needed = math.ceil(math.log(1 - confidence) / math.log(1 - error_rate))
-    if total < needed:
-        raise UserError(
-            f"{total} images are too few to show an error rate of {error_rate:g}: that takes {needed} without a "
-            "mistake; calibrate on more images, or for a higher config.error_rate"
-        )
+    total, needed = len(scores), check_enough(len(scores), error_rate, confidence)
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
     ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))  # images of one score are decided together
@@ -185,6 +179,21 @@ def check_rate(error_rate: float, min_decided: float) -> None:
         raise UserError(f"config.error_rate is {error_rate}; give one between 0 and 1, such as 0.01")
     if not 0 <= min_decided <= 1:
         raise UserError(f"config.min_decided is {min_decided}; give a share of the images, 0 to 1")
+
+
+def check_enough(total: int, error_rate: float, confidence: float = CONFIDENCE) -> int:
+    """How many images without a mistake show an error rate, where `total` are as many; nothing is read for it.
+
+    Raises:
+        UserError: there are fewer.
+    """
+    needed = math.ceil(math.log(1 - confidence) / math.log(1 - error_rate))
+    if total < needed:
+        raise UserError(
+            f"{total} images are too few to show an error rate of {error_rate:g}: that takes {needed} without a "
+            "mistake; calibrate on more images, or for a higher config.error_rate"
+        )
+    return needed
 
 
 def upper_bound(wrong: Any, total: Any, confidence: float = CONFIDENCE) -> Float[np.ndarray, "..."]:

@@ -85,7 +85,7 @@ def summary(metrics: dict[str, Any]) -> str:
         saved = f", {wording.percent(metrics['views_saved'])} of the view evaluations saved by stopping early"
     rows = [
         result(f"one view ({metrics['single_view']['view']})", metrics["single_view"]),
-        result(f"{metrics['rule']} of {len(metrics['views'])} views", metrics),
+        result(f"{metrics['rule']} of {len(metrics['views'])} view{'s' * (len(metrics['views']) != 1)}", metrics),
         *(result(wording.baseline_label(entry["name"]), entry) for entry in metrics.get("baselines", ())),
     ]
     return "\n\n".join(

@@ -12,6 +12,7 @@ from configs import calibrate as config_file
 from ganfp_jax import calibration
 from ganfp_jax.attributor import Attributor
 from ganfp_jax.certainty import UNSURE, Calibration
+from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.errors import UserError
 from ganfp_jax.weights import CALIBRATION, FILE, load, write_file
@@ -121,6 +122,14 @@ def test_a_file_is_left_as_it_is(network, root, tmp_path, capsys):
     copy = Attributor.load(tmp_path / "run" / FILE)
     assert copy.calibration.to_dict() == json.loads((tmp_path / "run" / CALIBRATION).read_text())
     assert f"calibrated weights: {tmp_path / 'run' / FILE}" in capsys.readouterr().out
+
+
+def test_too_few_images_are_said_before_any_is_read(network, root, tmp_path, monkeypatch):
+    monkeypatch.setattr(labelled, "decode_all", None)
+    with pytest.raises(
+        UserError, match=f"{COUNT} images are too few to show an error rate of 0.0001: that takes 29956"
+    ):
+        run(network, root, tmp_path, error_rate=0.0001)
 
 
 def test_nothing_is_written_where_the_rate_is_not_reached(network, root, tmp_path):
