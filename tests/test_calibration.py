@@ -129,7 +129,7 @@ def test_too_few_images_are_said_before_any_is_read(network, root, tmp_path, mon
     with pytest.raises(
         UserError, match=f"{COUNT} images are too few to show an error rate of 0.0001: that takes 29956"
     ):
-        run(network, root, tmp_path, error_rate=0.0001)
+        run(network, root, tmp_path / "run", error_rate=0.0001)
 
 
 def test_nothing_is_written_where_the_rate_is_not_reached(network, root, tmp_path):
