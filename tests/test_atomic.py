@@ -27,6 +27,12 @@ def slow_writer(path):
     return process
 
 
+@pytest.mark.parametrize("name", ["x" * 251 + ".png", "é" * 127, "生" * 85])
+def test_a_name_as_long_as_a_folder_takes(tmp_path, name):
+    atomic.write_bytes(tmp_path / name, b"whole")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_what_a_killed_writer_left_is_swept_away(tmp_path):
     (tmp_path / "below").mkdir()
     process = slow_writer(tmp_path / "below" / "image.png")

@@ -197,3 +197,16 @@ def test_a_folder_that_holds_no_generator(tmp_path):
     for change, message in (({"count": 0}, "config.count is 0"), ({"generator": ""}, "config.generator is empty")):
         with pytest.raises(UserError, match=message):
             generation.run(config_file.get_config().to_dict() | change, tmp_path)
+
+
+def test_file_names_are_the_published_ones_and_fit_into_any_folder(tmp_path):
+    names = [generation.file_name(source, 7) for source in ("ProGAN", "SNGAN", "CramerGAN", "MMDGAN")]
+    assert names == ["ProGAN_00000007.png", "SNGAN_00000007.png", "CRAMER_00000007.png", "MMD_00000007.png"]
+    for i in range(3):
+        (tmp_path / generation.file_name("x" * 255, i)).touch()
+    assert len(list(tmp_path.iterdir())) == 3
+    (tmp_path / "images").mkdir()
+    generation.write_photographs(
+        tmp_path / "images", source_name="x" * 255, count=2, resolution=32, photos={"split": "all", "seed": 0}
+    )
+    assert len(list((tmp_path / "images" / ("x" * 255)).iterdir())) == 2

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from ganfp_jax import preparing
 from ganfp_jax.data import sources
 from ganfp_jax.data.labelled import open_labelled
 from ganfp_jax.data.layout import check_layout, labels_in
@@ -68,6 +69,17 @@ def test_below_a_split(tmp_path):
         with pytest.raises(UserError, match=f"{split}/A has the folders 0_real and 1_fake"):
             open_labelled(tmp_path, split)
         assert open_labelled(tmp_path, split, layout="sources").classes == ("A", "B")
+
+
+def test_a_prepared_set_tells_as_the_folder_did(tmp_path):
+    tree(tmp_path / "set", ["A/0_real", "A/1_fake", "B"])
+    data = {"root": str(tmp_path / "set"), "layout": "auto"}
+    with pytest.raises(UserError, match="A has the folders 0_real and 1_fake"):
+        preparing.run({"data": data, "prepare": ""}, tmp_path / "run")
+    preparing.run({"data": data | {"layout": "sources"}, "prepare": ""}, tmp_path / "run")
+    with pytest.raises(UserError, match="dataset/A has the folders 0_real and 1_fake"):
+        open_labelled(tmp_path / "run" / "dataset")
+    assert len(open_labelled(tmp_path / "run" / "dataset", layout="sources")) == 3
 
 
 def test_a_list_says_the_source_itself(tmp_path):

@@ -226,3 +226,24 @@ def test_the_current_folder_is_not_looked_into_for_modules(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2, done.stderr
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("real\nreal\n", "the source name 'real' stands there twice"),
+        ("../../up\nreal\n", r"the source name '\.\./\.\./up' has a path separator"),
+        ("/absolute\nreal\n", "the source name '/absolute' has a path separator"),
+        ("unknown\nreal\n", "the source name 'unknown' is a column or a verdict"),
+        ("a\u202eb\nreal\n", "has a mark that turns the direction"),
+    ],
+)
+def test_class_names_that_no_source_can_have(dataset, names, message):
+    (dataset / "label.labels.txt").write_text(names)
+    with pytest.raises(UserError, match=message):
+        open_labelled(dataset, "train")
+
+
+def test_class_names_written_on_another_system(dataset):
+    (dataset / "label.labels.txt").write_bytes(b"GAN\r\nreal\r\n")
+    assert open_labelled(dataset, "train").classes == ("GAN", "real")

@@ -378,6 +378,7 @@ def _dataset(root: Path, split: str | None) -> Files:
     elif split not in present:
         raise UserError(f"{root} has no split {split}: it has {', '.join(present)}")
     found = tfds_sets.open_split(root, split)
+    check_names(found.classes, root)  # before two of one name become one source
     files: Files = {}
     for record, label in zip(found.records, found.labels, strict=True):
         files.setdefault(found.classes[label], []).append((record.name, record))

@@ -86,8 +86,8 @@ def _two_labels(base: Path, source: str, folder: str, labels: Sequence[str]) -> 
 def _two_splits(base: Path, source: str, folder: str, splits: Sequence[str]) -> str:
     return (
         f"{printable(str(base / folder))} has the folders {_listed(splits)}: either all of them are images of the "
-        f"source {source} to train or test with (--config.data.layout=sources reads them so), or they are splits, which "
-        f"lie outside: train/{source} and test/{source}, or a CSV list of image,source,split"
+        f"source {source} to train or test with (--config.data.layout=sources reads them so), or they are splits, "
+        f"which lie outside: train/{source} and test/{source}, or a CSV list of image,source,split"
     )
 
 

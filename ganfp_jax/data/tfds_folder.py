@@ -78,7 +78,8 @@ def class_names(root: Path) -> tuple[str, ...]:
         text = _content(root / LABEL_NAMES, MAX_BYTES).decode()
     except UnicodeDecodeError as error:
         raise UserError(f"{root / LABEL_NAMES} cannot be read: it is no UTF-8") from error
-    return tuple(name for name in text.split("\n") if name)
+    lines = (line.removesuffix("\r") for line in text.split("\n"))  # written on any system
+    return tuple(name for name in lines if name)
 
 
 def read_json(path: Path, limit: int) -> Any:
