@@ -34,6 +34,7 @@ from ganfp_jax.metrics import (
 )
 from ganfp_jax.report import wording
 from ganfp_jax.report.ablation_figure import ablation_figure
+from ganfp_jax.report.leak import leak_box
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run_folder import write_json
 from ganfp_jax.views import resolve_views
@@ -264,7 +265,10 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     row = ablation_page.best_row(results["conditions"][0]["rows"])
     evaluation = evaluation_of(row, first or measured, attributor.classes)
     report = workdir / "report" / "index.html"
-    ablation_page.write_page(report, attributor, folder, evaluation, row, results, config)
+    results["leak"] = leak = ablation_page.write_page(report, attributor, folder, evaluation, row, results, config)
+    write_json(workdir / "ablation.json", results)
+    if leak:
+        print(leak_box(leak) + "\n")
     print(f"tables: {workdir / 'ablation.csv'}, {workdir / 'ablation.json'}  figure: {workdir / 'ablation.png'}")
     print(f"report: {report}")
 

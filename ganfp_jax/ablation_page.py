@@ -12,6 +12,8 @@ from ganfp_jax.evaluation import Evaluation
 from ganfp_jax.evaluation_page import measure_baselines, where_possible, why_no_baselines, wrong_images
 from ganfp_jax.provenance import provenance
 from ganfp_jax.report.ablation_page import write_ablation_page
+from ganfp_jax.report.few import most_confused
+from ganfp_jax.report.leak import leak_of
 
 
 def best_row(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -28,8 +30,8 @@ def write_page(
     row: Mapping[str, Any],
     results: Mapping[str, Any],
     config: Mapping[str, Any],
-) -> None:
-    """Writes report/index.html of the job `ablation`.
+) -> dict[str, Any] | None:
+    """Writes report/index.html of the job `ablation`; returns what gives the sources away beside their pixels.
 
     Args:
         path: of the HTML file.
@@ -59,11 +61,14 @@ def write_page(
                 "metrics": evaluation.metrics,
             },
             "baselines": baselines,
-            "samples": page_pictures.samples(folder, names, resolution=resolution, resize=same["resize"]),
+            "samples": page_pictures.samples(
+                folder, names, most_confused(evaluation.metrics), resolution=resolution, resize=same["resize"]
+            ),
             "wrong": page_pictures.with_views(wrong_images(evaluation), folder, resolution=resolution, **same),
-            "fingerprints": page_pictures.fingerprint_parts(attributor, folder, names, **same),
+            "fingerprints": page_pictures.fingerprint_parts(attributor, folder, names, evaluation.metrics, **same),
             "method": f"The network of {config['checkpoint']} was tested on the images of {folder.root}."
             + (f" No baseline was run: {why_not}." if why_not else ""),
         },
         path,
     )
+    return leak_of(baselines)

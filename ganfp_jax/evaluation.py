@@ -204,7 +204,7 @@ def write_tables(folder: Path, evaluation: Evaluation) -> None:
 
 
 def write_metrics(folder: Path, evaluation: Evaluation) -> None:
-    """Writes metrics.json: the last of all, for where it stands, the rest is complete."""
+    """Writes metrics.json, after the tables: where it stands, these are complete."""
     write_json(folder / METRICS, evaluation.metrics)
 
 

@@ -11,7 +11,8 @@ from ganfp_jax.data import labelled
 from ganfp_jax.errors import UserError
 from ganfp_jax.evaluation import METRICS, evaluate, image_rows, write_metrics, write_tables
 from ganfp_jax.report import wording
-from ganfp_jax.report.table import per_image_table, text_table
+from ganfp_jax.report.leak import leak_box, leak_of
+from ganfp_jax.report.table import confusion_table, per_image_table, text_table
 from ganfp_jax.voting import check_vote
 
 
@@ -27,8 +28,9 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         Path(config["data"]["root"]), split="test", classes=attributor.classes, layout=config["data"]["layout"]
     )
     root, reason = Path(config["data"]["root"]), None
+    warnings: list[str] = []
     if processes.first():
-        tell_leaks(folder)
+        warnings = tell_leaks(folder)
         reason = evaluation_page.why_no_baselines(config["baselines"], root, folder)
     same = {"resize": config["data"]["resize"], "perturbation": config["perturb"], "seed": config["seed"]}
     clock = time.perf_counter()
@@ -45,6 +47,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         return
     seconds = {"evaluate": time.perf_counter() - clock}
     write_tables(workdir, evaluation)
+    write_metrics(workdir, evaluation)  # before baselines and page: what was found must not be lost where these fail
     if len(evaluation.names) <= 30:
         print(per_image_table(image_rows(evaluation)))
     clock = time.perf_counter()
@@ -57,9 +60,12 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     if rows:
         seconds["baselines"] = time.perf_counter() - clock
     evaluation.metrics["baselines"] = [{"name": row["name"], **row["metrics"]} for row in rows]
-    report = workdir / "report" / "index.html"
-    evaluation_page.write_page(report, attributor, evaluation, folder, rows, config, seconds=seconds)
+    evaluation.metrics["leak"] = leak = leak_of(rows)
     write_metrics(workdir, evaluation)
+    report = workdir / "report" / "index.html"
+    if leak:
+        print(leak_box(leak))
+    evaluation_page.write_page(report, attributor, evaluation, folder, rows, config, seconds=seconds, warnings=warnings)
     print(summary(evaluation.metrics))
     if reason:
         print(f"no baselines: {reason}")
@@ -79,7 +85,7 @@ def summary(metrics: dict[str, Any]) -> str:
         right = f"{block['correct']} of {block['total']}"
         return what, wording.percent(block["accuracy"]), wording.interval(block["ci95"]), right
 
-    changes, classes = metrics["vote_changes"], metrics["classes"]
+    changes = metrics["vote_changes"]
     saved = ""
     if "views_saved" in metrics:
         saved = f", {wording.percent(metrics['views_saved'])} of the view evaluations saved by stopping early"
@@ -93,10 +99,6 @@ def summary(metrics: dict[str, Any]) -> str:
             text_table(["", "accuracy", "95 %", "right"], rows, align="<>>>"),
             f"The vote repaired {changes['wrong_to_right']} and broke {changes['right_to_wrong']} "
             f"(McNemar p {wording.p_value(changes['mcnemar_p'])}); {metrics['images_per_second']:.0f} images/s{saved}.",
-            text_table(
-                ["target \\ best class", *classes],
-                [(name, *counts) for name, counts in zip(classes, metrics["confusion"], strict=True)],
-                align="<" + ">" * len(classes),
-            ),
+            confusion_table(metrics),
         ]
     )

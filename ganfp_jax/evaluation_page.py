@@ -1,5 +1,6 @@
 """The page of an evaluation: the network beside cheap baselines on the same images, confusion, wrong answers."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ganfp_jax.evaluation import CHUNK, Evaluation
 from ganfp_jax.metrics import accuracy_block, proportion
 from ganfp_jax.progress import progress
 from ganfp_jax.provenance import provenance
+from ganfp_jax.report.few import most_confused
 from ganfp_jax.report.page import write_report
 
 
@@ -133,6 +135,7 @@ def write_page(
     config: Mapping[str, Any],
     *,
     seconds: Mapping[str, float],
+    warnings: Sequence[str] = (),
 ) -> None:
     """Writes report/index.html of the job `evaluate`.
 
@@ -143,6 +146,7 @@ def write_page(
         baseline_rows: of `measure_baselines`.
         config: of the job.
         seconds: what each stage took.
+        warnings: what the files were seen to give away.
     """
     metrics = evaluation.metrics
     condition = CONDITIONS.get(config["perturb"], config["perturb"])
@@ -178,12 +182,13 @@ def write_page(
         ],
         "baselines": [row | {"count": count} for row in baseline_rows],
         "samples": page_pictures.samples(
-            folder, evaluation.names, resolution=attributor.resolution, resize=same["resize"]
+            folder, evaluation.names, most_confused(metrics), resolution=attributor.resolution, resize=same["resize"]
         ),
         "wrong": page_pictures.with_views(wrong_images(evaluation), folder, resolution=attributor.resolution, **same),
-        "fingerprints": page_pictures.fingerprint_parts(attributor, folder, evaluation.names, **same),
+        "fingerprints": page_pictures.fingerprint_parts(attributor, folder, evaluation.names, metrics, **same),
         "stages": [{"name": name, "seconds": spent} for name, spent in seconds.items()],
         "method": _method(evaluation, folder, baseline_rows, config),
+        "warnings": [f"Warning: {warning}." for warning in warnings],
     }
     write_report(results, path)
 
@@ -208,7 +213,11 @@ def wrong_images(evaluation: Evaluation, most: int = 24) -> list[dict[str, Any]]
     shown: list[int] = []
     for wrong in (vote.predicted != targets, (vote.predicted == targets) & (single != targets)):
         indices = np.flatnonzero(wrong)
-        turn = [int((targets[indices[:i]] == targets[index]).sum()) for i, index in enumerate(indices)]
+        before: Counter[int] = Counter()
+        turn = []
+        for target in targets[indices].tolist():
+            turn.append(before[target])
+            before[target] += 1
         shown += [int(i) for i in indices[np.argsort(turn, kind="stable")]]
     return [
         {

@@ -9,7 +9,7 @@ elementwise product of the two, the response, shows where in the fingerprint a l
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -94,9 +94,10 @@ class Fingerprints:
         """The inner products of all images with all sources: the sums of the responses; the logits less the bias."""
         return self.images.reshape(len(self.images), -1) @ self.models.reshape(-1, self.models.shape[-1])
 
-    def responses(self, index: int) -> Float32[np.ndarray, "k ..."]:
-        """(K, *F): the elementwise products of image `index` with every model fingerprint."""
-        return np.moveaxis(self.images[index][..., None] * self.models, -1, 0)
+    def responses(self, index: int, sources: Sequence[int] | None = None) -> Float32[np.ndarray, "k ..."]:
+        """(K, *F): the elementwise products of image `index` with the model fingerprints of all sources, or of some."""
+        models = self.models if sources is None else self.models[..., list(sources)]
+        return np.moveaxis(self.images[index][..., None] * models, -1, 0)
 
     @property
     def size(self) -> int:

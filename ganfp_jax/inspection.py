@@ -25,7 +25,8 @@ from ganfp_jax.fingerprints import Fingerprints
 from ganfp_jax.metrics import accuracy_block
 from ganfp_jax.progress import progress
 from ganfp_jax.provenance import provenance
-from ganfp_jax.report import figures
+from ganfp_jax.report import figures, wording
+from ganfp_jax.report.few import MOST, most_confused
 from ganfp_jax.report.fingerprint_page import write_fingerprint_page
 from ganfp_jax.report.table import separability_table
 from ganfp_jax.run_folder import write_json
@@ -34,6 +35,10 @@ from ganfp_jax.signed import signed_picture, vector_as_rows
 
 PERCENTILE = 99.5  # of the sizes of the values shown, where a limit is not given
 MAPPED = 200  # images of each source in the t-SNE map, at most
+MOST_MAPPED = 2000  # of all sources
+MOST_IMAGES = 10_000  # of all sources, where a number of images is asked for: they stand in memory
+COMPARED = 10  # sources among which separability is measured where there are more than a page shows
+METRICS = "metrics.json"
 PACKAGES = ("ganfp_jax", "jax", "flax", "numpy", "scikit-learn")
 
 
@@ -56,10 +61,26 @@ class Inspected:
         """Class index of the largest logit of each image."""
         return self.fingerprints.logits.argmax(1)
 
-    def some_of_each(self, count: int) -> list[int]:
-        """Positions of `count` images of every source, source by source, evenly spread over its files."""
+    @property
+    def photographs(self) -> int:
+        """How many photographs more than one image was taken from; 0 where none is known."""
+        return int((np.unique(self.groups, return_counts=True)[1] > 1).sum())
+
+    def places(self, sources: Sequence[str]) -> list[int]:
+        """Class indices of some sources."""
+        return [self.classes.index(name) for name in sources]
+
+    def of(self, sources: Sequence[str]) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " m"]]:
+        """Positions of all images of some sources, in their order, and the index among these sources of each."""
+        place = np.full(len(self.classes), -1)
+        place[self.places(sources)] = np.arange(len(sources))
+        chosen = np.flatnonzero(place[self.targets] >= 0)
+        return chosen, place[self.targets[chosen]]
+
+    def some_of_each(self, count: int, sources: Sequence[str]) -> list[int]:
+        """Positions of `count` images of each of some sources, source by source, evenly spread over its files."""
         shown: list[int] = []
-        for k in range(len(self.classes)):
+        for k in map(self.classes.index, sources):
             own = np.flatnonzero(self.targets == k)
             shown += own[np.linspace(0, len(own), min(count, len(own)), endpoint=False).astype(int)].tolist()
         return shown
@@ -96,12 +117,13 @@ def inspect(
 
     Args:
         folder: opened with the network's classes.
-        images_per_source: at most; 0 takes all.
+        images_per_source: at most; 0 takes all. Of very many sources fewer are taken, `MOST_IMAGES` in all.
 
     Raises:
         UserError: no image of a source could be read, or fewer than four of all.
     """
     rng = np.random.default_rng(seed)
+    images_per_source = min(images_per_source, max(FEWEST, MOST_IMAGES // len(folder.classes)))
     chosen = [
         np.sort(rng.permutation(np.flatnonzero(folder.labels == k))[: images_per_source or None])
         for k in range(len(folder.classes))
@@ -129,27 +151,33 @@ def inspect(
 def measure(inspected: Inspected, *, real: str, seed: int) -> dict[str, Any]:
     """The content of metrics.json: accuracy of single views, separability of three feature spaces, cosines.
 
+    Separability is that of the sources `compared`: all, or of very many those that are confused most.
+
     Args:
         real: the class of the controls, "" for none.
         seed: of everything random.
     """
     found, classes = inspected.fingerprints, list(inspected.classes)
+    accuracy = accuracy_block(inspected.targets, inspected.predicted, classes)
+    compared = most_confused(accuracy, MOST if len(classes) <= MOST else COMPARED, always=real)
+    chosen, targets = inspected.of(compared)
+    images = inspected.images[chosen]
+    groups = inspected.groups[chosen] if inspected.photographs else None
     spaces: dict[str, Callable[[], np.ndarray]] = {
-        "fingerprints": lambda: found.images.reshape(len(found.images), -1),
-        "pixels": lambda: inspected.images.reshape(len(inspected.images), -1).astype(np.float32) / 255,
-        "log spectra": lambda: spectra.log_spectrum_features(inspected.images),
+        "fingerprints": lambda: found.images[chosen].reshape(len(chosen), -1),
+        "pixels": lambda: images.reshape(len(images), -1).astype(np.float32) / 255,
+        "log spectra": lambda: spectra.log_spectrum_features(images),
     }
     blocks = {}
     with progress(len(spaces), "separability", "space") as bar:
         for space, features in spaces.items():  # one at a time: each can take gigabytes
-            blocks[space] = separability(
-                features(), inspected.targets, classes, seed=seed, groups=inspected.groups, real=real or None
-            )
+            blocks[space] = separability(features(), targets, compared, seed=seed, groups=groups, real=real or None)
             bar.update()
     mean_logits = np.stack([found.logits[inspected.targets == k].mean(0) for k in range(len(classes))])
     return {
-        **accuracy_block(inspected.targets, inspected.predicted, classes),
+        **accuracy,
         "separability": blocks,
+        "compared": compared,
         "model_cosine": cosine_matrix(found.models.reshape(-1, len(classes)).T).tolist(),
         "mean_logit": mean_logits.tolist(),
     }
@@ -167,16 +195,28 @@ def interactions_csv(inspected: Inspected) -> str:
     return text.getvalue()
 
 
-def responses(inspected: Inspected, index: int, mask_negative: bool) -> Float[np.ndarray, "k ..."]:
-    """The responses of one image, at the scale of unscaled weights; see configs/inspect_fingerprints.py."""
-    products = inspected.fingerprints.responses(index) * np.sqrt(inspected.fingerprints.size)
+def responses(
+    inspected: Inspected, index: int, columns: Sequence[str], mask_negative: bool
+) -> Float[np.ndarray, "k ..."]:
+    """The responses of one image to some sources, at the scale of unscaled weights.
+
+    See configs/inspect_fingerprints.py.
+    """
+    found = inspected.fingerprints
+    products = found.responses(index, inspected.places(columns)) * np.sqrt(found.size)
     if mask_negative and products.ndim == 4:
         products = np.where(products.min(-1, keepdims=True) < 0, 0, products)
     return products
 
 
 def choose_scales(
-    inspected: Inspected, shown: Sequence[int], *, fingerprint_limit: float, response_limit: float, mask_negative: bool
+    inspected: Inspected,
+    shown: Sequence[int],
+    columns: Sequence[str],
+    *,
+    fingerprint_limit: float,
+    response_limit: float,
+    mask_negative: bool,
 ) -> Scales:
     """One limit for every kind of picture: the one given, or where that is 0 what most of the values shown reach."""
 
@@ -186,7 +226,7 @@ def choose_scales(
     found = inspected.fingerprints
     return Scales(
         fingerprint=limit(fingerprint_limit, found.images[list(shown)]),
-        response=limit(response_limit, np.stack([responses(inspected, i, mask_negative) for i in shown])),
+        response=limit(response_limit, np.stack([responses(inspected, i, columns, mask_negative) for i in shown])),
         model=float(np.abs(found.models).max() * np.sqrt(found.size)) or 1.0,
         mask_negative=mask_negative,
     )
@@ -198,25 +238,26 @@ def picture(values: np.ndarray, limit: float) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def pictures(
-    inspected: Inspected, shown: Sequence[int], scales: Scales
+    inspected: Inspected, shown: Sequence[int], columns: Sequence[str], scales: Scales
 ) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
-    """The images `shown` with their fingerprints and responses as pictures, and the model fingerprints."""
-    found = inspected.fingerprints
+    """The images `shown` with their fingerprints and responses as pictures, and the model fingerprints of `columns`."""
+    found, places = inspected.fingerprints, inspected.places(columns)
     samples = [
         {
             "image": inspected.images[i],
             "fingerprint": picture(found.images[i], scales.fingerprint),
             "responses": [
-                picture(response, scales.response) for response in responses(inspected, i, scales.mask_negative)
+                picture(response, scales.response)
+                for response in responses(inspected, i, columns, scales.mask_negative)
             ],
-            "logits": found.logits[i].tolist(),
+            "logits": found.logits[i, places].tolist(),
             "target": inspected.classes[inspected.targets[i]],
             "predicted": inspected.classes[inspected.predicted[i]],
             "name": inspected.names[i],
         }
         for i in shown
     ]
-    models = np.moveaxis(found.models, -1, 0) * np.sqrt(found.size)
+    models = np.moveaxis(found.models[..., places], -1, 0) * np.sqrt(found.size)
     return samples, [picture(model, scales.model) for model in models]
 
 
@@ -243,20 +284,23 @@ def _write_png(path: Path, image: UInt8[np.ndarray, "h w 3"]) -> None:
     encode_png(path, image)
 
 
-def map_of(inspected: Inspected, seed: int) -> dict[str, Any]:
-    """The 2-D map of the image fingerprints of up to `MAPPED` images a source."""
-    shown = inspected.some_of_each(MAPPED)
+def map_of(inspected: Inspected, seed: int, sources: Sequence[str]) -> dict[str, Any]:
+    """The 2-D map of the image fingerprints of up to `MAPPED` images of each of some sources, `MOST_MAPPED` of all."""
+    shown = inspected.some_of_each(max(FEWEST, min(MAPPED, MOST_MAPPED // len(sources))), sources)
+    place = {inspected.classes.index(name): k for k, name in enumerate(sources)}
     features = inspected.fingerprints.images[shown].reshape(len(shown), -1)
     wrong = inspected.predicted[shown] != inspected.targets[shown]
-    return {"points": tsne(features, seed), "labels": inspected.targets[shown], "wrong": wrong}
+    labels = np.array([place[target] for target in inspected.targets[shown].tolist()])
+    return {"points": tsne(features, seed), "labels": labels, "wrong": wrong}
 
 
-def spectra_of(inspected: Inspected) -> dict[str, Any]:
-    """Average power spectra of every source's images, and of their fingerprints where these are images."""
+def spectra_of(inspected: Inspected, sources: Sequence[str]) -> dict[str, Any]:
+    """Average power spectra of the images of some sources, and of their fingerprints where these are images."""
 
     def average(values: np.ndarray) -> dict[str, np.ndarray]:
         return {
-            name: spectra.average_log_power(values[inspected.targets == k]) for k, name in enumerate(inspected.classes)
+            name: spectra.average_log_power(values[inspected.targets == k])
+            for name, k in zip(sources, inspected.places(sources), strict=True)
         }
 
     fingerprints = inspected.fingerprints.images
@@ -294,41 +338,42 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         seed=config["seed"],
         resize=config["data"]["resize"],
     )
-    shown = inspected.some_of_each(config["pictures"])
-    scales = choose_scales(
-        inspected, shown, **{k: config[k] for k in ("fingerprint_limit", "response_limit", "mask_negative")}
-    )
-    samples, models = pictures(inspected, shown, scales)
+    metrics = measure(inspected, real=config["real"], seed=config["seed"])
+    write_json(workdir / METRICS, metrics)  # before whatever is only drawn from them
+    sources = most_confused(metrics, always=config["real"])
+    shown = inspected.some_of_each(config["pictures"], sources)
+    limits = {k: config[k] for k in ("fingerprint_limit", "response_limit", "mask_negative")}
+    scales = choose_scales(inspected, shown, sources, **limits)
+    samples, models = pictures(inspected, shown, sources, scales)
     shutil.rmtree(workdir / "pictures", ignore_errors=True)  # of other images, if this run folder has some
-    write_pictures(workdir / "pictures", inspected.classes, samples, models)
+    write_pictures(workdir / "pictures", sources, samples, models)
     write_json(workdir / "pictures" / "scales.json", dataclasses.asdict(scales) | {"words": scales.words()})
     atomic.write_bytes(workdir / "interactions.csv", interactions_csv(inspected).encode())
     labelled.write_rejected(workdir / "rejected.csv", inspected.rejected)
-    metrics = measure(inspected, real=config["real"], seed=config["seed"])
+    places = inspected.places(sources)
     results = {
         "title": "Fingerprints",
         "command": shlex.join([*shlex.split(config["command"]), *flags(config)]),
         **provenance(PACKAGES),
         "config": config,
-        "classes": list(inspected.classes),
+        "classes": sources,
         "network": _describe(inspected),
         "metrics": metrics,
-        "interactions": metrics["mean_logit"],
+        "interactions": np.array(metrics["mean_logit"])[np.ix_(places, places)],
         "samples": samples,
         "models": models,
-        "embedding": map_of(inspected, config["seed"]),
-        "spectra": spectra_of(inspected),
+        "embedding": map_of(inspected, config["seed"], sources),
+        "spectra": spectra_of(inspected, sources),
         "separability": metrics["separability"],
-        "cosine": metrics["model_cosine"],
+        "cosine": np.array(metrics["model_cosine"])[np.ix_(places, places)],
         "scales": scales.words(),
-        "notes": list(_notes(inspected, metrics["separability"])),
+        "notes": list(_notes(inspected, metrics)),
     }
     for name, draw in figures.FIGURES.items():
         atomic.write_bytes(_made(workdir / "figures") / f"{name}.png", draw(results))
     write_fingerprint_page(results, workdir / "report" / "index.html")
-    write_json(workdir / "metrics.json", metrics)  # the last: where it stands, the inspection is complete
     print(separability_table(metrics))
-    print(f"report: {workdir / 'report' / 'index.html'}  metrics: {workdir / 'metrics.json'}")
+    print(f"report: {workdir / 'report' / 'index.html'}  metrics: {workdir / METRICS}")
 
 
 def _made(folder: Path) -> Path:
@@ -342,9 +387,14 @@ def _describe(inspected: Inspected) -> str:
     return f"The attribution network (fingerprints of {inspected.fingerprints.size} numbers), by one view,"
 
 
-def _notes(inspected: Inspected, blocks: Mapping[str, Any]) -> Iterator[str]:
-    photographs = len(np.unique(inspected.groups))
-    if photographs < len(inspected.groups):
+def _notes(inspected: Inspected, metrics: Mapping[str, Any]) -> Iterator[str]:
+    blocks, compared = metrics["separability"], metrics["compared"]
+    if len(compared) < len(inspected.classes):
+        yield (
+            f"Separability is that of {len(compared)} of the {len(inspected.classes):,} sources, which are confused "
+            f"most ({wording.listed(compared)})."
+        )
+    if inspected.photographs:
         yield (
             "Crops of one photograph are not independent. They never form a pair, and the intervals of ROC-AUC and EER "
             "resample photographs; those of accuracy and FD ratio are for other crops of the same photographs."

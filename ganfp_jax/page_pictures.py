@@ -3,6 +3,7 @@
 All are made again from the files, so a page can be written long after the network has spoken.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,35 +17,48 @@ from ganfp_jax.data.decode import png_bytes
 from ganfp_jax.embedding import FEWEST
 from ganfp_jax.grid import image_grid
 from ganfp_jax.inspection import Inspected, choose_scales, map_of, pictures
+from ganfp_jax.report.few import most_confused
 from ganfp_jax.views import apply_view
 
 # Noise hardly compresses, so these limits of what a page holds are counted in bytes of raw pixels.
 SAMPLES = 24  # images of each source that a page shows, at most
 SAMPLE_BYTES = 150_000  # of one source
+SAMPLES_BYTES = 750_000  # of all sources: of many, each has fewer images, and smaller ones
 WRONG_BYTES = 1_000_000  # of all wrongly named images and their views
 VIEW_SIDE = 48  # larger views are reduced to it
 MAPPED = 60  # images of each source in the map
+COLUMNS = 10  # sources to which responses are shown
 RESPONDING = 10  # rows of images with their responses, at most
 RESPONSE_SIDE = 64  # larger pictures of fingerprints and responses are reduced to it
 
 
 def samples(
-    folder: labelled.LabelledFolder, names: Sequence[str], *, resolution: int, resize: str = "crop"
+    folder: labelled.LabelledFolder,
+    names: Sequence[str],
+    sources: Sequence[str],
+    *,
+    resolution: int,
+    resize: str = "crop",
 ) -> dict[str, dict[str, Any]]:
-    """The first images of every source, as `report.page.write_report` takes them.
+    """The first images of some sources, as `report.page.write_report` takes them.
 
     Args:
         folder: where the images lie.
         names: "source/file" of those that may be shown.
+        sources: the classes that are shown, at least one.
         resolution, resize: as for `data.labelled.decode_all`.
     """
-    most = min(SAMPLES, max(1, SAMPLE_BYTES // (3 * resolution**2)))
+    room = min(SAMPLE_BYTES, SAMPLES_BYTES // len(sources))
+    side = min(resolution, math.isqrt(room // 3))
+    most = min(SAMPLES, max(1, room // (3 * side**2)))
     known, found = set(names), {}
-    for label, source in enumerate(folder.classes):
+    for source in sources:
+        label = folder.classes.index(source)
         own = [int(i) for i in np.flatnonzero(folder.labels == label) if folder.names[i] in known][:most]
         if own:
             images = labelled.decode_all(folder, resolution, resize, indices=own).images
-            grid = image_grid(images, columns=max(1, min(12, 768 // resolution)), scale=max(1, 64 // resolution))
+            small = np.stack([_reduced(image, side) for image in images]) if len(images) else images
+            grid = image_grid(small, columns=max(1, min(12, 768 // side)), scale=max(1, 64 // side))
             caption = "the first test image" if len(own) == 1 else f"the first {len(own)} test images"
             found[source] = {"picture": png_bytes(grid), "caption": caption}
     return found
@@ -87,6 +101,7 @@ def fingerprint_parts(
     attributor: Attributor,
     folder: labelled.LabelledFolder,
     names: Sequence[str],
+    metrics: Mapping[str, Any],
     *,
     resize: str = "crop",
     perturbation: str = "none",
@@ -94,13 +109,15 @@ def fingerprint_parts(
 ) -> dict[str, Any]:
     """Fingerprints, responses and map of some images, as `report.page.write_report` takes them.
 
-    Of every source some images are drawn at random. All are on the map, where they are enough for one; the first that
-    one view named right and the first that it named wrong are shown with their responses.
+    Of every source that a page shows some images are drawn at random. All are on the map, where they are enough for
+    one; the first that one view named right and the first that it named wrong are shown with their responses to the
+    sources that are confused most.
 
     Args:
         attributor: the network.
         folder: opened with its classes.
         names: "source/file" of the images that may be drawn; at least one.
+        metrics: of the evaluation, which say which sources are shown.
         resize: as for `data.labelled.decode_all`.
         perturbation, seed: as for `evaluation.evaluate`; the seed draws the images too.
     """
@@ -108,7 +125,7 @@ def fingerprint_parts(
     usable = np.array([name in known for name in folder.names])
     drawn = [
         np.sort(rng.permutation(np.flatnonzero(usable & (folder.labels == k)))[:MAPPED])
-        for k in range(len(folder.classes))
+        for k in map(folder.classes.index, most_confused(metrics))
     ]
     decoded = labelled.decode_all(folder, attributor.resolution, resize, indices=np.concatenate(drawn))
     images = perturb.perturb(decoded.images, perturbation, seed, numbers=decoded.kept)
@@ -121,26 +138,28 @@ def fingerprint_parts(
         fingerprints=attributor.fingerprints(images),
         rejected=(),
     )
-    shown = _shown(found)
-    scales = choose_scales(found, shown, fingerprint_limit=0.0, response_limit=0.0, mask_negative=False)
-    rows, models = pictures(found, shown, scales)
+    columns = most_confused(metrics, COLUMNS)
+    shown = _shown(found, columns)
+    scales = choose_scales(found, shown, columns, fingerprint_limit=0.0, response_limit=0.0, mask_negative=False)
+    rows, models = pictures(found, shown, columns, scales)
     for row in rows:
         row["image"], row["fingerprint"] = (_reduced(row[key], RESPONSE_SIDE) for key in ("image", "fingerprint"))
         row["responses"] = [_reduced(response, RESPONSE_SIDE) for response in row["responses"]]
     return {
-        "classes": list(found.classes),
+        "classes": columns,
+        "mapped": most_confused(metrics),
         "samples": rows,
         "models": [_reduced(model, RESPONSE_SIDE) for model in models],
-        "embedding": map_of(found, seed) if len(images) >= FEWEST else None,
+        "embedding": map_of(found, seed, most_confused(metrics)) if len(images) >= FEWEST else None,
         "scales": scales.words(),
     }
 
 
-def _shown(found: Inspected) -> list[int]:
+def _shown(found: Inspected, sources: Sequence[str]) -> list[int]:
     """The first right and the first wrong image of each source, source by source; of many sources, the right ones."""
     shown = []
     for right in (True, False):
-        for k in range(len(found.classes)):
+        for k in map(found.classes.index, sources):
             shown += np.flatnonzero((found.targets == k) & ((found.predicted == k) == right))[:1].tolist()
     return sorted(shown[:RESPONDING], key=lambda i: (found.targets[i], found.predicted[i] != found.targets[i]))
 

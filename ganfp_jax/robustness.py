@@ -32,8 +32,9 @@ from ganfp_jax.metrics import holm, vote_changes
 from ganfp_jax.progress import progress
 from ganfp_jax.provenance import provenance
 from ganfp_jax.report import wording
+from ganfp_jax.report.leak import leak_box, leak_of
 from ganfp_jax.report.robustness_figure import cheap_label, robustness_figure
-from ganfp_jax.report.robustness_page import write_robustness_page
+from ganfp_jax.report.robustness_page import PICTURED, write_robustness_page
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run_folder import CONFIG, read_config, write_json
 from ganfp_jax.views import resolve_views
@@ -128,6 +129,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         ],
         "rows": compare(answers, strengths),
         "baselines": baselines,
+        "leak": leak_of(baselines),
         "method": METHOD,
     }
     write_outputs_of(workdir, results)
@@ -147,6 +149,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         },
         workdir / "report" / "index.html",
     )
+    if results["leak"]:
+        print(leak_box(results["leak"]) + "\n")
     print(console_table(results))
     if plain_command:
         print(f"\nno plain network to compare with; to train one: {plain_command}")
@@ -270,9 +274,9 @@ def pictures(
     resize: str,
     seed: int,
 ) -> dict[str, UInt8[np.ndarray, "h w 3"]]:
-    """What each attack makes of one image of each source, side by side, by what the attack is called."""
+    """What each attack makes of one image of each of the first sources, side by side, by what the attack is called."""
     labels = folder.labels[indices]
-    shown = [int(indices[np.flatnonzero(labels == label)[0]]) for label in np.unique(labels)]
+    shown = [int(indices[np.flatnonzero(labels == label)[0]]) for label in np.unique(labels)[:PICTURED]]
     decoded = labelled.decode_all(folder, resolution, resize, indices=shown)
     scale = max(1, 64 // resolution)
     return {

@@ -23,8 +23,29 @@ FOUND_OUT = ("rejected.csv", "notes.csv", IMAGES)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes `value` as indented JSON, atomically."""
-    atomic.write_bytes(path, (json.dumps(value, indent=1) + "\n").encode())
+    """Writes `value` as JSON, atomically: indented, a list of plain values, say a row of a matrix, on one line."""
+    with atomic.writer(path) as file:  # piece by piece, since confusion matrices can be large
+        for piece in _pieces(value):
+            file.write(piece.encode())
+        file.write(b"\n")
+
+
+def _pieces(value: Any, margin: str = "\n") -> Iterator[str]:
+    if not isinstance(value, dict | list | tuple) or not value:
+        yield json.dumps(value)
+    elif isinstance(value, dict):
+        for place, (key, inner) in enumerate(value.items()):
+            name = key if isinstance(key, str) else json.dumps(key)  # as `json` itself names what is no text
+            yield f"{',' if place else '{'}{margin} {json.dumps(name)}: "
+            yield from _pieces(inner, f"{margin} ")
+        yield f"{margin}}}"
+    elif not any(isinstance(inner, dict | list | tuple) for inner in value):
+        yield json.dumps(value)
+    else:
+        for place, inner in enumerate(value):
+            yield f"{',' if place else '['}{margin} "
+            yield from _pieces(inner, f"{margin} ")
+        yield f"{margin}]"
 
 
 def read_config(workdir: Path) -> dict[str, Any]:

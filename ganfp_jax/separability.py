@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 
 MOST_IMAGES = 400  # of a class in the Frechet ratio
 MOST_IN_PAIRS = 200  # of a class in the pairs: five classes make half a million pairs
+MOST_OF_ALL, MOST_OF_ALL_IN_PAIRS = 4000, 2000  # of all classes: tables of all with all grow with their square
 SPLITS = 6
 BLOCKS = 10
 REPLICATES = 200
@@ -547,14 +548,17 @@ def separability(
     if real is not None and real not in classes:
         raise ValueError(f"class {real!r} for the control is none of {', '.join(classes)}")
     _check(features, labels, groups)
+    number = len(classes)
+    most = max(FEWEST, min(MOST_IMAGES, MOST_OF_ALL // number))
+    in_pairs = max(FEWEST, min(MOST_IN_PAIRS, MOST_OF_ALL_IN_PAIRS // number))
     block = {
         "n": len(features),
         "dimension": features.shape[1],
-        "frechet_ratio": frechet_ratio(features, labels, len(classes), seed=seed),
+        "frechet_ratio": frechet_ratio(features, labels, number, seed=seed, per_class=most),
         "frechet_ratio_by_group": None
         if groups is None
-        else frechet_ratio(features, labels, len(classes), seed=seed, groups=groups),
-        "verification": pair_verification(features, labels, seed=seed, groups=groups),
+        else frechet_ratio(features, labels, number, seed=seed, groups=groups, per_class=most),
+        "verification": pair_verification(features, labels, seed=seed, groups=groups, most=in_pairs),
         "expected": dict(CHANCE),
     }
     if real is None:

@@ -17,6 +17,7 @@ from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.grid import image_grid
 from ganfp_jax.provenance import provenance
+from ganfp_jax.report.leak import leak_box, leak_of
 from ganfp_jax.report.page import write_report
 from ganfp_jax.report.table import ImageRow, per_image_table, summary_table
 from ganfp_jax.run_folder import write_json
@@ -151,8 +152,12 @@ def publish(study: Study, results: dict[str, Any], attributor: Attributor) -> No
     (headline,) = (row for row in evaluations if _is_of(row, main) and row["count"] == main["count"])
     folder = labelled.open_labelled(study.images, split="test", classes=attributor.classes)
     with study.stage("take fingerprints", resumes=False):
-        fingerprints = page_pictures.fingerprint_parts(attributor, folder, folder.names, seed=study.config["seed"])
+        fingerprints = page_pictures.fingerprint_parts(
+            attributor, folder, folder.names, headline["metrics"], seed=study.config["seed"]
+        )
     results = results | {
+        "file": "results.json",
+        "leak": leak_of(results["baselines"]),
         "command": study.config["command"],
         **provenance(),
         "config": study.config,
@@ -163,6 +168,8 @@ def publish(study: Study, results: dict[str, Any], attributor: Attributor) -> No
     report = study.workdir / "report" / "index.html"
     wrong = page_pictures.with_views(headline["wrong"], folder, resolution=attributor.resolution)
     write_report(results | {"wrong": wrong, "fingerprints": fingerprints}, report)
+    if results["leak"]:
+        print(leak_box(results["leak"]) + "\n")
     for row in evaluations:
         if _is_of(row, main) and row["rows"]:
             print(f"{row['network']}, {main['rule']} of the views {main['views']}:\n")

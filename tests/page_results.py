@@ -185,6 +185,7 @@ def shown_results(folder: Path) -> dict:
     results = full_results(folder)
     inspected = fingerprint_results(results["classes"])
     parts = {key: inspected[key] for key in ("classes", "samples", "models", "embedding", "scales")}
+    parts["mapped"] = inspected["classes"]
     return results | {"wrong": wrong_with_views(results["wrong"]), "fingerprints": parts}
 
 

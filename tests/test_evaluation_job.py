@@ -16,7 +16,7 @@ from ganfp_jax.evaluation import evaluate
 from ganfp_jax.weights import write_file
 
 
-def test_metrics_stand_only_where_all_else_does(tmp_path, monkeypatch):
+def test_metrics_are_not_lost_with_the_page(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     for name in CLASSES:
         (tmp_path / "images" / name).mkdir(parents=True)
@@ -36,7 +36,9 @@ def test_metrics_stand_only_where_all_else_does(tmp_path, monkeypatch):
     (tmp_path / "run" / "metrics.json").write_text("{}")  # of an earlier run, on other images perhaps
     with pytest.raises(OSError, match="no space left"):
         evaluation_job.run(config, tmp_path / "run")
-    assert {path.name for path in (tmp_path / "run").iterdir()} == written
+    assert {path.name for path in (tmp_path / "run").iterdir()} == written | {"metrics.json"}
+    found = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert (found["total"], found["baselines"], found["leak"]) == (3, [], None)
     monkeypatch.undo()
     evaluation_job.run(config, tmp_path / "run")
     assert {path.name for path in (tmp_path / "run").iterdir()} == written | {"metrics.json", "report"}

@@ -64,9 +64,19 @@ def test_rows_without_views_get_their_picture_only(folder):
 
 
 def test_samples_show_the_first_that_may_be_shown(folder):
-    shown = page_pictures.samples(folder, folder.names[3:], resolution=64)
+    shown = page_pictures.samples(folder, folder.names[3:], folder.classes, resolution=64)
     assert list(shown) == ["ProGAN", "real"]
     assert shown["real"]["caption"] == "the first 12 test images"
     first = pixels(shown["ProGAN"]["picture"])[:64, :64]
     np.testing.assert_array_equal(first, np.asarray(Image.open(folder.paths[3])))
-    assert list(page_pictures.samples(folder, folder.names[:1], resolution=64)) == ["ProGAN"]
+    assert list(page_pictures.samples(folder, folder.names[:1], folder.classes, resolution=64)) == ["ProGAN"]
+    assert list(page_pictures.samples(folder, folder.names, ["real"], resolution=64)) == ["real"]
+
+
+def test_samples_of_many_sources_are_fewer_and_smaller(folder, monkeypatch):
+    monkeypatch.setattr(page_pictures, "SAMPLES_BYTES", 2 * 3 * 32 * 32)  # as of sixty sources
+    shown = page_pictures.samples(folder, folder.names, folder.classes, resolution=64)
+    assert shown["real"]["caption"] == "the first test image"
+    assert pixels(shown["real"]["picture"]).shape == (64, 64, 3)  # 32x32, every pixel as 2x2
+    first = np.asarray(Image.open(folder.paths[20]).resize((32, 32), Image.Resampling.BOX))
+    np.testing.assert_array_equal(pixels(shown["real"]["picture"])[::2, ::2], first)

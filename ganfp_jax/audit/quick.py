@@ -43,10 +43,12 @@ def quick_check(folder: LabelledFolder) -> list[str]:
     return [_line(folder.root, kind, *widest[kind][1:], shares) for kind in kinds]
 
 
-def tell_leaks(folder: LabelledFolder) -> None:
-    """Print what `quick_check` finds."""
-    for line in quick_check(folder):
+def tell_leaks(folder: LabelledFolder) -> list[str]:
+    """Print what `quick_check` finds, and return it."""
+    found = quick_check(folder)
+    for line in found:
         print(f"warning: {line}")
+    return found
 
 
 def _said(file: ImageFile) -> set[tuple[str, str]]:

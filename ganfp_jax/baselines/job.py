@@ -22,6 +22,7 @@ from ganfp_jax.metrics import accuracy_block
 from ganfp_jax.progress import progress
 from ganfp_jax.report import wording
 from ganfp_jax.report.figures import low_data_figure
+from ganfp_jax.report.leak import leak_box, leak_of
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run_folder import write_json
 
@@ -239,6 +240,8 @@ def write_outputs(workdir: Path, results: Mapping[str, Any]) -> None:
     atomic.write_bytes(workdir / "low_data.png", low_data_figure(results))
     atomic.write_bytes(workdir / "baselines.csv", table_csv(results["rows"]).encode())
     write_json(workdir / "baselines.json", dict(results))
+    if leak := leak_of([{"name": row["method"], "metrics": row} for row in results["rows"]]):
+        print(leak_box(leak) + "\n")
     for condition in dict.fromkeys(row["condition"] for row in results["rows"]):
         print(f"{wording.condition_label(condition)} test images\n")
         print(table(results, condition) + "\n")

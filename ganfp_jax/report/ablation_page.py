@@ -12,6 +12,8 @@ from typing import Any
 from ganfp_jax import atomic
 from ganfp_jax.report import figures, rendering, wording
 from ganfp_jax.report.ablation_figure import draw_ablation
+from ganfp_jax.report.few import most_confused, what_is_shown
+from ganfp_jax.report.leak import best_baseline, leak_of, leak_sentence
 
 REQUIRED = (
     "title", "command", "created", "config", "versions", "devices", "classes", "conditions", "main", "baselines",
@@ -52,14 +54,15 @@ def render(results: Mapping[str, Any]) -> str:
 
     rendering.check_keys(results, REQUIRED)
     metrics, classes = results["main"]["metrics"], results["classes"]
-    best = max(results["baselines"], key=lambda entry: entry["metrics"]["accuracy"], default=None)
-    single = metrics["single_view"]
-    matrices = [rendering.confusion_matrix(f"One view ({wording.view_label(single['view'])})", single, classes)]
+    best, leak = best_baseline(results["baselines"]), leak_of(results["baselines"])
+    single, shown = metrics["single_view"], most_confused(metrics)
+    title = f"One view ({wording.view_label(single['view'])})"
+    matrices = [rendering.confusion_matrix(title, single, classes, shown)]
     if len(metrics["views"]) > 1:
-        matrices.insert(0, rendering.confusion_matrix("The best vote", metrics, classes))
+        matrices.insert(0, rendering.confusion_matrix("The best vote", metrics, classes, shown))
     if best:
         title = f"Best baseline: {wording.baseline_label(best['name'])}"
-        matrices.append(rendering.confusion_matrix(title, best["metrics"], classes))
+        matrices.append(rendering.confusion_matrix(title, best["metrics"], classes, shown))
     view_sets = {row["views"]: row["view_names"] for row in results["conditions"][0]["rows"]}
     chance, guess = wording.guess(metrics["confusion"])
     return rendering.render(
@@ -68,6 +71,9 @@ def render(results: Mapping[str, Any]) -> str:
         main=results["main"],
         metrics=metrics,
         best=best,
+        leak=leak and leak_sentence(leak),
+        shown=shown,
+        few=what_is_shown(shown, classes, "ablation.json"),
         chance=chance,
         guess=guess,
         findings=list(_findings(results)),

@@ -6,6 +6,7 @@
 that takes its ink and its font from the page around it, so it can be read on a light and on a dark page.
 """
 
+import html
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from ganfp_jax.report import wording
+from ganfp_jax.report.few import with_responses
+from ganfp_jax.report.glyphs import drawable, families
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,10 +55,12 @@ Draw = Callable[[Mapping[str, Any]], "Figure"]
 def responses_figure(results: Mapping[str, Any]) -> bytes:
     """The first sample of each source, its fingerprint and its responses to the model fingerprints, as a PNG.
 
+    Of many sources those that are confused most (`few.with_responses`).
+
     The predicted source is framed: green and ticked where right, red and crossed where wrong. The design is that of
     the demo of Yu, Davis and Fritz (2019).
     """
-    return _png(_draw_responses, results)
+    return _png(_draw_responses, with_responses(results))
 
 
 def confusion_figure(results: Mapping[str, Any]) -> bytes:
@@ -109,6 +114,9 @@ def drawing(draw: Draw, results: Mapping[str, Any]) -> str:
     head = re.sub(r' (xmlns(:xlink)?|width|height|version)="[^"]*"', "", head)
     # Only the marks that are used again keep their names: groups are called alike in every drawing of a page.
     rest = re.sub(r'<g id="[^"]*"', "<g", rest).replace("xlink:href", "href")
+    for name in results.get("classes", ()):  # the reader's browser has fonts that this machine has not
+        if drawable(name) != name:
+            rest = rest.replace(html.escape(drawable(name), quote=False), html.escape(name, quote=False))
     return f"{head}>{rest}".replace(INK, "currentColor")
 
 
@@ -123,7 +131,7 @@ def draw_embedding(results: Mapping[str, Any]) -> "Figure":
     for index, name in enumerate(results["classes"]):
         own = points[labels == index]
         style: dict[str, Any] = {"color": _colour(index), "marker": MARKERS[index % len(MARKERS)], "linestyle": ""}
-        panel.plot(*own.T, **style, markersize=3.6, markeredgewidth=0, label=f"{name} ({len(own):,})",
+        panel.plot(*own.T, **style, markersize=3.6, markeredgewidth=0, label=f"{drawable(name)} ({len(own):,})",
                    rasterized=len(points) > MANY_POINTS)  # fmt: skip
     ring: dict[str, Any] = {
         "marker": "o",
@@ -210,17 +218,25 @@ def draw_low_data(results: Mapping[str, Any]) -> "Figure":
 
 
 def _draw_confusion(results: Mapping[str, Any]) -> "Figure":
-    classes, counts = results["classes"], np.asarray(results["metrics"]["confusion"])
-    number = len(classes)
-    share = np.sqrt(counts / np.maximum(counts.sum(1, keepdims=True), 1))[..., None]  # the root: few errors are seen
-    full = np.where(np.eye(number, dtype=bool)[..., None], _rgb(PALETTE[0]), _rgb(PALETTE[1]))
-    figure = _figure(1.6 + 0.62 * number, 1.1 + 0.5 * number)
+    classes, every = results["classes"], list(results["metrics"]["classes"])
+    number, places = len(classes), [every.index(name) for name in classes]
+    own = np.asarray(results["metrics"]["confusion"])[places]
+    counts, called = own[:, places], list(classes)
+    if number < len(every):
+        counts, called = np.column_stack([counts, own.sum(1) - counts.sum(1)]), [*called, "others"]
+    share = np.sqrt(counts / np.maximum(own.sum(1, keepdims=True), 1))[..., None]  # the root: few errors are seen
+    full = np.where((np.eye(*counts.shape) > 0)[..., None], _rgb(PALETTE[0]), _rgb(PALETTE[1]))
+    figure = _figure(1.6 + 0.62 * len(called), 1.1 + 0.5 * number)
     panel = figure.subplots()
-    panel.imshow(1 - 0.62 * share * (1 - full), aspect="auto")
+    edges = [np.arange(size + 1) - 0.5 for size in reversed(counts.shape)]
+    panel.pcolormesh(*edges, 1 - 0.62 * share * (1 - full))  # a picture would be enlarged at 50 bytes a pixel
+    panel.invert_yaxis()
     for row, column in np.ndindex(counts.shape):
         panel.text(column, row, f"{counts[row, column]:,}", ha="center", va="center")
-    panel.set_xticks(range(number), classes, rotation=45 if number > 6 else 0, ha="right" if number > 6 else "center")
-    panel.set_yticks(range(number), classes)
+    crowded = number > 6 or max(len(drawable(name)) for name in called) > 9
+    turn: Any = {"rotation": 45, "ha": "right"} if crowded else {"rotation": 0, "ha": "center"}
+    panel.set_xticks(range(len(called)), map(drawable, called), **turn)
+    panel.set_yticks(range(number), map(drawable, classes))
     panel.set(xlabel="called", ylabel="source")
     panel.tick_params(length=0)
     panel.spines[:].set_visible(False)
@@ -245,7 +261,7 @@ def _draw_spectra(results: Mapping[str, Any]) -> "Figure":
                 spectra[kind][name], cmap=SPECTRUM_MAP, vmin=low, vmax=high, extent=(-0.5, 0.5, 0.5, -0.5),
                 interpolation="nearest",
             )  # fmt: skip
-            panel.set_title(name)
+            panel.set_title(drawable(name))
         pictures.colorbar(drawn, ax=panels.tolist(), label=f"log10 power, {kind}", shrink=0.9, aspect=12)
         panel = chart.subplots()
         _profiles(panel, results, kind)
@@ -280,6 +296,7 @@ def _draw_responses(results: Mapping[str, Any]) -> "Figure":
         panel.text(x, y, words, **{"ha": "center", "va": "top", **style})
 
     def title(x: float, y: float, name: str) -> None:
+        name = drawable(name)
         letters = min(1, 15 / max(len(name), 1))  # a long name must not run into the next
         text(x, y, name, weight="bold", size=THEME["font.size"] * letters)
 
@@ -344,7 +361,7 @@ def _profiles(panel: "Axes", results: Mapping[str, Any], kind: str) -> None:
     profiles = results["spectra"]["profiles"]
     for index, name in enumerate(results["classes"]):
         panel.plot(profiles["frequencies"], profiles[kind][name], color=_colour(index), linewidth=1.5,
-                   linestyle=DASHES[index % len(DASHES)], label=name)  # fmt: skip
+                   linestyle=DASHES[index % len(DASHES)], label=drawable(name))  # fmt: skip
     panel.set(xlim=(0, 0.5), xlabel="frequency, cycles per pixel", ylabel=f"log10 power, {kind}")
     panel.grid(alpha=0.2, linewidth=0.5, color=INK)
 
@@ -389,6 +406,6 @@ def _save(draw: Draw, results: Mapping[str, Any], **options: Any) -> bytes:
     import matplotlib
 
     buffer = io.BytesIO()
-    with matplotlib.rc_context(THEME):
+    with matplotlib.rc_context(THEME | {"font.family": list(families())}):
         draw(results).savefig(buffer, **options)
     return buffer.getvalue()

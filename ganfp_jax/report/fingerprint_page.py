@@ -14,6 +14,7 @@ import numpy as np
 
 from ganfp_jax import atomic
 from ganfp_jax.report import figures, rendering, wording
+from ganfp_jax.report.few import what_is_shown, with_responses
 from ganfp_jax.report.table import CONTROLS
 
 REQUIRED = (
@@ -36,10 +37,10 @@ def write_fingerprint_page(results: Mapping[str, Any], path: str | os.PathLike[s
         results: plain data and NumPy arrays. Every key must be there; K is the number of classes, R the images' side.
           title, command, created, devices: text.
           config, versions: dicts, shown as they are.
-          classes: K names in the order of every matrix and list.
+          classes: K names in the order of every matrix and list: those that the page shows.
           network: what kind of network it is, in words that go on "named the source of ... images".
           metrics: {"accuracy", "correct", "total", "ci95", "per_class": {class: {"accuracy", "correct", "total",
-            "ci95"}}, "confusion" (rows target, columns predicted), "classes"} on the test images.
+            "ci95"}}, "confusion" (rows target, columns predicted), "classes"} on the test images, of all sources.
           interactions: K x K, the mean logit of the images of a source (row) for each source (column).
           samples: [{"image": uint8 (R, R, 3), "fingerprint": uint8 picture (h, w, 3), "responses": K uint8 pictures,
             "logits": K numbers, "target", "predicted", "name": file name}], in the order of the page; the figure of the
@@ -73,7 +74,9 @@ def render(results: Mapping[str, Any]) -> str:
     from markupsafe import Markup
 
     check(results)
-    classes, separability = results["classes"], results["separability"]
+    classes, separability = list(results["classes"]), results["separability"]
+    every = results["metrics"]["classes"]
+    responding = with_responses(results)
     curves = any(_roc(part) for row in separability.values() for part in (row, row["control"]))
     chance, guess = wording.guess(results["metrics"]["confusion"])
     return rendering.render(
@@ -82,9 +85,12 @@ def render(results: Mapping[str, Any]) -> str:
         chance=chance,
         guess=guess,
         findings=list(_findings(results)),
-        models=[rendering.picture(model) for model in results["models"]],
-        samples=[rendering.response_row(sample, classes) for sample in results["samples"]],
-        confusion=rendering.confusion_matrix("Confusion matrix, in images", results["metrics"], classes),
+        models=[rendering.picture(model) for model in responding["models"]],
+        samples=[rendering.response_row(sample, responding["classes"]) for sample in responding["samples"]],
+        few=what_is_shown(classes, every, "metrics.json"),
+        every=every,
+        columns=responding["classes"],
+        confusion=rendering.confusion_matrix("Confusion matrix, in images", results["metrics"], every, classes),
         interactions=_interactions(results["interactions"], classes),
         cosine=_signed_matrix(results["cosine"], results["cosine"], classes, 1.0, 2),
         embedding=rendering.fingerprint_map(results["embedding"], classes),
@@ -115,7 +121,7 @@ def check(results: Mapping[str, Any]) -> None:
         rendering.check_keys(
             row, ("n", "dimension", "frechet_ratio", "verification", "control", "photographs"), f"separability.{space}"
         )
-    if list(results["metrics"]["classes"]) != list(classes):
+    if [name for name in results["metrics"]["classes"] if name in classes] != list(classes):
         raise ValueError("report: the metrics have other classes or another order than the results")
     if len({len(results["embedding"][key]) for key in REQUIRED_IN["embedding"]}) > 1:
         raise ValueError("report: points, labels and wrong of the embedding are not of one length")
@@ -124,7 +130,7 @@ def check(results: Mapping[str, Any]) -> None:
         rendering.check_keys(sample, REQUIRED_OF_SAMPLE, f"samples[{number}]")
         lists |= {f"samples[{number}].{key}": sample[key] for key in ("responses", "logits")}
         for key in ("target", "predicted"):
-            if sample[key] not in classes:
+            if sample[key] not in results["metrics"]["classes"]:
                 raise ValueError(f"report: samples[{number}].{key} {sample[key]!r} is none of the classes")
     for name, values in lists.items():
         if len(values) != len(classes):

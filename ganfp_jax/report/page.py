@@ -12,14 +12,15 @@ from typing import Any
 
 from ganfp_jax import atomic
 from ganfp_jax.report import rendering, wording
-from ganfp_jax.report.rendering import confusion_matrix
+from ganfp_jax.report.few import most_confused, what_is_shown
+from ganfp_jax.report.leak import best_baseline, leak_of, leak_sentence
 from ganfp_jax.report.table import conditions
 
 REQUIRED = (
     "title", "command", "created", "config", "versions", "devices", "classes", "counts", "photographs", "main",
     "evaluations", "baselines", "samples", "wrong", "stages",
 )  # fmt: skip
-OPTIONAL: dict[str, Any] = {"method": "", "steps": {}, "fingerprints": None}
+OPTIONAL: dict[str, Any] = {"method": "", "steps": {}, "fingerprints": None, "file": "metrics.json", "warnings": ()}
 SIGNIFICANT = 0.05
 
 
@@ -49,6 +50,8 @@ def write_report(results: Mapping[str, Any], path: str | os.PathLike[str]) -> Pa
           steps (may be missing): {network: training steps}.
           fingerprints (may be missing): {"classes" (the network's order), "samples", "models", "embedding", "scales"}
             as in `fingerprint_page.write_fingerprint_page`; the embedding may be None.
+          file (may be missing): where all numbers are; of more than `few.MOST` sources the page shows some.
+          warnings (may be missing): sentences on what may give the sources away beside their pixels.
         path: of the HTML file; its folder is made.
 
     Raises:
@@ -68,18 +71,22 @@ def render(results: Mapping[str, Any]) -> str:
     results = {**OPTIONAL, **results}
     main = _main_evaluation(results)
     best = _best_baseline(results, main["condition"], main["count"])
+    leak, shown = leak_of(results["baselines"]), most_confused(main["metrics"])
     chance, guess = wording.guess(main["metrics"]["confusion"])
     return rendering.render(
         "template.html.j2",
         results=results,
         main=main,
         best=best,
+        leak=leak and leak_sentence(leak),
+        shown=shown,
+        few=what_is_shown(shown, results["classes"], results["file"]),
         chance=chance,
         guess=guess,
         method=_method(results),
         findings=_findings(results, main, best),
         groups=_groups(results),
-        matrices=_matrices(results, main, best),
+        matrices=_matrices(results, main, best, shown),
         view_sets={
             entry["views_name"]: entry["metrics"]["views"]
             for entry in results["evaluations"]
@@ -114,7 +121,7 @@ def _best_baseline(results: Mapping[str, Any], condition: str, count: int | None
     same_images = [
         entry for entry in results["baselines"] if (entry["condition"], entry["count"]) == (condition, count)
     ]
-    return max(same_images, key=lambda entry: entry["metrics"]["accuracy"], default=None)
+    return best_baseline(same_images)
 
 
 def _groups(results: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -168,6 +175,7 @@ def _count(items: Sequence[object], noun: str) -> str:
 
 def _findings(results: Mapping[str, Any], main: Mapping[str, Any], best: Mapping[str, Any] | None) -> Iterable[str]:
     """What the numbers say, in sentences; what takes away from the main number comes first."""
+    yield from results["warnings"]
     metrics = main["metrics"]
     chance, guess = wording.guess(metrics["confusion"])
     if metrics["ci95"][0] <= chance:
@@ -238,18 +246,21 @@ def _condition_finding(entry: Mapping[str, Any], cheap: Mapping[str, Any] | None
 
 
 def _matrices(
-    results: Mapping[str, Any], main: Mapping[str, Any], best: Mapping[str, Any] | None
+    results: Mapping[str, Any], main: Mapping[str, Any], best: Mapping[str, Any] | None, sources: Sequence[str]
 ) -> dict[str, list[dict[str, Any]]]:
     """The confusion matrices to show at once, and all others."""
-    classes = results["classes"]
-    shown = [confusion_matrix("The network with the vote", main["metrics"], classes)]
+
+    def confusion_matrix(title: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        return rendering.confusion_matrix(title, metrics, results["classes"], sources)
+
+    shown = [confusion_matrix("The network with the vote", main["metrics"])]
     if len(main["metrics"]["views"]) > 1:
-        shown.append(confusion_matrix("The network with one view", main["metrics"]["single_view"], classes))
+        shown.append(confusion_matrix("The network with one view", main["metrics"]["single_view"]))
     else:
         shown[0]["title"] = "The network"
     if best is not None:
         title = f"Best baseline: {wording.baseline_label(best['name'])}"
-        shown.append(confusion_matrix(title, best["metrics"], classes))
+        shown.append(confusion_matrix(title, best["metrics"]))
     others = []
     for group in _groups(results):
         condition = wording.condition_label(group["condition"])
@@ -257,9 +268,9 @@ def _matrices(
             if entry is not main:
                 rule = wording.rule_label(entry["metrics"]["rule"])
                 title = f"{entry['network']} network, {condition}, {entry['views_name']} views, {rule}"
-                others.append(confusion_matrix(title, entry["metrics"], classes))
+                others.append(confusion_matrix(title, entry["metrics"]))
         for entry in group["baselines"]:
             if entry is not best:
                 title = f"{wording.baseline_label(entry['name'])}, {condition}"
-                others.append(confusion_matrix(title, entry["metrics"], classes))
+                others.append(confusion_matrix(title, entry["metrics"]))
     return {"shown": shown, "others": others}

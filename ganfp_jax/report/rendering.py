@@ -15,6 +15,7 @@ from ganfp_jax.errors import UserError
 from ganfp_jax.grid import data_uri
 from ganfp_jax.report import figures, wording
 
+OTHERS = "another source"  # the column of answers that name none of the sources shown
 PICTURE_SIDE = 96  # about how large a small picture is shown, in CSS pixels
 
 FILTERS = {
@@ -59,28 +60,30 @@ def render(template: str, **values: Any) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def confusion_matrix(title: str, metrics: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
+def confusion_matrix(
+    title: str, metrics: Mapping[str, Any], classes: Sequence[str], shown: Sequence[str] | None = None
+) -> dict[str, Any]:
     """A confusion matrix as the macro `matrix` draws it.
 
     Args:
         title: its caption.
         metrics: with "confusion", counts; rows target, columns predicted.
         classes: names in the order of rows and columns.
+        shown: those of `classes` that it has, by default all; the last column then counts answers that name the others.
     """
-    return {
-        "title": title,
-        "rows": [
-            {
-                "target": target,
-                "total": sum(row),
-                "cells": [
-                    {"count": count, "predicted": predicted, "share": count / max(sum(row), 1)}
-                    for predicted, count in zip(classes, row, strict=True)
-                ],
-            }
-            for target, row in zip(classes, metrics["confusion"], strict=True)
-        ],
-    }
+    shown = classes if shown is None else shown
+    place = {name: k for k, name in enumerate(classes)}
+    columns = [place[name] for name in shown]
+    rows = []
+    for target, k in zip(shown, columns, strict=True):
+        counts = metrics["confusion"][k]
+        total = sum(counts)
+        cells = [(name, counts[column]) for name, column in zip(shown, columns, strict=True)]
+        if len(shown) < len(classes):
+            cells.append((OTHERS, total - sum(count for _, count in cells)))
+        shares = [{"count": count, "predicted": name, "share": count / max(total, 1)} for name, count in cells]
+        rows.append({"target": target, "total": total, "cells": shares})
+    return {"title": title, "rows": rows, "others": len(shown) < len(classes)}
 
 
 def picture(pixels: UInt8[np.ndarray, "h w 3"], side: int = PICTURE_SIDE) -> dict[str, Any]:
@@ -134,6 +137,7 @@ def response_row(sample: Mapping[str, Any], classes: Sequence[str]) -> dict[str,
         "target": sample["target"],
         "predicted": sample["predicted"],
         "right": right,
+        "elsewhere": sample["predicted"] not in classes,
         "image": picture(sample["image"]),
         "fingerprint": picture(sample["fingerprint"]),
         "cells": cells,
@@ -161,8 +165,8 @@ def fingerprints(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """The part of a page on fingerprints as the macro `fingerprints` draws it; None where there is none.
 
     Args:
-        found: {"classes", "samples", "models", "embedding", "scales"} as in `fingerprint_page.write_fingerprint_page`;
-            the embedding may be None.
+        found: {"classes", "samples", "models", "embedding", "scales"} as in `fingerprint_page.write_fingerprint_page`,
+            and "mapped", the names of the embedding's labels; the embedding may be None.
     """
     if found is None:
         return None
@@ -171,7 +175,7 @@ def fingerprints(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
         "classes": classes,
         "samples": [response_row(sample, classes) for sample in found["samples"]],
         "models": [picture(model) for model in found["models"]],
-        "map": found["embedding"] and fingerprint_map(found["embedding"], classes),
+        "map": found["embedding"] and fingerprint_map(found["embedding"], found["mapped"]),
         "scales": found["scales"],
     }
 

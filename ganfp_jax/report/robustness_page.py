@@ -12,6 +12,8 @@ from typing import Any
 
 from ganfp_jax import atomic
 from ganfp_jax.report import figures, rendering, wording
+from ganfp_jax.report.few import most_confused, what_is_shown
+from ganfp_jax.report.leak import best_baseline, leak_of, leak_sentence
 from ganfp_jax.report.robustness_figure import cheap_label, draw_robustness
 
 REQUIRED = (
@@ -20,6 +22,7 @@ REQUIRED = (
 )  # fmt: skip
 SIGNIFICANT = 0.05
 PLAIN = "plain"
+PICTURED = 8  # sources of which an image is shown under every attack
 CLEAN = "clean"
 
 
@@ -55,7 +58,8 @@ def render(results: Mapping[str, Any]) -> str:
     main = next((name for name in names if name != PLAIN), names[0])
     rows = {(row["network"], row["attack"]): row for row in results["rows"]}
     under = [entry for entry in results["baselines"] if entry["condition"] == attack]
-    best = max(under, key=lambda entry: entry["metrics"]["accuracy"], default=None)
+    best, leak = best_baseline(under), leak_of(results["baselines"])
+    shown = most_confused(rows[main, attack], classes=results["classes"])
     chance, guess = wording.guess(rows[main, attack]["confusion"])
     return rendering.render(
         "robustness.html.j2",
@@ -67,7 +71,9 @@ def render(results: Mapping[str, Any]) -> str:
         plain_known=_plain_known(results),
         plain=rows[PLAIN, attack] if PLAIN in names and main != PLAIN else None,
         compared=PLAIN in names and len(names) > 1,
-        best=best and best | {"label": cheap_label(best["name"])},
+        leak=leak and leak_sentence(leak),
+        few=what_is_shown(shown, results["classes"], "metrics.json"),
+        best=best and {**best} | {"label": cheap_label(best["name"])},
         chance=chance,
         guess=guess,
         findings=list(_findings(results, rows, main, attack, best)),
@@ -85,6 +91,7 @@ def render(results: Mapping[str, Any]) -> str:
             }
             for entry in results["attacks"]
         ],
+        pictured=PICTURED,
         figure=Markup(figures.drawing(draw_robustness, results)),
         pictures=[
             {
@@ -94,7 +101,7 @@ def render(results: Mapping[str, Any]) -> str:
             }
             for entry in results["attacks"]
         ],
-        matrices=_matrices(results, attack, best),
+        matrices=_matrices(results, attack, best, shown),
         config=json.dumps(results["config"], indent=2, ensure_ascii=False, default=str),
     )
 
@@ -207,15 +214,16 @@ def _attacks(number: int) -> str:
 
 
 def _matrices(
-    results: Mapping[str, Any], attack: str, best: Mapping[str, Any] | None
+    results: Mapping[str, Any], attack: str, best: Mapping[str, Any] | None, sources: Sequence[str]
 ) -> dict[str, list[dict[str, Any]]]:
     """Confusion matrices: those of the headline's attack, and those of the networks under all others."""
+    classes = results["classes"]
     shown: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []
     for row in results["rows"]:
         title = f"{row['network']} network, {wording.condition_label(row['attack'])}"
-        matrix = rendering.confusion_matrix(title, row, results["classes"])
+        matrix = rendering.confusion_matrix(title, row, classes, sources)
         (shown if row["attack"] == attack else others).append(matrix)
     if best is not None:
-        shown.append(rendering.confusion_matrix(cheap_label(best["name"]), best["metrics"], results["classes"]))
+        shown.append(rendering.confusion_matrix(cheap_label(best["name"]), best["metrics"], classes, sources))
     return {"shown": shown, "others": others}

@@ -4,10 +4,16 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ganfp_jax.report import wording
+from ganfp_jax.report.few import MOST
 
 # Nothing should tell the halves of one class apart; what tells its photographs apart is not a source's trace.
 CONTROLS = {"control": "real images in halves", "photographs": "real photographs as sources"}
+
+
+MISTAKES = 10  # shown where there are too many sources for a confusion matrix
 
 
 class ImageRow(NamedTuple):
@@ -50,6 +56,25 @@ def per_image_table(rows: Iterable[ImageRow]) -> str:
         right = sum(not _is_wrong(row) for row in known)
         lines.append(f"\n{right} of {len(known)} right ({wording.percent(right / len(known))})")
     return "\n".join(lines)
+
+
+def confusion_table(metrics: Mapping[str, Any]) -> str:
+    """The confusion matrix; of more sources than a page shows the most frequent mistakes instead.
+
+    Args:
+        metrics: with "confusion" (rows target, columns predicted) and "classes".
+    """
+    classes = metrics["classes"]
+    if len(classes) <= MOST:
+        lines = [(name, *counts) for name, counts in zip(classes, metrics["confusion"], strict=True)]
+        return text_table(["target \\ best class", *classes], lines, align="<" + ">" * len(classes))
+    counts = np.array(metrics["confusion"])
+    totals = counts.sum(1)
+    np.fill_diagonal(counts, 0)
+    worst = [divmod(int(k), len(classes)) for k in np.argsort(-counts, axis=None, kind="stable")[:MISTAKES]]
+    lines = [(classes[i], classes[j], f"{counts[i, j]:,}", f"{totals[i]:,}") for i, j in worst if counts[i, j]]
+    heads = ["most frequent mistakes: target", "called", "images", "of"]
+    return text_table(heads, lines, align="<<>>") if lines else "No mistake was made."
 
 
 def summary_table(results: Mapping[str, Any]) -> str:

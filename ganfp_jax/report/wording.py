@@ -16,6 +16,7 @@ _BASELINES = {
     "network": "the network, one view",
     "file_size": "size of the files only",
 }
+MOST_LISTED = 30  # names in a sentence
 _PERTURBATION = re.compile(r"(jpeg|noise|blur|kernel|crop|relight)(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?")
 _PERTURBATION_LABEL = {
     "jpeg": "JPEG quality {}",
@@ -94,7 +95,9 @@ def votes(counts: Mapping[str, int]) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """["a", "b", "c"] -> "a, b and c"."""
+    """["a", "b", "c"] -> "a, b and c"; of more than `MOST_LISTED` the first eight, "and 992 others"."""
+    if len(names) > MOST_LISTED:
+        names = [*names[:8], f"{len(names) - 8:,} others"]
     return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
 
 

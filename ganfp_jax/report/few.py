@@ -1,0 +1,66 @@
+"""Which sources a page shows where there are too many for one: a table of all with all grows with their square."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+MOST = 30  # sources on a page
+COLUMNS = 10  # sources to which it shows responses: a picture for every image and source
+
+
+def most_confused(
+    metrics: Mapping[str, Any], most: int = MOST, *, classes: Sequence[str] = (), always: str = ""
+) -> list[str]:
+    """The names of the `most` sources with the most mistakes, in index order: all of them where they are no more.
+
+    A mistake counts for the source of the image and for the one that it was taken for.
+
+    Args:
+        metrics: with "confusion" (rows target, columns predicted) and, unless `classes` are given, "classes".
+        most: at least 1.
+        classes: all names in the order of the confusion matrix.
+        always: a source that is shown whatever its mistakes, "" for none.
+    """
+    names = list(classes or metrics["classes"])
+    if len(names) <= most:
+        return names
+    counts = np.array(metrics["confusion"])
+    mistakes = counts.sum(0) + counts.sum(1) - 2 * np.diagonal(counts)
+    order = sorted(range(len(names)), key=lambda k: (names[k] != always, -mistakes[k], k))
+    return [names[k] for k in sorted(order[:most])]
+
+
+def what_is_shown(shown: Sequence[str], classes: Sequence[str], file: str) -> str:
+    """The sentence for a page that leaves sources out, "" where it shows all.
+
+    Args:
+        shown: the names on the page.
+        classes: all names.
+        file: where all numbers are.
+    """
+    if len(shown) == len(classes):
+        return ""
+    return f"Of the {len(classes):,} sources the {len(shown)} that are confused most are shown; {file} has all."
+
+
+def with_responses(results: Mapping[str, Any]) -> dict[str, Any]:
+    """The results of an inspection with the classes, models and samples whose responses are shown.
+
+    These are all, or of more than `COLUMNS` sources those that are confused most, with one sample each.
+
+    Args:
+        results: as in `fingerprint_page.write_fingerprint_page`.
+    """
+    classes, found = list(results["classes"]), dict(results)
+    columns = [name for name in most_confused(results["metrics"], COLUMNS) if name in classes] or classes[:COLUMNS]
+    if len(columns) < len(classes):
+        places = [classes.index(name) for name in columns]
+        firsts = {sample["target"]: sample for sample in reversed(results["samples"])}
+        found |= {"classes": columns, "models": [results["models"][k] for k in places]}
+        found["samples"] = [
+            {**firsts[name], **{key: [firsts[name][key][k] for k in places] for key in ("responses", "logits")}}
+            for name in columns
+            if name in firsts
+        ]
+    return found

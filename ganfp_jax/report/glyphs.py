@@ -1,0 +1,46 @@
+"""Names in figures: which fonts draw them, and what stands for a character that none of them has.
+
+Matplotlib draws with the fonts of the machine, and an empty box for a character without a glyph, the same for all. A page
+leaves the choice to the browser, which has more fonts.
+"""
+
+import functools
+
+FALLBACKS = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Noto Sans SC", "Noto Sans JP", "Noto Sans KR"),
+    *("Source Han Sans SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "Droid Sans Fallback", "IPAGothic", "Unifont"),
+    *("PingFang SC", "Hiragino Sans", "Apple SD Gothic Neo", "Microsoft YaHei", "SimHei", "Yu Gothic", "Malgun Gothic"),
+    *(
+        "Noto Sans",
+        "Noto Sans Devanagari",
+        "Noto Sans Thai",
+        "Noto Sans Bengali",
+        "Noto Sans Tamil",
+        "Arial Unicode MS",
+    ),
+)
+"""Families that are used where the machine has them, after matplotlib's own."""
+
+
+@functools.cache
+def families() -> tuple[str, ...]:
+    """Matplotlib's own font and those of `FALLBACKS` that this machine has."""
+    from matplotlib.font_manager import fontManager
+
+    known = {font.name for font in fontManager.ttflist}
+    return ("DejaVu Sans", *(name for name in FALLBACKS if name in known))
+
+
+@functools.cache
+def _characters() -> frozenset[int]:
+    """The code points that one of `families` has a glyph for."""
+    from matplotlib.font_manager import FontProperties, findfont
+    from matplotlib.ft2font import FT2Font
+
+    fonts = (FT2Font(findfont(FontProperties(family=[name]))) for name in families())
+    return frozenset().union(*(font.get_charmap() for font in fonts))
+
+
+def drawable(name: str) -> str:
+    r"""A name as a figure shows it: a character without a glyph becomes its escape, as in "\u751f"."""
+    return "".join(c if ord(c) in _characters() else c.encode("unicode_escape").decode() for c in name)
