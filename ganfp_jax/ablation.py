@@ -56,7 +56,7 @@ METHOD = {
     "disagreement": "1 - the share of views that chose the leading class",
     "control": "p (1 - p), with p the highest probability of the view identity: a doubt that costs no further view",
     "auroc": "of telling wrong answers from right ones by the signal; difference: disagreement minus control",
-    "ci95": "accuracy: Wilson; auroc: bootstrap in which the crops of one photograph are drawn together",
+    "ci95": "accuracy: Wilson; auroc: bootstrap in which crops of one photograph, where known, are drawn together",
 }
 
 

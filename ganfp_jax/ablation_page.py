@@ -14,6 +14,7 @@ from ganfp_jax.provenance import provenance
 from ganfp_jax.report.ablation_page import write_ablation_page
 from ganfp_jax.report.few import most_confused
 from ganfp_jax.report.leak import leak_of
+from ganfp_jax.report.wording import immunised_by
 
 
 def best_row(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -65,6 +66,8 @@ def write_page(
                 folder, names, most_confused(evaluation.metrics), resolution=resolution, resize=same["resize"]
             ),
             "wrong": page_pictures.with_views(wrong_images(evaluation), folder, resolution=resolution, **same),
+            "immunised": immunised_by(config["baselines"]["immunise"]),
+            "photographs": labelled.origins(folder) != folder.names,
             "fingerprints": page_pictures.fingerprint_parts(attributor, folder, names, evaluation.metrics, **same),
             "method": f"The network of {config['checkpoint']} was tested on the images of {folder.root}."
             + (f" No baseline was run: {why_not}." if why_not else ""),

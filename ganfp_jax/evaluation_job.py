@@ -66,7 +66,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     if leak:
         print(leak_box(leak))
     evaluation_page.write_page(report, attributor, evaluation, folder, rows, config, seconds=seconds, warnings=warnings)
-    print(summary(evaluation.metrics))
+    print(summary(evaluation.metrics, wording.immunised_by(config["baselines"]["immunise"])))
     if reason:
         print(f"no baselines: {reason}")
     for name, note in list(evaluation.notes.items())[:5]:
@@ -78,8 +78,11 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     print(f"predictions: {workdir / 'predictions.csv'}  metrics: {workdir / METRICS}  report: {report}")
 
 
-def summary(metrics: dict[str, Any]) -> str:
-    """The vote, the single view, the baselines, what the vote changed and the confusion matrix, for the console."""
+def summary(metrics: dict[str, Any], immunised: str = "") -> str:
+    """The vote, the single view, the baselines, what the vote changed and the confusion matrix, for the console.
+
+    `immunised` is what the immunised baselines were immunised by (`wording.immunised_by`).
+    """
 
     def result(what: str, block: dict[str, Any]) -> tuple[str, str, str, str]:
         right = f"{block['correct']} of {block['total']}"
@@ -92,7 +95,7 @@ def summary(metrics: dict[str, Any]) -> str:
     rows = [
         result(f"one view ({metrics['single_view']['view']})", metrics["single_view"]),
         result(f"{metrics['rule']} of {len(metrics['views'])} view{'s' * (len(metrics['views']) != 1)}", metrics),
-        *(result(wording.baseline_label(entry["name"]), entry) for entry in metrics.get("baselines", ())),
+        *(result(wording.baseline_label(entry["name"], immunised), entry) for entry in metrics.get("baselines", ())),
     ]
     return "\n\n".join(
         [

@@ -20,6 +20,7 @@ from ganfp_jax.progress import progress
 from ganfp_jax.provenance import provenance
 from ganfp_jax.report.few import most_confused
 from ganfp_jax.report.page import write_report
+from ganfp_jax.report.wording import immunised_by
 
 
 def check_baselines(config: Mapping[str, Any]) -> None:
@@ -188,6 +189,7 @@ def write_page(
         "fingerprints": page_pictures.fingerprint_parts(attributor, folder, evaluation.names, metrics, **same),
         "stages": [{"name": name, "seconds": spent} for name, spent in seconds.items()],
         "method": _method(evaluation, folder, baseline_rows, config),
+        "immunised": immunised_by(config["baselines"]["immunise"]),
         "warnings": [f"Warning: {warning}." for warning in warnings],
     }
     write_report(results, path)

@@ -123,7 +123,7 @@ def inspect(
         UserError: no image of a source could be read, or fewer than four of all.
     """
     rng = np.random.default_rng(seed)
-    images_per_source = min(images_per_source, max(FEWEST, MOST_IMAGES // len(folder.classes)))
+    images_per_source = images_of_each(images_per_source, len(folder.classes))
     chosen = [
         np.sort(rng.permutation(np.flatnonzero(folder.labels == k))[: images_per_source or None])
         for k in range(len(folder.classes))
@@ -146,6 +146,11 @@ def inspect(
         fingerprints=attributor.fingerprints(decoded.images),
         rejected=[*decoded.rejected, *folder.left_out],
     )
+
+
+def images_of_each(asked: int, sources: int) -> int:
+    """Images that are taken of each source: those asked for, or of very many sources what `MOST_IMAGES` leaves each."""
+    return min(asked, max(FEWEST, MOST_IMAGES // sources))
 
 
 def measure(inspected: Inspected, *, real: str, seed: int) -> dict[str, Any]:
@@ -398,6 +403,11 @@ def _notes(inspected: Inspected, metrics: Mapping[str, Any]) -> Iterator[str]:
         yield (
             "Crops of one photograph are not independent. They never form a pair, and the intervals of ROC-AUC and EER "
             "resample photographs; those of accuracy and FD ratio are for other crops of the same photographs."
+        )
+    else:
+        yield (
+            "Which images were taken from one photograph is not known, so nothing here tells a trace of the source "
+            "from the pictures themselves, and the intervals take the images for independent."
         )
     by_photograph = blocks["fingerprints"]["frechet_ratio_by_group"]
     if by_photograph and by_photograph["value"] is not None:

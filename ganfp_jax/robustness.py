@@ -33,7 +33,7 @@ from ganfp_jax.progress import progress
 from ganfp_jax.provenance import provenance
 from ganfp_jax.report import wording
 from ganfp_jax.report.leak import leak_box, leak_of
-from ganfp_jax.report.robustness_figure import cheap_label, robustness_figure
+from ganfp_jax.report.robustness_figure import robustness_figure
 from ganfp_jax.report.robustness_page import PICTURED, write_robustness_page
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run_folder import CONFIG, read_config, write_json
@@ -130,6 +130,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         "rows": compare(answers, strengths),
         "baselines": baselines,
         "leak": leak_of(baselines),
+        "immunised": wording.immunised_by(config["baselines"]["immunise"]),
         "method": METHOD,
     }
     write_outputs_of(workdir, results)
@@ -331,7 +332,7 @@ def console_table(results: Mapping[str, Any]) -> str:
         for entry in results["baselines"]:
             if entry["condition"] == attack:
                 share, interval = entry["metrics"]["accuracy"], wording.interval(entry["metrics"]["ci95"])
-                who = cheap_label(entry["name"])
+                who = wording.baseline_label(entry["name"], results["immunised"])
                 lines.append((label, decibels, who, "-", wording.percent(share), interval, "", ""))
     headers = ["attack", "PSNR", "method", "one view", "vote", "95%", "against clean", "Holm p"]
     return f"{results['total']} images\n\n{text_table(headers, lines, align='<><>>>>>')}"
@@ -451,9 +452,6 @@ def _sentences(config: Mapping[str, Any], folder: labelled.LabelledFolder, no_ba
     section = config["baselines"]
     sentences.append(f"Baselines were trained on at most {section['images_per_source']:,} images of each source.")
     if section["immunised_methods"]:
-        how = [wording.condition_label(name) for name in section["immunise"]["perturbations"]]
-        sentences.append(
-            f"Of the immunised ones' training images {section['immunise']['share']:.0%} were attacked "
-            f"({wording.listed(how)})."
-        )
+        share, how = section["immunise"]["share"], wording.immunised_by(section["immunise"])
+        sentences.append(f"Of the immunised ones' training images {share:.0%} were attacked {how}.")
     return sentences

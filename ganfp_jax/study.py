@@ -157,6 +157,7 @@ def publish(study: Study, results: dict[str, Any], attributor: Attributor) -> No
         )
     results = results | {
         "file": "results.json",
+        "immunised": "as the networks",
         "leak": leak_of(results["baselines"]),
         "command": study.config["command"],
         **provenance(),

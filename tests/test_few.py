@@ -110,6 +110,7 @@ def test_the_page_of_attacks_on_many_sources(crowd):
         "pictures": dict.fromkeys(("clean", "jpeg75"), np.zeros((8, 64, 3), np.uint8)),
         "sentences": [],
         "plain_command": "",
+        "immunised": "",
     }
     shown = check(robustness_page.render(results), 2)
     assert "One test image of each of 8 sources" in shown.text

@@ -415,7 +415,7 @@ def test_any_shares_of_a_whole_add_up_to_it(count):
         (wording.listed, ["a"], "a"),
         (wording.listed, ["a", "b", "c"], "a, b and c"),
         (wording.baseline_label, "knn_pixels", "knn pixels"),
-        (wording.baseline_label, "knn_pixels_immunised", "knn pixels, immunised as the networks"),
+        (wording.baseline_label, "knn_pixels_immunised", "knn pixels, immunised"),
         (wording.condition_label, "noise15", "noise σ 15"),
         (wording.condition_label, "blur0.7", "blur σ 0.7"),
         (wording.condition_label, "kernel9", "blur kernel 9"),

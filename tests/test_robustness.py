@@ -317,11 +317,11 @@ def test_the_page_has_everything(job, config):
         "plain network, same attack",
         "best baseline, same attack",
         f"Measured on {results['total']} test images of 3 sources",
-        "50% of the images attacked (JPEG quality 10–75); turned and flipped: d4",
+        "50% of the images attacked by JPEG quality 10–75; turned and flipped: d4",
         "not known: these weights do not say",
         "noise σ 60 · PSNR",
         "Against the plain network, file is",
-        "logistic regression on log-DCT, immunised",
+        "logistic regression on log-DCT, immunised by the combination",
         "--config=configs/robustness.py",
         '"views": "mirror"',
     ):
@@ -374,6 +374,36 @@ def test_the_findings_follow_the_numbers(job, config):
     assert "Better than plain" not in text
     text = Page(render(alone | {"baselines": []})).text
     assert "No baseline was run" in text
+
+
+def test_what_immunised_means_stands_beside_the_word(job, config):
+    page = results_for_page(job, config)
+    text = Page(render(page)).text
+    assert "immunised network (trained with: 50% of the images attacked by JPEG quality 10–75;" in text
+    treatments = "network was immunised by JPEG quality 10–75, the immunised baselines by the combination: what differs"
+    assert treatments in text
+    text = Page(render(page | {"immunised": "by JPEG quality 10–75"})).text
+    assert "log-DCT, immunised by JPEG quality 10–75" in text
+    assert "what differs between them may be the treatment" not in text
+    assert "log-DCT, immunised by the combination" in robustness.console_table(read(job))
+
+
+def test_a_page_of_strengths_alone_does_not_speak_of_ranges(job, config):
+    page = results_for_page(job, config)
+    assert "whose strength is drawn for each image" in Page(render(page)).text
+    page["attacks"] = page["attacks"][:3]
+    text = Page(render(page | {"baselines": []})).text
+    assert "whose strength is drawn for each image." not in text
+    assert "Dashed lines" not in text
+
+
+def test_a_leak_is_said_first_and_is_no_baseline(job, config):
+    page = results_for_page(job, config)
+    control = {"name": "metadata", "condition": "clean", "metrics": {**page["baselines"][0]["metrics"]}}
+    control["metrics"] |= {"accuracy": 1.0, "ci95": [0.9, 1.0]}
+    text = Page(render(page | {"baselines": [*page["baselines"], control]})).text
+    assert text.index("LEAK: something other than the pixels") < text.index("95% interval")
+    assert "LEAK" not in Page(render(page)).text
 
 
 def test_a_plain_network_of_unknown_training_is_called_so(job, config):

@@ -17,7 +17,7 @@ from ganfp_jax.report.leak import best_baseline, leak_of, leak_sentence
 
 REQUIRED = (
     "title", "command", "created", "config", "versions", "devices", "classes", "conditions", "main", "baselines",
-    "samples", "wrong", "fingerprints", "method",
+    "samples", "wrong", "fingerprints", "method", "immunised", "photographs",
 )  # fmt: skip
 SIGNIFICANT = 0.05
 
@@ -35,6 +35,8 @@ def write_ablation_page(results: Mapping[str, Any], path: str | os.PathLike[str]
             shows more of, on the images of the first condition.
           baselines, samples, wrong, fingerprints: as in `page.write_report`; wrong answers are those of the main vote.
           method: sentences on what was done.
+          immunised: what the immunised baselines were immunised by, as `wording.immunised_by` says it.
+          photographs: whether it is known which images were taken from one photograph.
         path: of the HTML file; its folder is made.
 
     Raises:
@@ -61,7 +63,7 @@ def render(results: Mapping[str, Any]) -> str:
     if len(metrics["views"]) > 1:
         matrices.insert(0, rendering.confusion_matrix("The best vote", metrics, classes, shown))
     if best:
-        title = f"Best baseline: {wording.baseline_label(best['name'])}"
+        title = f"Best baseline: {wording.baseline_label(best['name'], results['immunised'])}"
         matrices.append(rendering.confusion_matrix(title, best["metrics"], classes, shown))
     view_sets = {row["views"]: row["view_names"] for row in results["conditions"][0]["rows"]}
     chance, guess = wording.guess(metrics["confusion"])

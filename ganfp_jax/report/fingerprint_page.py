@@ -101,6 +101,8 @@ def render(results: Mapping[str, Any]) -> str:
             [{"name": name, "is_control": part is not row, **_measured(part)} for name, part in _parts(space, row)]
             for space, row in separability.items()
         ],
+        halves=any(row["control"] is not None for row in separability.values()),
+        photographs=any(row["photographs"] is not None for row in separability.values()),
         roc=Markup(figures.drawing(figures.draw_roc, results)) if curves else None,
         config=json.dumps(results["config"], indent=2, ensure_ascii=False, default=str),
     )
@@ -149,7 +151,7 @@ def _parts(space: str, row: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     """A feature space and its controls, by what their rows are called."""
     yield space, row
     for key, name in CONTROLS.items():
-        if key == "control" or row[key] is not None:
+        if row[key] is not None:
             yield f"control: {name}", row[key]
 
 

@@ -1,6 +1,6 @@
 """Names in figures: which fonts draw them, and what stands for a character that none of them has.
 
-Matplotlib draws with the fonts of the machine, and an empty box for a character without a glyph, the same for all. A page
+Matplotlib draws with the fonts of the machine, and the same empty box for every character without a glyph. A page
 leaves the choice to the browser, which has more fonts.
 """
 

@@ -20,7 +20,9 @@ REQUIRED = (
     "title", "command", "created", "config", "versions", "devices", "classes", "counts", "photographs", "main",
     "evaluations", "baselines", "samples", "wrong", "stages",
 )  # fmt: skip
-OPTIONAL: dict[str, Any] = {"method": "", "steps": {}, "fingerprints": None, "file": "metrics.json", "warnings": ()}
+OPTIONAL: dict[str, Any] = {
+    "method": "", "steps": {}, "fingerprints": None, "file": "metrics.json", "warnings": (), "immunised": "",
+}  # fmt: skip
 SIGNIFICANT = 0.05
 
 
@@ -51,6 +53,7 @@ def write_report(results: Mapping[str, Any], path: str | os.PathLike[str]) -> Pa
           fingerprints (may be missing): {"classes" (the network's order), "samples", "models", "embedding", "scales"}
             as in `fingerprint_page.write_fingerprint_page`; the embedding may be None.
           file (may be missing): where all numbers are; of more than `few.MOST` sources the page shows some.
+          immunised (may be missing): what the immunised baselines were immunised by, such as "as the networks".
           warnings (may be missing): sentences on what may give the sources away beside their pixels.
         path: of the HTML file; its folder is made.
 
@@ -180,7 +183,7 @@ def _findings(results: Mapping[str, Any], main: Mapping[str, Any], best: Mapping
     chance, guess = wording.guess(metrics["confusion"])
     if metrics["ci95"][0] <= chance:
         yield f"Within its interval the network is no better than {guess}."
-    yield _baseline_finding(metrics, best)
+    yield _baseline_finding(metrics, best, results["immunised"])
     if len(metrics["views"]) > 1:
         yield _vote_finding("this network", metrics)
     for entry in results["evaluations"]:
@@ -191,11 +194,11 @@ def _findings(results: Mapping[str, Any], main: Mapping[str, Any], best: Mapping
             yield _condition_finding(entry, _best_baseline(results, entry["condition"], entry["count"]))
 
 
-def _baseline_finding(metrics: Mapping[str, Any], best: Mapping[str, Any] | None) -> str:
+def _baseline_finding(metrics: Mapping[str, Any], best: Mapping[str, Any] | None, how: str) -> str:
     chance, guess = wording.guess(metrics["confusion"])
     if best is None:
         return f"No baseline was run on these images, so this number has no yardstick but {guess}."
-    label, cheap = wording.baseline_label(best["name"]), best["metrics"]
+    label, cheap = wording.baseline_label(best["name"], how), best["metrics"]
     (low, high), (cheap_low, cheap_high) = metrics["ci95"], cheap["ci95"]
     if low > cheap_high:
         points = 100 * (metrics["accuracy"] - cheap["accuracy"])
@@ -259,7 +262,7 @@ def _matrices(
     else:
         shown[0]["title"] = "The network"
     if best is not None:
-        title = f"Best baseline: {wording.baseline_label(best['name'])}"
+        title = f"Best baseline: {wording.baseline_label(best['name'], results['immunised'])}"
         shown.append(confusion_matrix(title, best["metrics"]))
     others = []
     for group in _groups(results):
@@ -271,6 +274,6 @@ def _matrices(
                 others.append(confusion_matrix(title, entry["metrics"]))
         for entry in group["baselines"]:
             if entry is not best:
-                title = f"{wording.baseline_label(entry['name'])}, {condition}"
+                title = f"{wording.baseline_label(entry['name'], results['immunised'])}, {condition}"
                 others.append(confusion_matrix(title, entry["metrics"]))
     return {"shown": shown, "others": others}

@@ -23,6 +23,7 @@ FAMILIES = {
 }
 MIXED = "drawn for each image"
 COLUMNS = 3
+LONG_NAME = 45  # letters of an entry that makes two columns of the legend wider than the figure
 
 
 def robustness_figure(results: Mapping[str, Any]) -> bytes:
@@ -63,14 +64,9 @@ def draw_robustness(results: Mapping[str, Any]) -> "Figure":
         else:
             panel.tick_params(axis="y", labelleft=False)
     handles, names = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(columns, 2))
+    beside = 1 if max(map(len, names)) > LONG_NAME else min(columns, 2)
+    figure.legend(handles, names, loc="outside lower center", ncols=beside)
     return figure
-
-
-def cheap_label(name: str) -> str:
-    """What a baseline is called here, where it may be immunised in another way than the networks."""
-    plain = name.removesuffix("_immunised")
-    return wording.baseline_label(plain) + ("" if plain == name else ", immunised")
 
 
 def panels(results: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
@@ -129,6 +125,6 @@ def _baselines(results: Mapping[str, Any]) -> dict[str, dict[str, tuple[float, f
     """The same of the baselines."""
     found: dict[str, dict[str, tuple[float, float, float]]] = {}
     for entry in results["baselines"]:
-        low, high = entry["metrics"]["ci95"]
-        found.setdefault(cheap_label(entry["name"]), {})[entry["condition"]] = (entry["metrics"]["accuracy"], low, high)
+        metrics, label = entry["metrics"], wording.baseline_label(entry["name"], results["immunised"])
+        found.setdefault(label, {})[entry["condition"]] = (metrics["accuracy"], *metrics["ci95"])
     return found

@@ -14,11 +14,11 @@ from ganfp_jax import atomic
 from ganfp_jax.report import figures, rendering, wording
 from ganfp_jax.report.few import most_confused, what_is_shown
 from ganfp_jax.report.leak import best_baseline, leak_of, leak_sentence
-from ganfp_jax.report.robustness_figure import cheap_label, draw_robustness
+from ganfp_jax.report.robustness_figure import MIXED, draw_robustness, panels
 
 REQUIRED = (
     "title", "command", "created", "config", "versions", "devices", "classes", "views", "rule", "total", "per_source",
-    "networks", "attacks", "rows", "baselines", "pictures", "sentences", "plain_command",
+    "networks", "attacks", "rows", "baselines", "pictures", "sentences", "plain_command", "immunised",
 )  # fmt: skip
 SIGNIFICANT = 0.05
 PLAIN = "plain"
@@ -65,15 +65,17 @@ def render(results: Mapping[str, Any]) -> str:
         "robustness.html.j2",
         results=results,
         attack=attack,
-        label=attack_label(attack),
+        label=wording.attack_label(attack),
         main=rows[main, attack],
+        main_trained=next(trained(entry["training"]) for entry in results["networks"] if entry["name"] == main),
+        drawn=MIXED in panels(results),
         clean=rows[main, CLEAN],
         plain_known=_plain_known(results),
         plain=rows[PLAIN, attack] if PLAIN in names and main != PLAIN else None,
         compared=PLAIN in names and len(names) > 1,
         leak=leak and leak_sentence(leak),
         few=what_is_shown(shown, results["classes"], "metrics.json"),
-        best=best and {**best} | {"label": cheap_label(best["name"])},
+        best=best and {**best} | {"label": wording.baseline_label(best["name"], results["immunised"])},
         chance=chance,
         guess=guess,
         findings=list(_findings(results, rows, main, attack, best)),
@@ -84,7 +86,7 @@ def render(results: Mapping[str, Any]) -> str:
                 **entry,
                 "rows": [rows[name, entry["attack"]] for name in names],
                 "baselines": [
-                    one | {"label": cheap_label(one["name"])}
+                    one | {"label": wording.baseline_label(one["name"], results["immunised"])}
                     for one in results["baselines"]
                     if one["condition"] == entry["attack"]
                 ],
@@ -106,11 +108,6 @@ def render(results: Mapping[str, Any]) -> str:
     )
 
 
-def attack_label(attack: str) -> str:
-    """What an attack is called in a sentence."""
-    return f"the {attack}" if attack == "combination" else wording.condition_label(attack)
-
-
 def trained(training: Mapping[str, Any] | None) -> str:
     """How a network was trained, in words."""
     if training is None:
@@ -118,8 +115,7 @@ def trained(training: Mapping[str, Any] | None) -> str:
     immunise = training["immunise"]
     attacked = "no attacked image"
     if immunise["share"]:
-        how = wording.listed([wording.condition_label(name) for name in immunise["perturbations"]])
-        attacked = f"{immunise['share']:.0%} of the images attacked ({how})"
+        attacked = f"{immunise['share']:.0%} of the images attacked {wording.immunised_by(immunise)}"
     return f"{attacked}; turned and flipped: {training['augment']}"
 
 
@@ -144,11 +140,12 @@ def _findings(
     best: Mapping[str, Any] | None,
 ) -> Iterable[str]:
     """What the numbers say, in sentences; what takes away from the main number comes first."""
-    headline, label = rows[main, attack], attack_label(attack)
+    headline, label = rows[main, attack], wording.attack_label(attack)
     chance, guess = wording.guess(headline["confusion"])
     if headline["ci95_low"] <= chance:
         yield f"Under {label} the {main} network is, within its interval, no better than {guess}."
-    yield _baseline_finding(headline, label, best)
+    yield _baseline_finding(headline, label, best, results["immunised"])
+    yield from _treatment_finding(results, main)
     attacks = [entry["attack"] for entry in results["attacks"] if entry["attack"] != CLEAN]
     for entry in results["networks"]:
         yield _attack_finding(entry["name"], [rows[entry["name"], name] for name in attacks])
@@ -166,12 +163,24 @@ def _findings(
             yield _plain_finding(name, rows[name, CLEAN], rows[PLAIN, CLEAN], [rows[name, a] for a in attacks])
 
 
-def _baseline_finding(headline: Mapping[str, Any], label: str, best: Mapping[str, Any] | None) -> str:
+def _treatment_finding(results: Mapping[str, Any], main: str) -> Iterable[str]:
+    """Where networks and baselines were immunised, but not by the same attacks."""
+    training = next(entry["training"] for entry in results["networks"] if entry["name"] == main)
+    immunised = any(entry["name"].endswith("_immunised") for entry in results["baselines"])
+    network = wording.immunised_by(training["immunise"]) if training else ""
+    if immunised and network and network != results["immunised"]:
+        yield (
+            f"The {main} network was immunised {network}, the immunised baselines {results['immunised']}: what differs "
+            "between them may be the treatment. config.baselines.immunise gives the baselines another one."
+        )
+
+
+def _baseline_finding(headline: Mapping[str, Any], label: str, best: Mapping[str, Any] | None, how: str) -> str:
     if best is None:
         guess = wording.guess(headline["confusion"])[1]
         return f"No baseline was run on these images, so the numbers have no yardstick but {guess}."
     (low, high), reached = best["metrics"]["ci95"], wording.percent(best["metrics"]["accuracy"])
-    cheap = cheap_label(best["name"])
+    cheap = wording.baseline_label(best["name"], how)
     if headline["ci95_low"] > high:
         points = 100 * (headline["accuracy"] - best["metrics"]["accuracy"])
         return (
@@ -188,7 +197,7 @@ def _attack_finding(name: str, attacked: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"The {name} network is worse than on clean images under {harmed} of {_attacks(len(attacked))} (Holm p < "
         f"{SIGNIFICANT}); lowest, with {wording.percent(worst['accuracy'])}, under "
-        f"{attack_label(worst['attack'])}."
+        f"{wording.attack_label(worst['attack'])}."
     )
 
 
@@ -225,5 +234,6 @@ def _matrices(
         matrix = rendering.confusion_matrix(title, row, classes, sources)
         (shown if row["attack"] == attack else others).append(matrix)
     if best is not None:
-        shown.append(rendering.confusion_matrix(cheap_label(best["name"]), best["metrics"], classes, sources))
+        title = wording.baseline_label(best["name"], results["immunised"])
+        shown.append(rendering.confusion_matrix(title, best["metrics"], classes, sources))
     return {"shown": shown, "others": others}

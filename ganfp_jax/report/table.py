@@ -80,6 +80,8 @@ def confusion_table(metrics: Mapping[str, Any]) -> str:
 def summary_table(results: Mapping[str, Any]) -> str:
     """Every evaluation and every baseline of `report.page.write_report`'s results, one line each.
 
+    The results have "immunised".
+
     Networks come first within a condition, as they were given; then the baselines on the same images.
     """
     rows = []
@@ -103,7 +105,7 @@ def summary_table(results: Mapping[str, Any]) -> str:
                 metrics = entry["metrics"]
                 rows.append((
                     condition,
-                    wording.baseline_label(entry["name"]),
+                    wording.baseline_label(entry["name"], results["immunised"]),
                     "-",
                     metrics["total"],
                     "-",

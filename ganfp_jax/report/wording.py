@@ -112,11 +112,23 @@ def guess(confusion: Sequence[Sequence[int]]) -> tuple[float, str]:
     return max(counts) / sum(counts), how
 
 
-def baseline_label(name: str) -> str:
-    """The name of a baseline in words."""
+def baseline_label(name: str, how: str = "") -> str:
+    """The name of a baseline in words; `how` says what an immunised one was immunised by, as `immunised_by` does."""
     plain = name.removesuffix("_immunised")
     words = _BASELINES.get(plain, plain.replace("_", " "))
-    return words if plain == name else f"{words}, immunised as the networks"
+    return words if plain == name else f"{words}, immunised {how}".rstrip()
+
+
+def immunised_by(immunise: Mapping[str, Any]) -> str:
+    """{"share": 0.5, "perturbations": ("jpeg75",)} -> "by JPEG quality 75"; "" where no image is attacked."""
+    if not immunise["share"]:
+        return ""
+    return f"by {listed([attack_label(name) for name in immunise['perturbations']])}"
+
+
+def attack_label(attack: str) -> str:
+    """What an attack is called in a sentence."""
+    return f"the {attack}" if attack == "combination" else condition_label(attack)
 
 
 def condition_label(condition: str) -> str:
