@@ -8,6 +8,7 @@ Flags, run folder, dispatch. What a job does stands in its own module; the confi
 
 import ast
 import contextlib
+import difflib
 import errno
 import importlib
 import itertools
@@ -127,12 +128,14 @@ def _parse(argv: Sequence[str]) -> tuple[Path, tuple[str, ...]]:
     argv, at_the_end = argv[:end], tuple(argv[end + 1 :])
     paths = _config_paths(argv)
     if not paths:
+        for argument in argv[1:]:
+            if argument.partition(":")[0].endswith(".py"):
+                raise UserError(f"no config: write --config={argument}")
         raise UserError(
             "no config: give --config=configs/NAME.py[:variant], for example --config=configs/quickstart.py:tiny"
         )
     if not Path(paths[-1].partition(":")[0]).is_file():
-        known = ", ".join(sorted(str(path) for path in Path("configs").glob("*.py")))
-        raise UserError(f"no config file {paths[-1].partition(':')[0]}; choose from {known or 'the folder configs/'}")
+        raise _no_config_file(paths[-1].partition(":")[0])
     try:
         rest = FLAGS(argv)[1:]
         _ = FLAGS.config
@@ -150,6 +153,13 @@ def _parse(argv: Sequence[str]) -> tuple[Path, tuple[str, ...]]:
     if at_the_end and not key:
         raise UserError(f"bad command line: {FLAGS.config.job} takes nothing after --; write --config.key=value")
     return Path(FLAGS.workdir) if FLAGS.workdir else default_workdir(paths[-1]), at_the_end
+
+
+def _no_config_file(path: str) -> UserError:
+    known = {file.stem: str(file) for file in sorted(Path("configs").glob("*.py"))}
+    if near := difflib.get_close_matches(Path(path).stem, known, 1, config_keys.ALIKE):
+        return UserError(f"no config file {path}; did you mean {known[near[0]]}?")
+    return UserError(f"no config file {path}; choose from {', '.join(known.values()) or 'the folder configs/'}")
 
 
 def _fault(error: Exception, argv: Sequence[str], path: str) -> str:

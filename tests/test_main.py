@@ -65,7 +65,10 @@ def test_unknown_variant():
 
 
 def test_unknown_config_file():
-    assert_one_line(run("--config=configs/prgan.py"), "configs/prgan.py")
+    assert_one_line(
+        run("--config=configs/dance.py"), "no config file configs/dance.py; choose from configs/ablation.py, "
+    )
+    assert_one_line(run("--config=prgan.py:tiny"), "no config file prgan.py; did you mean configs/progan.py?")
 
 
 def test_a_space_does_for_the_equals_sign():
@@ -73,7 +76,8 @@ def test_a_space_does_for_the_equals_sign():
 
 
 def test_no_config():
-    assert_one_line(run(), "--config=configs/")
+    assert_one_line(run(), "give --config=configs/")
+    assert_one_line(run("configs/progan.py:tiny"), "no config: write --config=configs/progan.py:tiny")
 
 
 def test_help_is_quick_and_lists_the_flags():

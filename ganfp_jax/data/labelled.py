@@ -165,7 +165,10 @@ def open_labelled(
         if len(classes) == 1:
             raise UserError(f"{base} has one source only, {classes[0]}: a classifier needs two or more")
     elif strange := [name for name in files if name not in classes]:
-        raise UserError(f"{base}: source {strange[0]} is none of the classes {', '.join(classes)}")
+        raise UserError(
+            f"{base}: source {strange[0]} is none of the classes {', '.join(classes)}; "
+            "give it one of their names, or leave it out"
+        )
     else:
         check_names(classes, "the classes")
     chosen = [(label, *file) for label, name in enumerate(classes) for file in files.get(name, ())]
