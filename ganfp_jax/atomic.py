@@ -40,8 +40,27 @@ def writer(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         with temporary.open("wb") as file:
             yield file
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:  # of writing, which does not say where
+            error.filename = str(path)
+        with contextlib.suppress(OSError):  # the first error tells more
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def on_device_of(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Has an error for want of room inside the block name `path`; libraries say it in their own words, of no place.
+
+    Raises:
+        OSError: ENOSPC, in the place of the library's error.
+    """
+    try:
+        yield
+    except Exception as error:
+        named = getattr(error, "filename", None)
+        if not named and (getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error)):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         raise
 
 

@@ -25,6 +25,13 @@ def folder(name: str) -> Path | None:
     return None
 
 
+def keep_compiled() -> None:
+    """Has JAX keep compiled programs for the user's next run; its own variables overrule it."""
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ and (place := folder("compiled")):
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(place)
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+
+
 def _places() -> list[Path]:
     places = []
     with contextlib.suppress(RuntimeError):  # no home: HOME is not set, and the user has no name

@@ -22,7 +22,7 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
-from ganfp_jax import config_keys
+from ganfp_jax import cache, config_keys, console
 from ganfp_jax.cpu.memory import keep_memory
 from ganfp_jax.errors import UserError
 from ganfp_jax.run_folder import open_run
@@ -81,7 +81,9 @@ def default_workdir(config_path: str) -> Path:
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
     cause: BaseException | None = error
-    while cause is not None:
+    told = set()  # one that was raised again from what it had caused would go round for ever
+    while cause is not None and id(cause) not in told:
+        told.add(id(cause))
         yield cause
         cause = cause.__cause__ or cause.__context__
 
@@ -91,12 +93,41 @@ def explain(error: BaseException, workdir: Path | None) -> str:
     for cause in _causes(error):
         if isinstance(cause, UserError):
             return str(cause)
+        if isinstance(cause, OSError) and cause.errno in _FULL:
+            place = _shown(cause.filename) if cause.filename else workdir
+            return f"no space left on the device of {place}; free some and run the same command again, it resumes"
         # TensorStore, under orbax, reports a full disk in the text of a ValueError.
-        if isinstance(cause, OSError) and cause.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            return f"{cause.filename} cannot be written or read ({cause.strerror}); choose another folder"
-        if (isinstance(cause, OSError) and cause.errno == errno.ENOSPC) or "No space left on device" in str(cause):
+        if "No space left on device" in str(cause):
             return f"no space left on the device of {workdir}; free some and run the same command again, it resumes"
+        if isinstance(cause, OSError) and cause.filename and cause.errno in _REMEDIES:
+            name, remedy = _shown(cause.filename), _REMEDIES[cause.errno]
+            return f"{name} cannot be written or read ({cause.strerror}); {remedy}"
     return f"{type(error).__name__}: {_message(error)} (not foreseen; the same command with --debug shows where)"
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_OTHER_FOLDER, _TRY_AGAIN = "choose another folder", "look at its device, and run the same command again"
+_REMEDIES = {
+    errno.EACCES: _OTHER_FOLDER,
+    errno.EPERM: _OTHER_FOLDER,
+    errno.EROFS: _OTHER_FOLDER,
+    errno.EISDIR: "it is a folder where a file is wanted",
+    errno.ENOTDIR: "a file stands in the place of one of its folders",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "its links lead in circles",
+    errno.EIO: _TRY_AGAIN,
+    errno.ENODEV: _TRY_AGAIN,
+    errno.ENXIO: _TRY_AGAIN,
+    errno.EFBIG: "its file system takes no such large file; choose another folder",
+    errno.EMFILE: "raise the number of files that may be open (ulimit -n)",
+    errno.ENFILE: "end other programs, the system has too many files open",
+}
+_MAX_NAME = 300  # characters of a name that an error repeats
+
+
+def _shown(name: object) -> str:
+    text = os.fsdecode(name) if isinstance(name, bytes) else str(name)
+    return text if len(text) <= _MAX_NAME else f"{text[:_MAX_NAME]}..."
 
 
 def _message(error: BaseException) -> str:
@@ -184,9 +215,7 @@ def run(workdir: Path, at_the_end: Sequence[str] = ()) -> int:
     key = AT_THE_END.get(config["job"])
     if key and at_the_end:
         config[key] = tuple(at_the_end)
-    # Compiled programs are kept for the user's next run; JAX's own variables overrule it.
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "ganfp_jax" / "compiled"))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+    cache.keep_compiled()
     keep_memory()
     if FLAGS.coordinator:
         run_with_others(config, workdir)
@@ -233,13 +262,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     A job may say another: `configs/attribute.py` 3 where files could not be used.
     """
     argv = list(sys.argv if argv is None else argv)
-    if any(argument in ("--help", "-h", "-help") for argument in itertools.takewhile("--".__ne__, argv)):
-        print(_help(argv))
-        return 0
-    status = _run_and_tell(argv)
+    console.prepare()
+    try:
+        status = _run_and_tell(argv)
+        console.flush()
+    except BrokenPipeError:  # `| head` has read enough
+        console.silence()
+        status = console.UNREAD
+    except OSError as error:
+        console.tell(f"error: what was printed cannot be written ({error.strerror}); give another place")
+        status = 1
     if status and _among_others():  # stopped as all of them are; they do not wait for each other's farewell
-        sys.stdout.flush()
-        sys.stderr.flush()
         os._exit(status)
     return status
 
@@ -253,18 +286,23 @@ def _run_and_tell(argv: Sequence[str]) -> int:
     """Runs the command; says what went wrong; returns the exit status."""
     workdir = None
     try:
+        if any(argument in ("--help", "-h", "-help") for argument in itertools.takewhile("--".__ne__, argv)):
+            print(_help(argv))
+            return 0
         workdir, at_the_end = _parse(argv)
         return run(workdir, at_the_end)
     except KeyboardInterrupt as stop:
-        print(f"stopped{f': {stop}' if str(stop) else ''}", file=sys.stderr)
+        console.tell(f"stopped{f': {stop}' if str(stop) else ''}")
         return 130
     except Exception as error:
+        if any(isinstance(cause, BrokenPipeError) for cause in _causes(error)) and not _among_others():
+            raise BrokenPipeError from error
         if "--debug" in argv:
             traceback.print_exc()
         status = 2 if any(isinstance(cause, UserError) for cause in _causes(error)) else 1
         if _among_others():
             sys.modules["ganfp_jax.processes"].end(status, explain(error, workdir))
-        print(f"error: {explain(error, workdir)}", file=sys.stderr)
+        console.tell(f"error: {explain(error, workdir)}")
         return status
 
 

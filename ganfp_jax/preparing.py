@@ -37,7 +37,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         usable, rejected = _usable(folders)
         labelled.tell_rejected(rejected, workdir)
         examples = {split: _examples(folder, usable[split], split) for split, folder in folders.items()}
-        tfds_sets.write_dataset(root, classes, examples, extra)
+        with atomic.on_device_of(root):
+            tfds_sets.write_dataset(root, classes, examples, extra)
     sizes = ", ".join(f"{len(usable[split])} {split}" for split in folders)
     print(f"{sizes} images in {root}; use it as --config.data.root={root}")
 

@@ -76,6 +76,7 @@ LAYERS = {
     "progress": 0,
     "reading": 0,
     "cache": 0,
+    "console": 0,
 }
 # Pure parts: functions of arrays, which know nothing of configs, files, flags or checkpoints.
 PURE = (

@@ -157,7 +157,7 @@ def test_auto_says_in_one_line_why_there_are_no_kernels(tmp_path):
 COMPILERS = {
     "#!/bin/sh\nexit 3": "c++ ended with status 3",
     "#!/bin/sh\necho x.cc:1: error: no such thing": "x.cc:1: error: no such thing",
-    "#!/bin/sh\necho 'error: \033[31mred\033[0m' >&2; exit 1": "error: ?[31mred?[0m",
+    "#!/bin/sh\necho 'error: \033[31mred\033[0m' >&2; exit 1": r"error: \x1b[31mred\x1b[0m",
     "#!/bin/sh\nsleep 1000 & sleep 1000": "c++ did not end in 1 seconds",
 }
 

@@ -20,7 +20,7 @@ from typing import BinaryIO
 import jax
 import jaxlib
 
-from ganfp_jax import atomic, cache
+from ganfp_jax import atomic, cache, console
 from ganfp_jax.errors import UserError
 from ganfp_jax.reading import name_of, open_regular, read_json, read_regular
 
@@ -53,10 +53,9 @@ def available() -> bool:
     except (OSError, CannotBuild) as error:
         if wanted == "required":
             raise UserError(f"{VARIABLE}=required, but the kernels cannot be built: {_line(error)}") from error
-        print(
+        console.tell(
             f"the CPU's own convolutions cannot be built ({_line(error)}); XLA's are used, which take up to twice as "
-            f"long ({VARIABLE}=required tries again, {VARIABLE}=off says nothing)",
-            file=sys.stderr,
+            f"long ({VARIABLE}=required tries again, {VARIABLE}=off says nothing)"
         )
         return False
     return True
@@ -226,5 +225,4 @@ def _register(library: ctypes.CDLL) -> None:
 
 def _line(error: Exception) -> str:
     """What went wrong, on one line whatever the compiler had to say."""
-    text = " ".join(str(error).split())
-    return "".join(letter if letter.isprintable() else "?" for letter in text)[:300]
+    return console.one_line(" ".join(str(error).split()))[:300]

@@ -13,9 +13,9 @@ import socket
 import sys
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
 
+from ganfp_jax import cache, console
 from ganfp_jax.demo.folder import own_folder
 from ganfp_jax.errors import UserError
 
@@ -81,9 +81,7 @@ def run(
         raise UserError("the web page needs Gradio: pip install 'ganfp_jax[demo]', best in an environment of its own")
     with _listen(host, port) as listener:  # first of all, so that nobody waits to hear of a taken port
         signal.signal(signal.SIGTERM, _exit)  # so that the folder goes then as well
-        # Compiled programs are kept for the user's next run; JAX's own variables overrule it.
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "ganfp_jax" / "compiled"))
-        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+        cache.keep_compiled()
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
         from ganfp_jax.demo.uploads import Limits
 
@@ -116,13 +114,14 @@ def _exit(number: int, frame: FrameType | None) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit status: 0 ended by the user, 2 bad use."""
+    console.prepare()
     flags = _flags().parse_args(argv)
     try:
         run(**vars(flags))
     except KeyboardInterrupt:
         return 0
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        console.tell(f"error: {error}")
         return 2
     return 0
 
