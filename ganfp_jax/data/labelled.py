@@ -316,7 +316,7 @@ def _folders(root: Path, split: str | None) -> tuple[Path, Files, list[tuple[str
     left_out = []
 
     def name(path: Path) -> str:
-        return path.relative_to(base).as_posix()
+        return "/".join(path.parts[len(base.parts) :])  # relative_to takes longer than to find the file
 
     with progress(None, "list", "file", delay=2.0) as bar:
         for path in _visible(base):

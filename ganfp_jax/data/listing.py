@@ -83,6 +83,8 @@ def printable(name: str) -> str:
     which Python keeps as surrogates that no file can be written with. A backslash of the name is doubled, so that
     no two names are shown alike.
     """
+    if name.isascii() and name.isprintable() and "\\" not in name:  # as nearly all are
+        return name
     return "".join(_escape(character) for character in name)
 
 
