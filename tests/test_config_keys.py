@@ -58,3 +58,7 @@ def test_a_flag_that_wants_the_config_before_it():
     assert no_flag(CONFIG, "wrkdir", ["workdir"]) == "--wrkdir is no flag; did you mean --workdir?"
     assert no_flag(CONFIG, "colour", ["workdir"]) == "--colour is no flag; write --config.key=value"
     assert likely(CONFIG, "colour") == []
+
+
+def test_what_is_only_a_little_alike_is_not_meant():
+    assert likely({"num_samples": 4, "growing": {"total_kimg": 1}}, "num_steps") == []
