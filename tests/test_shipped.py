@@ -4,12 +4,14 @@ import json
 import re
 import shutil
 
+import jax
+import jax.export
 import numpy as np
 import pytest
 import safetensors.numpy
 
 from configs import quickstart as quickstart_file
-from ganfp_jax import baselines, quickstart, shipped, weights
+from ganfp_jax import baselines, exporting, quickstart, shipped, weights
 from ganfp_jax.attributor import Attributor
 from ganfp_jax.data import labelled
 from ganfp_jax.errors import UserError
@@ -191,3 +193,11 @@ def test_images_of_older_generators_are_made_anew(tmp_path):
     labelled.write_manifest(tmp_path / "images" / "test", manifest["classes"], manifest["sources"])
     quickstart.make_images(study)
     assert image.read_bytes() == made
+
+
+def test_a_baseline_is_exported_for_any_number_of_images():
+    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
+    program = exporting.export_vote(weights.load(f"{SET}/baselines"), views="mirror", rule="majority")
+    there = jax.export.deserialize(bytearray(program)).call(images)
+    here = Attributor.load(f"{SET}/baselines").vote(images, "mirror")
+    np.testing.assert_allclose(there["view_logits"], here.view_logits, rtol=1e-3, atol=1e-3)

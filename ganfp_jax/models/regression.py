@@ -34,7 +34,7 @@ class PixelRegression(nn.Module):
 
     def fingerprints_and_logits(self, x: Float[Array, "n h w 3"]) -> tuple[Float[Array, "n f"], Float[Array, "n k"]]:
         """Images in [-1, 1] to features and logits."""
-        features = self.features(x).reshape(len(x), -1)  # (N, F)
+        features = self.features(x).reshape(x.shape[0], -1)  # (N, F)
         return features, jnp.matmul(features, self.weights, precision="highest") + self.bias
 
     def features(self, x: Float[Array, "n h w 3"]) -> Float[Array, "n h w 3"]:
