@@ -240,6 +240,7 @@ def run_with_others(config: dict[str, Any], workdir: Path) -> None:
     from ganfp_jax import processes
 
     processes.start(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
+    processes.agree(config, workdir)
     with contextlib.ExitStack() as stack:
         refusal: Exception | None = None
         if processes.first():

@@ -4,14 +4,22 @@ Each process has its own devices and reads its own part of every batch; the firs
 process only, all of this does nothing.
 
 A process that fails says so to the others, which then end as well (`end`, `end_with_others`). One that is
-killed says nothing: the others notice a broken connection, or the missing heartbeat after 100 seconds.
+killed says nothing: the others notice a broken connection, or the missing heartbeat after 100 seconds. JAX's C++ then
+aborts them (status 134), and no code of ours runs in them any more; a filter behind standard error (`_filter_stderr`)
+turns what it has to say into one line.
 """
 
 import contextlib
+import json
 import os
+import socket
+import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any, NoReturn
 
 import jax
@@ -21,6 +29,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ganfp_jax.errors import UserError
+from ganfp_jax.run_folder import differences
 
 START = 120  # seconds that a process waits for the others to begin
 END = 24 * 3600  # and to end: the first one may still have much to write
@@ -28,6 +37,29 @@ END = 24 * 3600  # and to end: the first one may still have much to write
 ASK = 0.5  # seconds between two looks for a failure
 _FAILURE = "ganfp_jax/failure"  # a key; its value is "<process> <exit status> <reason>"
 _ending = threading.Lock()
+
+LOST = (
+    "another process has ended without a word (killed, or its machine is gone), and this one ends with it; "
+    "start all of them again with the same command, which resumes"
+)
+_SAYS_LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Socket closed")
+
+# Reads what C++ writes to standard error. Passes it on, but for JAX's last words: their first line becomes one of ours,
+# which `end` may have written already.
+_FILTER = """
+import os, sys
+lost = f"error: {sys.argv[1]}\\n".encode()
+for line in sys.stdin.buffer:
+    if b"coordination_service_agent.cc" in line:
+        continue
+    if b"Terminating process because the JAX distributed service" in line or line == lost:
+        os.write(1, lost)
+        break
+    os.write(1, line)
+for line in sys.stdin.buffer:
+    pass
+"""
+_filters: list[subprocess.Popen] = []
 
 
 def start(coordinator: str, num_processes: int | None, process_id: int | None) -> None:
@@ -51,16 +83,90 @@ def start(coordinator: str, num_processes: int | None, process_id: int | None) -
             f"--coordinator={coordinator} needs --num_processes=N and --process_id=0 to N-1, "
             f"got {num_processes} and {process_id}"
         )
-    elif not coordinator.rpartition(":")[2].isdigit():
+    elif not coordinator.rpartition(":")[2].isdecimal() or int(coordinator.rpartition(":")[2]) > 65535:
         raise UserError(f"--coordinator={coordinator} is not HOST:PORT (or auto, under SLURM)")
     else:
+        if process_id == 0:
+            _check_port(coordinator)
         arguments = {"coordinator_address": coordinator, "num_processes": num_processes, "process_id": process_id}
+    _filter_stderr()
+    # JAX would end this process with a C++ stack.
+    late = threading.Timer(START, _give_up, [coordinator, process_id])
+    late.daemon = True
+    late.start()
     try:
-        jax.distributed.initialize(**arguments, initialization_timeout=START, shutdown_timeout_seconds=END)
+        jax.distributed.initialize(**arguments, initialization_timeout=2 * START, shutdown_timeout_seconds=END)
     except Exception as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise UserError(f"--coordinator={coordinator}: the processes do not find each other: {reason[:200]}") from error
+    finally:
+        late.cancel()
     _meet()
+
+
+def _check_port(coordinator: str) -> None:
+    """Raises UserError where the first process cannot listen: JAX would end in a segmentation fault."""
+    both = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both else socket.AF_INET
+    port = int(coordinator.rpartition(":")[2])
+    try:
+        socket.create_server(("", port), family=family, dualstack_ipv6=both).close()
+    except OSError as error:
+        raise UserError(
+            f"--coordinator={coordinator}: port {port} cannot be used ({os.strerror(error.errno or 0)}); give "
+            "all processes another one"
+        ) from error
+
+
+def _give_up(coordinator: str, process_id: int | None) -> None:
+    """Ends this process where the others have not come; it waits for them in a place that no exception leaves."""
+    missing = "the first process does not answer" if process_id else "not all processes have come"
+    print(
+        f"error: --coordinator={coordinator}: {missing} within {START} seconds; start --num_processes of them, all "
+        "with the address of the first",
+        file=sys.stderr,
+        flush=True,
+    )
+    os._exit(2)
+
+
+def _filter_stderr() -> None:
+    """Puts a process between C++ and standard error that outlives this one; Python writes there as before."""
+    if sys.stderr is None or _filters:
+        return
+    sys.stderr.flush()
+    direct = os.dup(2)
+    reading, writing = os.pipe()
+    command = [sys.executable, "-I", "-S", "-c", _FILTER, LOST]
+    _filters.append(subprocess.Popen(command, stdin=reading, stdout=direct, start_new_session=True))
+    os.close(reading)
+    os.dup2(writing, 2)
+    os.close(writing)
+    sys.stderr = os.fdopen(direct, "w", buffering=1, encoding=sys.stderr.encoding, errors=sys.stderr.errors)
+
+
+def agree(config: Mapping[str, Any], workdir: Path) -> None:
+    """Compares what the processes were started with. All must call it.
+
+    Raises:
+        UserError: in every process, where one has another config, run folder or version than the first; it is named,
+            and what differs.
+    """
+    own = {"config": dict(config), "workdir": str(workdir), "versions": {name: version(name) for name in VERSIONS}}
+    if told := disagreement([json.loads(each) for each in gather(json.dumps(own).encode())]):
+        raise UserError(told)
+
+
+VERSIONS = ("ganfp_jax", "jax")
+
+
+def disagreement(started_with: Sequence[Mapping[str, Any]]) -> str:
+    """Which process was started with something else than the first, and what; "" where none was."""
+    for process, other in enumerate(started_with):
+        if found := differences(started_with[0], other):
+            keys = ", ".join(found[:4]).replace(" there, ", " in process 0, ").replace(" now)", f" in {process})")
+            return f"the processes were not started alike: {keys}; give all of them the same command"
+    return ""
 
 
 def _meet() -> None:
@@ -90,7 +196,10 @@ def end(status: int, reason: str) -> NoReturn:
     else:
         with contextlib.suppress(jax.errors.JaxRuntimeError):  # another one was faster, or the first one is gone
             _store().key_value_set(_FAILURE, f"{jax.process_index()} {status} {reason}")
-    print(f"error: {reason}", file=sys.stderr)
+    if not told and any(words in reason for words in _SAYS_LOST):  # a collective has noticed; C++ may say so as well
+        os.write(2, f"error: {LOST}\n".encode())
+    else:
+        print(f"error: {reason}", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
     if _client() and first():  # it keeps what the others ask for: it goes last

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -177,12 +178,73 @@ def test_a_failure_ends_all_at_once_and_all_say_why(failing):
         assert f"error: {other}{said}\n" in err
 
 
+KILLED = """
+import os, signal, sys, threading
+import numpy as np
+from ganfp_jax import processes
+coordinator, process, killed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+processes.start(coordinator, 2, process)
+processes.end_with_others()
+print("error of Python", file=sys.stderr)
+os.write(2, b"error of C++\\n")
+if process == killed:
+    os.kill(os.getpid(), signal.SIGKILL)
+try:
+    processes.anywhere(False)
+    threading.Event().wait()
+except Exception as error:
+    processes.end(1, str(error))
+"""
+
+
+def test_a_killed_first_process_ends_the_other_with_one_line():
+    killed, (status, _, err) = ends_of(start_two([sys.executable, "-c", KILLED, "{address}", "{id}", "0"]))
+    assert killed[0] == -signal.SIGKILL
+    assert status in (1, -signal.SIGABRT)  # C++ ends it, if no collective has noticed before
+    told = sorted(line for line in err.splitlines() if not line.startswith("[Gloo]"))
+    assert told == sorted(["error of Python", "error of C++", f"error: {processes.LOST}"])
+
+
+def test_processes_that_were_started_alike_agree():
+    alike = {"config": {"seed": 0, "data": {"root": "a"}}, "workdir": "runs/a", "versions": {"jax": "1"}}
+    assert processes.disagreement([alike, alike]) == ""
+    other = alike | {"config": {"seed": 1, "data": {"root": "b"}}}
+    assert processes.disagreement([alike, alike, other]) == (
+        "the processes were not started alike: config.data.root ('a' in process 0, 'b' in 2), "
+        "config.seed (0 in process 0, 1 in 2); give all of them the same command"
+    )
+    newer = alike | {"versions": {"jax": "2"}}
+    assert "versions.jax ('1' in process 0, '2' in 1)" in processes.disagreement([alike, newer])
+    processes.agree(alike["config"], Path("runs/a"))  # one process agrees with itself
+
+
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::")])
+def test_a_port_in_use_is_told_before_jax_meets_it(family, host):
+    with socket.socket(family) as taken:
+        taken.bind((host, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        told = rf"--coordinator=127\.0\.0\.1:{port}: port {port} cannot be used \(Address already in use\)"
+        with pytest.raises(UserError, match=told):
+            processes.start(f"127.0.0.1:{port}", 2, 0)
+    processes._check_port(f"127.0.0.1:{port}")  # free again
+
+
+def test_a_first_process_that_does_not_answer_is_told():
+    waiting = "from ganfp_jax import processes; processes.START = 1; processes.start('127.0.0.1:1', 2, 1)"
+    ended = subprocess.run([sys.executable, "-c", waiting], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: --coordinator=127.0.0.1:1: the first process does not answer within 1 sec")
+    assert ended.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         (["--coordinator=127.0.0.1:1"], "needs --num_processes=N and --process_id"),
         (["--coordinator=127.0.0.1:1", "--num_processes=2", "--process_id=2"], "needs --num_processes=N"),
         (["--coordinator=here", "--num_processes=2", "--process_id=0"], "is not HOST:PORT"),
+        (["--coordinator=here:65536", "--num_processes=2", "--process_id=0"], "is not HOST:PORT"),
     ],
 )
 def test_mistakes(tmp_path, flags, message):
