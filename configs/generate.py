@@ -2,6 +2,7 @@
 
     python -m ganfp_jax.main --config=configs/generate.py --config.generator=runs/progan --config.seed=1
     python -m ganfp_jax.main --config=configs/generate.py:real --config.count=1000      # crops of the photographs
+    python -m ganfp_jax.main --config=configs/generate.py:celeba --config.folder.root=DIR --config.count=1000
 
 `generator` is a training's run folder, or a file (or folder) of `configs/export_weights.py`.
 Image i of a seed is always the same image, and ProGAN's latents are those of NumPy's RandomState(seed). Files are
@@ -9,7 +10,13 @@ named as published (`ProGAN_%08d.png`); `manifest.json` beside them says which w
 runs the same `--config.root` (and each its own --workdir) to build a labelled set. Memory does not grow with the
 count. `encoding="published"` writes the values as the released image sets have them; it is not the default, since
 there CramerGAN's and MMDGAN's images are stretched to span 0 to 255, which gives them away. About 1,000 images/s at
-32x32 on two CPU cores. `:tiny` writes a few crops in seconds.
+32x32 on two CPU cores.
+
+`:celeba` and `:lsun` write photographs of a folder as the published study cut them, as 128x128 images of the source
+`real`: `folder.first` are passed over, and of the next `count` in the order of their names those that can be used are
+written. A network's training and test images are cut by two commands whose ranges do not meet; docs/celeba.md has the
+whole way. `:celeba-smoke` does so with the few photographs that `python -m experiments.celeba` makes. `:tiny` writes
+a few crops in seconds.
 """
 
 from ml_collections import ConfigDict
@@ -18,8 +25,9 @@ from ganfp_jax.variants import choose
 
 
 def get_config(variant: str = "default") -> ConfigDict:
-    """The config of one of the variants default, real, tiny."""
-    return choose(variant, {"default": _default, "real": _real, "tiny": _tiny})
+    """The config of one of the variants default, real, celeba, lsun, celeba-smoke, tiny."""
+    variants = {"default": _default, "real": _real, "celeba": _celeba, "lsun": _lsun}
+    return choose(variant, variants | {"celeba-smoke": _celeba_smoke, "tiny": _tiny})
 
 
 def _default() -> ConfigDict:
@@ -33,6 +41,7 @@ def _default() -> ConfigDict:
             "encoding": "plain",
             "batch_size": 64,
             "resolution": 32,
+            "folder": {"root": "", "first": 0, "resize": "crop"},
             "photos": {"split": "test", "fold": 0, "reduction": 2.0, "min_luma_std": 10.0},
         }
     )
@@ -41,6 +50,29 @@ def _default() -> ConfigDict:
 def _real() -> ConfigDict:
     config = _default()
     config.generator = "photos"
+    return config
+
+
+def _celeba() -> ConfigDict:
+    return _of_folder("celeba")
+
+
+def _lsun() -> ConfigDict:
+    return _of_folder("lsun")
+
+
+def _of_folder(resize: str) -> ConfigDict:
+    config = _default()
+    config.generator = "folder"
+    config.resolution = 128
+    config.folder.resize = resize
+    return config
+
+
+def _celeba_smoke() -> ConfigDict:
+    config = _celeba()
+    config.folder.root = "runs/celeba-smoke/img_align_celeba"
+    config.count = 24
     return config
 
 

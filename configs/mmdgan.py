@@ -23,8 +23,9 @@ from ganfp_jax.variants import choose
 
 
 def get_config(variant: str = "photos") -> ConfigDict:
-    """The config of one of the variants photos, celeba, lsun, tiny."""
-    return choose(variant, {"photos": _photos, "celeba": _celeba, "lsun": _lsun, "tiny": _tiny})
+    """The config of one of the variants photos, celeba, lsun, celeba-smoke, tiny."""
+    variants = {"photos": _photos, "celeba": _celeba, "lsun": _lsun}
+    return choose(variant, variants | {"celeba-smoke": _celeba_smoke, "tiny": _tiny})
 
 
 def _published() -> ConfigDict:
@@ -136,6 +137,15 @@ def _photos() -> ConfigDict:
     config.sample_every = 200
     config.checkpoint_every = 200
     config.dead_after = 100
+    return config
+
+
+def _celeba_smoke() -> ConfigDict:
+    config = progan.smoke(_celeba())
+    config.generator.ch = config.critic.ch = 4
+    config.generator.max_multiplier = config.critic.max_multiplier = 4
+    config.batch_size = 4
+    config.num_steps = 3
     return config
 
 

@@ -18,8 +18,9 @@ from ganfp_jax.variants import choose
 
 
 def get_config(variant: str = "photos") -> ConfigDict:
-    """The config of one of the variants photos, celeba, lsun, tiny."""
-    return choose(variant, {"photos": _photos, "celeba": _celeba, "lsun": _lsun, "tiny": _tiny})
+    """The config of one of the variants photos, celeba, lsun, celeba-smoke, tiny."""
+    variants = {"photos": _photos, "celeba": _celeba, "lsun": _lsun}
+    return choose(variant, variants | {"celeba-smoke": _celeba_smoke, "tiny": _tiny})
 
 
 def _published() -> ConfigDict:
@@ -97,6 +98,16 @@ def of_celeba(config: ConfigDict) -> ConfigDict:
     return _on(config, "celeb_a", split="train", resize="celeba")
 
 
+def smoke(config: ConfigDict) -> ConfigDict:
+    """Any of the four published trainings on the few photographs that `python -m experiments.celeba` makes."""
+    config.data.folder.root = "runs/celeba-smoke/img_align_celeba"
+    config.num_samples = config.eval_images = 16
+    config.log_every = 1
+    config.eval_every = config.sample_every = config.checkpoint_every = 100  # at the end
+    config.compile_effort = "low"
+    return config
+
+
 def of_lsun(config: ConfigDict) -> ConfigDict:
     """The same on the study's 200,000 bedrooms of LSUN."""
     return _on(config, "lsun/bedroom", split="train[:200000]", resize="lsun")
@@ -151,6 +162,18 @@ def _photos() -> ConfigDict:
     config.sample_every = 200
     config.checkpoint_every = 200
     config.dead_after = 100
+    return config
+
+
+def _celeba_smoke() -> ConfigDict:
+    config = smoke(_celeba())
+    config.generator.fmap_base = config.critic.fmap_base = 512
+    config.generator.fmap_max = config.critic.fmap_max = 16
+    config.growing.first_resolution = 64
+    config.growing.fade_kimg = config.growing.stable_kimg = 0.008
+    config.growing.total_kimg = 0.024
+    config.growing.batch_size = {"64": 4, "128": 4}
+    config.growing.learning_rate = {"64": 1e-3, "128": 1.5e-3}
     return config
 
 

@@ -1,8 +1,8 @@
-"""A trained generator (or the real photographs) -> one labelled image folder with a manifest."""
+"""A trained generator (or real photographs) -> one labelled image folder with a manifest."""
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from jaxtyping import Array, Float32, PyTree, UInt8
 from ganfp_jax import atomic, models, pixels
 from ganfp_jax.audit.quick import tell_leaks
 from ganfp_jax.data import labelled, sources
+from ganfp_jax.data.cut import Cuts
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.data.listing import printable
 from ganfp_jax.data.names import fitting
@@ -110,7 +111,8 @@ def write_generated(sampler: Sampler, root: Path, *, count: int, seed: int, batc
         "count": count,
         "resolution": sampler.resolution,
     }
-    _write(root, sampler.source_name, origin, lambda i: file_name(sampler.source_name, i), count, images)
+    names = [file_name(sampler.source_name, i) for i in range(count)]
+    _write(root, sampler.source_name, origin, names, zip(names, images, strict=True))
 
 
 def file_name(source_name: str, index: int) -> str:
@@ -128,18 +130,39 @@ def write_photographs(root: Path, *, source_name: str, count: int, resolution: i
         "resolution": resolution,
         **photos,
     }
-    _write(root, source_name, origin | {"encoding": "plain"}, lambda i: f"{real.names[i]}.png", count, real.images)
+    names = [f"{name}.png" for name in real.names]
+    _write(root, source_name, origin | {"encoding": "plain"}, names, zip(names, real.images, strict=True))
+
+
+def write_cuts(
+    root: Path, *, source_name: str, count: int, resolution: int, folder: Mapping[str, Any]
+) -> list[tuple[str, str]]:
+    """Writes `count` photographs of a folder, cut to size, as `<root>/<source_name>/<number>_<name>.png`.
+
+    Args:
+        folder: {"root": the folder, "first": how many it passes over, "resize": one of `preprocess.RESIZES`}.
+
+    Returns:
+        (file, reason) of those that could not be used, which are left out.
+
+    Raises:
+        UserError: as `Cuts`; another process is writing the same source, or other files lie in its place.
+    """
+    given = Path(folder["root"])
+    cuts = Cuts(given, first=folder["first"], count=count, resolution=resolution, resize=folder["resize"])
+    origin = {"source": "folder", "count": count, "resolution": resolution, **folder, "encoding": "plain"}
+    _write(root, source_name, origin, cuts.names, cuts)
+    return cuts.rejected
 
 
 def _write(
     root: Path,
     source_name: str,
     origin: dict[str, Any],
-    name: Callable[[int], str],
-    count: int,
-    images: Iterable[UInt8[np.ndarray, "h w 3"]],
+    names: Sequence[str],
+    images: Iterable[tuple[str, UInt8[np.ndarray, "h w 3"]]],
 ) -> None:
-    """Writes `<root>/<source_name>/<name(i)>` for each of the `count` images, then the source into the manifest.
+    """Writes `<root>/<source_name>/<name>` for each (name, image), then the source into the manifest.
 
     Raises:
         UserError: another process is writing the same source, or files lie there that have none of these names.
@@ -148,9 +171,7 @@ def _write(
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(root, source_name):
         atomic.sweep(root)
-        if others := {path.name for path in folder.iterdir() if not path.name.startswith(".")}.difference(
-            map(name, range(count))
-        ):
+        if others := {path.name for path in folder.iterdir() if not path.name.startswith(".")}.difference(names):
             raise UserError(
                 f"{folder} holds other files, such as {printable(min(others))}, which would pass for images "
                 f"of {source_name} made now; remove that folder, or give another config.root"
@@ -158,9 +179,9 @@ def _write(
         known = (labelled.read_manifest(root) or {"sources": {}})["sources"]
         if source_name in known and known[source_name] != origin:
             _register(root, source_name, {})  # should we be killed among the new images, the manifest tells no lie
-        with progress(count, source_name, "image") as bar:
-            for i, image in enumerate(images):
-                encode_png(folder / name(i), image)
+        with progress(len(names), source_name, "image") as bar:
+            for name, image in images:
+                encode_png(folder / name, image)
                 bar.update()
         _register(root, source_name, origin)
 
@@ -192,6 +213,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     root = Path(config["root"] or workdir / "images")
     if config["count"] < 1:
         raise UserError(f"config.count is {config['count']}; give the number of images to make")
+    written = config["count"]
     if config["generator"] == "photos":
         write_photographs(
             root,
@@ -200,11 +222,23 @@ def run(config: dict[str, Any], workdir: Path) -> None:
             resolution=config["resolution"],
             photos=config["photos"],
         )
+    elif config["generator"] == "folder":
+        rejected = write_cuts(
+            root,
+            source_name="real",
+            count=config["count"],
+            resolution=config["resolution"],
+            folder=config["folder"],
+        )
+        labelled.tell_rejected(rejected, workdir)
+        written -= len(rejected)
     elif config["generator"]:
         sampler = Sampler(Path(config["generator"]), config["encoding"])
         write_generated(sampler, root, count=config["count"], seed=config["seed"], batch_size=config["batch_size"])
     else:
-        raise UserError('config.generator is empty; give a run folder (--config.generator=runs/progan) or "photos"')
-    print(f"{config['count']} images in {root}")
+        raise UserError(
+            'config.generator is empty; give a run folder (--config.generator=runs/progan), "photos" or "folder"'
+        )
+    print(f"{written} images in {root}")
     with contextlib.suppress(UserError):  # one source only, or a folder that cannot be used yet
         tell_leaks(labelled.open_labelled(root))

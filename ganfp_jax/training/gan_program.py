@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree, UInt8
 
-from ganfp_jax import models, pixels
+from ganfp_jax import models, pixels, processes
 from ganfp_jax.data import preprocess
 from ganfp_jax.data.batches import BatchByStep, make_batches
 from ganfp_jax.data.names import check_names
@@ -59,10 +59,9 @@ def gan_program(config: dict[str, Any], workdir: Path) -> Program:
         real=real_images(config["data"], resolution=config["resolution"], workdir=workdir).images,
     )
     _check_answers(gan)
-    if config["eval_images"] > len(gan.real):
-        raise UserError(
-            f"config.eval_images is {config['eval_images']}; there are {len(gan.real)} real images, lower it"
-        )
+    if len(gan.real) < config["eval_images"] and processes.first():
+        few = f"there are {len(gan.real)} real images: all are measured"
+        print(f"config.eval_images is {config['eval_images']}, but {few}")
     return Program(
         init=_make_init(gan),
         phases=[_make_phase(gan, stage) for stage in _stages(config)],
@@ -169,10 +168,15 @@ def _make_phase(gan: Gan, stage: growing.Stage) -> Phase:
         reset_at=(stage.first, stage.fade_until) if grows else (),
         reset=_forget_moments,
         sample=lambda state: draw(state, config["num_samples"], 0),
-        evaluate=gan_watch.make_evaluate(draw, gan.real, config["eval_images"], stage.level),
+        evaluate=gan_watch.make_evaluate(draw, gan.real, _num_watched(gan), stage.level),
         adapt=gan_watch.make_adapt(draw, gan.real, config) if _has_plateau(config) else None,
         adapt_every=config["plateau"]["every"] if _has_plateau(config) else 0,
     )
+
+
+def _num_watched(gan: Gan) -> int:
+    """How many images are measured while it trains; the distances have the number in their names."""
+    return min(gan.config["eval_images"], len(gan.real)) if len(gan.real) > 1 else 0
 
 
 def _has_plateau(config: dict[str, Any]) -> bool:
