@@ -24,6 +24,8 @@ NAMES = [path.stem for path in FILES]
 GANS = ("progan", "sngan", "cramergan", "mmdgan")
 LABELLED = ("attribution", "fingerprint")
 TRAINED = [(name, variant) for name in (*GANS, *LABELLED) for variant in ("photos", "celeba", "lsun", "tiny")]
+SMOKED = (*GANS, "attribution", "generate", "evaluate")
+TRAINED += [(name, "celeba-smoke") for name in SMOKED[:5]]
 
 
 def get(name, variant):
@@ -200,7 +202,7 @@ def test_published_values_of_the_fingerprint_network():
     assert [make_rate(config, step) for step in (0, 400_000, 781_249)] == pytest.approx([1e-3] * 3)
     assert (config["resolution"], config["batch_size"], config["seed"]) == (128, 32, 1000)
     assert config["num_steps"] * config["batch_size"] == 25_000_000
-    assert (config["ema_decay"], config["augment"], config["data"]["resize"]) == (0.999, "mirror", "refuse")
+    assert (config["ema_decay"], config["augment"], config["data"]["resize"]) == (0.999, "mirror", "celeba")
 
 
 @pytest.mark.parametrize("name", (*GANS, *LABELLED))
@@ -214,12 +216,44 @@ def test_celeba_and_lsun_are_one_training(name):
             data = config.pop("data")
             assert (data["tfds"]["name"], data["tfds"]["split"]) == (dataset, split)
             assert data["tfds"]["resize"] == data["folder"]["resize"] == resize
+    else:  # both are of images that have the size already; CelebA's photographs alone are cut where they have not
+        assert (celeba["data"].pop("resize"), lsun["data"].pop("resize")) == ("celeba", "refuse")
     assert celeba == lsun
+
+
+@pytest.mark.parametrize("name", SMOKED)
+def test_celeba_smoke_goes_the_published_way(name):
+    """Tiny, few and short; the images are those of `:celeba`, and so is what is done with them."""
+    celeba, smoke = flatten(get(name, "celeba")), flatten(get(name, "celeba-smoke"))
+    assert smoke.keys() | SMALLER == celeba.keys() | SMALLER
+    changed = {key for key in smoke if smoke[key] != celeba.get(key)}
+    assert changed <= SMALLER
+    assert smoke.get("resolution", 128) == 128
+
+
+SMALLER = {
+    *("generator.ch", "critic.ch", "generator.max_multiplier", "critic.max_multiplier"),
+    *("generator.fmap_base", "critic.fmap_base", "generator.fmap_max", "critic.fmap_max"),
+    *("model.fmap_base", "model.fmap_max", "growing.first_resolution"),
+    *(f"growing.{length}_kimg" for length in ("fade", "stable", "total")),
+    *(f"growing.{what}.{side}" for what in ("batch_size", "learning_rate") for side in (4, 8, 16, 32, 64, 128)),
+    *("batch_size", "num_steps", "num_samples", "eval_images", "count", "compile_effort"),
+    *("log_every", "eval_every", "sample_every", "checkpoint_every"),
+    *("data.root", "data.folder.root", "folder.root", "checkpoint"),
+    *("baselines.methods", "baselines.immunised_methods"),
+}
+
+
+def flatten(config, prefix=""):
+    flat = {}
+    for key, value in config.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
 
 
 def test_published_files_are_named_and_nothing_is_stretched_unasked():
     assert FILE_PREFIXES == {"CramerGAN": "CRAMER", "MMDGAN": "MMD"}
-    for variant in ("default", "real", "tiny"):
+    for variant in ("default", "real", "celeba", "lsun", "celeba-smoke", "tiny"):
         assert get("generate", variant)["encoding"] == "plain"
 
 
