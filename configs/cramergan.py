@@ -145,6 +145,7 @@ def _celeba_smoke() -> ConfigDict:
     config.generator.max_multiplier = config.critic.max_multiplier = 4
     config.batch_size = 4
     config.num_steps = 3
+    config.step.critic_steps = 1
     return config
 
 

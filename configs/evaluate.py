@@ -59,7 +59,8 @@ def _of(quickstart: str) -> ConfigDict:
 def _celeba(name: str) -> ConfigDict:
     config = _of("runs/quickstart-scratch")
     config.checkpoint = f"runs/attribution-{name}"
-    config.data = {"root": f"runs/{name}/images", "resize": "celeba"}
+    config.data.root = f"runs/{name}/images"
+    config.data.resize = "celeba"
     return config
 
 

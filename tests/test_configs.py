@@ -237,7 +237,7 @@ SMALLER = {
     *("model.fmap_base", "model.fmap_max", "growing.first_resolution"),
     *(f"growing.{length}_kimg" for length in ("fade", "stable", "total")),
     *(f"growing.{what}.{side}" for what in ("batch_size", "learning_rate") for side in (4, 8, 16, 32, 64, 128)),
-    *("batch_size", "num_steps", "num_samples", "eval_images", "count", "compile_effort"),
+    *("batch_size", "num_steps", "step.critic_steps", "num_samples", "eval_images", "count", "compile_effort"),
     *("log_every", "eval_every", "sample_every", "checkpoint_every"),
     *("data.root", "data.folder.root", "folder.root", "checkpoint"),
     *("baselines.methods", "baselines.immunised_methods"),

@@ -12,7 +12,7 @@ SIDE = 144  # of the crops that are enlarged to that size; the smallest photogra
 
 
 def write_photographs(folder: Path, *, count: int) -> None:
-    """Writes `000001.jpg`, `000002.jpg`, ... as CelebA's are named; no faces, but everything else as downloaded."""
+    """Writes `000001.jpg`, `000002.jpg`, ... as CelebA's are named."""
     folder.mkdir(parents=True, exist_ok=True)
     crops = sources.photos(split="all", count=count, resolution=SIDE).images
     assert isinstance(crops, np.ndarray)
