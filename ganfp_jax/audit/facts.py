@@ -48,11 +48,14 @@ a leak. The last three depend on the picture too, so they are a warning: a class
 
 # The first word of a token (see `baselines.metadata.tokens`), or two where the first says too little.
 _KIND_OF = {
-    **dict.fromkeys(("suffix", "format", "mode", "frames", "unreadable"), "format"),
+    **dict.fromkeys(("suffix", "format", "magic", "mode", "frames", "unreadable"), "format"),
     "size": "dimensions",
+    **dict.fromkeys(("coding", "huffman", "restart"), "compression"),
     **dict.fromkeys(("table", "sampling", "zlib", "text progressive", "text progression"), "compression"),
     **dict.fromkeys(("text interlace", "text compression"), "compression"),
 }
+
+VAGUE = ("order", "coding", "huffman", "chunk", "suffix")  # words that are named only where no other tells as much
 
 _NEAR = np.array([1, 1, 1, 1, 0, 1, 1, 1, 1]) / 8  # the four levels on either side
 _EXPECTED = 4  # values from which on an empty level is no chance: e**-4 of such levels would be empty

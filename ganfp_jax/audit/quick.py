@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ganfp_jax.audit.facts import KINDS, histogram, is_stretched, words
+from ganfp_jax.audit.facts import KINDS, VAGUE, histogram, is_stretched, words
 from ganfp_jax.data.decode import ImageFile, decode_image, open_header
 from ganfp_jax.data.labelled import LabelledFolder
 
@@ -14,7 +14,6 @@ FEWEST = 5  # of fewer nothing is said
 DIFFERENCE = 0.5  # between the shares of two sources that say a thing; so much is no chance
 MAX_PIXELS = 2**20  # of an image whose values are looked at, which takes milliseconds then
 STRETCHED = "values span exactly 0 to 255"
-VAGUE = ("chunk", "suffix")  # words named only where no other tells as much
 FOLLOWING = ("compression", "metadata")  # differ wherever the format does
 
 

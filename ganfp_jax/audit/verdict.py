@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ganfp_jax.audit.facts import KINDS, Facts, columns
+from ganfp_jax.audit.facts import KINDS, VAGUE, Facts, columns
 from ganfp_jax.metrics import bootstrap_weights, holm, percentile_interval, wilson_interval
 
 LEAVES = 32
@@ -212,10 +212,13 @@ def _describe(
     classes: Sequence[str],
     seed: int,
 ) -> str:
-    """The feature that a tree goes by most, and the two sources in which it differs most."""
+    """The feature that a tree goes by most (of its equals the one that says most), and where it differs most."""
     if not np.ptp(values, axis=0).any():
         return "all files alike"
-    column = int(_tree(values, labels, seed).feature_importances_.argmax())
+    best = values[:, [int(_tree(values, labels, seed).feature_importances_.argmax())]]
+    # Words that come and go together are one to a tree; the one that tells most of what it is names them all.
+    same = np.flatnonzero((values == best).all(0) | (values == 1 - best).all(0)).tolist()
+    column = min(same, key=lambda k: (names[k].startswith(VAGUE), k))
     means = [float(values[labels == label, column].mean()) for label in range(len(classes))]
     most, least = int(np.argmax(means)), int(np.argmin(means))
     name = names[column] if len(names[column]) <= LONG else f"{names[column][: LONG - 3]}..."

@@ -7,9 +7,8 @@ written in different ways, and every accuracy on them is in doubt. Where all fil
 import hashlib
 import itertools
 import os
-import struct
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ganfp_jax.baselines import method
+from ganfp_jax.data import segments
 from ganfp_jax.data.decode import ImageFile, open_file, open_header
 
 LEAVES = 32
@@ -53,10 +53,10 @@ def fit_file_size(training: method.Training) -> method.Model:
 def tokens(file: ImageFile) -> frozenset[str]:
     """What a file says of itself, as words such as "format=PNG", "size=32x32", "chunk=tEXt", "text Software=GIMP".
 
-    Suffix, format, width and height, mode, frames, types of chunks and the head of the zlib stream (PNG), sampling and
-    quantisation tables (JPEG), EXIF tags, the digest of the colour profile and whatever Pillow finds beside the pixels,
-    short values included. Neither the name, nor the number of bytes, nor the times of the file. A file that cannot be
-    opened says "unreadable".
+    Suffix, format, width and height, mode, frames, every segment, chunk, box, block and tag whatever it is called, and
+    their order (`data.segments`), sampling and quantisation tables (JPEG), EXIF tags, the digest of the colour profile
+    and whatever Pillow finds beside the pixels, short values included. Neither the name, nor the number of bytes, nor
+    the times of the file. A file that cannot be opened says "unreadable".
     """
     said = {f"suffix={PurePath(file.name).suffix.lower()}"}
     try:
@@ -69,25 +69,11 @@ def tokens(file: ImageFile) -> frozenset[str]:
             said |= {f"table {n}={table}" for n, table in getattr(image, "quantization", {}).items()}
             if profile := image.info.get("icc_profile"):
                 said.add(f"profile={hashlib.sha256(profile).hexdigest()[:8]}")
-            if image.format == "PNG":
-                said |= set(_png_chunks(file))
+        with open_file(file) as content:
+            said |= segments.words_of(content.read(segments.MOST_BYTES))
     except Exception:  # decoders raise whatever a damaged file makes them raise
         said.add("unreadable")
     return frozenset(said)
-
-
-def _png_chunks(file: ImageFile) -> Iterator[str]:
-    begun = False
-    with open_file(file) as content:
-        content.seek(8)  # the signature
-        while len(head := content.read(8)) == 8:
-            length, kind = struct.unpack(">I4s", head)
-            yield f"chunk={kind.decode('latin-1')}"
-            if kind == b"IDAT" and not begun:
-                begun = True
-                yield f"zlib={content.read(2).hex()}"  # window and, roughly, the level of the compression
-                length -= 2
-            content.seek(length + 4, 1)  # the content and its checksum
 
 
 def num_bytes(file: ImageFile) -> int:
