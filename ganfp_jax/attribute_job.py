@@ -13,6 +13,7 @@ import functools
 import glob
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -24,7 +25,7 @@ from ganfp_jax.certainty import UNSURE, where_unsure
 from ganfp_jax.data import labelled
 from ganfp_jax.data.cells import cell
 from ganfp_jax.data.listing import is_folder, printable, walk
-from ganfp_jax.data.preprocess import Fitted, check_resize, decode_and_fit
+from ganfp_jax.data.preprocess import Fitted, check_resize, decode_and_fit, ending
 from ganfp_jax.errors import UserError
 from ganfp_jax.progress import compiles, progress
 from ganfp_jax.report import wording
@@ -191,12 +192,15 @@ def judge(attributor: Attributor, paths: Sequence[str | Path], config: dict[str,
     starts = range(0, len(paths), size)
     pieces = ([Path(path) for path in paths[start : start + size]] for start in starts)
 
+    stop = threading.Event()
+
     def decode(piece: Sequence[Path]) -> Fitted:
-        return decode_and_fit(piece, attributor.resolution, config["resize"])
+        return decode_and_fit(piece, attributor.resolution, config["resize"], stop=stop)
 
     attribute = compiles(attributor.attribute)
     with (
         ThreadPoolExecutor(1, thread_name_prefix="ahead") as ahead,
+        ending(stop),
         progress(len(paths), "attribute", "image", delay=2.0) as bar,
     ):
         first = next(pieces)

@@ -293,6 +293,8 @@ def _run_and_tell(argv: Sequence[str]) -> int:
         workdir, at_the_end = _parse(argv)
         return run(workdir, at_the_end)
     except KeyboardInterrupt as stop:
+        if decoding := sys.modules.get("ganfp_jax.data.decoder_pool"):
+            decoding.DECODERS.end()  # its processes, for which threads would be waited
         console.tell(f"stopped{f': {stop}' if str(stop) else ''}")
         return 130
     except Exception as error:

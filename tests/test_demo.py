@@ -375,6 +375,20 @@ def test_nothing_but_bad_files_is_an_answer_too(attributor):
     assert "not an image" in to_html(given) and answers.summary(given) == "No verdict; 1 file refused"
 
 
+def test_files_that_take_too_long_do_not_hold_up_the_page(attributor):
+    """Progressive JPEGs that say they are large, and go over the image thousands of times."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(buffer, "JPEG", progressive=True)
+    data = bytearray(buffer.getvalue())
+    frame = data.index(b"\xff\xc2")
+    data[frame + 5 : frame + 9] = b"\x13\x24\x13\x24"  # 4900x4900
+    content = bytes(data[:-2]) + bytes(data[data.rindex(b"\xff\xda") : -2]) * 20_000 + b"\xff\xd9"
+    begin = time.monotonic()
+    given = answer(attributor, [Upload(f"{i}.jpg", content) for i in range(3)], "crop", Limits(seconds=0.5))
+    assert [row.refused for row in given.rows] == ["takes longer than 0.5 seconds to decode"] * 3
+    assert time.monotonic() - begin < 60
+
+
 # --- the command -----------------------------------------------------------------------------------------------------
 
 

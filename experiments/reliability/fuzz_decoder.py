@@ -33,7 +33,8 @@ import PIL
 from experiments.reliability.mutations import mutate
 from experiments.reliability.seeds import seeds
 from ganfp_jax import atomic
-from ganfp_jax.data.decode import Refused, decode_image
+from ganfp_jax.data.decode import MAX_PIXELS, Refused, open_file, picture_of, reason_of
+from ganfp_jax.data.opened import check, opened
 from ganfp_jax.progress import progress
 
 HERE = Path(__file__).parent
@@ -60,6 +61,18 @@ def make_file(seed: int, number: int, sound: dict[str, bytes]) -> tuple[str, byt
     rng = random.Random(f"{seed}/{number}")
     name = rng.choice(list(sound))
     return name, mutate(sound[name], list(sound.values()), rng)
+
+
+def decode_image(path: Path) -> np.ndarray:
+    """As `data.decode.decode_image`, always in this process: its memory is filled, and its death is noticed here."""
+    try:
+        with open_file(path) as stream, opened(stream, path.name) as image:
+            check(image, MAX_PIXELS)
+            return picture_of(image).pixels
+    except Refused:
+        raise
+    except Exception as error:
+        raise Refused(reason_of(error)) from error
 
 
 def read_twice(path: Path) -> Outcome:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,13 +11,17 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from ganfp_jax import atomic
-from ganfp_jax.data import jpeg2000, tiff
+from ganfp_jax.data import budget, kinds, light
+from ganfp_jax.data.decoder_pool import DECODERS
+from ganfp_jax.data.decoder_pool import Stopped as Stopped
 from ganfp_jax.data.files import ImageFile as ImageFile
 from ganfp_jax.data.files import Record as Record
+from ganfp_jax.data.files import name_of
 from ganfp_jax.data.files import open_file as open_file
-from ganfp_jax.data.files import open_header as open_header
 from ganfp_jax.data.kinds import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from ganfp_jax.data.kinds import READ_SUFFIXES as READ_SUFFIXES
+from ganfp_jax.data.opened import check, check_size, opened
+from ganfp_jax.data.opened import open_header as open_header
 from ganfp_jax.data.refused import Refused as Refused
 from ganfp_jax.data.refused import reason_of as reason_of
 from ganfp_jax.data.rgb import Picture as Picture
@@ -24,9 +29,13 @@ from ganfp_jax.data.rgb import orientation as orientation
 from ganfp_jax.data.rgb import picture_of as picture_of
 
 MAX_PIXELS = 64_000_000
+SECONDS = 20.0
+"""That decoding one file may take."""
 
 
-def decode_image(file: str | os.PathLike[str] | Record, *, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "h w 3"]:
+def decode_image(
+    file: str | os.PathLike[str] | Record, *, max_pixels: int = MAX_PIXELS, seconds: float = SECONDS
+) -> UInt8[np.ndarray, "h w 3"]:
     """Decode an image file to RGB, 0 to 255. May be called from several threads.
 
     The first frame of an animation or of a multi-page file is taken. The turn that EXIF (of TIFF: the file's own
@@ -79,29 +88,43 @@ def decode_image(file: str | os.PathLike[str] | Record, *, max_pixels: int = MAX
         file: a regular file, or one inside a data set.
         max_pixels: width times height above which a file is refused, before it is decompressed. (Pillow's own limit
             against decompression bombs, about 179 million pixels, holds as well; and no file over 1 GiB is opened.)
+        seconds: after which a file is given up. JPEG, PNG and WebP files of which it is known beforehand that they take
+            about a second at most (`data.light`: their pixels, scans and pieces are counted) are decoded in the calling
+            thread, all others in a process that is killed then (`data.decoder_pool`). All decoders of a process
+            together take at most 1.5 GiB (`data.budget`); a thread waits for its share.
 
     Raises:
         Refused: the file is missing, empty, unreadable, a folder, not an image, truncated, damaged, too large or of a
-            mode without a conversion. Nothing else is raised for a bad file.
+            mode without a conversion, takes too long or crashes its decoder. Nothing else is raised for a bad file.
     """
-    with decoded(file, max_pixels=max_pixels) as picture:
+    with decoded(file, max_pixels=max_pixels, seconds=seconds) as picture:
         return picture.pixels
 
 
 @contextlib.contextmanager
-def decoded(file: str | os.PathLike[str] | Record, *, max_pixels: int = MAX_PIXELS) -> Iterator[Picture]:
-    """`decode_image`, with what became of the image on the way.
+def decoded(
+    file: str | os.PathLike[str] | Record,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    seconds: float | int = SECONDS,
+    stop: threading.Event | None = None,
+) -> Iterator[Picture]:
+    """`decode_image`, with what became of the image on the way; its memory counts until the end of the `with`.
 
     Raises:
         Refused: as `decode_image`.
+        Stopped: `stop` was set by another thread.
     """
-    try:
-        picture = _decode(file, max_pixels)
-    except Refused:
-        raise
-    except Exception as error:  # decoders raise whatever a damaged file makes them raise
-        raise Refused(reason_of(error)) from error
-    yield picture
+    if stop is not None and stop.is_set():
+        raise Stopped
+    with contextlib.ExitStack() as leases:
+        try:
+            picture = _decode(file, max_pixels, seconds, stop, leases)
+        except (Refused, Stopped):
+            raise
+        except Exception as error:  # decoders raise whatever a damaged file makes them raise
+            raise Refused(reason_of(error)) from error
+        yield picture
 
 
 def encode_png(path: str | os.PathLike[str], image: UInt8[np.ndarray, "h w 3"]) -> None:
@@ -116,13 +139,41 @@ def png_bytes(image: UInt8[np.ndarray, "h w 3"]) -> bytes:
     return buffer.getvalue()
 
 
-def _decode(file: str | os.PathLike[str] | Record, max_pixels: int) -> Picture:
-    with open_header(file) as image:
-        width, height = image.size
-        if width * height > max_pixels:
-            raise Refused(f"too large: {width}x{height} is over the limit of {max_pixels:,} pixels")
-        if image.format == "TIFF":
-            tiff.check(image)
-        if image.format == "JPEG2000":
-            jpeg2000.check(image.fp)  # type: ignore[attr-defined]
+def _decode(
+    file: str | os.PathLike[str] | Record,
+    max_pixels: int,
+    seconds: float | int,
+    stop: threading.Event | None,
+    leases: contextlib.ExitStack,
+) -> Picture:
+    with open_file(file) as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+        head = stream.read(kinds.HEAD)
+        if not kinds.formats_of(head):
+            raise Refused(kinds.fault_of_name(name_of(file)) or kinds.name_of_content(head) or "not an image")
+        if light.may_be_light(head, size):
+            with contextlib.suppress(light.TooMuchWork):
+                if picture := _decode_here(head + stream.read(), name_of(file), max_pixels, leases):
+                    return picture
+    return DECODERS.decode(file, max_pixels, seconds, stop, leases)
+
+
+def _decode_here(content: bytes, name: str, max_pixels: int, leases: contextlib.ExitStack) -> Picture | None:
+    """Decode in this thread, which nothing can stop; None for a file that might take long."""
+
+    def lend(size: tuple[int, int], kind: str) -> None:
+        leases.enter_context(budget.MEMORY.lease(budget.needed(size[0] * size[1], kind, len(content))))
+
+    if canvas := kinds.webp_canvas(content[: kinds.HEAD]):  # for which its library takes memory when it is opened
+        check_size(*canvas, max_pixels)
+        if not light.is_light(canvas):
+            return None
+        lend(canvas, "WEBP")
+    with opened(light.Metered(io.BytesIO(content)), name) as image:
+        check(image, max_pixels)
+        if not light.is_light(image.size, light.scans(content) if image.format in ("JPEG", "MPO") else 1):
+            return None
+        if not canvas:
+            lend(image.size, image.format or "")
         return picture_of(image)

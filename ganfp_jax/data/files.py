@@ -8,9 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeAlias, runtime_checkable
 
-from PIL import Image, UnidentifiedImageError
-
-from ganfp_jax.data import kinds
 from ganfp_jax.data.refused import Refused
 from ganfp_jax.reading import open_regular
 
@@ -35,27 +32,6 @@ ImageFile: TypeAlias = Path | Record
 
 
 @contextlib.contextmanager
-def open_header(file: str | os.PathLike[str] | Record) -> Iterator[Image.Image]:
-    """A regular image file, opened but not decoded: its format, size, mode and what stands beside the pixels.
-
-    Raises:
-        Exception: whatever Pillow or the file system raise for a file that is no image of a known format.
-    """
-    name = os.fspath(file) if isinstance(file, str | os.PathLike) else file.name
-    with open_file(file) as content:
-        if fault := kinds.fault_of_name(name):
-            raise Refused(fault)
-        try:
-            image = Image.open(content, formats=kinds.formats())
-        except UnidentifiedImageError:
-            if known := kinds.name_of_content(content):
-                raise Refused(known) from None
-            raise
-        with image:
-            yield image
-
-
-@contextlib.contextmanager
 def open_file(file: str | os.PathLike[str] | Record) -> Iterator[BinaryIO]:
     """The bytes of a regular file, or of one inside a data set, as a stream.
 
@@ -76,6 +52,11 @@ def open_file(file: str | os.PathLike[str] | Record) -> Iterator[BinaryIO]:
         if not content:
             raise Refused("empty file")
         yield io.BytesIO(content)
+
+
+def name_of(file: str | os.PathLike[str] | Record) -> str:
+    """A file's name, or its path."""
+    return os.fspath(file) if isinstance(file, str | os.PathLike) else file.name
 
 
 def _opened(file: str | os.PathLike[str]) -> BinaryIO:

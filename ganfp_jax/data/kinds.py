@@ -1,11 +1,8 @@
 """Kinds of image files: which are read, which only have an image's name, and what a file without a reader is."""
 
 import functools
-from io import BufferedIOBase
+import importlib
 from pathlib import PurePath
-from typing import BinaryIO
-
-from PIL import Image
 
 READ_SUFFIXES = frozenset(
     {
@@ -48,10 +45,16 @@ NOT_READ_SUFFIXES = _RAW | _OTHERS
 IMAGE_SUFFIXES = READ_SUFFIXES | NOT_READ_SUFFIXES
 """Endings by which a file in a folder is taken for an image."""
 
+HEAD = 30  # bytes that tell a format, and the size of a WebP
+
 # Formats are named, since Pillow would otherwise hand a file to any of its forty plugins: EPS starts Ghostscript, and
-# formats without a signature, such as TGA, take arbitrary bytes for pixels. AVIF comes before HEIF, whose plugin might
-# take it as well.
-_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP", "HEIF")
+# formats without a signature, such as TGA, take arbitrary bytes for pixels.
+_PLUGINS = {
+    b"\xff\xd8\xff": ("JPEG", "Jpeg"), b"\x89PNG": ("PNG", "Png"), b"BM": ("BMP", "Bmp"), b"GIF8": ("GIF", "Gif"),
+    b"II": ("TIFF", "Tiff"), b"MM": ("TIFF", "Tiff"), b"RIFF": ("WEBP", "WebP"),
+    b"\xff\x4f\xff\x51": ("JPEG2000", "Jpeg2K"), b"\0\0\0\x0cjP  ": ("JPEG2000", "Jpeg2K"),
+    **{b"P%c" % kind: ("PPM", "Ppm") for kind in b"0123456fy"},
+}  # fmt: skip
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 
 
@@ -63,26 +66,47 @@ def fault_of_name(name: str) -> str:
     return f"{suffix} files are not read: convert it to PNG" if suffix in _OTHERS else ""
 
 
+def formats_of(head: bytes) -> tuple[str, ...]:
+    """The formats, by Pillow's names, of which a file that begins so can be; their plugins are loaded."""
+    if head[4:8] == b"ftyp":  # HEIF's plugin would take some AVIF as well
+        return ("AVIF", "HEIF") if _heif() else ("AVIF",)
+    for beginning, (name, plugin) in _PLUGINS.items():
+        if head.startswith(beginning):
+            importlib.import_module(f"PIL.{plugin}ImagePlugin")
+            return (name,)
+    return ()
+
+
 @functools.cache
-def formats() -> list[str]:
-    """The formats that Pillow may try, by its names."""
-    Image.init()
+def _heif() -> bool:
+    """Whether HEIC can be read; its plugin and AVIF's are loaded."""
+    importlib.import_module("PIL.AvifImagePlugin")
     try:
         import pillow_heif
-    except ImportError:
-        pass  # the extra `heic` is not installed
-    else:
-        pillow_heif.register_heif_opener()
-    return [name for name in _FORMATS if name in Image.OPEN]
+    except ImportError:  # the extra `heic` is not installed
+        return False
+    pillow_heif.register_heif_opener()
+    return True
 
 
-def name_of_content(stream: BinaryIO | BufferedIOBase) -> str:
-    """What a file is that no plugin knows, as a reason; "" where its beginning does not tell."""
-    stream.seek(0)
-    head = stream.read(12)
-    if head[4:8] == b"ftyp" and head[8:] in _HEIF_BRANDS and "HEIF" not in formats():
+def webp_canvas(head: bytes) -> tuple[int, int] | None:
+    """The width and height that a WebP says at its beginning; None for other files."""
+    if len(head) < HEAD or head[:4] != b"RIFF" or head[8:12] != b"WEBP":
+        return None
+    match head[12:16]:
+        case b"VP8X":
+            return int.from_bytes(head[24:27], "little") + 1, int.from_bytes(head[27:30], "little") + 1
+        case b"VP8L":
+            bits = int.from_bytes(head[21:25], "little")
+            return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    return int.from_bytes(head[26:28], "little") & 0x3FFF, int.from_bytes(head[28:30], "little") & 0x3FFF
+
+
+def name_of_content(head: bytes) -> str:
+    """What a file that begins so is, which no plugin knows, as a reason; "" where that does not tell."""
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS and not _heif():
         return "HEIC is read where pillow-heif is installed: pip install 'ganfp_jax[heic]'"
-    if head.startswith(b"\xff\x0a") or head == b"\0\0\0\x0cJXL \r\n\x87\n":
+    if head.startswith((b"\xff\n", b"\x00\x00\x00\x0cJXL ")):
         return "JPEG XL is not read: convert it to PNG"
     if head.startswith(b"8BPS"):
         return "Photoshop files are not read: convert it to PNG"

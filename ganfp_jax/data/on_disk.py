@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +10,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from ganfp_jax.data.decode import ImageFile, Refused
-from ganfp_jax.data.preprocess import Checked, check_files, read_fitted
+from ganfp_jax.data.preprocess import Checked, check_files, ending, read_fitted
 from ganfp_jax.errors import UserError
 
 
@@ -48,15 +49,17 @@ class ImagesOnDisk:
         """
         rows = np.arange(len(self))[rows]
         images = np.empty((len(rows), *self.shape[1:]), np.uint8)
+        stop = threading.Event()
 
         def read(place: int) -> None:
             file = self._files[rows[place]]
             try:
-                images[place], _ = read_fitted(file, self.shape[1], self._resize)
+                images[place], _ = read_fitted(file, self.shape[1], self._resize, stop=stop)
             except Refused as reason:
                 raise UserError(f"{file} was readable when the run began, but now: {reason}") from None
 
-        list(self._pool.map(read, range(len(rows))))  # list() raises what a thread raised
+        with ending(stop):
+            list(self._pool.map(read, range(len(rows))))  # list() raises what a thread raised
         return images
 
 

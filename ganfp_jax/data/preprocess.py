@@ -1,15 +1,17 @@
 """Images of any size -> images of the network's size, exactly defined."""
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image
 
-from ganfp_jax.data.decode import MAX_PIXELS, ImageFile, Picture, Record, Refused, decoded
+from ganfp_jax.data.decode import ImageFile, Picture, Record, Refused, decoded
 from ganfp_jax.errors import UserError
 from ganfp_jax.progress import progress
 
@@ -69,9 +71,15 @@ def fit(
 
 
 def read_fitted(
-    file: str | os.PathLike[str] | Record, resolution: int, resize: str = "crop", *, max_pixels: int = MAX_PIXELS
+    file: str | os.PathLike[str] | Record, resolution: int, resize: str = "crop", **limits: Any
 ) -> tuple[UInt8[np.ndarray, "r r 3"], str]:
     """Decode a file and bring it to `resolution` x `resolution`.
+
+    Args:
+        file: as of `decode_image`.
+        resolution: side of the image in pixels.
+        resize: one of `RESIZES`.
+        limits: keywords of `decode.decoded`: `max_pixels`, `seconds`, `stop`.
 
     Returns:
         The image, 0 to 255, and in words what was done to it, first by `fit`, then in decoding, such as
@@ -79,9 +87,10 @@ def read_fitted(
 
     Raises:
         Refused: by `decode_image` or by `fit`.
+        Stopped: `stop` was set.
         UserError: unknown `resize`.
     """
-    with decoded(file, max_pixels=max_pixels) as picture:
+    with decoded(file, **limits) as picture:
         return fit_picture(picture, resolution, resize)
 
 
@@ -157,6 +166,7 @@ def decode_and_fit(
     resize: str = "crop",
     label: str | None = None,
     out: UInt8[np.ndarray, "n r r 3"] | None = None,
+    stop: threading.Event | None = None,
 ) -> Fitted:
     """Decode files and bring them to `resolution` x `resolution`, in threads (Pillow releases the interpreter's lock).
 
@@ -166,16 +176,28 @@ def decode_and_fit(
         resize: one of `RESIZES`.
         label: of a progress bar, which appears if the work takes longer than a moment; None for no bar.
         out: where to lay the images, room for one of every file; None for a new array.
+        stop: set by another thread that does not wait for the images any more.
 
     Raises:
         UserError: unknown `resize`. Bad files raise nothing: they are in the result with their reasons.
+        Stopped: `stop` was set.
     """
     images = np.empty((len(files), resolution, resolution, 3), np.uint8) if out is None else out
-    kept, refused, notes = _read_each(files, resolution, resize, label, images.__setitem__)
+    kept, refused, notes = _read_each(files, resolution, resize, label, images.__setitem__, stop)
     if refused:  # closed up in place: a copy would take the memory twice
         for place, position in enumerate(kept):
             images[place] = images[position]
     return Fitted(images[: len(kept)], kept, refused, notes)
+
+
+@contextlib.contextmanager
+def ending(event: threading.Event) -> Iterator[None]:
+    """Sets the event where the `with` is left by an exception, Ctrl-C included: nobody waits for what threads do."""
+    try:
+        yield
+    except BaseException:
+        event.set()
+        raise
 
 
 def check_files(files: Sequence[ImageFile], resolution: int, resize: str = "crop", label: str | None = None) -> Checked:
@@ -189,14 +211,16 @@ def _read_each(
     resize: str,
     label: str | None,
     take: Callable[[int, UInt8[np.ndarray, "r r 3"]], None],
+    stop: threading.Event | None = None,
 ) -> Checked:
     check_resize(resize)
     refused: dict[int, str] = {}
     notes: dict[int, str] = {}
+    ended = stop or threading.Event()
 
     def read(position: int) -> None:
         try:
-            image, note = read_fitted(files[position], resolution, resize)
+            image, note = read_fitted(files[position], resolution, resize, stop=ended)
         except Refused as reason:
             refused[position] = str(reason)
         else:
@@ -214,7 +238,8 @@ def _read_each(
     # Files for each task: a task costs as much as a small image, but few large images are to keep all threads busy.
     chunk = max(1, min(64, len(files) // (4 * workers)))
     with (
-        ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool,
+        ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool,  # which waits for its threads at the end
+        ending(ended),
         progress(len(files), label or "", "image", delay=2.0, disable=label is None) as bar,
     ):
         for count in pool.map(read_some, range(0, len(files), chunk)):  # raises what a task raised

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import io
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import jinja2
 
 RULE = "majority"
+MIN_SECONDS = 0.5  # for decoding a file, where those before it took all of the time
 PERCENTILE = 99.5  # of the sizes of the values shown: what is drawn at full strength
 
 
@@ -79,11 +81,13 @@ def answer(attributor: Attributor, uploads: Sequence[Upload], resize: str, limit
     views = resolve_views(attributor.default_views)
     rows = [Row(upload.name, upload.refused) for upload in uploads]
     fitted: dict[int, tuple[np.ndarray, str]] = {}
+    end = time.monotonic() + limits.seconds
     for number, upload in enumerate(uploads):
         if upload.refused:
             continue
         try:
-            fitted[number] = read_fitted(upload, attributor.resolution, resize, max_pixels=limits.pixels)
+            left = max(MIN_SECONDS, end - time.monotonic())  # one file after the other must not hold up the page
+            fitted[number] = read_fitted(upload, attributor.resolution, resize, max_pixels=limits.pixels, seconds=left)
         except Refused as reason:
             rows[number] = Row(upload.name, str(reason))
     if not fitted:

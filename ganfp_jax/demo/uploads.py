@@ -24,6 +24,8 @@ class Limits:
     """Of one file."""
     pixels: int = 64_000_000
     """Width times height of one image."""
+    seconds: float | int = 10.0
+    """For decoding the files of one upload."""
     total_megabytes: float | int | None = None
     """Of all files that wait for their verdict; None: of three uploads."""
 
