@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs import generate
+from configs import attribution, generate
 from ganfp_jax import generation
 from ganfp_jax.data import labelled
 from ganfp_jax.data.cut import Cuts
@@ -73,6 +73,21 @@ def test_they_are_a_source_beside_generated_ones(photographs, tmp_path):
     folder = labelled.open_labelled(tmp_path / "images")
     assert folder.classes == ("real", "GAN")
     assert labelled.decode_all(folder, 128, resize="refuse").images.shape == (4, 128, 128, 3)
+
+
+def test_photographs_as_downloaded_are_cut_beside_generated_ones(photographs, tmp_path):
+    """As `attribution.py:celeba` reads a set whose real images nobody has cut."""
+    config = attribution.get_config("celeba")
+    cut(photographs, tmp_path / "cut", count=2)
+    (tmp_path / "images" / "GAN").mkdir(parents=True)
+    Image.new("RGB", (128, 128)).save(tmp_path / "images" / "GAN" / "0.png")
+    (tmp_path / "images" / "real").symlink_to(photographs)
+    folder = labelled.open_labelled(tmp_path / "images")
+    found = labelled.decode_all(folder, config.resolution, resize=config.data.resize)
+    assert [name for name, _ in found.rejected] == ["real/000004.jpg"]
+    assert len(found.images) == 8
+    for image, path in zip(found.images[1:], sorted((tmp_path / "cut" / "real").iterdir()), strict=False):
+        np.testing.assert_array_equal(image, decode_image(path))
 
 
 def test_the_same_command_again_and_other_photographs(photographs, tmp_path):

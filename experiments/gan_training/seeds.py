@@ -64,11 +64,12 @@ def main() -> None:
     parser.add_argument("--variant", default="photos", choices=("photos", "tiny"))
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
     parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--first-weights", nargs="+", default=FIRST_WEIGHTS, choices=FIRST_WEIGHTS)
     parser.add_argument("--out", type=Path, default=HERE, help="where seeds.jsonl goes")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     rows = []
-    for first_weights in FIRST_WEIGHTS:
+    for first_weights in args.first_weights:
         programs = {seed: program_of(args.variant, seed, first_weights) for seed in args.seeds}
         any_of_them = programs[args.seeds[0]]
         step, init = jax.jit(any_of_them.phases[-1].step, donate_argnums=0), jax.jit(any_of_them.init)
