@@ -274,3 +274,12 @@ def robustness_results() -> dict:
         "sentences": ["The networks are small."],
         "plain_command": "",
     }
+
+
+def renamed(results, names):
+    """Results in which every key and value that is one of `names` is called what stands there."""
+    if isinstance(results, dict):
+        return {names.get(key, key): renamed(value, names) for key, value in results.items()}
+    if isinstance(results, list | tuple):
+        return type(results)(renamed(value, names) for value in results)
+    return names.get(results, results) if isinstance(results, str) else results

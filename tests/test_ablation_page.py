@@ -61,8 +61,8 @@ def test_findings_count_what_is_beyond_chance(results):
 
 def test_every_row_of_every_condition_is_in_a_table(results):
     page = Page(render(results))
-    assert page.text.count("turns 4 majority 90.0% 86.0–93.0 40 10 < 0.001") == 2
-    assert page.text.count("identity, rot15 2 mean logit 60.0%") == 2
+    assert page.text.count("turns 4, majority 90.0% 86.0–93.0 40 10 < 0.001") == 2
+    assert page.text.count("identity, rot15 2, mean logit 60.0%") == 2
     assert sum(attrs.get("class") == "main" for attrs in page.all("tr")) == 1
     assert page.text.count("the vote, majority 60 0.800 0.700 to 0.900") == 2
     assert "the vote, mean logit" not in page.text

@@ -197,7 +197,7 @@ def test_class_without_a_test_image(minimal):
     for part in (metrics, metrics["single_view"]):
         part["per_class"]["ProGAN"] = nothing
         part["confusion"][1] = [0, 0]
-    assert "ProGAN 0 – – 0.0–100.0" in Page(render(minimal)).text
+    assert "ProGAN – – 0.0–100.0 0" in Page(render(minimal)).text
 
 
 def test_wrong_and_repaired_images(full):

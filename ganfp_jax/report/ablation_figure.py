@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganfp_jax.report import wording
 from ganfp_jax.report.figures import DPI, INK, MARKERS, PALETTE, THEME
+from ganfp_jax.report.legends import legend_below
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,7 +54,7 @@ def draw_ablation(results: Mapping[str, Any]) -> "Figure":
     panels[-1].set_xticks(range(len(labels)), [label.replace(",", ",\n") for label in labels], rotation=45, ha="right")
     panels[-1].set_xlabel("views, by their number")
     handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=4)
+    legend_below(figure, handles, names, 4)
     return figure
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ganfp_jax.report.figures import DPI, INK, MARKERS, PALETTE, THEME
+from ganfp_jax.report.legends import legend_below
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,5 +49,5 @@ def draw_audit(results: Mapping[str, Any]) -> "Figure":
     panel.set(xlim=(0, 102), xlabel="sources told apart by this alone, accuracy in % (95 % interval)")
     panel.invert_yaxis()
     panel.grid(axis="x", alpha=0.2, linewidth=0.5, color=INK)
-    figure.legend(loc="outside upper center", ncols=4)
+    legend_below(figure, *panel.get_legend_handles_labels(), 4, loc="outside upper center")
     return figure

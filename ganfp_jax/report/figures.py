@@ -18,6 +18,7 @@ from jaxtyping import Float, UInt8
 from ganfp_jax.report import wording
 from ganfp_jax.report.few import with_responses
 from ganfp_jax.report.glyphs import drawable, families
+from ganfp_jax.report.legends import legend_below, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +34,6 @@ INK = "#2b2f36"  # replaced by the page's own in a drawing
 SPECTRUM_MAP = "magma"
 DPI = 160
 MANY_POINTS = 4000  # more become one picture inside the drawing, which would else weigh megabytes
-LONG_NAME = 20  # letters of an entry that makes three columns of a legend wider than its figure
 THEME: Any = {
     "font.size": 8.5,
     "axes.titlesize": 8.5,
@@ -114,7 +114,7 @@ def drawing(draw: Draw, results: Mapping[str, Any]) -> str:
     head = re.sub(r' (xmlns(:xlink)?|width|height|version)="[^"]*"', "", head)
     # Only the marks that are used again keep their names: groups are called alike in every drawing of a page.
     rest = re.sub(r'<g id="[^"]*"', "<g", rest).replace("xlink:href", "href")
-    for name in results.get("classes", ()):  # the reader's browser has fonts that this machine has not
+    for name in map(short, results.get("classes", ())):  # the reader's browser has fonts that this machine has not
         if drawable(name) != name:
             rest = rest.replace(html.escape(drawable(name), quote=False), html.escape(name, quote=False))
     return f"{head}>{rest}".replace(INK, "currentColor")
@@ -131,7 +131,7 @@ def draw_embedding(results: Mapping[str, Any]) -> "Figure":
     for index, name in enumerate(results["classes"]):
         own = points[labels == index]
         style: dict[str, Any] = {"color": _colour(index), "marker": MARKERS[index % len(MARKERS)], "linestyle": ""}
-        panel.plot(*own.T, **style, markersize=3.6, markeredgewidth=0, label=f"{drawable(name)} ({len(own):,})",
+        panel.plot(*own.T, **style, markersize=3.6, markeredgewidth=0, label=f"{_shown(name)} ({len(own):,})",
                    rasterized=len(points) > MANY_POINTS)  # fmt: skip
     ring: dict[str, Any] = {
         "marker": "o",
@@ -233,10 +233,10 @@ def _draw_confusion(results: Mapping[str, Any]) -> "Figure":
     panel.invert_yaxis()
     for row, column in np.ndindex(counts.shape):
         panel.text(column, row, f"{counts[row, column]:,}", ha="center", va="center")
-    crowded = number > 6 or max(len(drawable(name)) for name in called) > 9
+    crowded = number > 6 or max(len(_shown(name)) for name in called) > 9
     turn: Any = {"rotation": 45, "ha": "right"} if crowded else {"rotation": 0, "ha": "center"}
-    panel.set_xticks(range(len(called)), map(drawable, called), **turn)
-    panel.set_yticks(range(number), map(drawable, classes))
+    panel.set_xticks(range(len(called)), map(_shown, called), **turn)
+    panel.set_yticks(range(number), map(_shown, classes))
     panel.set(xlabel="called", ylabel="source")
     panel.tick_params(length=0)
     panel.spines[:].set_visible(False)
@@ -261,7 +261,7 @@ def _draw_spectra(results: Mapping[str, Any]) -> "Figure":
                 spectra[kind][name], cmap=SPECTRUM_MAP, vmin=low, vmax=high, extent=(-0.5, 0.5, 0.5, -0.5),
                 interpolation="nearest",
             )  # fmt: skip
-            panel.set_title(drawable(name))
+            panel.set_title(_shown(name))
         pictures.colorbar(drawn, ax=panels.tolist(), label=f"log10 power, {kind}", shrink=0.9, aspect=12)
         panel = chart.subplots()
         _profiles(panel, results, kind)
@@ -296,7 +296,7 @@ def _draw_responses(results: Mapping[str, Any]) -> "Figure":
         panel.text(x, y, words, **{"ha": "center", "va": "top", **style})
 
     def title(x: float, y: float, name: str) -> None:
-        name = drawable(name)
+        name = _shown(name)
         letters = min(1, 15 / max(len(name), 1))  # a long name must not run into the next
         text(x, y, name, weight="bold", size=THEME["font.size"] * letters)
 
@@ -361,7 +361,7 @@ def _profiles(panel: "Axes", results: Mapping[str, Any], kind: str) -> None:
     profiles = results["spectra"]["profiles"]
     for index, name in enumerate(results["classes"]):
         panel.plot(profiles["frequencies"], profiles[kind][name], color=_colour(index), linewidth=1.5,
-                   linestyle=DASHES[index % len(DASHES)], label=drawable(name))  # fmt: skip
+                   linestyle=DASHES[index % len(DASHES)], label=_shown(name))  # fmt: skip
     panel.set(xlim=(0, 0.5), xlabel="frequency, cycles per pixel", ylabel=f"log10 power, {kind}")
     panel.grid(alpha=0.2, linewidth=0.5, color=INK)
 
@@ -373,6 +373,11 @@ def _pictures(sample: Mapping[str, Any]) -> list[np.ndarray]:
 def _tall(picture: np.ndarray) -> float:
     """Its height where it is one inch wide."""
     return picture.shape[0] / picture.shape[1]
+
+
+def _shown(name: str) -> str:
+    """A source's name as a figure has room and glyphs for it."""
+    return drawable(short(name))
 
 
 def _colour(index: int) -> str:
@@ -387,9 +392,7 @@ def _legend(figure: Any, panel: "Axes", columns: int = 3, marker_scale: float = 
     """Below the panel, where it covers nothing; a name may begin with an underscore, which matplotlib would hide."""
     handles = [line for line in panel.get_lines() if not str(line.get_label()).startswith("_child")]
     names = [str(line.get_label()) for line in handles]
-    if max(map(len, names), default=0) >= LONG_NAME:
-        columns = 2
-    figure.legend(handles, names, loc="outside lower center", ncols=columns, markerscale=marker_scale)
+    legend_below(figure, handles, names, columns, markerscale=marker_scale)
 
 
 def _figure(width: float, height: float, layout: Any = "constrained") -> "Figure":

@@ -8,6 +8,7 @@ import numpy as np
 
 from ganfp_jax.report import wording
 from ganfp_jax.report.figures import DASHES, DPI, INK, MARKERS, PALETTE, THEME
+from ganfp_jax.report.legends import legend_below
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +24,6 @@ FAMILIES = {
 }
 MIXED = "drawn for each image"
 COLUMNS = 3
-LONG_NAME = 45  # letters of an entry that makes two columns of the legend wider than the figure
 
 
 def robustness_figure(results: Mapping[str, Any]) -> bytes:
@@ -64,8 +64,7 @@ def draw_robustness(results: Mapping[str, Any]) -> "Figure":
         else:
             panel.tick_params(axis="y", labelleft=False)
     handles, names = figure.axes[0].get_legend_handles_labels()
-    beside = 1 if max(map(len, names)) > LONG_NAME else min(columns, 2)
-    figure.legend(handles, names, loc="outside lower center", ncols=beside)
+    legend_below(figure, handles, names, min(columns, 2))
     return figure
 
 
