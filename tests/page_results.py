@@ -273,6 +273,7 @@ def robustness_results() -> dict:
         "pictures": {attack: rng.integers(0, 256, (16, 40, 3), dtype=np.uint8) for attack in families},
         "sentences": ["The networks are small."],
         "plain_command": "",
+        "immunised": "by JPEG quality 50–95",
     }
 
 
