@@ -28,7 +28,7 @@ BAD = {
     "-GAN": "formula",
     "@GAN": "formula",
     "Unknown": "predictions.csv",
-} | dict.fromkeys(OUR_WORDS, "predictions.csv")
+} | dict.fromkeys(sorted(OUR_WORDS), "predictions.csv")
 
 
 @pytest.mark.parametrize("name", GOOD)
