@@ -341,7 +341,7 @@ def test_a_failing_write_leaves_the_old_file(tmp_path, monkeypatch):
     atomic.write_bytes(path, b"old")
 
     def fails(self, target):
-        raise OSError("disk full")
+        raise OSError(28, "disk full")
 
     monkeypatch.setattr(Path, "replace", fails)
     with pytest.raises(OSError, match="disk full"):

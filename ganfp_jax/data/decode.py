@@ -147,8 +147,7 @@ def _decode(
     leases: contextlib.ExitStack,
 ) -> Picture:
     with open_file(file) as stream:
-        size = stream.seek(0, os.SEEK_END)
-        stream.seek(0)
+        size = stream.getbuffer().nbytes if isinstance(stream, io.BytesIO) else os.fstat(stream.fileno()).st_size
         head = stream.read(kinds.HEAD)
         if not kinds.formats_of(head):
             raise Refused(kinds.fault_of_name(name_of(file)) or kinds.name_of_content(head) or "not an image")

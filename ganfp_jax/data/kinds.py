@@ -2,7 +2,7 @@
 
 import functools
 import importlib
-from pathlib import PurePath
+import os
 
 READ_SUFFIXES = frozenset(
     {
@@ -60,7 +60,7 @@ _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", 
 
 def fault_of_name(name: str) -> str:
     """Why a file of this name is not opened; "" where it is."""
-    suffix = PurePath(name).suffix.lower()
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - a Path takes as long as a small image's header
     if suffix in _RAW:  # some would be opened as the small preview that they begin with
         return f"raw photographs ({suffix}) are not read: convert it to PNG"
     return f"{suffix} files are not read: convert it to PNG" if suffix in _OTHERS else ""

@@ -30,6 +30,7 @@ class Metered:
     def __init__(self, stream: BinaryIO | io.BufferedIOBase, reads: int = _MAX_READS) -> None:
         self._stream = stream
         self._left = reads
+        self.seek, self.tell = stream.seek, stream.tell  # which are asked for often
 
     def read(self, size: int = -1, /) -> bytes:
         """The next bytes.
