@@ -275,7 +275,7 @@ def votes():
     wrong = {"rule": "loudest", "rules": ("loudest",), "views": "identity,sideways", "view_sets": ("sideways",)}
     for path in FILES:
         for variant in ("tiny", *(["scratch"] * (path.stem == "quickstart"))):
-            for key in wrong.keys() & get(path.stem, variant).keys():
+            for key in sorted(wrong.keys() & get(path.stem, variant).keys()):
                 yield pytest.param(path.stem, variant, key, wrong[key], id=f"{path.stem}-{variant}-{key}")
 
 

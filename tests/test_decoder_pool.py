@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from pathlib import Path
 
 import corpus
@@ -147,6 +148,22 @@ def test_memory_is_held_until_the_picture_is_let_go(sound, tmp_path):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux limits it so")
+def test_nobody_holds_memory_while_asking_for_more(tmp_path, monkeypatch):
+    data = corpus.saved("PNG")
+    begin = data.index(b"IDAT") - 4
+    pixels = data[begin + 8 : begin + 8 + int.from_bytes(data[begin : begin + 4])]
+    pieces = (b"IDAT" + piece.tobytes() for piece in np.array_split(np.frombuffer(pixels, np.uint8), 2000))
+    chunks = (struct.pack(">I", len(piece) - 4) + piece + struct.pack(">I", zlib.crc32(piece)) for piece in pieces)
+    path = tmp_path / "pieces.png"  # opened in the thread, which then finds more pieces than it reads
+    path.write_bytes(data[:begin] + b"".join(chunks) + data[begin + 12 + len(pixels) :])
+    monkeypatch.setattr(budget.MEMORY, "total", 1000)  # less than any image takes: each has all of it
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(decode_image(path)), daemon=True)
+    thread.start()
+    thread.join(60)
+    np.testing.assert_array_equal(answers, [PICTURE])
+
+
 def test_a_process_takes_no_more_memory_than_it_said():
     code = (
         "from ganfp_jax.data.decoder_process import _limit_memory as limit\n"

@@ -152,8 +152,10 @@ def _decode(
         if not kinds.formats_of(head):
             raise Refused(kinds.fault_of_name(name_of(file)) or kinds.name_of_content(head) or "not an image")
         if light.may_be_light(head, size):
-            with contextlib.suppress(light.TooMuchWork):
-                if picture := _decode_here(head + stream.read(), name_of(file), max_pixels, leases):
+            # A lease of its own: who holds a part of the memory while asking for more could be waited for by others.
+            with contextlib.suppress(light.TooMuchWork), contextlib.ExitStack() as lease:
+                if picture := _decode_here(head + stream.read(), name_of(file), max_pixels, lease):
+                    leases.push(lease.pop_all())
                     return picture
     return DECODERS.decode(file, max_pixels, seconds, stop, leases)
 
