@@ -139,6 +139,19 @@ def test_memory_is_lent_once():
     assert 60 <= most[0] <= 100 and memory._lent == 0
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks there")
+def test_a_forked_process_has_all_of_the_memory():
+    code = (
+        "import os, signal; from ganfp_jax.data.budget import MEMORY\n"
+        "with MEMORY.lease(MEMORY.total):\n"
+        "    if child := os.fork(): print(os.waitpid(child, 0)[1])\n"
+        "    else:\n"
+        "        signal.alarm(15)\n"
+        "        with MEMORY.lease(MEMORY.total): os._exit(0)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "0\n"
+
+
 def test_memory_is_held_until_the_picture_is_let_go(sound, tmp_path):
     Image.fromarray(PICTURE).save(tmp_path / "here.png")
     for file in (sound, tmp_path / "here.png"):
@@ -147,7 +160,16 @@ def test_memory_is_held_until_the_picture_is_let_go(sound, tmp_path):
         assert budget.MEMORY._lent == 0
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux limits it so")
+def test_a_large_png_in_the_usual_chunks_is_decoded_at_once(monkeypatch):
+    noise = np.random.default_rng(0).integers(0, 256, (1600, 1600, 3), dtype=np.uint8)
+    data = zlib.compress(np.insert(noise.reshape(1600, -1), 0, 0, axis=1).tobytes(), 0)
+    pieces = b"".join(corpus.chunk(b"IDAT", data[place : place + 8192]) for place in range(0, len(data), 8192))
+    head = corpus.chunk(b"IHDR", struct.pack(">IIBBBBB", 1600, 1600, 8, 2, 0, 0, 0))
+    monkeypatch.setattr(DECODERS, "decode", None)
+    content = corpus.SIGNATURE + head + pieces + corpus.chunk(b"IEND", b"")
+    np.testing.assert_array_equal(decode_image(corpus_record(content)), noise)
+
+
 def test_nobody_holds_memory_while_asking_for_more(tmp_path, monkeypatch):
     data = corpus.saved("PNG")
     begin = data.index(b"IDAT") - 4
@@ -164,6 +186,7 @@ def test_nobody_holds_memory_while_asking_for_more(tmp_path, monkeypatch):
     np.testing.assert_array_equal(answers, [PICTURE])
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux limits it so")
 def test_a_process_takes_no_more_memory_than_it_said():
     code = (
         "from ganfp_jax.data.decoder_process import _limit_memory as limit\n"

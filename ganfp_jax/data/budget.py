@@ -1,6 +1,7 @@
 """Memory that all decoders of this process may take together, whatever their number."""
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator
 
@@ -37,3 +38,6 @@ class Budget:
 
 
 MEMORY = Budget(3 * 2**29)  # bytes: one image of 64 million pixels in the dearest format, or many small ones
+if hasattr(os, "register_at_fork"):
+    # Who holds a part of it are threads of the parent, which are not in the child.
+    os.register_at_fork(after_in_child=lambda: MEMORY.__init__(MEMORY.total))  # type: ignore[misc]

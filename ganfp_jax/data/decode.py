@@ -171,7 +171,7 @@ def _decode_here(content: bytes, name: str, max_pixels: int, leases: contextlib.
         if not light.is_light(canvas):
             return None
         lend(canvas, "WEBP")
-    with opened(light.Metered(io.BytesIO(content)), name) as image:
+    with opened(light.Metered(io.BytesIO(content), light.reads(len(content))), name) as image:
         check(image, max_pixels)
         if not light.is_light(image.size, light.scans(content) if image.format in ("JPEG", "MPO") else 1):
             return None

@@ -11,7 +11,8 @@ MAX_BYTES = 2**24
 _MAX_PIXELS = 25_000_000
 _MAX_WORK = 400_000_000  # pixels times scans: under a second where the scans are empty
 _A_SCAN = 50_000  # pixels that take as long as the beginning of a scan
-_MAX_READS = 1000  # of a usual file: a few dozen, and three or four for every chunk of a PNG
+_MAX_READS = 1000  # of a usual file: a few dozen,
+_BYTES_A_READ = 1024  # and three or four for every chunk of a PNG, which has 8 KiB as most programs write it
 
 _START_OF_SCAN = b"\xff\xda"
 _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF")
@@ -27,7 +28,7 @@ class Metered:
     Pillow goes through headers, comments, chunks and segments in Python, a piece at a time.
     """
 
-    def __init__(self, stream: BinaryIO | io.BufferedIOBase, reads: int = _MAX_READS) -> None:
+    def __init__(self, stream: BinaryIO | io.BufferedIOBase, reads: int) -> None:
         self._stream = stream
         self._left = reads
         self.seek, self.tell = stream.seek, stream.tell  # which are asked for often
@@ -50,6 +51,11 @@ class Metered:
 def may_be_light(head: bytes, size: int) -> bool:
     """Whether a file that begins with `head` and has `size` bytes is worth opening at once."""
     return size <= MAX_BYTES and head.startswith(_BEGINNINGS)
+
+
+def reads(size: int) -> int:
+    """In how many pieces a file of `size` bytes may be read."""
+    return _MAX_READS + size // _BYTES_A_READ
 
 
 def scans(content: bytes) -> int:
