@@ -13,7 +13,11 @@ from ganfp_jax.errors import UserError
 from ganfp_jax.reading import read_json
 
 CONFIG = "config.json"
-ADDED = {"critic.first_weights": "published", "start_from": "", "data.layout": "auto"}
+ADDED = {"critic.first_weights": "published", "start_from": "", "data.layout": "auto"} | {
+    "folder.root": "",
+    "folder.first": 0,
+    "folder.resize": "crop",
+}
 """Keys that older run folders do not have, in any section -> the value that says what was done before."""
 WATCHING = ("dead_after",)
 """Keys, in any section, that say when to give up and nothing about what is made; a resumed run may have others."""

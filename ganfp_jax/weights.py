@@ -21,6 +21,7 @@ import safetensors.numpy
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from ganfp_jax import atomic, latents, models, pixels, shipped
+from ganfp_jax.console import one_line
 from ganfp_jax.data.names import check_names
 from ganfp_jax.errors import UserError
 from ganfp_jax.fingerprints import AttributionNetwork
@@ -400,7 +401,7 @@ def _plain(name: str) -> str:
 
 def _cannot_be_made(path: Path, reason: object) -> UserError:
     """The error for a header whose `model` is none, on one line whatever JAX or a hostile value has to say."""
-    line = " ".join(str(reason).split())
+    line = one_line(" ".join(str(reason).split()))
     line = line if len(line) <= _MAX_REASON else f"{line[:_MAX_REASON]}..."
     return UserError(f"{path} describes a network that cannot be made here: {line}")
 

@@ -27,7 +27,7 @@ def add(folder: Path, *names: str) -> None:
 
 
 def network(root):
-    return attribution.get_config("tiny").to_dict() | {"data": {"root": str(root)}}
+    return attribution.get_config("tiny").to_dict() | {"data": {"root": str(root), "layout": "auto"}}
 
 
 def gan(root):
@@ -96,7 +96,24 @@ def test_photographs_of_packages_are_not_listed(tmp_path):
     assert not (tmp_path / "images.json").exists()
 
 
-def test_a_damaged_record_is_one_line(root, tmp_path):
-    (tmp_path / "images.json").write_text("{")
+RECORD = {"root": "data", "images": 4, "digest": "x", "classes": ["ProGAN", "real"]}
+
+
+@pytest.mark.parametrize(
+    "record",
+    ["{", "[]", "5", "{}"]
+    + [json.dumps(RECORD | {key: value}) for key in RECORD for value in (None, [{}], [5, "real"], 0.5)],
+)
+def test_a_damaged_record_is_one_line(root, tmp_path, record):
+    (tmp_path / "images.json").write_text(record)
     with pytest.raises(UserError, match=r"images.json is damaged .*; delete it"):
+        check(network(root), tmp_path, END, END)
+
+
+@pytest.mark.parametrize("metadata", [{}, {"classes": None}, {"classes": 5}, {"classes": [5, "real"]}])
+def test_a_damaged_checkpoint_is_one_line(root, tmp_path, metadata):
+    path = tmp_path / "checkpoints" / str(END) / "metadata" / "metadata"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(metadata))
+    with pytest.raises(UserError, match=rf"checkpoint .*{END} cannot be read .*; train again"):
         check(network(root), tmp_path, END, END)

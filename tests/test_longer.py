@@ -58,8 +58,10 @@ def test_the_summary_has_the_last_accuracy(tmp_path):
         '{"step": 4, "eval/accuracy": 0.5}',
         '{"step": 8, "eval/accuracy": 0.9375}',
         '{"step": 9, "train/loss": 1}',
+        "[]",
+        '{"step": 12, "eval/acc',
     ]
-    (tmp_path / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
     config = attribution.get_config("photos").to_dict()
     told = finished.summary(config, tmp_path, 1000)
     assert told.startswith(f"{tmp_path} is trained: 1,000 steps, 93.8 % of the test images right at step 8\nnext: ")

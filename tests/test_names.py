@@ -27,6 +27,8 @@ BAD = {
     "+GAN": "formula",
     "-GAN": "formula",
     "@GAN": "formula",
+    "＝1+1": "formula",
+    "＠GAN": "formula",
     "Unknown": "predictions.csv",
 } | dict.fromkeys(sorted(OUR_WORDS), "predictions.csv")
 

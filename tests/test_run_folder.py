@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from configs import generate
 from ganfp_jax import main
 from ganfp_jax.errors import UserError
 from ganfp_jax.run_folder import ADDED, WATCHING, open_run, read_config
@@ -118,12 +119,18 @@ def test_a_run_older_than_a_key_goes_on_as_it_began(key, value, tmp_path):
             settings = {section: settings}
         return settings
 
-    older, newer, other = map(config, ({"ch": 1}, {"ch": 1, name: value}, {"ch": 1, name: 0}))
+    older, newer, other = map(config, ({"ch": 1}, {"ch": 1, name: value}, {"ch": 1, name: 9}))
     assert reopened(tmp_path, older, newer) == newer
     assert reopened(tmp_path / "still older", {"job": "train"}, {"job": "train"}) == {"job": "train"}
     for folder, before in (("", newer), ("other", older)):
-        with pytest.raises(UserError, match=rf"another config: network.{key} \({value!r} there, 0 now\)"):
+        with pytest.raises(UserError, match=rf"another config: network.{key} \({value!r} there, 9 now\)"):
             reopened(tmp_path / folder, before, other)
+
+
+def test_images_generated_before_photographs_of_a_folder_could_be_are_completed(tmp_path):
+    now = generate.get_config("real").to_dict()
+    before = {key: value for key, value in now.items() if key != "folder"}
+    assert reopened(tmp_path, before, now) == now
 
 
 def test_every_job_that_resumes_is_a_job():

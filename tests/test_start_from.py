@@ -8,7 +8,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from configs import attribution, fingerprint, mmdgan
 from ganfp_jax.errors import UserError
-from ganfp_jax.run_folder import write_json
+from ganfp_jax.run_folder import read_config, write_json
 from ganfp_jax.training import start_from
 from ganfp_jax.training.checkpoint import Checkpoints
 from ganfp_jax.training.loop import PROGRAMS
@@ -86,6 +86,13 @@ def test_a_gan_takes_both_networks_and_begins_anew_otherwise(tmp_path):
         jax.tree.map(np.testing.assert_array_equal, dict(got.stats), dict(wanted.stats))
         jax.tree.map(np.testing.assert_array_equal, got.opt_state, before.opt_state)
     assert begun.step == fresh.step
+    other = dict(read_config(tmp_path))
+    other["generator"]["ch"] = other["critic"]["ch"] = config["generator"]["ch"] = config["critic"]["ch"] = 5
+    write_json(tmp_path / "config.json", other)
+    begin = start_from.read(config)
+    shapes = jax.eval_shape(PROGRAMS["gan"](config, tmp_path).init, jax.random.key(0))
+    with pytest.raises(UserError, match=r"does not hold the networks that its config\.json describes"):
+        begin(filled(shapes, 3), program.metadata)
     config["generator"]["ch"] = 1
     with pytest.raises(UserError, match=r"holds another network: generator\.ch"):
         start_from.read(config)

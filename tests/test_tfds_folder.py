@@ -146,7 +146,12 @@ SPOILT = {
     "another file": ({"splits": [SPLIT | {"filepathTemplate": "other"}]}, "other is missing, or no file"),
     "a name": ({"name": "../x"}, r"'\.\./x' for a name"),
     "a split's name": ({"splits": [SPLIT | {"name": "a/b"}]}, "'a/b' for a name"),
-    "another format": ({"fileFormat": "tfrecord"}, "is kept as tfrecord; prepare it with"),
+    "another format": ({"fileFormat": "tfrecord"}, "is kept as 'tfrecord'; prepare it with"),
+    "a format of two lines": ({"fileFormat": "a\nb\ud800"}, r"is kept as 'a\\nb\\ud800'; prepare it with"),
+    "a file for many parts": (
+        {"splits": [{"name": "train", "shardLengths": ["2"] * 100_000, "filepathTemplate": "{DATASET}-{NUM_SHARDS}"}]},
+        "one file {DATASET}-{NUM_SHARDS} for 100000 parts",
+    ),
 }
 
 
@@ -203,6 +208,25 @@ def test_a_pipe_is_not_waited_for(dataset):
 def test_an_index_of_what_is_not_there(dataset, labels, names, message):
     change(dataset / "index.json", train={"labels": labels, "names": names})
     with pytest.raises(UserError, match=message):
+        open_labelled(dataset, "train")
+
+
+def test_an_index_with_half_a_character(dataset):
+    change(dataset / "index.json", train={"labels": [0, 1], "names": ["a\ud800", "b\udcff"]})
+    assert open_labelled(dataset, "train").names == (r"a\ud800", r"b\xff")
+
+
+def test_more_examples_than_a_file_can_hold_images(dataset):
+    """A megabyte of packed empty records would be a list of many gigabytes."""
+    from array_record.python.array_record_module import ArrayRecordWriter
+
+    file = next(dataset.glob("*train*"))
+    writer = ArrayRecordWriter(str(file), "group_size:65536")
+    for _ in range(20_000):
+        writer.write(b"")
+    writer.close()
+    change(dataset / "dataset_info.json", splits=[SPLIT | {"shardLengths": ["20000"]}])
+    with pytest.raises(UserError, match=r"has 20,000 examples in .* bytes: they cannot be images"):
         open_labelled(dataset, "train")
 
 

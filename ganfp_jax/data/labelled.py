@@ -358,7 +358,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"{path} is no CSV list of images: {' '.join(str(error).split())}") from error
     columns = set(reader.fieldnames or ())
-    if not rows or not {"image", "source"} <= columns <= {"image", "source", "split"}:
+    twice = len(columns) < len(reader.fieldnames or ())
+    if not rows or twice or not {"image", "source"} <= columns <= {"image", "source", "split"}:
         raise UserError(f"{path} is no list of images: its first line must be image,source or image,source,split")
     for number, row in enumerate(rows, start=2):
         if row.keys() != columns or not all(row.values()):

@@ -80,7 +80,8 @@ def printable(name: str) -> str:
     r"""A file's name as it stands in tables: characters that would break a line or a CSV file become escapes.
 
     These are control characters ("\n", "\x1b"), line and paragraph separators, and bytes that are no UTF-8 ("\xff"),
-    which Python keeps as surrogates that no file can be written with. A backslash of the name is doubled, so that
+    which Python keeps as surrogates that no file can be written with; other surrogates, which JSON can hold, as well
+    ("\ud800"). A backslash of the name is doubled, so that
     no two names are shown alike.
     """
     if name.isascii() and name.isprintable() and "\\" not in name:  # as nearly all are
@@ -92,8 +93,8 @@ def _escape(character: str) -> str:
     if character == "\\" and os.sep != "\\":  # where it parts folders it is in no name
         return "\\\\"
     match unicodedata.category(character):
-        case "Cs":
-            return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
-        case "Cc" | "Zl" | "Zp":
+        case "Cs" if "\udc80" <= character <= "\udcff":
+            return f"\\x{ord(character) - 0xDC00:02x}"
+        case "Cs" | "Cc" | "Zl" | "Zp":
             return character.encode("unicode_escape").decode()
     return character

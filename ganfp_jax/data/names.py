@@ -22,7 +22,7 @@ OUR_WORDS = frozenset(
 MAX_BYTES = 255
 """Of a name in UTF-8: no file system in use takes longer ones."""
 
-_FORMULA = tuple("=+-@")  # a spreadsheet computes a cell that begins so
+_FORMULA = tuple("=+-@＝＋－＠")  # a spreadsheet computes a cell that begins so, as for `data.cells`
 _MARKS_OF_DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 

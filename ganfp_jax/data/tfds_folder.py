@@ -32,6 +32,7 @@ FEATURE_CLASSES = {f"tensorflow_datasets.core.features.{place}": place.rpartitio
 
 _PLAIN_WORD = re.compile(r"[\w.-]+")
 _FILE_TEMPLATE = re.compile(r"([\w.-]|\{(DATASET|SPLIT|FILEFORMAT|SHARD_INDEX|NUM_SHARDS|SHARD_X_OF_Y)\})+")
+_SHARD = ("{SHARD_INDEX}", "{SHARD_X_OF_Y}")
 _DEFAULT_TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 
 
@@ -64,7 +65,7 @@ def describe(root: Path) -> Description:
     info = _object(root / INFO, read_json(root / INFO, MAX_BYTES))
     formats = [info.get("fileFormat"), *_list(root / INFO, info.get("alternativeFileFormats", []))]
     if ARRAY_RECORD not in formats:
-        raise UserError(f"{root} is kept as {str(formats[0])[:40]}; prepare it with --file_format={ARRAY_RECORD}")
+        raise UserError(f"{root} is kept as {ascii(formats[0])[:40]}; prepare it with --file_format={ARRAY_RECORD}")
     return Description(root, _word(root / INFO, info.get("name")), features, dict(_splits(root / INFO, info)))
 
 
@@ -138,6 +139,8 @@ def _splits(path: Path, info: Mapping[str, Any]) -> Iterator[tuple[str, SplitFil
         if not isinstance(template, str) or not _FILE_TEMPLATE.fullmatch(template):
             raise UserError(f"{path} is no description of a data set: files called {ascii(template)[:80]}")
         lengths = tuple(_count(path, length) for length in _list(path, split.get("shardLengths", [])))
+        if len(lengths) > 1 and not any(place in template for place in _SHARD):  # each would be read from it anew
+            raise UserError(f"{path} is no description of a data set: one file {template} for {len(lengths)} parts")
         yield _word(path, split.get("name")), SplitFiles(template, lengths)
 
 

@@ -11,6 +11,8 @@ from ganfp_jax.data.listing import printable
 from ganfp_jax.data.tfds_folder import ARRAY_RECORD, INFO, Description
 from ganfp_jax.errors import UserError
 
+SMALLEST = 16  # bytes that an image with its label and name takes at least, however packed
+
 
 @dataclasses.dataclass(frozen=True)
 class Record:
@@ -122,6 +124,8 @@ def _check_length(path: Path, described: int) -> None:
     if (number := reader.num_records()) != described:
         raise UserError(f"{path} has {number} examples, but {INFO} says {described}")
     reader.close()
+    if described * SMALLEST > (size := path.stat().st_size):  # empty ones are packed by hundreds into a byte
+        raise UserError(f"{path} has {described:,} examples in {size:,} bytes: they cannot be images")
 
 
 def _only(example: Any, feature: str) -> Any:

@@ -1,18 +1,16 @@
 """What a finished training has to say: how far it came, how good it was, where it lies, what comes next."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ganfp_jax.training import longer
-
-METRICS = "metrics.jsonl"
+from ganfp_jax.training.logs import logged
 
 
 def summary(config: Mapping[str, Any], workdir: Path, steps: int) -> str:
     """Two lines for the console."""
-    told = f"{workdir} is trained: {steps:,} steps{_accuracy(workdir)}"
+    told = f"{workdir} is trained: {steps:,} steps{_accuracy(workdir, steps)}"
     if config["program"] == "gan":
         following = f"--config=configs/generate.py --config.generator={workdir}"
     else:
@@ -23,12 +21,9 @@ def summary(config: Mapping[str, Any], workdir: Path, steps: int) -> str:
     return f"{told}\nnext: {following}{more}"
 
 
-def _accuracy(workdir: Path) -> str:
+def _accuracy(workdir: Path, steps: int) -> str:
     """Of the last look at test images, where there was one."""
-    path = workdir / METRICS
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    for line in reversed(lines):
-        record = json.loads(line)
-        if "eval/accuracy" in record:
-            return f", {100 * record['eval/accuracy']:.1f} % of the test images right at step {record['step']:,}"
+    for step, values in reversed(logged(workdir, steps)):
+        if "eval/accuracy" in values:
+            return f", {100 * values['eval/accuracy']:.1f} % of the test images right at step {step:,}"
     return ""

@@ -72,9 +72,22 @@ def _described(root: str, names: list[str]) -> dict[str, Any]:
 def _begun_with(workdir: Path, now: dict[str, Any]) -> dict[str, Any]:
     """What was recorded; of a run that recorded nothing, the classes, which its checkpoint knows."""
     if not (workdir / IMAGES).is_file():
-        return {"classes": Stored(workdir).metadata().get("classes")} if "classes" in now else {}
+        return _of_checkpoint(workdir) if "classes" in now else {}
     try:
         before: dict[str, Any] = read_json(workdir / IMAGES)
-        return {key: before[key] for key in now}
+        return {key: _like(now[key], before[key]) for key in now}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{workdir / IMAGES} is damaged ({error}); delete it to go on without it") from error
+
+
+def _of_checkpoint(workdir: Path) -> dict[str, Any]:
+    checkpoint = Stored(workdir)
+    with checkpoint.refusals():
+        return {"classes": _like([""], checkpoint.metadata()["classes"])}
+
+
+def _like(expected: Any, value: Any) -> Any:
+    """`value`, if it is of the type of `expected`; raises TypeError where it, or something in its list, is not."""
+    if type(value) is not type(expected):
+        raise TypeError(f"{ascii(value)[:80]} is no {type(expected).__name__}")
+    return [_like("", inner) for inner in value] if isinstance(value, list) else value

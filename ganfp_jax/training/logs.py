@@ -78,5 +78,5 @@ def _step_of(line: str) -> float:
     try:
         record: dict[str, Any] = json.loads(line)
         return float(record["step"])
-    except (ValueError, KeyError):  # the half line of a run that was killed
+    except (ValueError, KeyError, TypeError):  # the half line of a run that was killed
         return float("inf")

@@ -68,13 +68,33 @@ def _gan(config: Mapping[str, Any], path: Path) -> Begin:
     def begin(state: PyTree, metadata: Mapping[str, Any]) -> PyTree:
         del metadata
         for role in ("generator", "critic"):
-            stored = {part: jax.tree.map(np.asarray, saved[role][part]) for part in ("params", "stats")}
-            state = state.replace(**{role: getattr(state, role).replace(**stored)})
+            begun = getattr(state, role)
+            found = saved.get(role) or {}
+            stored = {part: _alike(path, getattr(begun, part), found.get(part)) for part in ("params", "stats")}
+            state = state.replace(**{role: begun.replace(**stored)})
         if not state.ema_params:
             return state
-        return state.replace(ema_params=jax.tree.map(np.copy, saved["ema_params"] or saved["generator"]["params"]))
+        averaged = saved.get("ema_params") or state.generator.params
+        return state.replace(ema_params=jax.tree.map(np.copy, _alike(path, state.ema_params, averaged)))
 
     return begin
+
+
+def _alike(path: Path, fresh: PyTree, trained: PyTree) -> PyTree:
+    """The trained arrays, on the host.
+
+    Raises:
+        UserError: they are not those of the config that lies beside them.
+    """
+
+    def shapes(tree: PyTree) -> dict[str, Any]:
+        return {jax.tree_util.keystr(at): (leaf.shape, leaf.dtype) for at, leaf in jax.tree.leaves_with_path(tree)}
+
+    if shapes(trained) != shapes(fresh):
+        raise UserError(
+            f"config.start_from {path} does not hold the networks that its {CONFIG} describes; give another run folder"
+        )
+    return jax.tree.map(np.asarray, trained)
 
 
 def _compare(path: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
