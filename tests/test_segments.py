@@ -149,10 +149,15 @@ def test_damaged_files_are_read_to_an_end(name, data):
     words_of(bytes(content))
 
 
+STANDARD_TABLE = bytes.fromhex("00 00 01 05 01 01 01 01 01 01 00 00 00 00 00 00 00") + bytes(range(12))
+
+
 @pytest.mark.parametrize(
     "content",
     [
         saved("JPEG")[:2] + b"\xff\xe1\0\2" * 4_000_000,
+        saved("JPEG")[:-2] + b"\xff\x01\xff\xd8" * 5_000_000,
+        saved("JPEG")[:2] + (b"\xff\xc4\xff\xe9" + STANDARD_TABLE * 2259) * 700,
         saved("PNG")[:8] + b"\0\0\0\0abcd\0\0\0\0" * 1_000_000,
         b"RIFF\xff\xff\xff\xffWEBP" + b"abcd\0\0\0\0" * 1_000_000,
         b"GIF89a" + b"\0" * 7 + b"\x21\xfe\1x\0" * 3_000_000,
@@ -160,7 +165,7 @@ def test_damaged_files_are_read_to_an_end(name, data):
         b"\xff\x4f\xff\x51" + b"\xff\x64\0\2" * 4_000_000,
         b"II*\0\x08\0\0\0\xff\xff" + b"\0" * 16_000_000,
     ],
-    ids=["jpeg", "png", "webp", "gif", "boxes", "codestream", "tiff"],
+    ids=["jpeg", "marks of a jpeg", "tables of a jpeg", "png", "webp", "gif", "boxes", "codestream", "tiff"],
 )
 def test_a_file_of_many_parts_takes_no_long_time(content):
     clock = time.process_time()

@@ -30,7 +30,8 @@ _JPEG_NAMES = {
     0xDD: "DRI",
     0xFE: "COM",
 }
-_NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd8]")  # with something behind it: each one found is a part
+_MOST_TABLES = 8  # that one segment of a JPEG has
 _STANDARD_HUFFMAN = frozenset({"9fb04cb1", "f27ce9b7", "af48d4f6", "8cf60aa8"})  # ITU T.81, tables K.3 to K.6
 _BOXES_OF_BOXES = frozenset({b"meta", b"iprp", b"ipco", b"moov", b"trak", b"mdia", b"jp2h", b"dinf", b"iref", b"res "})
 _CODESTREAM_NAMES = {0x51: "SIZ", 0x52: "COD", 0x53: "COC", 0x5C: "QCD", 0x5D: "QCC", 0x55: "TLM", 0x64: "COM"}
@@ -74,8 +75,6 @@ def _jpeg(content: bytes) -> Iterator[Part]:
         marker, place = content[found.start() + 1], found.end()
         if marker == 0xD9:
             break
-        if marker in (0x01, 0xD8):
-            continue
         size = int.from_bytes(content[place : place + 2], "big")
         body, place = content[place + 2 : place + size], place + max(size, 2)
         name = _JPEG_NAMES.get(marker, f"{marker:02X}")
@@ -98,8 +97,10 @@ def _jpeg(content: bytes) -> Iterator[Part]:
 
 def _tables(body: bytes) -> set[str]:
     """The digests of the Huffman tables of a segment."""
-    found = set()
-    while len(body) >= 17:
+    found: set[str] = set()
+    for _ in range(_MOST_TABLES):
+        if len(body) < 17:
+            break
         size = 17 + sum(body[1:17])
         found.add(hashlib.sha256(body[:size]).hexdigest()[:8])
         body = body[size:]
