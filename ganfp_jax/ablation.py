@@ -38,7 +38,7 @@ from ganfp_jax.report.leak import leak_box
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run_folder import write_json
 from ganfp_jax.views import resolve_views
-from ganfp_jax.voting import Vote, check_rule, count_votes
+from ganfp_jax.voting import Vote, check_vote, count_votes
 
 REFERENCE = "identity"  # the single view that every vote is compared with
 COLUMNS = (
@@ -339,7 +339,7 @@ def _checked(config: Mapping[str, Any]) -> tuple[dict[str, tuple[str, ...]], lis
         if len(set(config[key])) < len(config[key]):
             raise UserError(f"config.{key} names {_twice(config[key])!r} twice; leave one out")
     for rule in config["rules"]:
-        check_rule(rule)
+        check_vote("", rule, config["batch_size"])
     for perturbation in config["perturb"]:
         perturb.check_perturbation(perturbation)
     check_baselines(config["baselines"])

@@ -75,9 +75,7 @@ def run(config: dict[str, Any], workdir: Path) -> int:
     if not config["checkpoint"]:
         raise UserError("config.checkpoint is empty; give a trained network: --config.checkpoint=RUN_FOLDER")
     check_resize(config["resize"])
-    check_vote(config["views"], config["rule"])
-    if config["batch_size"] < 1:
-        raise UserError(f"config.batch_size is {config['batch_size']}; give 1 or more")
+    check_vote(config["views"], config["rule"], config["batch_size"])
     found = find(config["images"])
     attributor = Attributor.load(config["checkpoint"])
     config = {**config, "views": config["views"] or attributor.default_views}

@@ -42,15 +42,17 @@ def _places() -> list[Path]:
 
 
 def _is_ours(path: Path) -> bool:
+    exposed = False
     for folder in (path.parent, path):
         status = folder.lstat()
         if not stat.S_ISDIR(status.st_mode) or not is_owned(status):
             return False
-    if open_to_others(status):
-        path.chmod(0o700)
-        for file in path.iterdir():
-            if not file.is_dir():
-                file.unlink()
+        if open_to_others(status):  # who may write to the upper one may put another in the lower one's place
+            folder.chmod(0o700)
+            exposed = True
+    for file in path.iterdir() if exposed else ():
+        if not file.is_dir():
+            file.unlink()
     return os.access(path, os.W_OK | os.X_OK)
 
 

@@ -107,7 +107,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     """
     if not config["checkpoint"]:
         raise UserError("config.checkpoint is empty; give a trained network: --config.checkpoint=RUN_FOLDER")
-    check_vote(config["views"], config["rule"])
+    check_vote(config["views"], config["rule"], config["batch_size"])
     check_rate(config["error_rate"], config["min_decided"])
     attributor = Attributor.load(config["checkpoint"], calibrated=False)
     data = config["data"]

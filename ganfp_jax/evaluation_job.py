@@ -20,7 +20,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `evaluate`."""
     if not config["checkpoint"]:
         raise UserError("config.checkpoint is empty; give a trained network: --config.checkpoint=RUN_FOLDER")
-    check_vote(config["views"], config["rule"])
+    check_vote(config["views"], config["rule"], config["batch_size"])
     evaluation_page.check_baselines(config["baselines"])
     attributor = Attributor.load(config["checkpoint"])
     config = {**config, "views": config["views"] or attributor.default_views}

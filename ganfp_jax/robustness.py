@@ -351,7 +351,7 @@ def _checked(config: Mapping[str, Any]) -> tuple[list[str], dict[str, str]]:
         raise UserError(f"config.attacks names {CLEAN!r} alone, the clean images; give an attack, such as jpeg75")
     if config["count"] < 0:
         raise UserError(f"config.count is {config['count']}; give the number of images of each source, or 0 for all")
-    check_vote(config["views"], config["rule"])
+    check_vote(config["views"], config["rule"], config["batch_size"])
     check_baselines(config["baselines"])
     checkpoints = {name: config[name] for name in (PLAIN, IMMUNISED) if config[name]}
     for name, checkpoint in config["networks"].items():

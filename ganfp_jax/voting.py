@@ -34,14 +34,17 @@ def check_rule(rule: str) -> None:
         raise UserError(f"unknown vote rule {rule!r}; choose from {', '.join(RULES)}")
 
 
-def check_vote(views: str | Sequence[str], rule: str) -> None:
-    """Raises UserError for an unknown view, set of views or rule; a job asks before it opens anything.
+def check_vote(views: str | Sequence[str], rule: str, batch_size: int = 1) -> None:
+    """Raises UserError for an unknown view, set of views or rule, or no batches; a job asks before it opens anything.
 
     Args:
         views: as for `ganfp_jax.views.resolve_views`; none are those of the network's training, which fit.
         rule: one of `RULES`.
+        batch_size: images a call.
     """
     check_rule(rule)
+    if batch_size < 1:
+        raise UserError(f"config.batch_size is {batch_size}; give 1 or more")
     if views:
         resolve_views(views)
 

@@ -270,13 +270,18 @@ def test_default_workdirs():
     assert default_workdir("configs/progan.py:tiny") == Path("runs/progan-tiny")
 
 
+BY_BATCHES = ("evaluate", "attribute", "calibrate", "ablation", "robustness")
+
+
 def votes():
     """Every (config file, variant) that votes, with each key of its vote and a value that is none."""
     wrong = {"rule": "loudest", "rules": ("loudest",), "views": "identity,sideways", "view_sets": ("sideways",)}
     for path in FILES:
         for variant in ("tiny", *(["scratch"] * (path.stem == "quickstart"))):
-            for key in sorted(wrong.keys() & get(path.stem, variant).keys()):
-                yield pytest.param(path.stem, variant, key, wrong[key], id=f"{path.stem}-{variant}-{key}")
+            config = get(path.stem, variant)
+            values = wrong | ({"batch_size": 0} if config["job"] in BY_BATCHES else {})
+            for key in sorted(values.keys() & config.keys()):
+                yield pytest.param(path.stem, variant, key, values[key], id=f"{path.stem}-{variant}-{key}")
 
 
 @pytest.mark.parametrize(("name", "variant", "key", "value"), list(votes()))
@@ -286,6 +291,6 @@ def test_a_wrong_vote_is_said_before_anything_is_opened(tmp_path, name, variant,
     config |= {where: path for where, path in nowhere.items() if where in config} | {key: value}
     if "data" in config:
         config["data"]["root"] = "nowhere"
-    with pytest.raises(UserError, match=r"unknown vote rule 'loudest'; choose|unknown view 'sideways'"):
+    with pytest.raises(UserError, match=r"unknown vote rule 'loudest'; choose|unknown view 'sideways'|batch_size is 0"):
         importlib.import_module(JOBS[config["job"]]).run(config, tmp_path)
     assert not list(tmp_path.iterdir())

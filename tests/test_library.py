@@ -95,6 +95,7 @@ DAMAGE = {
     "digest of another": lambda folder: next(folder.glob("*.sha256")).write_text("0" * 64),
     "open to others": lambda folder: next(folder.glob("*.so")).chmod(0o622),
     "in an open folder": lambda folder: folder.chmod(0o777),
+    "in a folder of an open one": lambda folder: folder.parent.chmod(0o777),
     "a pipe": pipe,
 }
 

@@ -3,7 +3,12 @@
 import json
 import signal
 
+import pytest
 from command_line import logged_step, run_main, saved_steps, wait_until
+
+from configs import attribution, sngan
+from ganfp_jax.errors import UserError
+from ganfp_jax.training import loop
 
 
 def test_ctrl_c_saves_and_says_so(tmp_path):
@@ -50,3 +55,11 @@ def test_a_broken_checkpoint_is_named(tmp_path):
     assert f"checkpoint {workdir / 'checkpoints' / '16'} cannot be read" in err
     assert "delete that folder to use step 8" in err
     assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("steps", [0, -1])
+@pytest.mark.parametrize("module", [attribution, sngan])
+def test_no_steps_are_no_training(module, steps, tmp_path):
+    with pytest.raises(UserError, match=f"config.num_steps is {steps}; give 1 or more"):
+        loop.run(module.get_config("tiny").to_dict() | {"num_steps": steps}, tmp_path)
+    assert not list(tmp_path.iterdir())

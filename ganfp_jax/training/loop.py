@@ -126,6 +126,8 @@ class StopRequest:
 def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `train`; a finished training decodes nothing, and says what it has to say."""
     steps = num_steps(config) if config["program"] == "gan" else config["num_steps"]
+    if steps < 1:
+        raise UserError(f"config.num_steps is {steps}; give 1 or more")
     step = max(saved_steps(workdir), default=0)
     known_images.check(config, workdir, step, steps)
     if step < steps:
