@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ganfp_jax.audit.duplicates import take_prints
 from ganfp_jax.data import budget, kinds, light
 from ganfp_jax.data.decode import Refused, Stopped, decode_image, decoded, open_header
 from ganfp_jax.data.decoder_pool import DECODERS
@@ -215,6 +216,14 @@ def test_a_wish_to_stop_is_heard(endless):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+def test_ctrl_c_ends_the_search_for_duplicates(endless):
+    threading.Timer(1.5, os.kill, [os.getpid(), signal.SIGINT]).start()
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        take_prints([endless] * 40)
+    assert time.monotonic() - begin < MUCH_LESS
+
+
 def test_ctrl_c_ends_a_run_and_its_processes(endless):
     code = (
         "from ganfp_jax.data.decode import *; from ganfp_jax.data.decoder_pool import DECODERS\n"

@@ -9,6 +9,7 @@ Mirrored and turned copies are not looked for.
 
 import hashlib
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, NamedTuple
@@ -18,12 +19,14 @@ from jaxtyping import Bool, Int, UInt8, UInt64
 from PIL import Image
 
 from ganfp_jax.data import labelled
-from ganfp_jax.data.decode import ImageFile, Refused, decode_image
+from ganfp_jax.data.decode import ImageFile, Refused, decoded
+from ganfp_jax.data.preprocess import ending
 from ganfp_jax.data.sources import PHOTOS
 from ganfp_jax.progress import progress
 
 FLAT = 3.0  # standard deviation of the luma below which an image has no shape to compare
 _BLOCK = 512  # images compared with as many others at a time: about 4 MB, however many there are
+_AT_A_TIME = 2**22  # values of an image
 _EXACT, _FAR = -1, 64
 
 
@@ -61,17 +64,19 @@ def take_prints(files: Sequence[ImageFile]) -> Prints:
     digests: list[bytes] = [b""] * len(files)
     hashes, shaped = np.zeros(len(files), np.uint64), np.zeros(len(files), bool)
     refused: dict[int, str] = {}
+    stop = threading.Event()
 
     def take(place: int) -> None:
         try:
-            image = decode_image(files[place])
+            with decoded(files[place], stop=stop) as (image, _):
+                digest = hashlib.sha256(repr(image.shape).encode())
+                digest.update(image.data)
+                digests[place] = digest.digest()
+                bits = imagehash.phash(Image.fromarray(image)).hash
+                hashes[place] = np.packbits(bits.ravel()).view(np.uint64)[0]
+                shaped[place] = _luma_std(image) >= FLAT
         except Refused as reason:
             refused[place] = str(reason)
-            return
-        digests[place] = hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest()
-        bits = imagehash.phash(Image.fromarray(image)).hash
-        hashes[place] = np.packbits(bits.ravel()).view(np.uint64)[0]
-        shaped[place] = _luma_std(image) >= FLAT
 
     def take_some(first: int) -> None:
         for place in range(first, min(first + 64, len(files))):
@@ -81,6 +86,7 @@ def take_prints(files: Sequence[ImageFile]) -> Prints:
     with (
         progress(len(files), "duplicates", "image") as bar,
         ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="prints") as pool,
+        ending(stop),
     ):
         list(pool.map(take_some, range(0, len(files), 64)))  # list() raises what a task raised
     read = np.array([place for place in range(len(files)) if place not in refused], np.int64)
@@ -177,4 +183,9 @@ def shared_photographs(folders: Mapping[str, labelled.LabelledFolder]) -> list[s
 
 
 def _luma_std(image: UInt8[np.ndarray, "h w 3"]) -> float:
-    return float((image @ np.array([0.299, 0.587, 0.114])).std())
+    sums = np.zeros(2)
+    for rows in np.array_split(image, 1 + image.size // _AT_A_TIME):  # as numbers of 8 bytes a large image takes 1.5 GB
+        luma = rows @ np.array([0.299, 0.587, 0.114])
+        sums += luma.sum(), (luma**2).sum()
+    mean, square = sums / (image.size / 3)
+    return float(np.sqrt(max(0.0, square - mean**2)))
