@@ -34,7 +34,6 @@ from ganfp_jax.verdicts import Attribution
 from ganfp_jax.voting import check_vote
 from ganfp_jax.weights import CALIBRATION
 
-OUTPUTS = ("predictions.csv", "predictions.jsonl", "rejected.csv", "notes.csv")
 FEW = 30  # images that the console shows one by one
 SOME = 5  # refused files that it names
 BATCHES_AHEAD = 4  # decoded at once, and as many while the network works
@@ -79,8 +78,6 @@ def run(config: dict[str, Any], workdir: Path) -> int:
     found = find(config["images"])
     attributor = Attributor.load(config["checkpoint"])
     config = {**config, "views": config["views"] or attributor.default_views}
-    for name in OUTPUTS:  # of other images, if this run folder has some: they must not stand under these
-        (workdir / name).unlink(missing_ok=True)
     rejected, notes = list(found.rejected), {}
     counts: collections.Counter[str] = collections.Counter()
     shown: list[tuple[str, Attribution]] = []
@@ -105,7 +102,8 @@ def run(config: dict[str, Any], workdir: Path) -> int:
         print(counts_table(counts, attributor.classes), end="\n\n")
     elif shown:
         print(verdict_table(shown), end="\n\n")
-    print(calibration_line(attributor, config))
+    if shown:
+        print(calibration_line(attributor, config))
     for name, reason in rejected[:SOME]:
         print(f"{name}: {reason}")
     if rejected:

@@ -28,6 +28,7 @@ from ganfp_jax.metrics import wilson_interval
 from ganfp_jax.report import wording
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run_folder import write_json
+from ganfp_jax.training import known_images
 from ganfp_jax.voting import check_vote
 from ganfp_jax.weights import CALIBRATION, FILE, load, write_file
 
@@ -113,6 +114,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     data = config["data"]
     folder = labelled.open_labelled(Path(data["root"]), split="test", classes=attributor.classes, layout=data["layout"])
     check_enough(len(folder), config["error_rate"])
+    if warning := known_images.warning_of(config["checkpoint"], folder):
+        print(f"warning: {warning}")
     evaluation = evaluate(
         attributor,
         folder,

@@ -6,13 +6,14 @@ from typing import Any
 
 from ganfp_jax import evaluation_page, processes
 from ganfp_jax.attributor import Attributor
-from ganfp_jax.audit.quick import tell_leaks
+from ganfp_jax.audit.quick import quick_check
 from ganfp_jax.data import labelled
 from ganfp_jax.errors import UserError
 from ganfp_jax.evaluation import METRICS, evaluate, image_rows, write_metrics, write_tables
 from ganfp_jax.report import wording
 from ganfp_jax.report.leak import leak_box, leak_of
 from ganfp_jax.report.table import confusion_table, per_image_table, text_table
+from ganfp_jax.training import known_images
 from ganfp_jax.voting import check_vote
 
 
@@ -30,7 +31,9 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     root, reason = Path(config["data"]["root"]), None
     warnings: list[str] = []
     if processes.first():
-        warnings = tell_leaks(folder)
+        warnings = [*filter(None, [known_images.warning_of(config["checkpoint"], folder)]), *quick_check(folder)]
+        for warning in warnings:
+            print(f"warning: {warning}")
         reason = evaluation_page.why_no_baselines(config["baselines"], root, folder)
     same = {"resize": config["data"]["resize"], "perturbation": config["perturb"], "seed": config["seed"]}
     clock = time.perf_counter()
@@ -46,6 +49,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     if not processes.first():
         return
     seconds = {"evaluate": time.perf_counter() - clock}
+    report = workdir / "report" / "index.html"
+    report.unlink(missing_ok=True)  # of other answers
     write_tables(workdir, evaluation)
     write_metrics(workdir, evaluation)  # before baselines and page: what was found must not be lost where these fail
     if len(evaluation.names) <= 30:
@@ -62,7 +67,6 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     evaluation.metrics["baselines"] = [{"name": row["name"], **row["metrics"]} for row in rows]
     evaluation.metrics["leak"] = leak = leak_of(rows)
     write_metrics(workdir, evaluation)
-    report = workdir / "report" / "index.html"
     if leak:
         print(leak_box(leak))
     evaluation_page.write_page(report, attributor, evaluation, folder, rows, config, seconds=seconds, warnings=warnings)

@@ -126,12 +126,13 @@ def _with(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any
     return changed
 
 
-def _holds_results(workdir: Path) -> bool:
-    """Whether a run has left anything that another one would lose."""
-    return any(
-        path.name not in (CONFIG, *FOUND_OUT) and not path.name.startswith(".") and not path.is_dir()
+def _results(workdir: Path) -> dict[Path, int]:
+    """What a run has left that another one would lose, with the time of each file's last change."""
+    return {
+        path: path.lstat().st_mtime_ns
         for path in workdir.rglob("*")
-    )
+        if path.name not in (CONFIG, *FOUND_OUT) and not path.name.startswith(".") and not path.is_dir()
+    }
 
 
 @contextlib.contextmanager
@@ -153,7 +154,7 @@ def open_run(
         may_grow: keys, such as "growing.total_kimg", whose value may be larger than before; the run goes on to the new
             end. Where one may not after all, the reason why, else "".
         resumes: False for a job that has nothing to resume. It replaces the results of the same job with any config,
-            and its own config is written when it is done.
+            and its own config is written when it is done, or has ended after it replaced some of them.
 
     Raises:
         UserError: the folder holds a run of another config (the differing keys are named), another process is
@@ -173,7 +174,8 @@ def open_run(
                 raise
             raise UserError(f"cannot write to --workdir {workdir} ({error.strerror}); choose another folder") from error
         atomic.sweep(workdir)
-        known = read_config(workdir) if (workdir / CONFIG).exists() and _holds_results(workdir) else None
+        before = _results(workdir)
+        known = read_config(workdir) if (workdir / CONFIG).exists() and before else None
         others: list[str] = []
         if known is not None and (resumes or known.get("job") != config["job"]):
             others = differences(_with(known, _grown(known, config, may_grow)), config)
@@ -184,6 +186,11 @@ def open_run(
             )
         if resumes and known != config:
             write_json(workdir / CONFIG, config)
-        yield workdir
+        try:
+            yield workdir
+        except BaseException:
+            if not resumes and _results(workdir) != before:  # they are of this config, as far as they go
+                write_json(workdir / CONFIG, config)
+            raise
         if not resumes:
             write_json(workdir / CONFIG, config)

@@ -35,6 +35,7 @@ from ganfp_jax.views import AUGMENTATIONS
 
 Kind = Literal["generator", "attribution"]
 
+SCRATCH = "quickstart-scratch"  # of `make scratch`, whose networks are the defaults of most configs
 FILE = "weights.safetensors"  # in a run folder that was not trained but imported or exported
 CALIBRATION = "calibration.json"  # in the run folder of an attribution network, where there is one of its weights
 SUFFIX = ".safetensors"
@@ -151,9 +152,10 @@ def _require(path: Path, found: Kind | None, wanted: Kind | None, what: Any) -> 
 
 def _from_training(run_folder: Path, wanted: Kind | None) -> Weights:
     if not (run_folder / CONFIG).is_file():
+        made = "make it with `make scratch`, or " if SCRATCH in run_folder.parts else ""
         raise UserError(
-            f"{run_folder} is not a run folder: it has no {CONFIG} and no {FILE}; give the --workdir of a training "
-            f"run, a file of exported weights, or the name of a shipped set ({', '.join(shipped.sets())})"
+            f"{run_folder} is not a run folder: it has no {CONFIG} and no {FILE}; {made}give the --workdir of a "
+            f"training run, a file of exported weights, or the name of a shipped set ({', '.join(shipped.sets())})"
         )
     config = read_config(run_folder)
     program = config.get("program", "")

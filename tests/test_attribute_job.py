@@ -130,6 +130,19 @@ def test_a_folder_in_pieces_and_its_csv(network, folder, tmp_path, capsys):
     assert [line["predicted"] for line in records(tmp_path / "again")] == [line["predicted"] for line in lines]
 
 
+def test_results_stay_until_there_are_new_ones(network, folder, tmp_path, monkeypatch):
+    run(network, tmp_path / "run", str(folder / "a"))
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(attribute_job, "record", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(network, tmp_path / "run", str(folder / "b"))
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+
+
 def test_strangers_files(network, tmp_path, capsys):
     """Of the corpus every file is answered or named with the reason why not."""
     files = corpus.build(tmp_path / "corpus")

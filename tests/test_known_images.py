@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from configs import attribution, sngan
+from ganfp_jax.data import labelled
 from ganfp_jax.errors import UserError
-from ganfp_jax.training.known_images import check
+from ganfp_jax.training.known_images import check, warning_of
 
 END = 10
 
@@ -117,3 +118,16 @@ def test_a_damaged_checkpoint_is_one_line(root, tmp_path, metadata):
     path.write_text(json.dumps(metadata))
     with pytest.raises(UserError, match=rf"checkpoint .*{END} cannot be read .*; train again"):
         check(network(root), tmp_path, END, END)
+
+
+def test_images_that_were_trained_on_are_known(root, tmp_path):
+    run_folder = tmp_path / "run"
+    run_folder.mkdir()
+    assert warning_of(str(run_folder), labelled.open_labelled(root)) == ""
+    check(network(root), run_folder, 0, END)
+    assert "holds the images that" in warning_of(str(run_folder), labelled.open_labelled(root))
+    for source in ("ProGAN", "real"):  # of the same names, but another folder
+        add(tmp_path / "others" / source, "a.png", "b.png")
+    assert warning_of(str(run_folder), labelled.open_labelled(tmp_path / "others")) == ""
+    add(root / "real", "c.png")
+    assert warning_of(str(run_folder), labelled.open_labelled(root)) == ""

@@ -40,8 +40,8 @@ def test_a_training_that_became_longer_is_the_longer_training(tmp_path, labelled
     assert out == finished.summary(config, tmp_path / "long", 5) + "\n"
     assert out.splitlines() == [
         f"{tmp_path / 'long'} is trained: 5 steps",
-        f"next: --config=configs/evaluate.py --config.checkpoint={tmp_path / 'long'} "
-        f"--config.data.root={labelled_root}; a larger --config.num_steps goes on with it",
+        f"next: python -m ganfp_jax.main --config=configs/evaluate.py --config.checkpoint={tmp_path / 'long'} "
+        "--config.data.root=DIR; a larger --config.num_steps goes on with it",
     ]
     monkeypatch.undo()
 
@@ -71,6 +71,6 @@ def test_the_summary_has_the_last_accuracy(tmp_path):
 @pytest.mark.parametrize(("module", "key"), [(progan, "growing.total_kimg"), (sngan, None)])
 def test_the_summary_of_a_gan(tmp_path, module, key):
     told = finished.summary(module.get_config("photos").to_dict(), tmp_path, 10)
-    assert f"next: --config=configs/generate.py --config.generator={tmp_path}" in told
+    assert f"next: python -m ganfp_jax.main --config=configs/generate.py --config.generator={tmp_path}" in told
     assert ("goes on with it" in told) == (key is not None)
     assert key is None or f"a larger --config.{key} goes on" in told

@@ -104,7 +104,7 @@ def test_baseline_at_chance_tells_nothing_apart(minimal):
     minimal["evaluations"] = [evaluation(minimal["classes"], right=51)]
     minimal["baselines"] = [baseline(minimal["classes"], 51)]
     text = Page(render(minimal)).text
-    assert "does as well, within the intervals, on the same test images (51.0%)." in text
+    assert "does at least as well, within the intervals, on the same test images (51.0%)." in text
     assert "can be told apart" not in text
 
 

@@ -51,6 +51,15 @@ def test_results_belong_to_their_config(tmp_path, result):
     assert config_of(tmp_path) == TRAINING
 
 
+def test_results_that_were_replaced_before_the_end_have_their_config(tmp_path):
+    first, second = {"job": "evaluate", "checkpoint": "a"}, {"job": "evaluate", "checkpoint": "b"}
+    begun(tmp_path, first, result="metrics.json", resumes=False)
+    with pytest.raises(KeyboardInterrupt), open_run(tmp_path, second, resumes=False):
+        (tmp_path / "predictions.csv").write_text("of b")
+        raise KeyboardInterrupt
+    assert config_of(tmp_path) == second
+
+
 def test_a_job_that_has_nothing_to_resume_replaces_its_results_when_it_is_done(tmp_path):
     first, second = {"job": "evaluate", "checkpoint": "a"}, {"job": "evaluate", "checkpoint": "b"}
     begun(tmp_path, first, result="metrics.json", resumes=False)

@@ -63,8 +63,9 @@ def test_another_network_is_refused():
     with pytest.raises(UserError) as error:
         start_from.read(config)
     assert "config.start_from photos32 holds another network: " in str(error.value)
-    assert f"fmap_base ({weights.model['fmap_base']} there, 7 now)" in str(error.value)
-    assert "input ('residual' there, 'image' now)" in str(error.value)
+    assert "give the values there, as in --config.model.fmap_base=..." in str(error.value)
+    assert f"model.fmap_base ({weights.model['fmap_base']} there, 7 now)" in str(error.value)
+    assert "model.input ('residual' there, 'image' now)" in str(error.value)
 
 
 def test_a_gan_takes_both_networks_and_begins_anew_otherwise(tmp_path):

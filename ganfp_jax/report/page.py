@@ -206,7 +206,8 @@ def _baseline_finding(metrics: Mapping[str, Any], best: Mapping[str, Any] | None
             f"The best baseline, {label}, reaches {wording.percent(cheap['accuracy'])} on the same test images: "
             f"{points:.1f} points less than the network."
         )
-    verdict = "is better on" if cheap_low > high else "does as well, within the intervals, on"
+    least = "at least " if cheap["accuracy"] >= metrics["accuracy"] else ""
+    verdict = "is better on" if cheap_low > high else f"does {least}as well, within the intervals, on"
     found = f"A cheap baseline, {label}, {verdict} the same test images ({wording.percent(cheap['accuracy'])})."
     if cheap_low <= chance:
         return found

@@ -187,7 +187,8 @@ def _baseline_finding(headline: Mapping[str, Any], label: str, best: Mapping[str
             f"Under {label} the best baseline, {cheap}, reaches {reached} on the same images: {points:.1f} points less "
             "than the network."
         )
-    verdict = "is better" if low > headline["ci95_high"] else "does as well, within the intervals,"
+    least = "at least " if best["metrics"]["accuracy"] >= headline["accuracy"] else ""
+    verdict = "is better" if low > headline["ci95_high"] else f"does {least}as well, within the intervals,"
     return f"Under {label} a cheap baseline, {cheap}, {verdict} on the same images ({reached})."
 
 

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ganfp_jax.command import command
+from ganfp_jax.data import labelled
+from ganfp_jax.errors import UserError
 from ganfp_jax.training import longer
 from ganfp_jax.training.logs import logged
 
@@ -11,14 +14,21 @@ from ganfp_jax.training.logs import logged
 def summary(config: Mapping[str, Any], workdir: Path, steps: int) -> str:
     """Two lines for the console."""
     told = f"{workdir} is trained: {steps:,} steps{_accuracy(workdir, steps)}"
-    if config["program"] == "gan":
-        following = f"--config=configs/generate.py --config.generator={workdir}"
-    else:
-        data = f"--config.checkpoint={workdir} --config.data.root={config['data']['root']}"
-        following = f"--config=configs/evaluate.py {data}"
     key = longer.KEYS["growing" in config]
     more = "" if longer.may_grow(config)[key] else f"; a larger --config.{key} goes on with it"
-    return f"{told}\nnext: {following}{more}"
+    return f"{told}\nnext: {_following(config, workdir)}{more}"
+
+
+def _following(config: Mapping[str, Any], workdir: Path) -> str:
+    """The command that uses what was trained, on images that it has not seen."""
+    if config["program"] == "gan":
+        return command("generate", {"generator": str(workdir)})
+    root = config["data"]["root"]
+    try:
+        unseen = "test" in labelled.splits(root)
+    except UserError:  # the images are gone
+        unseen = False
+    return command("evaluate", {"checkpoint": str(workdir), "data": {"root": root if unseen else "DIR"}})
 
 
 def _accuracy(workdir: Path, steps: int) -> str:

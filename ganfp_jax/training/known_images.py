@@ -7,6 +7,7 @@ from typing import Any
 
 from ganfp_jax import processes
 from ganfp_jax.data import real
+from ganfp_jax.data.labelled import LabelledFolder
 from ganfp_jax.errors import UserError
 from ganfp_jax.reading import read_json
 from ganfp_jax.run_folder import IMAGES, write_json
@@ -54,14 +55,40 @@ def check(config: dict[str, Any], workdir: Path, step: int, last: int) -> None:
         write_json(workdir / IMAGES, now)
 
 
+def warning_of(checkpoint: str, folder: LabelledFolder) -> str:
+    """What to say before `folder` is measured: that the network was trained on these very images; "" where it was not.
+
+    Args:
+        checkpoint: a run folder; of other places nothing is known.
+        folder: the images, with the network's classes.
+    """
+    try:
+        trained = read_json(Path(checkpoint, IMAGES))
+        same = (
+            Path(trained["root"]).resolve() == folder.root.resolve()
+            and trained["digest"] == _labelled(folder)["digest"]
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    if not same:
+        return ""
+    return (
+        f"{folder.root} holds the images that {checkpoint} was trained on: this says nothing of how it does on others"
+    )
+
+
 def _list(config: dict[str, Any]) -> dict[str, Any] | None:
     """What images there are; None where the config alone says which."""
     if config["program"] != "gan":
         folder = open_training(config)
-        names = [f"{folder.classes[label]} {name}" for label, name in zip(folder.labels, folder.names, strict=True)]
-        return _described(str(folder.root), names) | {"classes": list(folder.classes)}
+        return _labelled(folder) | {"classes": list(folder.classes)}
     found = real.names_in_folder(config["data"])
     return None if found is None else _described(config["data"]["folder"]["root"], found)
+
+
+def _labelled(folder: LabelledFolder) -> dict[str, Any]:
+    names = [f"{folder.classes[label]} {name}" for label, name in zip(folder.labels, folder.names, strict=True)]
+    return _described(str(folder.root), names)
 
 
 def _described(root: str, names: list[str]) -> dict[str, Any]:

@@ -38,7 +38,9 @@ def read(config: Mapping[str, Any]) -> Begin:
 def _classifier(config: Mapping[str, Any], path: Path) -> Begin:
     weights = load(path, "attribution")
     model = {**config["model"], "resolution": config["resolution"]}
-    _compare(path, {key: value for key, value in weights.model.items() if key != "num_classes"}, model)
+    there = {key: value for key, value in weights.model.items() if key not in ("num_classes", "resolution")}
+    here = {key: config[key] for key in ("resolution", "model")}
+    _compare(path, {"resolution": weights.model["resolution"], "model": there}, here)
 
     def begin(state: PyTree, metadata: Mapping[str, Any]) -> PyTree:
         classes, known = metadata["classes"], weights.about["classes"]
@@ -101,8 +103,8 @@ def _compare(path: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> N
     found = [told for told in differences(there, here) if "first_weights" not in told.partition(" ")[0]]  # replaced
     if found:
         raise UserError(
-            f"config.start_from {path} holds another network: {', '.join(found[:4])}; give the same settings, or leave "
-            "start_from empty"
+            f"config.start_from {path} holds another network: {', '.join(found[:4])}; give the values there, as in "
+            f"--config.{found[0].partition(' ')[0]}=..., or leave start_from empty"
         )
 
 
