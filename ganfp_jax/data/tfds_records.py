@@ -8,6 +8,7 @@ from typing import Any
 
 from ganfp_jax.data.decode import Refused
 from ganfp_jax.data.listing import printable
+from ganfp_jax.data.record_chunks import check_chunks
 from ganfp_jax.data.tfds_folder import ARRAY_RECORD, INFO, Description
 from ganfp_jax.errors import UserError
 
@@ -120,6 +121,7 @@ def _check_length(path: Path, described: int) -> None:
 
     if not path.is_file():  # a pipe would be waited for
         raise UserError(f"{path} is missing, or no file")
+    check_chunks(path)
     reader = ArrayRecordReader(str(path))
     if (number := reader.num_records()) != described:
         raise UserError(f"{path} has {number} examples, but {INFO} says {described}")
