@@ -41,6 +41,8 @@ from ganfp_jax.views import resolve_views
 from ganfp_jax.voting import check_vote
 
 CLEAN = "none"  # the perturbation that every other one is compared with
+# What a plain and an immunised network must share to be compared.
+TRAINED_ALIKE = ("seed", "resolution", "model", "augment", "num_steps", "batch_size", "optimizer")
 PLAIN, IMMUNISED = "plain", "immunised"  # the networks of the config's keys of these names
 COLUMNS = (
     *("network", "attack", "accuracy", "ci95_low", "ci95_high", "single_view_accuracy", "n"),
@@ -297,11 +299,18 @@ def training_of(checkpoint: str) -> dict[str, Any] | None:
 
 
 def training_command(name: str, config: Mapping[str, Any]) -> str:
-    """The command that trains a network as `name` needs it, into the run folder runs/`name`."""
+    """The command that trains a network as `name` needs it, into the run folder runs/`name`.
+
+    The plain one is trained as the immunised one was, or more than immunising would tell them apart.
+    """
     immunise: dict[str, Any] = {"perturbations": (perturb.COMBINATION,)}
+    trained: dict[str, Any] = {}
     if name == PLAIN:
         immunise = {"share": 0.0, "perturbations": ()}
-    settings = {"data": {"root": config["data"]["root"]}, "immunise": immunise}
+        if training_of(config[IMMUNISED]):
+            trained = read_config(Path(config[IMMUNISED]))
+    settings = {key: trained[key] for key in TRAINED_ALIKE if key in trained}
+    settings |= {"data": {"root": config["data"]["root"]}, "immunise": immunise}
     return command("attribution", settings, workdir=f"runs/{name}")
 
 

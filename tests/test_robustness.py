@@ -477,6 +477,17 @@ def test_networks_of_other_sources_are_not_compared(config, tmp_path):
         robustness.run(config | {"plain": "", "networks": {"other": str(tmp_path / "other.safetensors")}}, tmp_path)
 
 
+def test_the_plain_network_to_train_is_trained_as_the_immunised_one(config):
+    words = robustness.training_command("plain", config).split()
+    tiny = small_weights.attribution.get_config("tiny")
+    for key in ("num_steps", "batch_size", "resolution", "model.fmap_base", "optimizer.learning_rate"):
+        value = tiny
+        for part in key.split("."):
+            value = value[part]
+        assert f"--config.{key}={value}" in words
+    assert "--config.immunise.share=0.0" in words and "--workdir=runs/plain" in words
+
+
 def test_defaults_name_attacks_that_there_are():
     for variant in ("default", "tiny"):
         config = config_file.get_config(variant)
