@@ -149,6 +149,13 @@ def test_damaged_files_are_read_to_an_end(name, data):
     words_of(bytes(content))
 
 
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "JPEG2000", "BMP", "PPM"])
+def test_files_cut_off_anywhere_are_read_to_an_end(name):
+    content = saved(name)
+    for end in range(min(len(content), 300)):
+        words_of(content[:end])
+
+
 STANDARD_TABLE = bytes.fromhex("00 00 01 05 01 01 01 01 01 01 00 00 00 00 00 00 00") + bytes(range(12))
 
 

@@ -168,6 +168,8 @@ def _tiff(content: bytes) -> Iterator[Part]:
     count, entry, offset, start = ("Q", 20, "Q", 8) if big else ("H", 12, "I", 4)
     yield "byte order", _text(content[:3])
     size, width = struct.calcsize(order + count), struct.calcsize(order + offset)
+    if start + width > len(content):
+        return
     seen: set[int] = set()
     (place,) = struct.unpack_from(order + offset, content, start)
     while place and place not in seen and place + size <= len(content):
