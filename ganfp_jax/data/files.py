@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Protocol, TypeAlias, runtime_checkable
+from typing import Any, BinaryIO, Protocol, TypeAlias, runtime_checkable
 
 from ganfp_jax.data.refused import Refused
 from ganfp_jax.reading import open_regular
@@ -29,6 +29,9 @@ class Record(Protocol):
 
 
 ImageFile: TypeAlias = Path | Record
+
+Stream: TypeAlias = Any
+"""A binary file that is read and gone about in: of the system, in memory, or `light.Metered`. They share no class."""
 
 
 @contextlib.contextmanager

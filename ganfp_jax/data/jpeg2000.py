@@ -1,15 +1,14 @@
 """Whether a JPEG 2000 file has all of its tiles: OpenJPEG leaves those that are missing black, without a word."""
 
 import struct
-from io import BufferedIOBase
-from typing import BinaryIO
 
+from ganfp_jax.data.files import Stream
 from ganfp_jax.data.refused import Refused
 
 _START, _SIZE, _TILE, _END = b"\xff\x4f", b"\xff\x51", b"\xff\x90", b"\xff\xd9"
 
 
-def check(file: BinaryIO | BufferedIOBase) -> None:
+def check(file: Stream) -> None:
     """Raise unless every tile of the image begins somewhere; the place in `file` is kept.
 
     Raises:
@@ -25,7 +24,7 @@ def check(file: BinaryIO | BufferedIOBase) -> None:
         file.seek(place)
 
 
-def _find_codestream(file: BinaryIO | BufferedIOBase) -> None:
+def _find_codestream(file: Stream) -> None:
     """Puts the place in `file` behind the marker that begins the codestream, which may stand in a box."""
     file.seek(0)
     if file.read(2) == _START:
@@ -44,7 +43,7 @@ def _find_codestream(file: BinaryIO | BufferedIOBase) -> None:
         file.seek(begin + size)
 
 
-def _tiles(file: BinaryIO | BufferedIOBase) -> int:
+def _tiles(file: Stream) -> int:
     """How many tiles of the codestream at this place are missing."""
     seen: set[int] = set()
     count = 0

@@ -4,8 +4,9 @@ A decoder in a thread cannot be stopped. So only JPEG, PNG and WebP files of bou
 go to a process (`decoder_pool`), which can.
 """
 
-import io
-from typing import Any, BinaryIO
+from typing import Any
+
+from ganfp_jax.data.files import Stream
 
 MAX_BYTES = 2**24
 _MAX_PIXELS = 25_000_000
@@ -28,7 +29,7 @@ class Metered:
     Pillow goes through headers, comments, chunks and segments in Python, a piece at a time.
     """
 
-    def __init__(self, stream: BinaryIO | io.BufferedIOBase, reads: int) -> None:
+    def __init__(self, stream: Stream, reads: int) -> None:
         self._stream = stream
         self._left = reads
         self.seek, self.tell = stream.seek, stream.tell  # which are asked for often

@@ -3,13 +3,11 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from io import BufferedIOBase
-from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
 from ganfp_jax.data import jpeg2000, kinds, tiff
-from ganfp_jax.data.files import Record, name_of, open_file
+from ganfp_jax.data.files import Record, Stream, name_of, open_file
 from ganfp_jax.data.light import Metered, TooMuchWork
 from ganfp_jax.data.refused import Refused
 
@@ -34,7 +32,7 @@ def open_header(file: str | os.PathLike[str] | Record) -> Iterator[Image.Image]:
 
 
 @contextlib.contextmanager
-def opened(stream: BinaryIO | BufferedIOBase | Metered, name: str) -> Iterator[Image.Image]:
+def opened(stream: Stream, name: str) -> Iterator[Image.Image]:
     """An image file by Pillow, not decoded. `name` is the file's, for its suffix.
 
     Raises:
@@ -46,7 +44,7 @@ def opened(stream: BinaryIO | BufferedIOBase | Metered, name: str) -> Iterator[I
     head = stream.read(kinds.HEAD)
     stream.seek(0)
     try:
-        image = Image.open(stream, formats=kinds.formats_of(head))  # type: ignore[arg-type]
+        image = Image.open(stream, formats=kinds.formats_of(head))
     except UnidentifiedImageError:
         raise Refused(kinds.name_of_content(head) or "not an image") from None
     with image:
