@@ -35,7 +35,7 @@ def test_the_command_gives_the_config_again(name, variant, monkeypatch):
     config.pop("command", None)
     config["seed"] = 11
     config["checkpoint"] = 'runs/it\'s "mine" $HOME/größe'
-    config["data"] = {"root": "a folder/of images; rm *", "resize": "area"}
+    config["data"] = {"root": "a folder/of images; rm *", "resize": "area", "layout": "auto"}
     if name == "inspect_fingerprints":
         config["fingerprint_limit"] = 0.25
     else:

@@ -165,6 +165,7 @@ COMPILERS = {
 
 @pytest.mark.parametrize(("script", "reason"), COMPILERS.items())
 def test_a_compiler_that_fails_is_remembered_until_it_is_another(tmp_path, monkeypatch, capsys, script, reason):
+    monkeypatch.setenv("GANFP_KERNELS", "auto")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     compiler = tmp_path / "c++"
     compiler.write_text(script)
@@ -201,6 +202,7 @@ def test_a_compiler_that_fails_is_remembered_until_it_is_another(tmp_path, monke
     ],
 )
 def test_a_compiler_that_is_none(tmp_path, monkeypatch, capsys, compiler, reason):
+    monkeypatch.setenv("GANFP_KERNELS", "auto")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("CXX", compiler)
     library.available.cache_clear()

@@ -61,7 +61,7 @@ def test_what_is_wrong_with_a_flag(argument, words):
 
 
 def test_unknown_variant():
-    assert_one_line(run("--config=configs/progan.py:tinny"), "tinny", "photos, celeba, lsun, tiny")
+    assert_one_line(run("--config=configs/progan.py:tinny"), "tinny", "photos, celeba, lsun, celeba-smoke, tiny")
 
 
 def test_unknown_config_file():
@@ -72,7 +72,7 @@ def test_unknown_config_file():
 
 
 def test_a_space_does_for_the_equals_sign():
-    assert_one_line(run("--config", "configs/progan.py:tinny"), "tinny", "photos, celeba, lsun, tiny")
+    assert_one_line(run("--config", "configs/progan.py:tinny"), "tinny", "photos, celeba, lsun, celeba-smoke, tiny")
 
 
 def test_no_config():

@@ -116,9 +116,9 @@ def test_a_refusal_of_the_first_ends_both(trained, labelled_root):
     overrides = [f"--config.data.root={labelled_root}", "--config.num_steps=9"]
     (status, _, err), (other_status, _, other_err) = run_two(trained / "two", "configs/attribution.py:tiny", *overrides)
     assert (status, other_status) == (2, 2)
-    assert "holds a run with another config" in err
+    assert "config.num_steps is 9, the run there was begun with 8" in err
     assert "process 0 failed, and the others end with it: " in other_err
-    assert "holds a run with another config" in other_err
+    assert "config.num_steps is 9, the run there was begun with 8" in other_err
 
 
 def test_a_gan_that_one_process_is_asked_to_stop_goes_on_as_if_nothing_had_been(tmp_path):

@@ -86,10 +86,13 @@ def one_step(family, devices=1, batch=None, labelled_root=None):
 close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
 
 
-def close_gradient(actual, desired):
+def close_gradient(path, actual, desired):
     """Equal but for rounding. Two devices add in another order, and such differences go through a whole network and
     back: a moment may be off by 1e-4 of its array's largest (1.3e-5 of 0.39 was seen)."""
-    np.testing.assert_allclose(actual, desired, rtol=1e-5, atol=max(1e-5, 1e-4 * np.abs(desired).max(initial=0)))
+    noise = 1e-5
+    if "_lin" in (at := jax.tree_util.keystr(path)) and "bias" in at:
+        noise = 1e-3  # MMD knows the differences of features alone: the gradient of their bias is 0 but for rounding
+    np.testing.assert_allclose(actual, desired, rtol=1e-5, atol=max(noise, 1e-4 * np.abs(desired).max(initial=0)))
 
 
 def adam(network):
@@ -106,7 +109,7 @@ def test_two_devices_step_as_one(family, labelled_root):
     for name in networks.get(family, ("generator", "critic")):
         a, b = getattr(one, name), getattr(two, name)
         # What the update is made of, both moments of Adam; and the batch and spectral statistics.
-        jax.tree.map(close_gradient, adam(a), adam(b))
+        jax.tree_util.tree_map_with_path(close_gradient, adam(a), adam(b))
         jax.tree.map(close, a.stats, b.stats)
         # Adam divides the first gradient by its own size, so where that is rounding noise the update's sign is noise.
         moved = jax.tree.map(lambda nu: nu > 1e-12, adam(a)[1])
