@@ -46,6 +46,8 @@ def program_of(family, labelled_root=None):
         config["data"]["root"] = str(labelled_root)
     else:
         config["step"]["critic_steps"] = CRITIC_STEPS[family]
+    if family == "mmdgan":  # larger ones make gradients that are 0 but for rounding too large for the bounds here
+        config["critic"]["first_weights"] = "published"
     return PROGRAMS[config["program"]](config, Path())
 
 
@@ -86,16 +88,10 @@ def one_step(family, devices=1, batch=None, labelled_root=None):
 close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
 
 
-def close_gradient(path, actual, desired):
+def close_gradient(actual, desired):
     """Equal but for rounding. Two devices add in another order, and such differences go through a whole network and
     back: a moment may be off by 1e-4 of its array's largest (1.3e-5 of 0.39 was seen)."""
-    at = jax.tree_util.keystr(path)
-    # Batch normalisation takes out the bias before it, whose gradient is 0 but for the rounding of what is added up.
-    # So it is with the bias of the features: MMD knows their differences alone.
-    noise = 2e-2 if ("g_res" in at or "_lin" in at) and "bias" in at else 1e-5
-    np.testing.assert_allclose(
-        actual, desired, err_msg=at, rtol=1e-5, atol=max(noise, 1e-4 * np.abs(desired).max(initial=0))
-    )
+    np.testing.assert_allclose(actual, desired, rtol=1e-5, atol=max(1e-5, 1e-4 * np.abs(desired).max(initial=0)))
 
 
 def adam(network):
@@ -112,10 +108,10 @@ def test_two_devices_step_as_one(family, labelled_root):
     for name in networks.get(family, ("generator", "critic")):
         a, b = getattr(one, name), getattr(two, name)
         # What the update is made of, both moments of Adam; and the batch and spectral statistics.
-        jax.tree_util.tree_map_with_path(close_gradient, adam(a), adam(b))
+        jax.tree.map(close_gradient, adam(a), adam(b))
         jax.tree.map(close, a.stats, b.stats)
         # Adam divides the first gradient by its own size, so where that is rounding noise the update's sign is noise.
-        moved = jax.tree.map(lambda nu: nu > (1e-4 if family == "mmdgan" else 1e-12), adam(a)[1])
+        moved = jax.tree.map(lambda nu: nu > 1e-12, adam(a)[1])
         jax.tree.map(lambda x, y, real: close(x[real], y[real]), a.params, b.params, moved)
         assert all(real.mean() > 0.75 for real in jax.tree.leaves(moved) if real.any())
         assert np.mean([real.any() for real in jax.tree.leaves(moved)]) > 0.5
