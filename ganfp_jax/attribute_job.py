@@ -25,11 +25,12 @@ from ganfp_jax.certainty import UNSURE, where_unsure
 from ganfp_jax.data import labelled
 from ganfp_jax.data.cells import cell
 from ganfp_jax.data.listing import is_folder, printable, walk
-from ganfp_jax.data.preprocess import Fitted, check_resize, decode_and_fit, ending
+from ganfp_jax.data.preprocess import Fitted, check_resize, decode_and_fit
 from ganfp_jax.errors import UserError
 from ganfp_jax.progress import compiles, progress
 from ganfp_jax.report import wording
 from ganfp_jax.report.table import text_table
+from ganfp_jax.threads import ending, result
 from ganfp_jax.verdicts import Attribution
 from ganfp_jax.voting import check_vote
 from ganfp_jax.weights import CALIBRATION
@@ -204,7 +205,7 @@ def judge(attributor: Attributor, paths: Sequence[str | Path], config: dict[str,
         following: list[Path] | None = first
         while following is not None:
             piece, following = following, next(pieces, None)
-            fitted = coming.result()
+            fitted = result(coming)
             if following is not None:
                 coming = ahead.submit(decode, following)
             found = attribute(fitted.images, config["views"], config["rule"], batch_size=batch_size)

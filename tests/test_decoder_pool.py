@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import zlib
+from concurrent.futures import Executor, Future
 from pathlib import Path
 
 import corpus
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ganfp_jax import threads
 from ganfp_jax.audit.duplicates import take_prints
 from ganfp_jax.data import budget, kinds, light
 from ganfp_jax.data.decode import Refused, Stopped, decode_image, decoded, open_header
@@ -224,6 +226,27 @@ def test_ctrl_c_ends_the_search_for_duplicates(endless):
     assert time.monotonic() - begin < MUCH_LESS
 
 
+def test_a_signal_is_heard_that_came_just_before_the_wait():
+    heard, futures = [], [Future(), Future()]
+
+    def signal_then_wait(waited_for, timeout):  # as if the interpreter had looked for signals a moment ago
+        heard.append(timeout)
+        if len(heard) == 3:
+            raise KeyboardInterrupt
+        return real_wait(waited_for, 0.01)
+
+    class Pool(Executor):
+        def submit(self, call, item):
+            return call(item)
+
+    real_wait = threads.wait
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(threads, "wait", signal_then_wait)
+        list(threads.results(Pool(), futures.__getitem__, range(2)))
+    assert max(heard) < 1 and all(future.cancelled() for future in futures)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 def test_ctrl_c_ends_a_run_and_its_processes(endless):
     code = (
         "from ganfp_jax.data.decode import *; from ganfp_jax.data.decoder_pool import DECODERS\n"

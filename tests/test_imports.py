@@ -77,6 +77,7 @@ LAYERS = {
     "reading": 0,
     "cache": 0,
     "console": 0,
+    "threads": 0,
 }
 # Pure parts: functions of arrays, which know nothing of configs, files, flags or checkpoints.
 PURE = (

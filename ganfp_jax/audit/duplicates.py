@@ -20,9 +20,9 @@ from PIL import Image
 
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import ImageFile, Refused, decoded
-from ganfp_jax.data.preprocess import ending
 from ganfp_jax.data.sources import PHOTOS
 from ganfp_jax.progress import progress
+from ganfp_jax.threads import ending, results
 
 FLAT = 3.0  # standard deviation of the luma below which an image has no shape to compare
 _BLOCK = 512  # images compared with as many others at a time: about 4 MB, however many there are
@@ -88,7 +88,7 @@ def take_prints(files: Sequence[ImageFile]) -> Prints:
         ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="prints") as pool,
         ending(stop),
     ):
-        list(pool.map(take_some, range(0, len(files), 64)))  # list() raises what a task raised
+        list(results(pool, take_some, range(0, len(files), 64)))  # list() raises what a task raised
     read = np.array([place for place in range(len(files)) if place not in refused], np.int64)
     return Prints(
         read=read,

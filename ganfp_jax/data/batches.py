@@ -11,6 +11,7 @@ import grain
 import numpy as np
 
 from ganfp_jax.errors import UserError
+from ganfp_jax.threads import result
 
 Batch = dict[str, np.ndarray]
 
@@ -125,8 +126,8 @@ def read_ahead(
         for step in range(first_step, last_step):
             pending.append(pool.submit(read, step))
             if len(pending) > buffer_size:
-                yield pending.popleft().result()
+                yield result(pending.popleft())
         while pending:
-            yield pending.popleft().result()
+            yield result(pending.popleft())
     finally:
         pool.shutdown(cancel_futures=True)

@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from ganfp_jax.data.decode import ImageFile, Refused
-from ganfp_jax.data.preprocess import Checked, check_files, ending, read_fitted
+from ganfp_jax.data.preprocess import Checked, check_files, read_fitted
 from ganfp_jax.errors import UserError
+from ganfp_jax.threads import ending, results
 
 
 class ImagesOnDisk:
@@ -59,7 +60,7 @@ class ImagesOnDisk:
                 raise UserError(f"{file} was readable when the run began, but now: {reason}") from None
 
         with ending(stop):
-            list(self._pool.map(read, range(len(rows))))  # list() raises what a thread raised
+            list(results(self._pool, read, range(len(rows))))  # list() raises what a thread raised
         return images
 
 

@@ -1,9 +1,8 @@
 """Images of any size -> images of the network's size, exactly defined."""
 
-import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ from PIL import Image
 from ganfp_jax.data.decode import ImageFile, Picture, Record, Refused, decoded
 from ganfp_jax.errors import UserError
 from ganfp_jax.progress import progress
+from ganfp_jax.threads import ending, results
 
 RESIZES = {
     "crop": "the centre, pixel for pixel",
@@ -190,16 +190,6 @@ def decode_and_fit(
     return Fitted(images[: len(kept)], kept, refused, notes)
 
 
-@contextlib.contextmanager
-def ending(event: threading.Event) -> Iterator[None]:
-    """Sets the event where the `with` is left by an exception, Ctrl-C included: nobody waits for what threads do."""
-    try:
-        yield
-    except BaseException:
-        event.set()
-        raise
-
-
 def check_files(files: Sequence[ImageFile], resolution: int, resize: str = "crop", label: str | None = None) -> Checked:
     """`decode_and_fit`, but the images are not kept: which files of a large set can be used?"""
     return _read_each(files, resolution, resize, label, lambda position, image: None)
@@ -242,7 +232,7 @@ def _read_each(
         ending(ended),
         progress(len(files), label or "", "image", delay=2.0, disable=label is None) as bar,
     ):
-        for count in pool.map(read_some, range(0, len(files), chunk)):  # raises what a task raised
+        for count in results(pool, read_some, range(0, len(files), chunk)):
             bar.update(count)
     kept = np.array([position for position in range(len(files)) if position not in refused], np.int64)
     return Checked(kept, dict(sorted(refused.items())), dict(sorted(notes.items())))
