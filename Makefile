@@ -31,7 +31,7 @@ demo: $(DEMO)/.demo
 	$(DEMO)/bin/python -m ganfp_jax.demo --checkpoint=$(CHECKPOINT)
 
 test-demo: $(DEMO)/.test
-	$(DEMO)/bin/python -m pytest tests/test_demo.py tests/test_demo_browser.py
+	$(DEMO)/bin/python -m pytest tests/demo
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .

@@ -19,7 +19,7 @@ destroy what the network looks at (86.7, 68.2 and 38.9 % with turns of 5, 15 and
 
 from ml_collections import ConfigDict
 
-from ganfp_jax.variants import choose
+from ganfp_jax.run.variants import choose
 
 
 def get_config(variant: str = "default") -> ConfigDict:

@@ -31,7 +31,7 @@ By default the shipped network on the images of `configs/quickstart.py`; `:tiny`
 
 from ml_collections import ConfigDict
 
-from ganfp_jax.variants import choose
+from ganfp_jax.run.variants import choose
 
 
 def get_config(variant: str = "default") -> ConfigDict:

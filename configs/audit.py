@@ -20,7 +20,7 @@ About 20 s for the study's 8,000 images; `:tiny` takes those of `configs/quickst
 
 from ml_collections import ConfigDict
 
-from ganfp_jax.variants import choose
+from ganfp_jax.run.variants import choose
 
 
 def get_config(variant: str = "default") -> ConfigDict:

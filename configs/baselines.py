@@ -16,7 +16,7 @@ on two CPU cores: log-DCT 100 % on clean and 61 % on JPEG images, fitted on JPEG
 
 from ml_collections import ConfigDict
 
-from ganfp_jax.variants import choose
+from ganfp_jax.run.variants import choose
 
 
 def get_config(variant: str = "default") -> ConfigDict:

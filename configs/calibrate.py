@@ -7,8 +7,9 @@ holds for images like these, from the same sources in the same shares. The margi
 the vote chose (`views`, by default those of the network's training, and `rule`), minus that of the next. Chosen is the
 smallest margin above which, with 95 % confidence, at most the share `error_rate` of the verdicts is wrong: from the
 surest image down, as long as the upper Clopper-Pearson bound for the mistakes so far is not above it
-(`ganfp_jax/certainty.py` says why that is no luck of the best of many). To show 1 % takes 299 images without a mistake,
-and where even the surest are wrong too often, the job says so, writes nothing and ends with status 2. `min_decided` is
+(`ganfp_jax/attribution/certainty.py` says why that is no luck of the best of many). To show 1 % takes 299 images
+without a mistake, and where even the surest are wrong too often, the job says so, writes nothing and ends with status
+2. `min_decided` is
 the share of the images that are to be decided at least: the surest of them, where it begins. Images are taken for
 independent, which crops of one photograph are not.
 
@@ -25,7 +26,7 @@ decided 63 % of them, 0.5 % of those wrongly (without a threshold 5.4 % are wron
 
 from ml_collections import ConfigDict
 
-from ganfp_jax.variants import choose
+from ganfp_jax.run.variants import choose
 
 
 def get_config(variant: str = "default") -> ConfigDict:

@@ -17,7 +17,7 @@ what the votes repaired and broke, the published figure beside it). A network th
 
 from ml_collections import ConfigDict
 
-from ganfp_jax.variants import choose
+from ganfp_jax.run.variants import choose
 
 
 def get_config(variant: str = "default") -> ConfigDict:
@@ -28,7 +28,7 @@ def get_config(variant: str = "default") -> ConfigDict:
 def _default() -> ConfigDict:
     return ConfigDict(
         {
-            "job": "course_test",
+            "job": "course_project",
             "study": "runs/quickstart-course",
             "n_real": (5, 50),
             "n_progan": (5, 50),

@@ -20,7 +20,7 @@ rate, which the published command names but never runs. How often is logged, mea
 from ml_collections import ConfigDict
 
 from configs import progan
-from ganfp_jax.variants import choose
+from ganfp_jax.run.variants import choose
 
 
 def get_config(variant: str = "photos") -> ConfigDict:

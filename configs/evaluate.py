@@ -4,7 +4,7 @@
 
 `checkpoint` is a training's run folder, a file (or folder) of `configs/export_weights.py`, or a shipped set's name.
 `views` is a set ("identity", "mirror", "seed", "d4", ...) or a list of views ("identity,rot15,shift2_0,crop28", see
-`ganfp_jax/views.py`), or empty for those that the network was trained on; `rule` is "majority", "mean_logit" or
+`ganfp_jax/data/views.py`), or empty for those that the network was trained on; `rule` is "majority", "mean_logit" or
 "mean_probability". `metrics.json` holds the vote and, beside it, the same network's single view. `early_stopping` lets
 an image leave as soon as no view to come can change its majority: the same decisions in less time (`views_saved`; a
 third of the views by default), while `votes` and probabilities are of the views it was shown. `perturb` damages every
@@ -21,7 +21,7 @@ published way to test. `:celeba-smoke` does the same with what `python -m experi
 
 from ml_collections import ConfigDict
 
-from ganfp_jax.variants import choose
+from ganfp_jax.run.variants import choose
 
 
 def get_config(variant: str = "default") -> ConfigDict:

@@ -5,8 +5,8 @@
 
 The default writes `weights.safetensors` (or `--config.file`): the weights of the newest checkpoint, of the running
 average where one was kept, and all that is needed to use them (network, classes and so on, see
-`ganfp_jax/weights.py`). It is read back and compared, and the same weights give the same bytes. It is taken wherever a
-run folder is: as `config.checkpoint`, or as `config.generator` if it is a generator's. Two seconds.
+`ganfp_jax/interop/weights.py`). It is read back and compared, and the same weights give the same bytes. It is taken
+wherever a run folder is: as `config.checkpoint`, or as `config.generator` if it is a generator's. Two seconds.
 
 `:stablehlo` writes an attribution network together with its vote (`views`, `rule`) as one program, `vote.stablehlo`,
 which runs without ganfp_jax wherever Python has jax, numpy and flatbuffers, and beside it `vote.json`, with the names
@@ -20,7 +20,7 @@ By default the D4-trained network of `configs/quickstart.py:scratch`; `:tiny` ex
 
 from ml_collections import ConfigDict
 
-from ganfp_jax.variants import choose
+from ganfp_jax.run.variants import choose
 
 
 def get_config(variant: str = "default") -> ConfigDict:

@@ -21,7 +21,7 @@ four pairs tried on images held out of `train/`. `:tiny` takes seconds, on the i
 
 from ml_collections import ConfigDict
 
-from ganfp_jax.variants import choose
+from ganfp_jax.run.variants import choose
 
 
 def get_config(variant: str = "photos") -> ConfigDict:

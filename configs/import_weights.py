@@ -24,7 +24,7 @@ The released classifiers learned from images as the authors' code wrote them, so
 
 from ml_collections import ConfigDict
 
-from ganfp_jax.variants import choose
+from ganfp_jax.run.variants import choose
 
 
 def get_config(variant: str = "default") -> ConfigDict:

@@ -17,7 +17,7 @@ should differ little: a jump is a generator that learned single images. `:tiny` 
 
 from ml_collections import ConfigDict
 
-from ganfp_jax.variants import choose
+from ganfp_jax.run.variants import choose
 
 
 def get_config(variant: str = "default") -> ConfigDict:

@@ -11,7 +11,7 @@ files in RGB are kept byte for byte, others become PNGs; what cannot be decoded 
 
 from ml_collections import ConfigDict
 
-from ganfp_jax.variants import choose
+from ganfp_jax.run.variants import choose
 
 
 def get_config(variant: str = "default") -> ConfigDict:

@@ -14,7 +14,7 @@ every config. `:tiny` takes seconds and gives noise.
 
 from ml_collections import ConfigDict
 
-from ganfp_jax.variants import choose
+from ganfp_jax.run.variants import choose
 
 
 def get_config(variant: str = "photos") -> ConfigDict:

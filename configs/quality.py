@@ -8,7 +8,7 @@
 better), `ms_ssim16384_3scales` the similarity of pairs of generated images (lower is more varied). The column "real"
 holds the same for other real images: what a perfect generator would get (`floor=False` saves its time and half the
 real images). `fid16384` and `kid16384` come only with a local file of Inception weights, which
-`ganfp_jax/quality/inception.py` shows how to make (8 images/s on two CPU cores: lower the count there). Real images are
+`ganfp_jax/metrics/inception.py` shows how to make (8 images/s on two CPU cores: lower the count there). Real images are
 the generator's training images if `data` is as in its config; of a folder the first in the order of paths. About three
 minutes and 5 GB of memory on two CPU cores at 32x32. ProGAN of the study has 115 and 81 on its two levels, real
 images 3 and 7. `:tiny` measures 64 images of `configs/quickstart.py:tiny` in seconds.
@@ -16,7 +16,7 @@ images 3 and 7. `:tiny` measures 64 images of `configs/quickstart.py:tiny` in se
 
 from ml_collections import ConfigDict
 
-from ganfp_jax.variants import choose
+from ganfp_jax.run.variants import choose
 
 
 def get_config(variant: str = "default") -> ConfigDict:

@@ -23,7 +23,7 @@ ProGANs that differ only in the seed of their training, with 500 test images eac
 from ml_collections import ConfigDict
 
 from configs import attribution, cramergan, mmdgan, progan, sngan
-from ganfp_jax.variants import choose
+from ganfp_jax.run.variants import choose
 
 
 def get_config(variant: str = "default") -> ConfigDict:

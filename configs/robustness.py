@@ -35,7 +35,7 @@ costs three points. `:tiny` does the same with `configs/quickstart.py:tiny`, in 
 
 from ml_collections import ConfigDict
 
-from ganfp_jax.variants import choose
+from ganfp_jax.run.variants import choose
 
 
 def get_config(variant: str = "default") -> ConfigDict:

@@ -14,7 +14,7 @@ How often is logged, measured, sampled and saved is ours. Batch normalisation se
 from ml_collections import ConfigDict
 
 from configs import progan
-from ganfp_jax.variants import choose
+from ganfp_jax.run.variants import choose
 
 
 def get_config(variant: str = "photos") -> ConfigDict:

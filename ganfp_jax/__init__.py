@@ -22,8 +22,8 @@ if sys.argv[:1] == ["-m"] and not sys.flags.safe_path and sys.path[0] == os.getc
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ganfp_jax.attributor import Attributor
-    from ganfp_jax.verdicts import Attribution, Refusal, RefusedImagesError
+    from ganfp_jax.attribution.attributor import Attributor
+    from ganfp_jax.attribution.verdict import Attribution, Refusal, RefusedImagesError
 
 __all__ = ["Attribution", "Attributor", "Refusal", "RefusedImagesError"]
 
@@ -31,11 +31,11 @@ __all__ = ["Attribution", "Attributor", "Refusal", "RefusedImagesError"]
 def __getattr__(name: str) -> Any:
     # Imported at first use: `--help` and bad arguments must not wait for JAX.
     if name == "Attributor":
-        from ganfp_jax.attributor import Attributor
+        from ganfp_jax.attribution.attributor import Attributor
 
         return Attributor
     if name in __all__:
-        from ganfp_jax import verdicts
+        from ganfp_jax.attribution import verdict as verdicts
 
         return getattr(verdicts, name)
     raise AttributeError(f"module 'ganfp_jax' has no attribute {name!r}")

@@ -22,38 +22,11 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
-from ganfp_jax import cache, config_keys, console
-from ganfp_jax.cpu.memory import keep_memory
-from ganfp_jax.errors import UserError
-from ganfp_jax.run_folder import open_run
-from ganfp_jax.training import longer
-
-JOBS = {
-    "train": "ganfp_jax.training.loop",
-    "prepare": "ganfp_jax.preparing",
-    "generate": "ganfp_jax.generation",
-    "interpolate": "ganfp_jax.interpolation",
-    "evaluate": "ganfp_jax.evaluation_job",
-    "attribute": "ganfp_jax.attribute_job",
-    "calibrate": "ganfp_jax.calibration",
-    "baselines": "ganfp_jax.baselines.job",
-    "inspect_fingerprints": "ganfp_jax.inspection",
-    "ablation": "ganfp_jax.ablation",
-    "audit": "ganfp_jax.audit.job",
-    "import_weights": "ganfp_jax.interop.importing",
-    "quality": "ganfp_jax.quality.job",
-    "export_weights": "ganfp_jax.exporting",
-    "quickstart": "ganfp_jax.quickstart",
-    "robustness": "ganfp_jax.robustness",
-    "study": "ganfp_jax.study_job",
-    "course_test": "ganfp_jax.course_test",
-}
-
-FOR_SEVERAL = ("train", "evaluate")  # the jobs that several processes can do together
-# The jobs that have something to resume; the others replace what they left before.
-RESUME = ("train", "generate", "interpolate", "quickstart", "study", "course_test", "robustness")
-# The keys whose values may stand at the end of the command and change from one command to the next.
-AT_THE_END = {"attribute": "images"}
+from ganfp_jax.jobs import JOBS
+from ganfp_jax.run import cache, config_keys, console
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.memory import keep_memory
+from ganfp_jax.run.run_folder import open_run
 
 FLAGS = flags.FLAGS
 config_flags.DEFINE_config_file(
@@ -177,7 +150,7 @@ def _parse(argv: Sequence[str]) -> tuple[Path, tuple[str, ...]]:
         raise UserError(f"bad command line: {_fault(error, argv, paths[-1])}") from error
     if FLAGS.config.job not in JOBS:
         raise UserError(f"config.job is {FLAGS.config.job!r}, which each config file has its own of; leave it as it is")
-    key = AT_THE_END.get(FLAGS.config.job)
+    key = JOBS[FLAGS.config.job].at_the_end
     if rest:
         remedy = f"write --config.key=value, or {key} after --" if key else "write --config.key=value"
         raise UserError(f"bad command line: {rest[0]!r} is no flag; {remedy}")
@@ -212,7 +185,7 @@ def _fault(error: Exception, argv: Sequence[str], path: str) -> str:
 def run(workdir: Path, at_the_end: Sequence[str] = ()) -> int:
     """Runs the job that the parsed command line asks for in `workdir`; returns the exit status, errors are raised."""
     config = FLAGS.config.to_dict()
-    key = AT_THE_END.get(config["job"])
+    key = JOBS[config["job"]].at_the_end
     if key and at_the_end:
         config[key] = tuple(at_the_end)
     cache.keep_compiled()
@@ -221,23 +194,26 @@ def run(workdir: Path, at_the_end: Sequence[str] = ()) -> int:
         run_with_others(config, workdir)
         return 0
     with open_claimed(workdir, config):
-        return importlib.import_module(JOBS[config["job"]]).run(config, workdir) or 0
+        return job_module(config["job"]).run(config, workdir) or 0
 
 
 def open_claimed(workdir: Path, config: Mapping[str, Any]) -> contextlib.AbstractContextManager[Path]:
     """The run folder, claimed for the config's job."""
-    job = config["job"]
-    may_grow = longer.may_grow(config) if job == "train" else {}
-    return open_run(workdir, config, may_grow=may_grow, resumes=job in RESUME)
+    job = JOBS[config["job"]]
+    return open_run(workdir, config, may_grow=job.may_grow(config), resumes=job.resumes)
+
+
+def job_module(job: str) -> Any:
+    """The module that does a job."""
+    return importlib.import_module(f"ganfp_jax.jobs.{job}")
 
 
 def run_with_others(config: dict[str, Any], workdir: Path) -> None:
     """Runs a job as one of several processes; the first of them claims the run folder."""
-    if config["job"] not in FOR_SEVERAL:
-        raise UserError(
-            f"the job {config['job']} runs in one process; --coordinator is for {' and '.join(FOR_SEVERAL)}"
-        )
-    from ganfp_jax import processes
+    if not JOBS[config["job"]].several:
+        several = " and ".join(sorted((name for name, job in JOBS.items() if job.several), reverse=True))
+        raise UserError(f"the job {config['job']} runs in one process; --coordinator is for {several}")
+    from ganfp_jax.run import processes
 
     processes.start(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
     processes.agree(config, workdir)
@@ -253,7 +229,7 @@ def run_with_others(config: dict[str, Any], workdir: Path) -> None:
                 raise refusal
             processes.end_as_another_does()  # which says why
         processes.end_with_others()
-        importlib.import_module(JOBS[config["job"]]).run(config, workdir)
+        job_module(config["job"]).run(config, workdir)
         processes.anywhere(False)  # the others wait until the first one has written everything
 
 
@@ -280,7 +256,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _among_others() -> bool:
     """Whether this is one of several processes, and has met the others."""
-    return FLAGS.is_parsed() and bool(FLAGS.coordinator) and "ganfp_jax.processes" in sys.modules
+    return FLAGS.is_parsed() and bool(FLAGS.coordinator) and "ganfp_jax.run.processes" in sys.modules
 
 
 def _run_and_tell(argv: Sequence[str]) -> int:
@@ -293,7 +269,7 @@ def _run_and_tell(argv: Sequence[str]) -> int:
         workdir, at_the_end = _parse(argv)
         return run(workdir, at_the_end)
     except KeyboardInterrupt as stop:
-        if decoding := sys.modules.get("ganfp_jax.data.decoder_pool"):
+        if decoding := sys.modules.get("ganfp_jax.data.decoding.pool"):
             decoding.DECODERS.end()  # its processes, for which threads would be waited
         console.tell(f"stopped{f': {stop}' if str(stop) else ''}")
         return 130
@@ -304,7 +280,7 @@ def _run_and_tell(argv: Sequence[str]) -> int:
             traceback.print_exc()
         status = 2 if any(isinstance(cause, UserError) for cause in _causes(error)) else 1
         if _among_others():
-            sys.modules["ganfp_jax.processes"].end(status, explain(error, workdir))
+            sys.modules["ganfp_jax.run.processes"].end(status, explain(error, workdir))
         console.tell(f"error: {explain(error, workdir)}")
         return status
 

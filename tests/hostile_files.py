@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ganfp_jax.errors import UserError
+from ganfp_jax.run.errors import UserError
 
 MAX_MEMORY = 20 << 20  # bytes for a file of a few thousand; what hostile files ask for starts at 10**9
 

@@ -6,7 +6,7 @@ import numpy as np
 import small_weights
 
 from ganfp_jax import models
-from ganfp_jax.attributor import Attributor
+from ganfp_jax.attribution.attributor import Attributor
 
 SIDE = 16
 

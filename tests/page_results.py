@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ganfp_jax.data.decode import encode_png, png_bytes
-from ganfp_jax.grid import image_grid
+from ganfp_jax.report.grid import image_grid
 
 VIEWS = ["identity", "rot90", "rot180", "rot270"]
 

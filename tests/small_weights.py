@@ -6,9 +6,9 @@ import numpy as np
 
 from configs import attribution, cramergan, fingerprint, progan, sngan
 from ganfp_jax import models
-from ganfp_jax.run_folder import write_json
+from ganfp_jax.interop.weights import Weights
+from ganfp_jax.run.run_folder import write_json
 from ganfp_jax.training.checkpoint import Checkpoints
-from ganfp_jax.weights import Weights
 
 CLASSES = ["real", "ProGAN", "SNGAN"]
 GENERATORS = {"progan": progan, "sngan": sngan, "cramergan": cramergan}

@@ -8,15 +8,17 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from ganfp_jax import models, pixels
-from ganfp_jax.errors import UserError
-from ganfp_jax.generation import FILE_PREFIXES
-from ganfp_jax.main import JOBS, default_workdir
-from ganfp_jax.objectives import OBJECTIVES
-from ganfp_jax.objectives.fingerprint import Weights
-from ganfp_jax.objectives.penalties import CriticPenalty
+from ganfp_jax import models
+from ganfp_jax.generation.folders import FILE_PREFIXES
+from ganfp_jax.jobs import JOBS
+from ganfp_jax.jobs.train import PROGRAMS
+from ganfp_jax.main import default_workdir, job_module
+from ganfp_jax.models import pixels
+from ganfp_jax.run.errors import UserError
 from ganfp_jax.training import growing
-from ganfp_jax.training.loop import PROGRAMS
+from ganfp_jax.training.objectives import OBJECTIVES
+from ganfp_jax.training.objectives.fingerprint import Weights
+from ganfp_jax.training.objectives.penalties import CriticPenalty
 from ganfp_jax.training.optimizers import make_adam
 
 FILES = sorted(Path(__file__).parent.parent.glob("configs/*.py"))
@@ -292,5 +294,5 @@ def test_a_wrong_vote_is_said_before_anything_is_opened(tmp_path, name, variant,
     if "data" in config:
         config["data"]["root"] = "nowhere"
     with pytest.raises(UserError, match=r"unknown vote rule 'loudest'; choose|unknown view 'sideways'|batch_size is 0"):
-        importlib.import_module(JOBS[config["job"]]).run(config, tmp_path)
+        job_module(config["job"]).run(config, tmp_path)
     assert not list(tmp_path.iterdir())

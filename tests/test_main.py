@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ganfp_jax.errors import UserError
 from ganfp_jax.main import explain
-from ganfp_jax.run_folder import open_run
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.run_folder import open_run
 
 ROOT = Path(__file__).parent.parent
 

@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ganfp_jax import atomic
 from ganfp_jax.report import wording
+from ganfp_jax.run import atomic
 
 HERE = Path(__file__).parent
 SEEDS = (0, 1, 2)

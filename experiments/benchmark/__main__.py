@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.benchmark.row import Options, Row
-from ganfp_jax.cpu.memory import keep_memory
+from ganfp_jax.run.memory import keep_memory
 
 HERE = Path(__file__).parent
 EXTRA = ("torch", "ttach")
@@ -129,8 +129,8 @@ def _resident(key: str) -> float:
 
 def machine() -> dict[str, Any]:
     """What the figures depend on besides the code."""
-    from ganfp_jax.cpu import library
-    from ganfp_jax.provenance import provenance
+    from ganfp_jax.models.cpu import library
+    from ganfp_jax.run.provenance import provenance
 
     packages = ("jax", "jaxlib", "flax", "numpy", *(name for name in EXTRA if name not in missing()))
     return provenance(packages) | {

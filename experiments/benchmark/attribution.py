@@ -12,12 +12,12 @@ from configs import attribution
 from experiments.benchmark import vote
 from experiments.benchmark.competitor import Competitor, check_agreement
 from experiments.benchmark.row import OURS, Cost, Options, Row, check_close, cost_of
-from ganfp_jax.compiler import PLAIN_CONVOLUTIONS, known
+from ganfp_jax.attribution.voting import vote_function
+from ganfp_jax.data.views import EXACT_VIEWS
+from ganfp_jax.run.compiler import PLAIN_CONVOLUTIONS, known
 from ganfp_jax.training.attribution_step import make_attribution_step
 from ganfp_jax.training.optimizers import make_adam
 from ganfp_jax.training.state import AttributionState, NetworkState
-from ganfp_jax.views import EXACT_VIEWS
-from ganfp_jax.voting import vote_function
 
 CHECKED_STEPS = 3
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from ganfp_jax.errors import UserError
-from ganfp_jax.views import EXACT_VIEWS
-from ganfp_jax.voting import count_votes
+from ganfp_jax.attribution.voting import count_votes
+from ganfp_jax.data.views import EXACT_VIEWS
+from ganfp_jax.run.errors import UserError
 
 TOLERANCE = 1e-4
 

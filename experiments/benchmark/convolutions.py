@@ -18,7 +18,7 @@ from typing import Any
 from experiments.benchmark.__main__ import caption, machine, missing
 from experiments.benchmark.row import check_close
 from experiments.benchmark.timing import spread, take_turns
-from ganfp_jax.cpu.memory import keep_memory
+from ganfp_jax.run.memory import keep_memory
 
 HERE = Path(__file__).parent
 BATCH = 32
@@ -39,7 +39,7 @@ def competitors(side: int, inputs: int, outputs: int) -> dict[str, dict[str, Cal
     import jax
     import numpy as np
 
-    from ganfp_jax.compiler import PLAIN_CONVOLUTIONS
+    from ganfp_jax.run.compiler import PLAIN_CONVOLUTIONS
 
     rng = np.random.default_rng(0)
     shapes = (BATCH, side + 2, side + 2, inputs), (3, 3, inputs, outputs), (BATCH, side, side, outputs)
@@ -71,7 +71,7 @@ def _in_jax(plain: dict[str, str]) -> dict[str, tuple[Callable[[Any, Any], Any],
     import jax
     import jax.numpy as jnp
 
-    from ganfp_jax.cpu import convolution, library
+    from ganfp_jax.models.cpu import convolution, library
 
     def xla(x: Any, kernel: Any) -> Any:
         return jax.lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))

@@ -16,8 +16,8 @@ from PIL import Image
 from configs import attribution
 from experiments.benchmark import vote
 from experiments.benchmark.row import OURS, Options, Row
-from ganfp_jax.errors import UserError
-from ganfp_jax.weights import Weights, write_file
+from ganfp_jax.interop.weights import Weights, write_file
+from ganfp_jax.run.errors import UserError
 
 ROOT = Path(__file__).parent.parent.parent
 VERDICT = """

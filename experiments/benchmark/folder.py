@@ -14,9 +14,9 @@ from PIL import Image
 
 from experiments.benchmark import vote
 from experiments.benchmark.row import OURS, Options, Row, check_close
-from ganfp_jax.attributor import Attributor
+from ganfp_jax.attribution.attributor import Attributor
+from ganfp_jax.attribution.evaluation import evaluate, predictions_csv
 from ganfp_jax.data import labelled
-from ganfp_jax.evaluation import evaluate, predictions_csv
 
 BATCH = 32
 

@@ -12,11 +12,11 @@ from configs import cramergan, mmdgan, progan, sngan
 from experiments.benchmark.row import OURS, Cost, Options, Row, check_close, cost_of
 from experiments.benchmark.vote import VARIANTS
 from ganfp_jax import models
-from ganfp_jax.compiler import LOW_EFFORT, known
-from ganfp_jax.latents import draw_latents, make_latents
-from ganfp_jax.objectives import OBJECTIVES
+from ganfp_jax.models.latents import draw_latents, make_latents
+from ganfp_jax.run.compiler import LOW_EFFORT, known
 from ganfp_jax.training.gan_program import gan_program
 from ganfp_jax.training.gan_step import make_sampler
+from ganfp_jax.training.objectives import OBJECTIVES
 from ganfp_jax.training.program import Phase
 
 CONFIGS: dict[str, Any] = {"progan": progan, "sngan": sngan, "cramergan": cramergan, "mmdgan": mmdgan}

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ganfp_jax.errors import UserError
+from ganfp_jax.run.errors import UserError
 
 OURS = "ganfp_jax"
 
@@ -78,7 +78,7 @@ def cost_of(function: Callable[..., Any], *arguments: Any) -> Cost:
     """The cost of a JAX function; operations before compiling, since library calls do not show theirs."""
     import jax
 
-    from ganfp_jax.cpu import convolution
+    from ganfp_jax.models.cpu import convolution
 
     with convolution.left_to_xla():  # a new function, or it would be what was traced before
         lowered = jax.jit(lambda *arguments: function(*arguments)).lower(*arguments)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from experiments.benchmark.competitor import Answer, Competitor, Images
 from experiments.benchmark.torch_device import autocast, compile_frozen, prepare
 from experiments.benchmark.torch_visnet import VisNet
-from ganfp_jax.views import EXACT_VIEWS
+from ganfp_jax.data.views import EXACT_VIEWS
 
 
 class ChannelsLast(nn.Module):

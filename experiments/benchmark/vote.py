@@ -10,10 +10,10 @@ import numpy as np
 from configs import attribution
 from experiments.benchmark.competitor import Answer, Competitor, Images
 from ganfp_jax import models
-from ganfp_jax.attributor import Attributor
-from ganfp_jax.compiler import PLAIN_CONVOLUTIONS, known
-from ganfp_jax.errors import UserError
-from ganfp_jax.views import EXACT_VIEWS
+from ganfp_jax.attribution.attributor import Attributor
+from ganfp_jax.data.views import EXACT_VIEWS
+from ganfp_jax.run.compiler import PLAIN_CONVOLUTIONS, known
+from ganfp_jax.run.errors import UserError
 
 CLASSES = ("real", "ProGAN", "SNGAN", "CRAMER", "MMD")
 VARIANTS = {16: "tiny", 32: "photos", 128: "celeba"}  # of configs/attribution.py, by the side of their images

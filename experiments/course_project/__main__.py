@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ganfp_jax import atomic
-from ganfp_jax.course_test import SUMMARY_HEADERS, summary_cells
+from ganfp_jax.jobs.course_project import SUMMARY_HEADERS, summary_cells
+from ganfp_jax.run import atomic
 
 HERE = Path(__file__).parent
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ganfp_jax.data.sources import FOLDS
-from ganfp_jax.metrics import wilson_interval
+from ganfp_jax.metrics.statistics import wilson_interval
 
 HERE = Path(__file__).parent
 

@@ -18,7 +18,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ganfp_jax.progress import progress
+from ganfp_jax.run.progress import progress
 from ganfp_jax.training.gan_program import gan_program
 from ganfp_jax.training.sharding import make_mesh, make_put, replicated
 

@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from configs import mmdgan
-from ganfp_jax.progress import progress
+from ganfp_jax.run.progress import progress
 from ganfp_jax.training.gan_program import gan_program
 from ganfp_jax.training.program import Program
 

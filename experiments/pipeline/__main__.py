@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ganfp_jax import atomic
 from ganfp_jax.data import sources
-from ganfp_jax.progress import progress
+from ganfp_jax.run import atomic
+from ganfp_jax.run.progress import progress
 
 HERE = Path(__file__).parent
 SIZE = (178, 218)  # width, height

@@ -26,8 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from ganfp_jax import atomic
-from ganfp_jax.progress import progress
+from ganfp_jax.run import atomic
+from ganfp_jax.run.progress import progress
 
 HERE = Path(__file__).parent
 CLOCKS = {"images_per_second", "input_wait", "seconds"}  # keys of JSON files that no two runs agree on

@@ -32,10 +32,10 @@ import PIL
 
 from experiments.reliability.mutations import mutate
 from experiments.reliability.seeds import seeds
-from ganfp_jax import atomic
 from ganfp_jax.data.decode import MAX_PIXELS, Refused, open_file, picture_of, reason_of
-from ganfp_jax.data.opened import check, opened
-from ganfp_jax.progress import progress
+from ganfp_jax.data.decoding.opened import check, opened
+from ganfp_jax.run import atomic
+from ganfp_jax.run.progress import progress
 
 HERE = Path(__file__).parent
 READ, REFUSED = "read", "refused"

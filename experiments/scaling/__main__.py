@@ -27,8 +27,8 @@ import numpy as np
 from PIL import Image
 
 from experiments.benchmark.__main__ import describe, machine
-from ganfp_jax.errors import UserError
-from ganfp_jax.progress import progress
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.progress import progress
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

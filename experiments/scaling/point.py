@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ganfp_jax.cpu.memory import keep_memory
+from ganfp_jax.run.memory import keep_memory
 
 STEPS = 3  # of the training that is compared
 
@@ -50,11 +50,11 @@ def compare(settings: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
 
     from experiments.benchmark.timing import spread, take_turns
+    from ganfp_jax.attribution.voting import make_vote
     from ganfp_jax.training.attribution_step import make_attribution_step
     from ganfp_jax.training.optimizers import make_adam
     from ganfp_jax.training.sharding import make_mesh, make_put, replicated
     from ganfp_jax.training.state import AttributionState, NetworkState
-    from ganfp_jax.voting import make_vote
 
     mesh = make_mesh()
     network, params = _network(settings)
@@ -88,11 +88,11 @@ def _make_call(settings: dict[str, Any]) -> Callable[[], Any]:
     import jax
     import numpy as np
 
-    from ganfp_jax.compiler import PLAIN_CONVOLUTIONS, known
+    from ganfp_jax.attribution.voting import make_vote
+    from ganfp_jax.run.compiler import PLAIN_CONVOLUTIONS, known
     from ganfp_jax.training.attribution_step import make_attribution_step
     from ganfp_jax.training.optimizers import make_adam
     from ganfp_jax.training.state import AttributionState, NetworkState
-    from ganfp_jax.voting import make_vote
 
     network, params = _network(settings)
     images, labels = _images(settings)
@@ -144,7 +144,7 @@ def main() -> None:
     keep_memory()
     with contextlib.ExitStack() as stack:
         if "coordinator" in settings:
-            from ganfp_jax import processes
+            from ganfp_jax.run import processes
 
             processes.start(settings["coordinator"], settings["num_processes"], settings["process_id"])
             stack.callback(processes.anywhere, False)  # until all have done

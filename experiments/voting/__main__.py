@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from experiments.voting import counting, tables
 from experiments.voting.figure import voting_figure
-from ganfp_jax import atomic
+from ganfp_jax.run import atomic
 
 HERE = Path(__file__).parent
 TASKS = {

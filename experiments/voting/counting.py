@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ganfp_jax.metrics import holm, mcnemar_p, wilson_interval
-from ganfp_jax.voting import count_votes
+from ganfp_jax.attribution.voting import count_votes
+from ganfp_jax.metrics.statistics import holm, mcnemar_p, wilson_interval
 
 Z = 1.959964  # of the normal distribution, for 95 %
 

@@ -20,20 +20,23 @@ from ml_collections import ConfigDict
 
 from configs import attribution, cramergan, mmdgan, progan, sngan
 from experiments.zoo import photographs
-from ganfp_jax import atomic, baselines, calibration, shipped, weights
-from ganfp_jax.attributor import Attributor
-from ganfp_jax.baselines.job import ImageSet
-from ganfp_jax.certainty import margins
+from ganfp_jax import baselines
+from ganfp_jax.attribution.attributor import Attributor
+from ganfp_jax.attribution.certainty import margins
+from ganfp_jax.attribution.evaluation import Evaluation, evaluate
 from ganfp_jax.data import labelled
-from ganfp_jax.errors import UserError
-from ganfp_jax.evaluation import Evaluation, evaluate
-from ganfp_jax.evaluation_page import per_photograph
-from ganfp_jax.generation import Sampler, write_generated, write_photographs
-from ganfp_jax.metrics import accuracy_block
+from ganfp_jax.generation.folders import write_generated, write_photographs
+from ganfp_jax.generation.sampler import Sampler
+from ganfp_jax.interop import shipped, weights
+from ganfp_jax.jobs import calibrate, train
+from ganfp_jax.jobs.baselines import ImageSet
+from ganfp_jax.jobs.evaluation_page import per_photograph
+from ganfp_jax.jobs.quickstart.study import first_of_each
+from ganfp_jax.metrics.statistics import accuracy_block
 from ganfp_jax.report import wording
-from ganfp_jax.run_folder import open_run, read_config, write_json
-from ganfp_jax.study import first_of_each
-from ganfp_jax.training import loop
+from ganfp_jax.run import atomic
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.run_folder import open_run, read_config, write_json
 
 HERE = Path(__file__).parent
 GANS = {"progan": progan, "sngan": sngan, "cramergan": cramergan, "mmdgan": mmdgan}
@@ -141,10 +144,10 @@ def ship(workdir: Path, out: Path, sizes: Mapping[str, int]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     attributor, valid = Attributor.load(workdir / NETWORK), workdir / "images" / "valid"
     try:
-        found = calibration.calibrate(attributor, valid, views=VIEWS, rule=RULE, error_rate=ERROR_RATE)
+        found = calibrate.calibrate(attributor, valid, views=VIEWS, rule=RULE, error_rate=ERROR_RATE)
         write_json(workdir / NETWORK / weights.CALIBRATION, found.to_dict())
-        print(calibration.summary(found))
-    except UserError as error:  # as for :tiny; tests/test_shipped.py asks the shipped set for one
+        print(calibrate.summary(found))
+    except UserError as error:  # as for :tiny; tests/interop/test_shipped.py asks the shipped set for one
         print(f"shipped without a calibration: {error}")
     for name in (*GANS, NETWORK):
         weights.write_file(out / f"{name}{shipped.SUFFIX}", weights.load(workdir / name))
@@ -242,11 +245,11 @@ def main() -> None:
     make_crops(crops, packages, sizes)
     for name, config in gan_configs(crops / "real", arguments.variant).items():
         with open_run(workdir / name, config):
-            loop.run(config, workdir / name)
+            train.run(config, workdir / name)
     make_images(workdir, packages, sizes)
     config = network_config(workdir / "images" / "train", arguments.variant)
     with open_run(workdir / NETWORK, config):
-        loop.run(config, workdir / NETWORK)
+        train.run(config, workdir / NETWORK)
     ship(workdir, out, sizes)
     rows = measure(workdir, out, sizes)
     lines = "".join(json.dumps(row) + "\n" for row in rows)

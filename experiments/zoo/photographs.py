@@ -19,8 +19,8 @@ from PIL import Image
 
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.data.sources import MIN_REDUCTION
-from ganfp_jax.errors import UserError
-from ganfp_jax.progress import progress
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.progress import progress
 
 TABLE = Path(__file__).with_name("photographs.csv")
 SHORT_SIDE = (

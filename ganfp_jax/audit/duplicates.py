@@ -21,8 +21,8 @@ from PIL import Image
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import ImageFile, Refused, decoded
 from ganfp_jax.data.sources import PHOTOS
-from ganfp_jax.progress import progress
-from ganfp_jax.threads import ending, results
+from ganfp_jax.run.progress import progress
+from ganfp_jax.run.threads import ending, results
 
 FLAT = 3.0  # standard deviation of the luma below which an image has no shape to compare
 _BLOCK = 512  # images compared with as many others at a time: about 4 MB, however many there are

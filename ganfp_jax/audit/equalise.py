@@ -13,13 +13,13 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from ganfp_jax import atomic
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import ImageFile, Refused, open_header, png_bytes
 from ganfp_jax.data.names import fitting
 from ganfp_jax.data.preprocess import check_resize, read_fitted
-from ganfp_jax.errors import UserError
-from ganfp_jax.progress import progress
+from ganfp_jax.run import atomic
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.progress import progress
 
 CODECS = {"png": ".png", "jpeg": ".jpg"}
 STRETCHES = ("auto", "all", "none")

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ganfp_jax.audit.facts import KINDS, VAGUE, Facts, columns
-from ganfp_jax.metrics import bootstrap_weights, holm, percentile_interval, wilson_interval
+from ganfp_jax.metrics.statistics import bootstrap_weights, holm, percentile_interval, wilson_interval
 
 LEAVES = 32
 RARE = 0.03  # share of the files that a leaf of the tree must have

@@ -17,8 +17,8 @@ from jaxtyping import Float, Int, Int32
 
 from ganfp_jax.baselines import eigenface, knn, linear, metadata, prnu, wavelet
 from ganfp_jax.baselines.method import Images, Model, Samples, Training
-from ganfp_jax.errors import UserError
-from ganfp_jax.reading import parse_json
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.reading import parse_json
 
 KEY = "baselines"  # in the header of a file of them
 

@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Float
 
 from ganfp_jax.baselines import method
-from ganfp_jax.data import segments
 from ganfp_jax.data.decode import ImageFile, open_file, open_header
+from ganfp_jax.data.decoding import segments
 
 LEAVES = 32
 RARE = 0.01  # share of the training images below which nothing is learnt: it would be learnt of single files

@@ -10,8 +10,8 @@ from typing import Protocol, TypeVar, runtime_checkable
 import grain
 import numpy as np
 
-from ganfp_jax.errors import UserError
-from ganfp_jax.threads import result
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.threads import result
 
 Batch = dict[str, np.ndarray]
 

@@ -9,8 +9,8 @@ from jaxtyping import UInt8
 from ganfp_jax.data.listing import find_images, printable
 from ganfp_jax.data.names import fitting
 from ganfp_jax.data.preprocess import check_resize, decode_and_fit
-from ganfp_jax.errors import UserError
-from ganfp_jax.progress import progress
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.progress import progress
 
 TOGETHER = 64  # photographs that are read at once
 

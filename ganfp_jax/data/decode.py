@@ -10,23 +10,23 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from ganfp_jax import atomic
-from ganfp_jax.data import budget, kinds, light
-from ganfp_jax.data.decoder_pool import DECODERS
-from ganfp_jax.data.decoder_pool import Stopped as Stopped
-from ganfp_jax.data.files import ImageFile as ImageFile
-from ganfp_jax.data.files import Record as Record
-from ganfp_jax.data.files import name_of
-from ganfp_jax.data.files import open_file as open_file
-from ganfp_jax.data.kinds import IMAGE_SUFFIXES as IMAGE_SUFFIXES
-from ganfp_jax.data.kinds import READ_SUFFIXES as READ_SUFFIXES
-from ganfp_jax.data.opened import check, check_size, opened
-from ganfp_jax.data.opened import open_header as open_header
-from ganfp_jax.data.refused import Refused as Refused
-from ganfp_jax.data.refused import reason_of as reason_of
-from ganfp_jax.data.rgb import Picture as Picture
-from ganfp_jax.data.rgb import orientation as orientation
-from ganfp_jax.data.rgb import picture_of as picture_of
+from ganfp_jax.data.decoding import budget, kinds, light
+from ganfp_jax.data.decoding.files import ImageFile as ImageFile
+from ganfp_jax.data.decoding.files import Record as Record
+from ganfp_jax.data.decoding.files import name_of
+from ganfp_jax.data.decoding.files import open_file as open_file
+from ganfp_jax.data.decoding.kinds import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from ganfp_jax.data.decoding.kinds import READ_SUFFIXES as READ_SUFFIXES
+from ganfp_jax.data.decoding.opened import check, check_size, opened
+from ganfp_jax.data.decoding.opened import open_header as open_header
+from ganfp_jax.data.decoding.pool import DECODERS
+from ganfp_jax.data.decoding.pool import Stopped as Stopped
+from ganfp_jax.data.decoding.refused import Refused as Refused
+from ganfp_jax.data.decoding.refused import reason_of as reason_of
+from ganfp_jax.data.decoding.rgb import Picture as Picture
+from ganfp_jax.data.decoding.rgb import orientation as orientation
+from ganfp_jax.data.decoding.rgb import picture_of as picture_of
+from ganfp_jax.run import atomic
 
 MAX_PIXELS = 64_000_000
 SECONDS = 20.0

@@ -18,17 +18,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, Int32, UInt8
 
-from ganfp_jax import atomic
-from ganfp_jax.data import tfds_sets
 from ganfp_jax.data.cells import cell
 from ganfp_jax.data.decode import IMAGE_SUFFIXES, READ_SUFFIXES, ImageFile, Refused, open_file, reason_of
 from ganfp_jax.data.layout import check_layout
 from ganfp_jax.data.listing import find_images, is_folder, printable
 from ganfp_jax.data.names import check_names, fault_of
 from ganfp_jax.data.preprocess import decode_and_fit
-from ganfp_jax.errors import UserError
-from ganfp_jax.progress import progress
-from ganfp_jax.reading import read_json, read_regular
+from ganfp_jax.data.tfds import sets
+from ganfp_jax.run import atomic
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.progress import progress
+from ganfp_jax.run.reading import read_json, read_regular
 
 MANIFEST = "manifest.json"
 
@@ -151,7 +151,7 @@ def open_labelled(
     if root.is_file():
         files = _listed(root, split)
         base, places = root, [root.parent]
-    elif tfds_sets.is_dataset(root):
+    elif sets.is_dataset(root):
         files = _dataset(root, split)
         base, places = root, [root]
     else:
@@ -193,8 +193,8 @@ def splits(root: str | os.PathLike[str]) -> tuple[str, ...]:
     _check_open(root)
     if root.is_file():
         return tuple(split for split in SPLITS if split in {row.get("split") for row in _rows(root)})
-    if tfds_sets.is_dataset(root):
-        return tuple(split for split in SPLITS if split in tfds_sets.splits(root))
+    if sets.is_dataset(root):
+        return tuple(split for split in SPLITS if split in sets.splits(root))
     return tuple(split for split in SPLITS if _holds_folders(root / split))
 
 
@@ -374,14 +374,14 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 def _dataset(root: Path, split: str | None) -> Files:
     """The records of a data set of ArrayRecord files; its manifest says the order of the classes."""
-    present = tfds_sets.splits(root)
+    present = sets.splits(root)
     if present == (UNSPLIT,):
         split = UNSPLIT
     elif split is None:
         raise UserError(f"{root} has {' and '.join(present)}: say which is meant")
     elif split not in present:
         raise UserError(f"{root} has no split {split}: it has {', '.join(present)}")
-    found = tfds_sets.open_split(root, split)
+    found = sets.open_split(root, split)
     check_names(found.classes, root)  # before two of one name become one source
     files: Files = {}
     for record, label in zip(found.records, found.labels, strict=True):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ganfp_jax.data.listing import printable
-from ganfp_jax.errors import UserError
+from ganfp_jax.run.errors import UserError
 
 LAYOUTS = ("auto", "sources")
 """Values of `config.data.layout`: stop where the folders of a source seem to be labels or splits, or take all in it."""

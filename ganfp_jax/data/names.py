@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterable
 from pathlib import PurePath, PureWindowsPath
 
-from ganfp_jax.errors import UserError
+from ganfp_jax.run.errors import UserError
 
 OUR_WORDS = frozenset(
     {

@@ -11,8 +11,8 @@ from jaxtyping import Int, UInt8
 
 from ganfp_jax.data.decode import ImageFile, Refused
 from ganfp_jax.data.preprocess import Checked, check_files, read_fitted
-from ganfp_jax.errors import UserError
-from ganfp_jax.threads import ending, results
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.threads import ending, results
 
 
 class ImagesOnDisk:
@@ -71,7 +71,7 @@ def check_together(files: Sequence[ImageFile], resolution: int, resize: str, lab
         UserError: unknown `resize`.
     """
     # Imported here: it brings JAX, which takes seconds and which the other readers of images do without.
-    from ganfp_jax import processes
+    from ganfp_jax.run import processes
 
     own = processes.share(np.arange(len(files)))
     checked = check_files([files[i] for i in own], resolution, resize, label if processes.first() else None)

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image
 
-from ganfp_jax.errors import UserError
+from ganfp_jax.run.errors import UserError
 
 
 def perturb(

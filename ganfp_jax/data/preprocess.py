@@ -11,9 +11,9 @@ from jaxtyping import Int, UInt8
 from PIL import Image
 
 from ganfp_jax.data.decode import ImageFile, Picture, Record, Refused, decoded
-from ganfp_jax.errors import UserError
-from ganfp_jax.progress import progress
-from ganfp_jax.threads import ending, results
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.progress import progress
+from ganfp_jax.run.threads import ending, results
 
 RESIZES = {
     "crop": "the centre, pixel for pixel",

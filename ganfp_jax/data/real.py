@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ganfp_jax import processes
 from ganfp_jax.data import sources
 from ganfp_jax.data.labelled import tell_notes, tell_rejected
 from ganfp_jax.data.listing import find_images, printable
-from ganfp_jax.errors import UserError
+from ganfp_jax.run import processes
+from ganfp_jax.run.errors import UserError
 
 
 def real_images(data: Mapping[str, Any], *, resolution: int, workdir: Path, **settings: Any) -> sources.ImageSet:

@@ -15,14 +15,14 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from ganfp_jax.data import tfds_sets
 from ganfp_jax.data.decode import READ_SUFFIXES, ImageFile, Refused, decode_image
 from ganfp_jax.data.layout import labels_in
 from ganfp_jax.data.listing import find_images, printable
 from ganfp_jax.data.on_disk import ImagesOnDisk, check_together, fits
 from ganfp_jax.data.preprocess import check_resize, decode_and_fit
-from ganfp_jax.errors import UserError
-from ganfp_jax.progress import progress
+from ganfp_jax.data.tfds import sets
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.progress import progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,7 +218,7 @@ def tfds(
     if not name:
         raise UserError("the data set of TFDS is not set: name one, such as --config.data.tfds.name=celeb_a")
     check_resize(resize)
-    records = tfds_sets.open_named(name, split, data_dir, download)
+    records = sets.open_named(name, split, data_dir, download)
     return _read(records, [record.name for record in records], name, resolution, resize, count, cache_gib)
 
 

@@ -15,9 +15,9 @@ import tempfile
 from collections.abc import Sequence
 from types import FrameType
 
-from ganfp_jax import cache, console
 from ganfp_jax.demo.folder import own_folder
-from ganfp_jax.errors import UserError
+from ganfp_jax.run import cache, console
+from ganfp_jax.run.errors import UserError
 
 
 def _flags() -> argparse.ArgumentParser:

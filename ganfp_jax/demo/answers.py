@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import UInt8
 
-from ganfp_jax import attribute_job
-from ganfp_jax.attributor import FEW, Attributor
-from ganfp_jax.certainty import where_unsure
+from ganfp_jax.attribution.attributor import FEW, Attributor
+from ganfp_jax.attribution.certainty import where_unsure
+from ganfp_jax.attribution.verdict import Attribution
 from ganfp_jax.data.cells import cell
 from ganfp_jax.data.decode import Refused, png_bytes
 from ganfp_jax.data.preprocess import read_fitted
+from ganfp_jax.data.views import apply_view, resolve_views
 from ganfp_jax.demo.uploads import Limits, Upload
-from ganfp_jax.grid import data_uri
+from ganfp_jax.jobs import attribute
 from ganfp_jax.report import wording
-from ganfp_jax.signed import signed_picture, vector_as_rows
-from ganfp_jax.verdicts import Attribution
-from ganfp_jax.views import apply_view, resolve_views
+from ganfp_jax.report.grid import data_uri
+from ganfp_jax.report.signed import signed_picture, vector_as_rows
 
 if TYPE_CHECKING:
     import jinja2
@@ -138,11 +138,11 @@ def to_csv(answer: Answer) -> str:
     """The columns of the job attribute's predictions.csv, then its note or why a file was refused."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    columns = attribute_job.header(answer.classes)
+    columns = attribute.header(answer.classes)
     writer.writerow([*columns, "note", "refused"])
     for row in answer.rows:
         if found := row.attribution:
-            writer.writerow([*attribute_job.row(row.name, found), found.note, ""])
+            writer.writerow([*attribute.row(row.name, found), found.note, ""])
         else:
             writer.writerow([cell(row.name), *[""] * len(columns), row.refused])
     return text.getvalue()
@@ -151,9 +151,7 @@ def to_csv(answer: Answer) -> str:
 def to_json(answer: Answer) -> str:
     """One JSON object: what was asked, and `images`, objects like the lines of predictions.jsonl."""
     images = [
-        attribute_job.record(row.name, row.attribution)
-        if row.attribution
-        else {"image": row.name, "refused": row.refused}
+        attribute.record(row.name, row.attribution) if row.attribution else {"image": row.name, "refused": row.refused}
         for row in answer.rows
     ]
     about = {"classes": answer.classes, "views": answer.views, "rule": RULE, "resize": answer.resize}

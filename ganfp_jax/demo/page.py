@@ -11,12 +11,12 @@ import fastapi
 import gradio
 import uvicorn
 
-from ganfp_jax.attributor import Attributor
+from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.demo.answers import about_html, answer, failure_html, to_html
 from ganfp_jax.demo.guard import Guard
 from ganfp_jax.demo.uploads import Limits, Upload, delete_old, examples, receive
-from ganfp_jax.errors import UserError
-from ganfp_jax.grid import data_uri
+from ganfp_jax.report.grid import data_uri
+from ganfp_jax.run.errors import UserError
 
 TITLE = "Which generator made this image?"
 RESIZES = [

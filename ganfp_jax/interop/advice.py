@@ -3,9 +3,9 @@
 import shlex
 from pathlib import Path
 
-from ganfp_jax.errors import UserError
 from ganfp_jax.interop.formats import recognise
 from ganfp_jax.interop.published import list_published
+from ganfp_jax.run.errors import UserError
 
 _DOES = {"generator": "makes images", "attribution": "attributes images", "critic": "only trains another network"}
 _OTHER = {

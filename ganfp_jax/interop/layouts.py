@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from flax.traverse_util import unflatten_dict
 
-from ganfp_jax.errors import UserError
 from ganfp_jax.interop.stored_file import shown
+from ganfp_jax.run.errors import UserError
 
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]  # by path of the Flax variable with its collection: "params/4x4/Conv/weight"

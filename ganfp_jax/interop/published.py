@@ -15,7 +15,6 @@ from flax.traverse_util import flatten_dict
 from jaxtyping import PyTree
 
 from ganfp_jax import models
-from ganfp_jax.errors import UserError
 from ganfp_jax.interop import layouts, sizes
 from ganfp_jax.interop.formats import recognise
 from ganfp_jax.interop.layouts import Shape, Variables
@@ -24,6 +23,7 @@ from ganfp_jax.interop.pickles import read_pickle
 from ganfp_jax.interop.tensor_bundle import read_bundle
 from ganfp_jax.models.layers import box_downsample
 from ganfp_jax.models.progan import Generator, enlarge
+from ganfp_jax.run.errors import UserError
 
 Kind = Literal["generator", "attribution", "critic"]
 Arrays = Mapping[str, np.ndarray]

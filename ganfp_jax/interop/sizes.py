@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ganfp_jax.errors import UserError
 from ganfp_jax.interop import layouts
 from ganfp_jax.interop.layouts import LARGEST, Shape
 from ganfp_jax.interop.stored_file import shown
+from ganfp_jax.run.errors import UserError
 
 Stored = Mapping[str, Shape]  # shapes by published name
 Given = Mapping[str, Any]  # arguments that a file gives, as `read_arguments` returns them

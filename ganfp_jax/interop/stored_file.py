@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ganfp_jax.errors import UserError
-from ganfp_jax.reading import open_regular
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.reading import open_regular
 
 MAX_VARIABLES = 10_000  # the largest published network has 89
 _MAX_NAME = 512  # characters of a variable's name; a line of text in a file may have as many bytes

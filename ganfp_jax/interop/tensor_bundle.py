@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ganfp_jax.errors import UserError
 from ganfp_jax.interop.crc32c import crc32c
 from ganfp_jax.interop.stored_file import (
     MAX_VARIABLES,
@@ -25,6 +24,7 @@ from ganfp_jax.interop.stored_file import (
     refusals_told,
     shown,
 )
+from ganfp_jax.run.errors import UserError
 
 CHECKPOINT = "checkpoint"  # the text file that names the newest prefix
 TABLE_MAGIC = bytes.fromhex("57fb808b247547db")  # the last bytes of every LevelDB table

@@ -6,8 +6,8 @@ from typing import Any
 import jax.numpy as jnp
 from flax import linen as nn
 
-from ganfp_jax.errors import UserError
 from ganfp_jax.models import dcgan5, fingerprint_net, progan, regression, resnet5, sngan, visnet
+from ganfp_jax.run.errors import UserError
 
 MODELS: dict[str, type[nn.Module]] = {
     "progan_generator": progan.Generator,

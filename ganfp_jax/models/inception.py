@@ -2,7 +2,7 @@
 
 The network is the TensorFlow graph of December 2015, in the form and under the names of its PyTorch port pytorch-fid.
 It differs from the usual Inception-v3: average pooling leaves the border's zeros out of the mean, and the last block
-pools by the maximum. Inference only; `ganfp_jax.quality.inception` reads the weights.
+pools by the maximum. Inference only; `ganfp_jax.metrics.inception` reads the weights.
 """
 
 import jax

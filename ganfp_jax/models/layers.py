@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, ScalarLike
 
-from ganfp_jax.cpu import convolution
+from ganfp_jax.models.cpu import convolution
 
 ROOT2 = math.sqrt(2.0)
 LEAK = 0.2  # of `leaky_relu`

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ganfp_jax import atomic
 from ganfp_jax.report import figures, rendering, wording
 from ganfp_jax.report.few import what_is_shown, with_responses
 from ganfp_jax.report.table import CONTROLS
+from ganfp_jax.run import atomic
 
 REQUIRED = (
     "title", "command", "created", "devices", "config", "versions", "classes", "network", "metrics", "interactions",

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from ganfp_jax.data.decode import png_bytes
-from ganfp_jax.errors import UserError
-from ganfp_jax.grid import data_uri
 from ganfp_jax.report import figures, wording
+from ganfp_jax.report.grid import data_uri
+from ganfp_jax.run.errors import UserError
 
 OTHERS = "another source"  # the column of answers that name none of the sources shown
 PICTURE_SIDE = 96  # about how large a small picture is shown, in CSS pixels

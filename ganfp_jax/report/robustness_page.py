@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ganfp_jax import atomic
 from ganfp_jax.report import figures, rendering, wording
 from ganfp_jax.report.few import most_confused, what_is_shown
 from ganfp_jax.report.leak import best_baseline, leak_of, leak_sentence
 from ganfp_jax.report.robustness_figure import MIXED, draw_robustness, panels
+from ganfp_jax.run import atomic
 
 REQUIRED = (
     "title", "command", "created", "config", "versions", "devices", "classes", "views", "rule", "total", "per_source",

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
 from ganfp_jax import models
-from ganfp_jax.compiler import PLAIN_CONVOLUTIONS
-from ganfp_jax.progress import compiles
+from ganfp_jax.run.compiler import PLAIN_CONVOLUTIONS
+from ganfp_jax.run.progress import compiles
 from ganfp_jax.training.attribution_step import make_attribution_step
 from ganfp_jax.training.labelled_images import decode_some_test, decode_training, open_training
 from ganfp_jax.training.optimizers import make_adam

@@ -8,9 +8,9 @@ import jax
 import optax
 from jaxtyping import Array, PyTree
 
-from ganfp_jax.objectives import classification
+from ganfp_jax.data.views import random_view
+from ganfp_jax.training.objectives import classification
 from ganfp_jax.training.state import AttributionState, NetworkState
-from ganfp_jax.views import random_view
 
 Metrics = dict[str, Array]
 

@@ -10,7 +10,7 @@ import orbax.checkpoint as ocp
 from jax.sharding import SingleDeviceSharding
 from jaxtyping import PyTree
 
-from ganfp_jax.errors import UserError
+from ganfp_jax.run.errors import UserError
 from ganfp_jax.training.stored import FOLDER, Arrays, Stored, unreadable
 
 MARGIN = 2**20  # bytes for metadata and blocks that are not full
@@ -82,7 +82,7 @@ class Checkpoints:
 def load(workdir: Path) -> tuple[int, PyTree, dict[str, Any]]:
     """The newest checkpoint of a run folder: (step, tree of arrays on one device, metadata), wherever it was trained.
 
-    All of it, moments as well: `ganfp_jax.weights.load` reads a network alone.
+    All of it, moments as well: `ganfp_jax.interop.weights.load` reads a network alone.
 
     Raises:
         UserError: no checkpoint, or one that cannot be read.

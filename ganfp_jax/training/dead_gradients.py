@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from ganfp_jax.errors import UserError
+from ganfp_jax.run.errors import UserError
 from ganfp_jax.training.logs import logged
 
 SUFFIX = "_grad_norm"  # how the steps call the length of a network's whole gradient

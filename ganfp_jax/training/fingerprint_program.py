@@ -10,13 +10,13 @@ import numpy as np
 from jaxtyping import Array, PyTree, UInt8
 
 from ganfp_jax import models
-from ganfp_jax.compiler import PLAIN_CONVOLUTIONS
-from ganfp_jax.errors import UserError
-from ganfp_jax.objectives import fingerprint
-from ganfp_jax.pixels import to_stored
-from ganfp_jax.progress import compiles
+from ganfp_jax.models.pixels import to_stored
+from ganfp_jax.run.compiler import PLAIN_CONVOLUTIONS
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.progress import compiles
 from ganfp_jax.training.fingerprint_step import BATCHES, make_fingerprint_step
 from ganfp_jax.training.labelled_images import LabelledImages, decode_some_test, decode_training, open_training
+from ganfp_jax.training.objectives import fingerprint
 from ganfp_jax.training.optimizers import make_adam
 from ganfp_jax.training.program import Phase, Program
 from ganfp_jax.training.state import FingerprintState, init_fingerprint, init_network

@@ -12,9 +12,9 @@ import jax
 import optax
 from jaxtyping import Array, Float, PyTree
 
-from ganfp_jax.objectives import classification, fingerprint
+from ganfp_jax.data.views import random_view
+from ganfp_jax.training.objectives import classification, fingerprint
 from ganfp_jax.training.state import FingerprintState, NetworkState
-from ganfp_jax.views import random_view
 
 Metrics = dict[str, Array]
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ganfp_jax.command import command
 from ganfp_jax.data import labelled
-from ganfp_jax.errors import UserError
-from ganfp_jax.training import longer
+from ganfp_jax.run import longer
+from ganfp_jax.run.command import command
+from ganfp_jax.run.errors import UserError
 from ganfp_jax.training.logs import logged
 
 

@@ -11,20 +11,22 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree, UInt8
 
-from ganfp_jax import models, pixels, processes
+from ganfp_jax import models
 from ganfp_jax.data import preprocess
 from ganfp_jax.data.batches import BatchByStep, make_batches
 from ganfp_jax.data.names import check_names
 from ganfp_jax.data.on_disk import ImagesOnDisk
 from ganfp_jax.data.real import real_images
-from ganfp_jax.errors import UserError
-from ganfp_jax.latents import make_latents
-from ganfp_jax.objectives import OBJECTIVES
-from ganfp_jax.objectives.objective import Objective
-from ganfp_jax.objectives.penalties import CriticPenalty
-from ganfp_jax.quality.inception import FEATURES
+from ganfp_jax.metrics.inception import FEATURES
+from ganfp_jax.models import pixels
+from ganfp_jax.models.latents import make_latents
+from ganfp_jax.run import processes
+from ganfp_jax.run.errors import UserError
 from ganfp_jax.training import gan_watch, growing
 from ganfp_jax.training.gan_step import make_gan_step, real_batches
+from ganfp_jax.training.objectives import OBJECTIVES
+from ganfp_jax.training.objectives.objective import Objective
+from ganfp_jax.training.objectives.penalties import CriticPenalty
 from ganfp_jax.training.optimizers import make_adam
 from ganfp_jax.training.plateau import init_plateau
 from ganfp_jax.training.program import Phase, Program

@@ -13,12 +13,12 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PyTree, UInt8
 
-from ganfp_jax.objectives import penalties
-from ganfp_jax.objectives.objective import Objective
-from ganfp_jax.objectives.penalties import CriticPenalty
-from ganfp_jax.pixels import Encoding, Range, to_network, to_stored
+from ganfp_jax.data.views import random_view
+from ganfp_jax.models.pixels import Encoding, Range, to_network, to_stored
+from ganfp_jax.training.objectives import penalties
+from ganfp_jax.training.objectives.objective import Objective
+from ganfp_jax.training.objectives.penalties import CriticPenalty
 from ganfp_jax.training.state import GanState, NetworkState
-from ganfp_jax.views import random_view
 
 Metrics = dict[str, Array]
 
@@ -56,7 +56,7 @@ def make_gan_step(
         level: halvings of the full resolution at which the networks run. The published critic always reads full-size
           images; with `4**level` equal pixels in the place of one, their gradient is shorter by `2**level`.
         ema_decay: of the generator's running average; 0 keeps none.
-        pixels: range of the images the networks read and draw; see `ganfp_jax.pixels`.
+        pixels: range of the images the networks read and draw; see `ganfp_jax.models.pixels`.
         augment: random views of the real images: "none", "mirror" or "d4".
 
     Returns:
@@ -183,7 +183,7 @@ def real_batches(objective: Objective, critic_steps: int) -> int:
 def make_sampler(
     generator: nn.Module, args: dict[str, Any], pixels: Range, encoding: Encoding = "plain"
 ) -> Callable[[PyTree, Mapping, Array], UInt8[Array, "n h w 3"]]:
-    """sample(params, stats, latents (N, D)) -> uint8 images in one of the encodings of `ganfp_jax.pixels`."""
+    """sample(params, stats, latents (N, D)) -> uint8 images in one of the encodings of `ganfp_jax.models.pixels`."""
 
     def sample(params: PyTree, stats: Mapping[str, PyTree], latents: Array) -> UInt8[Array, "n h w 3"]:
         images: Any = generator.apply({"params": params, **stats}, latents, **args)

@@ -12,13 +12,13 @@ from jaxtyping import Array, Int, PyTree, UInt8
 
 from ganfp_jax.data.on_disk import ImagesOnDisk
 from ganfp_jax.data.preprocess import box_downscale
-from ganfp_jax.errors import UserError
-from ganfp_jax.latents import draw_latents
+from ganfp_jax.metrics.inception import make_features
+from ganfp_jax.metrics.monitor import make_monitor
+from ganfp_jax.metrics.swd import PUBLISHED
 from ganfp_jax.models import normalizes_by_batch
-from ganfp_jax.progress import compiles
-from ganfp_jax.quality.inception import make_features
-from ganfp_jax.quality.monitor import make_monitor
-from ganfp_jax.quality.swd import PUBLISHED
+from ganfp_jax.models.latents import draw_latents
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.progress import compiles
 from ganfp_jax.training.gan_step import make_sampler
 from ganfp_jax.training.plateau import check_plateau, make_plateau_rule
 from ganfp_jax.training.state import GanState

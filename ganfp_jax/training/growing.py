@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from ganfp_jax.errors import UserError
+from ganfp_jax.run.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ganfp_jax import processes
 from ganfp_jax.data import real
 from ganfp_jax.data.labelled import LabelledFolder
-from ganfp_jax.errors import UserError
-from ganfp_jax.reading import read_json
-from ganfp_jax.run_folder import IMAGES, write_json
+from ganfp_jax.run import processes
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.reading import read_json
+from ganfp_jax.run.run_folder import IMAGES, write_json
 from ganfp_jax.training.labelled_images import open_training
 from ganfp_jax.training.stored import Stored
 

@@ -9,12 +9,12 @@ import jax
 import numpy as np
 from jaxtyping import Int32, UInt8
 
-from ganfp_jax import processes
 from ganfp_jax.audit.quick import tell_leaks
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.data.batches import Batch, BatchByStep, make_batches
 from ganfp_jax.data.on_disk import ImagesOnDisk, check_together, fits
-from ganfp_jax.errors import UserError
+from ganfp_jax.run import processes
+from ganfp_jax.run.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,9 +13,9 @@ from tensorboardX import summary
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-from ganfp_jax import atomic
 from ganfp_jax.data.decode import encode_png
-from ganfp_jax.grid import image_grid
+from ganfp_jax.report.grid import image_grid
+from ganfp_jax.run import atomic
 
 METRICS = "metrics.jsonl"
 

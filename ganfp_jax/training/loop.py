@@ -14,26 +14,19 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, PyTree
 
-from ganfp_jax import processes
-from ganfp_jax.compiler import LOW_EFFORT, known
 from ganfp_jax.data.batches import read_ahead
-from ganfp_jax.errors import UserError
-from ganfp_jax.progress import aside, compiles, progress
-from ganfp_jax.training import finished, known_images, start_from
-from ganfp_jax.training.attribution_program import attribution_program
+from ganfp_jax.run import processes
+from ganfp_jax.run.compiler import LOW_EFFORT, known
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.progress import aside, compiles, progress
 from ganfp_jax.training.checkpoint import Checkpoints
 from ganfp_jax.training.dead_gradients import DeadGradients
-from ganfp_jax.training.fingerprint_program import fingerprint_program
-from ganfp_jax.training.gan_program import gan_program, num_steps
 from ganfp_jax.training.logs import Logs
-from ganfp_jax.training.program import Program
+from ganfp_jax.training.program import Begin, Program
 from ganfp_jax.training.sharding import check_batch_size, make_mesh, make_put, replicated
-from ganfp_jax.training.stored import saved_steps
 
 T = TypeVar("T")
 
-# A config's `program` -> (config, workdir) -> what the loop runs.
-PROGRAMS = {"gan": gan_program, "attribution": attribution_program, "fingerprint": fingerprint_program}
 
 ASK_EVERY = 10  # steps
 
@@ -123,21 +116,7 @@ class StopRequest:
         self.asked = True
 
 
-def run(config: dict[str, Any], workdir: Path) -> None:
-    """The job `train`; a finished training decodes nothing, and says what it has to say."""
-    steps = num_steps(config) if config["program"] == "gan" else config["num_steps"]
-    if steps < 1:
-        raise UserError(f"config.num_steps is {steps}; give 1 or more")
-    step = max(saved_steps(workdir), default=0)
-    known_images.check(config, workdir, step, steps)
-    if step < steps:
-        begin = start_from.read(config) if config["start_from"] and not step else None
-        train(PROGRAMS[config["program"]](config, workdir), config, workdir, begin)
-    if processes.first():
-        print(finished.summary(config, workdir, steps))
-
-
-def train(program: Program, config: dict[str, Any], workdir: Path, begin: start_from.Begin | None = None) -> None:
+def train(program: Program, config: dict[str, Any], workdir: Path, begin: Begin | None = None) -> None:
     """Trains from the newest checkpoint of `workdir` (or from the start) to the program's end.
 
     Keys and batches depend on the step alone, so a resumed run is bit for bit the run that was never stopped. `begin`

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
-from ganfp_jax.errors import UserError
+from ganfp_jax.run.errors import UserError
 
 
 def constant(learning_rate: float, num_steps: int) -> optax.Schedule:

@@ -12,8 +12,8 @@ import numpy as np
 from flax import struct
 from jaxtyping import Float, PyTree
 
-from ganfp_jax.errors import UserError
-from ganfp_jax.quality.distances import three_sample_test
+from ganfp_jax.metrics.distances import three_sample_test
+from ganfp_jax.run.errors import UserError
 
 NUM_CODES = 2048  # codes of each set that the published test takes
 MEMORY = 10

@@ -11,6 +11,8 @@ from jaxtyping import Array, PyTree, UInt8
 from ganfp_jax.data.batches import BatchByStep
 
 Step = Callable[[PyTree, dict[str, Array], jax.Array], tuple[PyTree, dict[str, Array]]]
+Begin = Callable[[PyTree, Mapping[str, Any]], PyTree]
+"""(state at step 0, the program's metadata) -> the same state with other weights, on the host."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Program:
         phases: in order, without gaps.
         metadata: JSON-able, saved with every checkpoint.
         dead_after: steps for which a gradient may be 0, see `ganfp_jax.training.dead_gradients`; 0 for ever.
-        cpu_options: what XLA is told about the steps on CPU (see `ganfp_jax.compiler`).
+        cpu_options: what XLA is told about the steps on CPU (see `ganfp_jax.run.compiler`).
     """
 
     init: Callable[[jax.Array], PyTree]

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from ganfp_jax.errors import UserError
+from ganfp_jax.run.errors import UserError
 
 
 def make_mesh() -> Mesh:

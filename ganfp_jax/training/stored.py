@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from ganfp_jax.errors import UserError
-from ganfp_jax.reading import open_regular, read_json
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.reading import open_regular, read_json
 
 FOLDER = "checkpoints"
 MAX_FILES = 10_000  # a checkpoint has about ten, of several processes some more each

@@ -1,0 +1,1 @@
+"""Images to verdicts to numbers: the network, the vote over its views, and how sure it is."""

@@ -1,0 +1,367 @@
+"""A trained attribution network, ready to name the source of images."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import jax
+import numpy as np
+from jaxtyping import PyTree, UInt8
+
+from ganfp_jax import models
+from ganfp_jax.attribution.certainty import UNSURE, Calibration, margins
+from ganfp_jax.attribution.stages import StagedVoter, default_stages, make_staged_vote, vote_in_stages
+from ganfp_jax.attribution.verdict import Attribution, Refusal, RefusedImagesError
+from ganfp_jax.attribution.voting import (
+    MeasuredVote,
+    Vote,
+    Voter,
+    check_rule,
+    make_measured_vote,
+    make_view_voters,
+    make_vote,
+    vote_in_batches,
+)
+from ganfp_jax.data.decode import Picture, Refused, picture_of, reason_of
+from ganfp_jax.data.listing import printable
+from ganfp_jax.data.preprocess import check_resize, fit_picture, read_fitted
+from ganfp_jax.data.views import check_size, resolve_views
+from ganfp_jax.interop.weights import Weights, digest, load
+from ganfp_jax.models.fingerprints import (
+    AttributionNetwork,
+    Fingerprints,
+    make_logits,
+    make_logits_and_distances,
+    read_fingerprints,
+)
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.training.sharding import make_local_mesh, replicated
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+# Images a call: few and many. One image should not wait for 32, and every other size would be compiled anew.
+FEW, MANY = 4, 32
+ERRORS = ("raise", "collect")
+
+
+def batch_size_for(count: int) -> int:
+    """How many images a call of the network should take where there are `count` of them."""
+    return FEW if count <= FEW else MANY
+
+
+class Attributor:
+    """Names the source of images: `Attributor.load("runs/attribution").attribute(["photo.png"])`.
+
+    Attributes:
+        classes: the sources it knows, in the order of its logits.
+        resolution: the side R of the images it takes, in pixels.
+        augment: which views of the images it was trained on, one of `views.AUGMENTATIONS`.
+        calibration: from which margin on its verdicts can be relied on; None where that was not measured.
+    """
+
+    def __init__(
+        self,
+        network: AttributionNetwork,
+        variables: PyTree,
+        classes: Sequence[str],
+        resolution: int,
+        *,
+        augment: str = "d4",
+        calibration: Calibration | None = None,
+    ) -> None:
+        self.classes = tuple(classes)
+        self.resolution = resolution
+        self.augment = augment
+        self.calibration = calibration
+        self._network = network
+        self._logits = make_logits(network)
+        self._mesh = make_local_mesh() if jax.local_device_count() > 1 else None  # a call of one device costs less
+        self._variables = jax.device_put(variables, replicated(self._mesh) if self._mesh else None)
+        self._voters: dict[tuple[tuple[str, ...], str], Voter[Vote]] = {}
+        self._judges: dict[tuple[tuple[str, ...], str], Voter[MeasuredVote]] = {}
+        self._staged: dict[tuple[tuple[str, ...], tuple[int, ...]], StagedVoter] = {}
+
+    @classmethod
+    def load(cls, path: str | Path, *, calibrated: bool = True) -> "Attributor":
+        """Loads an attribution network.
+
+        Args:
+            path: the run folder of configs/attribution.py or configs/fingerprint.py, or exported or imported weights;
+                see `ganfp_jax.interop.weights.load`.
+            calibrated: False leaves out its calibration, sound or not.
+
+        Raises:
+            UserError: there is no attribution network, or none that can be read.
+        """
+        weights = load(path, "attribution", calibrated=calibrated)
+        network: Any = models.create(**weights.model)
+        about = weights.about
+        return cls(
+            network,
+            weights.variables,
+            about["classes"],
+            weights.model["resolution"],
+            augment=about.get("augment", "d4"),  # older files do not tell
+            calibration=_calibration(path, weights),
+        )
+
+    @property
+    def default_views(self) -> str:
+        """The set of views that the network has seen in training: others would vote badly."""
+        return "identity" if self.augment == "none" else self.augment
+
+    @property
+    def digest(self) -> str:
+        """Of its weights, as `ganfp_jax.interop.weights.digest` has it: which network this is."""
+        return digest(jax.device_get(self._variables))
+
+    def calibration_for(self, views: str | Sequence[str], rule: str) -> Calibration | None:
+        """The calibration, where it is of a vote of these views by this rule; else None, and nothing is "unsure".
+
+        Raises:
+            UserError: unknown view or view set.
+        """
+        fits = self.calibration is not None and self.calibration.is_for(resolve_views(views), rule)
+        return self.calibration if fits else None
+
+    def fingerprints(self, images: UInt8[np.ndarray, "n r r 3"]) -> Fingerprints:
+        """Takes the fingerprints of images of the network's own size, and those of the sources it knows.
+
+        Raises:
+            UserError: no images, or a network that gives NaN.
+        """
+        return read_fingerprints(self._network, self._variables, images)
+
+    def vote(
+        self,
+        images: UInt8[np.ndarray, "n r r 3"],
+        views: str | Sequence[str] = "",
+        rule: str = "majority",
+        batch_size: int = 32,
+        early_stopping: bool | Sequence[int] = False,
+    ) -> Vote:
+        """Attributes images of the network's own size by a vote over views; all arrays of the result are NumPy's.
+
+        Args:
+            images: 0 to 255.
+            views: a set of views or a list, as for `ganfp_jax.data.views.resolve_views`; "" for `default_views`.
+            rule: one of `ganfp_jax.attribution.voting.RULES`.
+            batch_size: images a call.
+            early_stopping: show an image no more views than its majority needs (`attribution.stages`); numbers
+              say how many views each stage shows. `votes` and `probabilities` are then those of the views shown.
+
+        Raises:
+            UserError: unknown view, view set or rule; early stopping with another rule than the majority, or with
+              stages that do not add up to the views.
+        """
+        voter = self._voter(views, rule, early_stopping)
+        if isinstance(voter, StagedVoter):
+            return vote_in_stages(voter, self._variables, images, batch_size)
+        return vote_in_batches(voter, self._variables, images, batch_size)
+
+    def check_vote(
+        self, views: str | Sequence[str] = "", rule: str = "majority", early_stopping: bool | Sequence[int] = False
+    ) -> None:
+        """Raises UserError as `vote` would for these arguments; costs next to nothing."""
+        self._voter(views, rule, early_stopping)
+
+    def warm_up(
+        self,
+        views: str | Sequence[str] = "",
+        rule: str = "majority",
+        batch_size: int = 32,
+        early_stopping: bool | Sequence[int] = False,
+    ) -> None:
+        """Compiles all that `vote` needs for these arguments, so that a clock can be started.
+
+        Raises:
+            UserError: as `vote`.
+        """
+        voter = self._voter(views, rule, early_stopping)
+        blank = np.zeros((1, self.resolution, self.resolution, 3), np.uint8)
+        if isinstance(voter, StagedVoter):
+            voter.warm_up(self._variables, blank[0], batch_size)
+        else:
+            vote_in_batches(voter, self._variables, blank, batch_size)
+
+    def view_voters(self, views: str | Sequence[str]) -> dict[str, Callable[[UInt8[np.ndarray, "n r r 3"], int], Vote]]:
+        """For each view a function `(images, batch_size) -> Vote` of that view alone; the network is compiled once.
+
+        Raises:
+            UserError: unknown view or view set.
+        """
+
+        def bind(voter: Voter[Vote]) -> Callable[[UInt8[np.ndarray, "n r r 3"], int], Vote]:
+            return lambda images, batch_size: vote_in_batches(voter, self._variables, images, batch_size)
+
+        names = self._views(views)
+        return {view: bind(voter) for view, voter in make_view_voters(self._logits, names, mesh=self._mesh).items()}
+
+    def _views(self, views: str | Sequence[str]) -> tuple[str, ...]:
+        """The views by name, those of the training where none are given.
+
+        Raises:
+            UserError: unknown view or view set, or one that the network's images are too small for.
+        """
+        names = resolve_views(views or self.default_views)
+        check_size(names, self.resolution)
+        return names
+
+    def _judge(self, views: str | Sequence[str], rule: str) -> Voter[MeasuredVote]:
+        """The voter that also measures, of each view, the distance of its fingerprint to the nearest source's."""
+        names = self._views(views)
+        if (names, rule) not in self._judges:
+            measured = make_logits_and_distances(self._network)
+            self._judges[names, rule] = make_measured_vote(measured, names, rule, mesh=self._mesh)
+        return self._judges[names, rule]
+
+    def _voter(
+        self, views: str | Sequence[str], rule: str, early_stopping: bool | Sequence[int]
+    ) -> Voter[Vote] | StagedVoter:
+        check_rule(rule)
+        names = self._views(views)
+        if early_stopping is False:
+            if (names, rule) not in self._voters:
+                self._voters[names, rule] = make_vote(self._logits, names, rule, mesh=self._mesh)
+            return self._voters[names, rule]
+        if rule != "majority":
+            raise UserError(
+                f"early stopping needs the rule majority, not {rule}: a mean can change until the last view; "
+                "set config.rule=majority or config.early_stopping=False"
+            )
+        stages = default_stages(len(names)) if early_stopping is True else tuple(early_stopping)
+        if (names, stages) not in self._staged:
+            self._staged[names, stages] = make_staged_vote(self._logits, names, stages, mesh=self._mesh)
+        return self._staged[names, stages]
+
+    @overload
+    def attribute(
+        self,
+        images: "Sequence[str | os.PathLike[str] | Image.Image | np.ndarray] | UInt8[np.ndarray, 'n h w 3']",
+        views: str | Sequence[str] = "",
+        rule: str = "majority",
+        resize: str = "crop",
+        batch_size: int = 0,
+        *,
+        errors: Literal["raise"] = "raise",
+    ) -> list[Attribution]: ...
+
+    @overload
+    def attribute(
+        self,
+        images: "Sequence[str | os.PathLike[str] | Image.Image | np.ndarray] | UInt8[np.ndarray, 'n h w 3']",
+        views: str | Sequence[str] = "",
+        rule: str = "majority",
+        resize: str = "crop",
+        batch_size: int = 0,
+        *,
+        errors: Literal["collect"],
+    ) -> list[Attribution | Refusal]: ...
+
+    def attribute(
+        self,
+        images: "Sequence[str | os.PathLike[str] | Image.Image | np.ndarray] | UInt8[np.ndarray, 'n h w 3']",
+        views: str | Sequence[str] = "",
+        rule: str = "majority",
+        resize: str = "crop",
+        batch_size: int = 0,
+        *,
+        errors: str = "raise",
+    ) -> list[Attribution] | list[Attribution | Refusal]:
+        """A verdict for each image, in order.
+
+        Args:
+            images: file paths, PIL images, uint8 arrays (H, W, 3) or a mixture, converted as by
+                `data.decode.decode_image`; or one array (N, H, W, 3).
+            views, rule: of the vote, as for `vote`.
+            resize: what is done with images of another size: "crop" (the centre; resizing would damage the trace),
+              "area", or "refuse".
+            batch_size: images a call of the network; 0 for 4 where there are no more, else 32. A size is compiled once.
+            errors: "raise" where an image cannot be used; or "collect", which has a `Refusal` in its place.
+
+        Raises:
+            RefusedImagesError: some images cannot be used; it names them and has the verdicts on the others.
+            UserError: not a list of images; unknown view, view set, rule or value of `resize` or `errors`.
+        """
+        if isinstance(images, str | os.PathLike) or not hasattr(images, "__len__"):
+            raise UserError(f"attribute takes a list of images, not one ({images}): put it in brackets")
+        if errors not in ERRORS:
+            raise UserError(f"errors is {errors!r}; choose from {', '.join(ERRORS)}")
+        check_resize(resize)
+        judge = self._judge(views, rule)
+        read = [self._read(i, image, resize) for i, image in enumerate(images)]
+        usable = [entry for entry in read if not isinstance(entry, Refusal)]
+        verdicts = iter(self._verdicts(judge, usable, batch_size or batch_size_for(len(usable))))
+        found = [entry if isinstance(entry, Refusal) else next(verdicts) for entry in read]
+        if errors == "raise" and len(usable) < len(read):
+            raise RefusedImagesError(found)
+        return found
+
+    def _verdicts(
+        self, judge: Voter[MeasuredVote], images: Sequence[tuple[np.ndarray, str]], batch_size: int
+    ) -> list[Attribution]:
+        """The verdicts on images of the network's size, each with its note."""
+        if not images:
+            return []
+        fitted, notes = zip(*images, strict=True)
+        vote, distances = vote_in_batches(judge, self._variables, np.stack(fitted), batch_size)
+        shown = distances[judge.views.index("identity") if "identity" in judge.views else 0]
+        leads = margins(np.asarray(vote.probabilities), np.asarray(vote.predicted))
+        calibration = self.calibration_for(judge.views, judge.rule)
+        sure = leads >= (-1 if calibration is None else calibration.threshold)
+        return [
+            Attribution(
+                predicted=self.classes[k],
+                confidence=float(vote.probabilities[i, k]),
+                votes={name: int(n) for name, n in zip(self.classes, vote.votes[i], strict=True) if n},
+                probabilities={name: float(p) for name, p in zip(self.classes, vote.probabilities[i], strict=True)},
+                note=note,
+                verdict=self.classes[k] if sure[i] else UNSURE,
+                margin=float(leads[i]),
+                distance=float(shown[i]),
+                views={v: self.classes[c] for v, c in zip(judge.views, vote.view_predictions[:, i], strict=True)},
+            )
+            for i, (k, note) in enumerate(zip(vote.predicted, notes, strict=True))
+        ]
+
+    def _read(self, index: int, image: Any, resize: str) -> tuple[np.ndarray, str] | Refusal:
+        """The image at the network's size and what was done to it, or why there is none."""
+        is_file = isinstance(image, str | os.PathLike)
+        try:
+            if is_file:
+                return read_fitted(image, self.resolution, resize)
+            return fit_picture(_picture(image), self.resolution, resize)
+        except Refused as error:
+            return Refusal(printable(os.fsdecode(image)) if is_file else f"image {index}", str(error))
+
+
+def _picture(image: Any) -> Picture:
+    """A PIL image or an array, JAX's and others' too, as RGB.
+
+    Raises:
+        Refused: they cannot be read, or are none.
+    """
+    if hasattr(image, "load") and not isinstance(image, np.ndarray):  # which PIL images have
+        try:
+            return picture_of(image.copy())
+        except Exception as error:  # decoders raise whatever a damaged file makes them raise
+            raise Refused(reason_of(error)) from error
+    array = np.asarray(image)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[-1] != 3:
+        raise Refused(f"is {array.dtype} of shape {array.shape}, not uint8 (height, width, 3)")
+    return Picture(array, ())
+
+
+def _calibration(path: str | Path, weights: Weights) -> Calibration | None:
+    if "calibration" not in weights.about:
+        return None
+    try:
+        calibration = Calibration.from_dict(weights.about["calibration"])
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    if calibration.digest != digest(weights.variables):
+        raise UserError(f"{path}: its calibration is of other weights; calibrate it again with configs/calibrate.py")
+    return calibration

@@ -1,0 +1,225 @@
+"""A checkpoint and a labelled folder -> predictions, metrics, and what was refused."""
+
+import csv
+import dataclasses
+import io
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ganfp_jax.attribution.attributor import Attributor
+from ganfp_jax.attribution.voting import Vote, join_votes
+from ganfp_jax.data import labelled, perturb
+from ganfp_jax.data.cells import cell
+from ganfp_jax.data.views import resolve_views
+from ganfp_jax.metrics.statistics import evaluation_metrics
+from ganfp_jax.report.table import ImageRow
+from ganfp_jax.run import atomic, processes
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.progress import aside, progress
+from ganfp_jax.run.run_folder import write_json
+
+# Images decoded and held at a time, so that memory does not grow with the folder.
+CHUNK = 1024
+
+METRICS = "metrics.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What an attribution network said of the images of a labelled folder.
+
+    `names` are "source/file", `targets` class indices; `notes` says of each image that was not taken as it is
+    what was done; `rejected` lists (name, reason) of what was not used, `left_out` of the folder included.
+    """
+
+    names: Sequence[str]
+    targets: np.ndarray
+    vote: Vote
+    metrics: dict[str, Any]
+    notes: dict[str, str]
+    rejected: Sequence[tuple[str, str]]
+
+
+def evaluate(
+    attributor: Attributor,
+    folder: labelled.LabelledFolder,
+    *,
+    views: str | Sequence[str],
+    rule: str,
+    perturbation: str = "none",
+    seed: int = 0,
+    resize: str = "crop",
+    batch_size: int = 32,
+    indices: np.ndarray | None = None,
+    early_stopping: bool = False,
+) -> Evaluation:
+    """Attributes the images of `folder` (or those at `indices`) by a vote over views.
+
+    Several processes (`ganfp_jax.run.processes`) take a part of the images each, and all of them get the whole answer.
+
+    Args:
+        perturbation: done to every decoded image first, such as "jpeg75".
+        seed: of perturbations that draw noise.
+        early_stopping: show an image no more views than its majority needs; the metrics then have `views_saved`, the
+            share of view evaluations that was not needed.
+
+    Raises:
+        UserError: other classes than the network's, or in another order; unknown view, rule or perturbation, a view
+            that does not fit the network's images; no image could be read.
+    """
+    check_classes(attributor, folder)
+    attributor.check_vote(views, rule, early_stopping)
+    perturb.check_perturbation(perturbation)
+    view_names = resolve_views(views)
+    kept: list[np.ndarray] = []
+    votes: list[Vote] = []
+    notes: dict[str, str] = {}
+    rejected: list[tuple[str, str]] = []
+    seconds = 0.0
+    own = processes.share(np.arange(len(folder)) if indices is None else indices)
+    for chunk in read_chunks(folder, attributor.resolution, perturbation, seed, resize, own):
+        notes |= chunk.notes
+        rejected += chunk.rejected
+        if not len(chunk.kept):
+            continue
+        if not votes:  # compile before the clock runs
+            with aside():
+                attributor.warm_up(views, rule, batch_size, early_stopping)
+        clock = time.perf_counter()
+        votes.append(attributor.vote(chunk.images, views, rule, batch_size, early_stopping))
+        seconds += time.perf_counter() - clock
+        kept.append(chunk.kept)
+    parts = [_unpack(part) for part in processes.gather(_pack(kept, votes, notes, rejected, seconds))]
+    notes = {name: note for part in parts for name, note in part.notes.items()}
+    rejected = [refusal for part in parts for refusal in part.rejected]
+    found = [part.vote for part in parts if part.vote is not None]
+    if not found:
+        raise nothing_read(folder, rejected)
+    vote, chosen = join_votes(found), np.concatenate([part.kept for part in parts])
+    rate = len(chosen) / max(part.seconds for part in parts)
+    metrics = evaluation_metrics(vote, folder.labels[chosen], folder.classes, view_names, rule, rate)
+    if early_stopping:
+        metrics["views_saved"] = 1 - float(vote.views_used.mean()) / len(view_names)
+    rejected += folder.left_out
+    return Evaluation([folder.names[i] for i in chosen], folder.labels[chosen], vote, metrics, notes, rejected)
+
+
+class _Part(NamedTuple):
+    """What one process found out; `vote` is None where it could read no image."""
+
+    kept: np.ndarray
+    vote: Vote | None
+    notes: dict[str, str]
+    rejected: list[tuple[str, str]]
+    seconds: float
+
+
+def _pack(
+    kept: list[np.ndarray], votes: list[Vote], notes: dict[str, str], rejected: list[tuple[str, str]], seconds: float
+) -> bytes:
+    """A `_Part` as bytes, for the other processes."""
+    words = np.frombuffer(json.dumps([notes, rejected, seconds]).encode(), np.uint8)
+    arrays = {"kept": np.concatenate(kept), **join_votes(votes)._asdict()} if votes else {}
+    content = io.BytesIO()
+    np.savez(content, words=words, **arrays)
+    return content.getvalue()
+
+
+def _unpack(content: bytes) -> _Part:
+    with np.load(io.BytesIO(content)) as arrays:
+        notes, rejected, seconds = json.loads(arrays["words"].tobytes())
+        vote = Vote(**{name: arrays[name] for name in Vote._fields}) if "kept" in arrays else None
+        kept = arrays["kept"] if vote else np.zeros(0, int)
+    return _Part(kept, vote, notes, [(name, reason) for name, reason in rejected], seconds)
+
+
+def check_classes(attributor: Attributor, folder: labelled.LabelledFolder) -> None:
+    """Raises UserError unless `folder` was opened with the network's classes, in their order."""
+    if tuple(folder.classes) != tuple(attributor.classes):
+        raise UserError(
+            f"{folder.root} was opened with the classes {', '.join(folder.classes)}, the network has "
+            f"{', '.join(attributor.classes)}; open it with those, in that order"
+        )
+
+
+def nothing_read(folder: labelled.LabelledFolder, rejected: Sequence[tuple[str, str]]) -> UserError:
+    """The error where every image was refused."""
+    return UserError(f"no image of {folder.root} could be read: {rejected[0][0]}: {rejected[0][1]}")
+
+
+def read_chunks(
+    folder: labelled.LabelledFolder,
+    resolution: int,
+    perturbation: str = "none",
+    seed: int = 0,
+    resize: str = "crop",
+    indices: np.ndarray | None = None,
+    label: str = "evaluate",
+) -> Iterator[labelled.Decoded]:
+    """Decodes and perturbs the images of `folder` (or those at `indices`), `CHUNK` at a time, with a progress bar."""
+    indices = np.arange(len(folder)) if indices is None else indices
+    with progress(len(indices), label, "image", disable=not processes.first()) as bar:
+        for chunk in np.array_split(indices, max(1, -(-len(indices) // CHUNK))):
+            decoded = labelled.decode_all(folder, resolution, resize=resize, indices=chunk)
+            images = perturb.perturb(decoded.images, perturbation, seed, numbers=decoded.kept)
+            yield dataclasses.replace(decoded, images=images)
+            bar.update(len(chunk))
+
+
+def predictions_csv(evaluation: Evaluation) -> str:
+    """The text of predictions.csv: one row an image, the probability of each class in its own column."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["image", "target", "predicted", "confidence", "votes", *evaluation.metrics["classes"]])
+    classes, vote = evaluation.metrics["classes"], evaluation.vote
+    for i, (name, target) in enumerate(zip(evaluation.names, evaluation.targets, strict=True)):
+        predicted = int(vote.predicted[i])
+        votes = {classes[k]: int(n) for k, n in enumerate(vote.votes[i]) if n}
+        probabilities = [f"{p:.6f}" for p in vote.probabilities[i]]
+        writer.writerow(
+            [
+                cell(name),
+                classes[target],
+                classes[predicted],
+                probabilities[predicted],
+                json.dumps(votes),
+                *probabilities,
+            ]
+        )
+    return text.getvalue()
+
+
+def write_tables(folder: Path, evaluation: Evaluation) -> None:
+    """Writes predictions.csv, rejected.csv and notes.csv; the metrics.json of an earlier evaluation goes first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / METRICS).unlink(missing_ok=True)
+    atomic.write_bytes(folder / "predictions.csv", predictions_csv(evaluation).encode())
+    labelled.write_rejected(folder / "rejected.csv", evaluation.rejected)
+    labelled.write_notes(folder / "notes.csv", evaluation.notes)
+
+
+def write_metrics(folder: Path, evaluation: Evaluation) -> None:
+    """Writes metrics.json, after the tables: where it stands, these are complete."""
+    write_json(folder / METRICS, evaluation.metrics)
+
+
+def write_outputs(folder: Path, evaluation: Evaluation) -> None:
+    """Writes the tables and the metrics."""
+    write_tables(folder, evaluation)
+    write_metrics(folder, evaluation)
+
+
+def image_rows(evaluation: Evaluation) -> list[ImageRow]:
+    """One row an image for the per-image table."""
+    classes, vote = evaluation.metrics["classes"], evaluation.vote
+    return [
+        ImageRow(name, classes[target], classes[predicted], {classes[k]: int(n) for k, n in enumerate(counts) if n})
+        for name, target, predicted, counts in zip(
+            evaluation.names, evaluation.targets, vote.predicted, vote.votes, strict=True
+        )
+    ]

@@ -1,0 +1,207 @@
+"""A network and a labelled folder -> its fingerprints as pictures, how they interact, and how far they separate."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from ganfp_jax.attribution.attributor import Attributor
+from ganfp_jax.data import labelled
+from ganfp_jax.metrics.embedding import FEWEST, tsne
+from ganfp_jax.models.fingerprints import Fingerprints
+from ganfp_jax.report.signed import signed_picture, vector_as_rows
+from ganfp_jax.run.errors import UserError
+
+PERCENTILE = 99.5  # of the sizes of the values shown, where a limit is not given
+MAPPED = 200  # images of each source in the t-SNE map, at most
+MOST_MAPPED = 2000  # of all sources
+MOST_IMAGES = 10_000  # of all sources, where a number of images is asked for: they stand in memory
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspected:
+    """Labelled images and what a network makes of them."""
+
+    classes: Sequence[str]
+    names: Sequence[str]
+    """"source/file" of each image."""
+    images: UInt8[np.ndarray, "n r r 3"]
+    targets: Int[np.ndarray, " n"]
+    groups: Int[np.ndarray, " n"]
+    """Images with one number were taken from one photograph."""
+    fingerprints: Fingerprints
+    rejected: Sequence[tuple[str, str]]
+
+    @property
+    def predicted(self) -> Int[np.ndarray, " n"]:
+        """Class index of the largest logit of each image."""
+        return self.fingerprints.logits.argmax(1)
+
+    @property
+    def photographs(self) -> int:
+        """How many photographs more than one image was taken from; 0 where none is known."""
+        return int((np.unique(self.groups, return_counts=True)[1] > 1).sum())
+
+    def places(self, sources: Sequence[str]) -> list[int]:
+        """Class indices of some sources."""
+        return [self.classes.index(name) for name in sources]
+
+    def of(self, sources: Sequence[str]) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " m"]]:
+        """Positions of all images of some sources, in their order, and the index among these sources of each."""
+        place = np.full(len(self.classes), -1)
+        place[self.places(sources)] = np.arange(len(sources))
+        chosen = np.flatnonzero(place[self.targets] >= 0)
+        return chosen, place[self.targets[chosen]]
+
+    def some_of_each(self, count: int, sources: Sequence[str]) -> list[int]:
+        """Positions of `count` images of each of some sources, source by source, evenly spread over its files."""
+        shown: list[int] = []
+        for k in map(self.classes.index, sources):
+            own = np.flatnonzero(self.targets == k)
+            shown += own[np.linspace(0, len(own), min(count, len(own)), endpoint=False).astype(int)].tolist()
+        return shown
+
+
+@dataclasses.dataclass(frozen=True)
+class Scales:
+    """The one scale of every picture of a kind: the size of a value that is drawn at full strength."""
+
+    fingerprint: float
+    response: float
+    model: float
+    mask_negative: bool
+
+    def words(self) -> dict[str, str]:
+        """How values became colours, for a reader of the pictures."""
+        masked = "; zero where a channel of the pixel is negative" if self.mask_negative else ""
+        return {
+            "image fingerprints": f"±{self.fingerprint:.3g}, cut beyond",
+            "responses": f"fingerprint times unscaled model fingerprint, ±{self.response:.3g}, cut beyond{masked}",
+            "model fingerprints": f"unscaled, ±{self.model:.3g} (the largest of all)",
+        }
+
+
+def inspect(
+    attributor: Attributor,
+    folder: labelled.LabelledFolder,
+    *,
+    images_per_source: int,
+    seed: int,
+    resize: str = "crop",
+) -> Inspected:
+    """Takes the fingerprints of some images of every source: a random choice that depends on `seed` alone.
+
+    Args:
+        folder: opened with the network's classes.
+        images_per_source: at most; 0 takes all. Of very many sources fewer are taken, `MOST_IMAGES` in all.
+
+    Raises:
+        UserError: no image of a source could be read, or fewer than four of all.
+    """
+    rng = np.random.default_rng(seed)
+    images_per_source = images_of_each(images_per_source, len(folder.classes))
+    chosen = [
+        np.sort(rng.permutation(np.flatnonzero(folder.labels == k))[: images_per_source or None])
+        for k in range(len(folder.classes))
+    ]
+    decoded = labelled.decode_all(folder, attributor.resolution, resize=resize, indices=np.concatenate(chosen))
+    targets = folder.labels[decoded.kept]
+    for k, name in enumerate(folder.classes):
+        if k not in targets:
+            reason = next((why for image, why in decoded.rejected if image.startswith(f"{name}/")), "there is none")
+            raise UserError(f"{folder.root} has no usable image of {name} ({reason}); see data.resize and data.root")
+    if len(targets) < FEWEST:
+        raise UserError(f"{folder.root} gives {len(targets)} images; fingerprints are compared from {FEWEST} images on")
+    origins = np.array(labelled.origins(folder))[decoded.kept]
+    return Inspected(
+        classes=folder.classes,
+        names=[folder.names[i] for i in decoded.kept],
+        images=decoded.images,
+        targets=targets,
+        groups=np.unique(origins, return_inverse=True)[1].reshape(-1),
+        fingerprints=attributor.fingerprints(decoded.images),
+        rejected=[*decoded.rejected, *folder.left_out],
+    )
+
+
+def images_of_each(asked: int, sources: int) -> int:
+    """Images that are taken of each source: those asked for, or of very many sources what `MOST_IMAGES` leaves each."""
+    return min(asked, max(FEWEST, MOST_IMAGES // sources))
+
+
+def responses(
+    inspected: Inspected, index: int, columns: Sequence[str], mask_negative: bool
+) -> Float[np.ndarray, "k ..."]:
+    """The responses of one image to some sources, at the scale of unscaled weights.
+
+    See configs/inspect_fingerprints.py.
+    """
+    found = inspected.fingerprints
+    products = found.responses(index, inspected.places(columns)) * np.sqrt(found.size)
+    if mask_negative and products.ndim == 4:
+        products = np.where(products.min(-1, keepdims=True) < 0, 0, products)
+    return products
+
+
+def choose_scales(
+    inspected: Inspected,
+    shown: Sequence[int],
+    columns: Sequence[str],
+    *,
+    fingerprint_limit: float,
+    response_limit: float,
+    mask_negative: bool,
+) -> Scales:
+    """One limit for every kind of picture: the one given, or where that is 0 what most of the values shown reach."""
+
+    def limit(given: float, values: np.ndarray) -> float:
+        return given or float(np.percentile(np.abs(values), PERCENTILE)) or 1.0
+
+    found = inspected.fingerprints
+    return Scales(
+        fingerprint=limit(fingerprint_limit, found.images[list(shown)]),
+        response=limit(response_limit, np.stack([responses(inspected, i, columns, mask_negative) for i in shown])),
+        model=float(np.abs(found.models).max() * np.sqrt(found.size)) or 1.0,
+        mask_negative=mask_negative,
+    )
+
+
+def picture(values: np.ndarray, limit: float) -> UInt8[np.ndarray, "h w 3"]:
+    """A fingerprint or response (F,) or (R, R, 3) as colours; a vector is folded into rows."""
+    return signed_picture(vector_as_rows(values) if values.ndim == 1 else values, limit)
+
+
+def pictures(
+    inspected: Inspected, shown: Sequence[int], columns: Sequence[str], scales: Scales
+) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
+    """The images `shown` with their fingerprints and responses as pictures, and the model fingerprints of `columns`."""
+    found, places = inspected.fingerprints, inspected.places(columns)
+    samples = [
+        {
+            "image": inspected.images[i],
+            "fingerprint": picture(found.images[i], scales.fingerprint),
+            "responses": [
+                picture(response, scales.response)
+                for response in responses(inspected, i, columns, scales.mask_negative)
+            ],
+            "logits": found.logits[i, places].tolist(),
+            "target": inspected.classes[inspected.targets[i]],
+            "predicted": inspected.classes[inspected.predicted[i]],
+            "name": inspected.names[i],
+        }
+        for i in shown
+    ]
+    models = np.moveaxis(found.models[..., places], -1, 0) * np.sqrt(found.size)
+    return samples, [picture(model, scales.model) for model in models]
+
+
+def map_of(inspected: Inspected, seed: int, sources: Sequence[str]) -> dict[str, Any]:
+    """The 2-D map of the image fingerprints of up to `MAPPED` images of each of some sources, `MOST_MAPPED` of all."""
+    shown = inspected.some_of_each(max(FEWEST, min(MAPPED, MOST_MAPPED // len(sources))), sources)
+    place = {inspected.classes.index(name): k for k, name in enumerate(sources)}
+    features = inspected.fingerprints.images[shown].reshape(len(shown), -1)
+    wrong = inspected.predicted[shown] != inspected.targets[shown]
+    labels = np.array([place[target] for target in inspected.targets[shown].tolist()])
+    return {"points": tsne(features, seed), "labels": labels, "wrong": wrong}

@@ -1,0 +1,104 @@
+"""A process that decodes one image file after the other for its parent, `decoder_pool`, which kills it when it must.
+
+It says an empty line when it has started. For every file a line of JSON comes in, behind it the content of a file that
+has no path. The answer is how much memory the file will take; then, when a line comes back, a line about the picture,
+and its pixels. A refusal ends it early. Imports Pillow and NumPy, nothing heavier.
+"""
+
+import contextlib
+import io
+import json
+import os
+import signal
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ganfp_jax.data.decoding import budget, kinds
+from ganfp_jax.data.decoding.files import open_file
+from ganfp_jax.data.decoding.opened import check, check_size, opened
+from ganfp_jax.data.decoding.refused import reason_of
+from ganfp_jax.data.decoding.rgb import picture_of
+
+_SPARE = 2**26  # bytes beyond what is said to be needed
+_GRACE = 60  # seconds beyond the deadline, which the parent keeps
+
+
+def main() -> None:
+    """Decodes what standard input names until that ends."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):  # what libraries print of damaged files
+        os.dup2(quiet, stream.fileno())
+    warnings.simplefilter("ignore")
+    questions = sys.stdin.buffer
+    answers.write(b"\n")
+    answers.flush()  # ready
+    while line := questions.readline():
+        job = json.loads(line)
+        content = questions.read(job["size"])
+        try:
+            _limit_seconds(job["seconds"] + _GRACE)
+            _decode(job, content, questions, answers)
+        except Exception as error:
+            _say(answers, refused=reason_of(error))
+        _limit_seconds(0)
+
+
+def _decode(job: dict[str, Any], content: bytes, questions: BinaryIO, answers: BinaryIO) -> None:
+    with _stream(job, content) as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+        canvas = kinds.webp_canvas(stream.read(kinds.HEAD))
+        stream.seek(0)
+        _limit_memory(3 * size)
+        if canvas:  # for which its library takes memory when the file is opened
+            check_size(*canvas, job["max_pixels"])
+            _ask(budget.needed(canvas[0] * canvas[1], "WEBP", size), questions, answers, job)
+        with opened(stream, job["name"]) as image:
+            check(image, job["max_pixels"])
+            if not canvas:
+                _ask(budget.needed(image.width * image.height, image.format or "", size), questions, answers, job)
+            picture = picture_of(image)
+    _say(answers, shape=picture.pixels.shape, remarks=picture.remarks)
+    answers.write(picture.pixels.data)
+    answers.flush()
+
+
+def _stream(job: dict[str, Any], content: bytes) -> contextlib.AbstractContextManager[Any]:
+    return open_file(Path(job["path"])) if job["path"] else io.BytesIO(content)
+
+
+def _ask(amount: int, questions: BinaryIO, answers: BinaryIO, job: dict[str, Any]) -> None:
+    """Says how much memory the file will take, waits until it is there, and takes no more."""
+    _limit_seconds(0)
+    _say(answers, needs=amount)
+    if not questions.readline():
+        sys.exit()
+    _limit_seconds(job["seconds"] + _GRACE)
+    _limit_memory(min(amount, budget.MEMORY.total))
+
+
+def _say(answers: BinaryIO, **what: Any) -> None:
+    answers.write(json.dumps(what).encode() + b"\n")
+    answers.flush()
+
+
+def _limit_seconds(seconds: float) -> None:
+    """Has the system end this process then, should the parent be gone; 0 for never."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _limit_memory(amount: int) -> None:
+    """Lets this process take so many more bytes than it holds, where the system can say and limit that."""
+    try:
+        import resource
+
+        held = int(Path("/proc/self/statm").read_bytes().split()[5]) * resource.getpagesize()
+    except (ImportError, OSError):
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    with contextlib.suppress(ValueError):  # a hard limit that is lower holds anyway
+        resource.setrlimit(resource.RLIMIT_DATA, (held + amount + _SPARE, hard))

@@ -1,0 +1,128 @@
+"""An image that Pillow has opened -> RGB, and what was done to it on the way."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from ganfp_jax.data.decoding.refused import Refused
+
+_CONVERTED_BY_PILLOW = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"})
+_PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
+_SIXTEEN_BIT = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
+_WITHOUT_WHITE = {"I": "32-bit integer", "F": "floating-point"}
+
+_ORIENTATION_TAG = 0x0112
+_XMP = ("xmp", "XML:com.adobe.xmp")  # under which Pillow keeps it
+_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.transpose(1, 0, 2),
+    6: lambda image: np.rot90(image, -1),
+    7: lambda image: image[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda image: np.rot90(image),
+}
+
+_COLOURS = {"CMYK": "CMYK converted", "LAB": "L*a*b* converted", "HSV": "HSV converted"}
+_COLOURS |= {"P": "palette applied", "PA": "palette applied"}
+_ALPHA = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
+_FILLING = 128  # grey, with which JPEG's decoder goes on where the data end early
+_BLOCK = 8
+
+
+class Picture(NamedTuple):
+    """A decoded image."""
+
+    pixels: np.ndarray
+    """(h, w, 3) of uint8, 0 to 255."""
+    remarks: tuple[str, ...]
+    """What became of it, by the docstring of `decode_image`: "turned upright", "16 bits cut to 8", ..."""
+
+
+def picture_of(image: Image.Image) -> Picture:
+    """An open image as RGB by the table of `decode_image`, turned as its EXIF orientation says.
+
+    Raises:
+        Refused: its mode has no conversion.
+        Exception: whatever Pillow raises for a damaged file.
+    """
+    known = orientation(image) if image.format == "TIFF" else 1  # before Pillow turns it itself
+    remarks = [_depth(image), _COLOURS.get(image.mode, "")]
+    frames = _frames(image)
+    image.load()
+    turn = orientation(image)
+    if image.mode in _ALPHA or "transparency" in image.info:
+        remarks.append("alpha dropped")
+    pixels = _to_rgb(image)
+    remarks += [frames, _end(image, pixels)]
+    if {known, turn} & _UPRIGHT.keys():
+        remarks.insert(0, "turned upright")
+    upright = _UPRIGHT.get(turn, np.asarray)
+    return Picture(np.ascontiguousarray(upright(pixels)), tuple(filter(None, remarks)))
+
+
+def orientation(image: Image.Image) -> int:
+    """How a photograph was held, by its EXIF tag: 1 to 8; 1, upright, where nothing readable says so.
+
+    What XMP says is not looked at, as by browsers; Pillow would follow it.
+    """
+    for name in _XMP:
+        image.info.pop(name, None)
+    try:
+        return image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # damaged metadata does not make the pixels worse
+        return 1
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    mode = image.mode
+    if mode == "RGB":
+        return np.asarray(image)
+    if mode in _CONVERTED_BY_PILLOW:
+        image.info.pop("transparency", None)  # it is dropped; Pillow would look for a colour to keep it in
+        return np.asarray(image.convert("RGB"))
+    if mode in _PREMULTIPLIED:
+        return np.asarray(image.convert(_PREMULTIPLIED[mode]).convert("RGB"))
+    if mode in _SIXTEEN_BIT:
+        high_byte = (np.asarray(image) >> 8).astype(np.uint8)
+        return np.repeat(high_byte[..., None], 3, axis=-1)
+    if mode in _WITHOUT_WHITE:
+        raise Refused(f"{_WITHOUT_WHITE[mode]} pixels (mode {mode}) have no defined white")
+    raise Refused(f"pixels of mode {mode} have no conversion to RGB")
+
+
+def _depth(image: Image.Image) -> str:
+    """Says so where a sample has more than 8 bits, of an image that is not loaded yet."""
+    if image.mode in _SIXTEEN_BIT:
+        return "16 bits cut to 8"
+    bits = image.info.get("bit_depth", 8)  # of HEIC
+    for tile in getattr(image, "tile", ()):
+        if ";16" in str(tile.args) or (tile.codec_name.startswith("ppm") and tile.args[-1] > 255):
+            bits = 16
+    return f"{bits} bits cut to 8" if bits > 8 else ""
+
+
+def _frames(image: Image.Image) -> str:
+    """Says which frame or page is taken of several. Those of GIF and TIFF are not counted, which takes long."""
+    try:
+        if not getattr(image, "is_animated", False):
+            return ""
+        if image.format in ("GIF", "TIFF"):
+            return "first of several frames"
+        number = "first" if image.tell() == 0 else f"{image.tell() + 1}th"
+        return f"{number} of {image.n_frames} frames"  # type: ignore[attr-defined]
+    except Exception:  # damage behind the first frame does not make it worse
+        return ""
+
+
+def _end(image: Image.Image, pixels: np.ndarray) -> str:
+    """Says so where the last block of a JPEG is as its decoder leaves those that the data do not reach."""
+    if image.format not in ("JPEG", "MPO") and image.info.get("compression") != "jpeg":
+        return ""
+    if pixels[-1, -1, 0] != _FILLING:  # of nearly all images, and at once
+        return ""
+    block = pixels[-_BLOCK:, -_BLOCK:]
+    cut = (block == _FILLING).all() and not (pixels[:_BLOCK, :_BLOCK] == _FILLING).all()
+    return "ends in grey, as of a file cut short" if cut else ""

@@ -1,0 +1,289 @@
+"""Views of an image: the eight turns and flips of the square, interpolating turns, shifts and crops.
+
+The eight exact views are the dihedral group D4. Each is an optional transpose, then an optional reversal of
+the rows, then an optional reversal of the columns, so all of them move pixels and none changes a value. Any
+other whole number of degrees (`rot15`, `rot345`, `rot-15`) is a bilinear turn about the centre of the image,
+whose border is continued by reflection. `rotD` turns counter-clockwise by D degrees, as `numpy.rot90` does.
+
+`shift2_-1` moves the picture 2 pixels down and 1 to the left. `crop28` keeps the central 28x28 pixels,
+`crop28_ul` those in the upper left corner (`ur`, `ll`, `lr`: the others), and `crop-4`, whatever the size of
+the image, all but 4 rows and columns. Both copy whole pixels and fill the rest by reflection, never by resizing:
+what a generator leaves in an image is bound to the pixel grid, and resampling would smooth it away, so that
+the vote would be one about resized images. A crop stays where it was in the frame; a shift moves it.
+
+Turned views only help a classifier that was trained on turned images (`random_view`): the augmentation of the
+training and the views of the vote are one decision.
+"""
+
+import functools
+import math
+import re
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+
+from ganfp_jax.run.errors import UserError
+
+# view -> (transpose, reverse the rows, reverse the columns), applied from left to right
+_D4 = {
+    "identity": (False, False, False),
+    "rot90": (True, True, False),
+    "rot180": (False, True, True),
+    "rot270": (True, False, True),
+    "mirror": (False, False, True),
+    "vertical_flip": (False, True, False),
+    "transpose": (True, False, False),
+    "anti_transpose": (True, True, True),
+}
+_QUARTER_TURNS = {0: "identity", 90: "rot90", 180: "rot180", 270: "rot270"}
+_TURN = re.compile(r"rot([+-]?[0-9]{1,6})")
+_SHIFT = re.compile(r"shift([+-]?[0-9]{1,4})_([+-]?[0-9]{1,4})")
+_CROP = re.compile(r"crop(-?[1-9][0-9]{0,3})(?:_(ul|ur|ll|lr))?")
+
+EXACT_VIEWS: tuple[str, ...] = tuple(_D4)
+VIEW_SETS: dict[str, tuple[str, ...]] = {
+    "identity": ("identity",),
+    "mirror": ("identity", "mirror"),
+    "seed": ("identity", "rot90", "rot270", "vertical_flip"),
+    "d4": EXACT_VIEWS,
+    "flips": ("identity", "mirror", "vertical_flip", "rot180"),
+    "rotations": ("identity", "rot90", "rot180", "rot270"),
+    "turns5": ("identity", "rot5", "rot355"),
+    "turns15": ("identity", "rot15", "rot345"),
+    "turns45": ("identity", "rot45", "rot315"),
+    "shifts": ("identity", "shift1_0", "shift-1_0", "shift0_1", "shift0_-1"),
+    "crops": ("identity", "crop-4", "crop-4_ul", "crop-4_ur", "crop-4_ll", "crop-4_lr"),
+}
+AUGMENTATIONS: tuple[str, ...] = ("none", "mirror", "d4")
+
+
+def resolve_views(views: str | Sequence[str]) -> tuple[str, ...]:
+    """The views that a user asked for, by their canonical names, in the order given.
+
+    Args:
+        views: the name of a set (`VIEW_SETS`), or one view, or several separated by commas, or a sequence of
+            view names. A lone string is looked up among the sets first, so `"mirror"` is (identity, mirror)
+            and `["mirror"]` is the mirrored view alone.
+
+    Returns:
+        View names without repetition; whole turns are reduced to 0..359 degrees (`rot-15` becomes `rot345`,
+        `rot450` becomes `rot90`) and `shift0_0` is `identity`. Whether a crop or a shift fits the image is known
+        when it is applied, and so is that `crop28` and `crop-4` are the same on 32x32.
+
+    Raises:
+        UserError: no view, an unknown view, or the same view twice.
+    """
+    if isinstance(views, str):
+        if views.strip() in VIEW_SETS:
+            return VIEW_SETS[views.strip()]
+        names = [name.strip() for name in views.split(",")]
+    else:
+        names = [str(name) for name in views]
+    if not names or names == [""]:
+        raise UserError(f"no views given: choose {_choices()}")
+    resolved: list[str] = []
+    for name in names:
+        view = _canonical(name)
+        if view in resolved:
+            also = "" if view == name else f" ({name!r} is {view!r})"
+            raise UserError(f"the view {view!r} is given twice{also}: leave one out, each view has one vote")
+        resolved.append(view)
+    return tuple(resolved)
+
+
+def check_size(views: Sequence[str], side: int) -> None:
+    """Raises UserError unless all `views` can be made of images of `side` x `side` pixels; computes nothing."""
+    image = jax.ShapeDtypeStruct((1, side, side, 3), jnp.uint8)
+    for view in views:
+        jax.eval_shape(functools.partial(apply_view, view=view), image)
+
+
+def inverse_view(view: str) -> str:
+    """Name of the view that undoes `view`.
+
+    Exactly for `EXACT_VIEWS`, up to interpolation for the other turns, and for shifts but for what left the frame.
+
+    Raises:
+        UserError: unknown view.
+        ValueError: a crop, which nothing undoes.
+    """
+    view = _canonical(view)
+    if turn := _TURN.fullmatch(view):
+        return _canonical(f"rot{-int(turn[1])}")
+    if shift := _SHIFT.fullmatch(view):
+        return _canonical(f"shift{-int(shift[1])}_{-int(shift[2])}")
+    if _CROP.fullmatch(view):
+        raise ValueError(f"nothing undoes the view {view!r}: what lay outside the crop is gone")
+    return view  # every reflection is its own inverse
+
+
+def apply_view(images: Shaped[Array | np.ndarray, "n h w c"], view: str) -> Shaped[Array, "n h w c"]:
+    """Every image, seen as `view`.
+
+    Args:
+        images: `(N, H, W, C)`, any dtype and range.
+        view: one of `EXACT_VIEWS`, `rotD`, a shift or a crop (see the module). Static under `jax.jit`.
+
+    Returns:
+        Images of the same shape. Interpolating turns return unrounded floats (see `rotate`), all other views
+        keep dtype and values.
+
+    Raises:
+        UserError: unknown view; a shift that leaves nothing of the image, a crop that is not smaller than it.
+        ValueError: a view that exchanges rows and columns, on images that are not square.
+    """
+    view = _canonical(view)
+    if turn := _TURN.fullmatch(view):
+        if view not in _D4:
+            return rotate(images, int(turn[1]))
+    elif view not in _D4:
+        rows, columns = _source_lines(view, *images.shape[1:3])
+        pixels = jnp.asarray(images).at[:, rows].get(mode="promise_in_bounds")
+        return pixels.at[:, :, columns].get(mode="promise_in_bounds")
+    transpose, reverse_rows, reverse_columns = _D4[view]
+    images = jnp.asarray(images)
+    if transpose:
+        _require_square(images.shape[1:3], f"the view {view!r}")
+        images = images.swapaxes(1, 2)
+    if reverse_rows:
+        images = images[:, ::-1]
+    if reverse_columns:
+        images = images[:, :, ::-1]
+    return images
+
+
+def rotate(images: Shaped[Array | np.ndarray, "n h w c"], degrees: int) -> Float[Array, "n h w c"]:
+    """Turn images counter-clockwise about their centre, keeping their size: bilinear, reflected border.
+
+    The border pixel itself is not repeated (`d c b | a b c d | c b a`). On square images, multiples of 90
+    degrees give exactly the pixels of the exact views.
+
+    Args:
+        images: `(N, H, W, C)`. Integers are turned into float32, floating types are kept.
+        degrees: whole number of degrees, any sign. Static under `jax.jit`.
+
+    Returns:
+        Floats of the same shape, within the range of the input; never rounded back to integers.
+    """
+    images = jnp.asarray(images)
+    n, height, width, channels = images.shape
+    dtype = images.dtype if jnp.issubdtype(images.dtype, jnp.floating) else jnp.dtype(jnp.float32)
+    pixels = images.reshape(n, height * width, channels)
+    turned = jnp.zeros(pixels.shape, jnp.float32)
+    for index, weight in _bilinear_corners(height, width, degrees % 360):
+        corner = pixels.at[:, index].get(mode="promise_in_bounds")
+        turned += corner.astype(jnp.float32) * weight[:, None]
+    return turned.reshape(images.shape).astype(dtype)
+
+
+def random_view(images: Shaped[Array, "n h w c"], key: PRNGKeyArray, augment: str = "d4") -> Shaped[Array, "n h w c"]:
+    """A random exact view of every image, drawn independently and uniformly: training augmentation.
+
+    Args:
+        images: `(N, H, W, C)`, any dtype; values are moved, never changed.
+        key: random key, used up here.
+        augment: `"none"`, `"mirror"` (identity or mirror) or `"d4"` (each of the eight views with probability
+            1/8: three fair coins decide on transpose, vertical flip and mirror). Static under `jax.jit`.
+
+    Raises:
+        UserError: unknown `augment`.
+        ValueError: `"d4"` on images that are not square.
+    """
+    if augment not in AUGMENTATIONS:
+        raise UserError(f"unknown augmentation {augment!r}: choose one of {', '.join(AUGMENTATIONS)}")
+    if augment == "none":
+        return images
+    coins = jax.random.bernoulli(key, shape=(3, len(images), 1, 1, 1))
+    if augment == "d4":
+        _require_square(images.shape[1:3], "the augmentation 'd4'")
+        images = jnp.where(coins[0], images.swapaxes(1, 2), images)
+        images = jnp.where(coins[1], images[:, ::-1], images)
+    return jnp.where(coins[2], images[:, :, ::-1], images)
+
+
+def _canonical(view: str) -> str:
+    """The one name of a view; `UserError` if there is no such view."""
+    if view in _D4:
+        return view
+    if turn := _TURN.fullmatch(view):
+        degrees = int(turn[1]) % 360
+        return _QUARTER_TURNS.get(degrees, f"rot{degrees}")
+    if shift := _SHIFT.fullmatch(view):
+        down, right = int(shift[1]), int(shift[2])
+        return f"shift{down}_{right}" if down or right else "identity"
+    if _CROP.fullmatch(view):
+        return view
+    hint = f"{view!r} is a set of views, give it alone; " if view in VIEW_SETS else ""
+    raise UserError(f"unknown view {view!r}: {hint}choose {_choices()}")
+
+
+def _choices() -> str:
+    return (
+        f"a set ({', '.join(VIEW_SETS)}) or views among {', '.join(EXACT_VIEWS)}, rotD for D whole degrees (rot15), "
+        "shiftR_C for R pixels down and C to the right (shift-1_3), cropS for the central SxS pixels (crop28), crop-S "
+        "for S rows and columns fewer, either with _ul, _ur, _ll or _lr for a corner (crop28_ul)"
+    )
+
+
+def _source_lines(view: str, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """The row and the column of the image that each row and column of a shift or a crop is copied from."""
+    rows, columns = np.arange(height), np.arange(width)
+    if shift := _SHIFT.fullmatch(view):
+        down, right = int(shift[1]), int(shift[2])
+        if abs(down) >= height or abs(right) >= width:
+            raise UserError(
+                f"the view {view!r} moves the whole of a {height}x{width} image out of sight: shift it less"
+            )
+        return _reflect(rows - down, height), _reflect(columns - right, width)
+    crop = _CROP.fullmatch(view)
+    assert crop
+    sides = [int(crop[1]) + (size if int(crop[1]) < 0 else 0) for size in (height, width)]
+    if not (0 < sides[0] < height and 0 < sides[1] < width):
+        raise UserError(
+            f"the view {view!r} of {height}x{width} images would be {sides[0]}x{sides[1]}: a crop must be smaller than "
+            "the image and hold a pixel"
+        )
+    corner = crop[2] or ""
+    top = {"u": 0, "l": height - sides[0]}.get(corner[:1], (height - sides[0]) // 2)
+    left = {"l": 0, "r": width - sides[1]}.get(corner[1:], (width - sides[1]) // 2)
+    return top + _reflect(rows - top, sides[0]), left + _reflect(columns - left, sides[1])
+
+
+def _require_square(sides: tuple[int, ...], what: str) -> None:
+    height, width = sides
+    if height != width:
+        raise ValueError(f"{what} exchanges rows and columns: it needs square images, not {height}x{width}")
+
+
+@functools.lru_cache(maxsize=64)
+def _bilinear_corners(height: int, width: int, degrees: int) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    """The four neighbours of every source point: flat pixel indices and weights, int32 and float32 `(H*W,)`.
+
+    Made in NumPy, in double precision, while the caller is traced; the compiled function holds them as
+    constants.
+    """
+    sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
+    y = np.arange(height)[:, None] - (height - 1) / 2
+    x = np.arange(width)[None, :] - (width - 1) / 2
+    # rounded, so that quarter turns hit the pixels exactly instead of missing them by 1e-15
+    source_y = np.round(cosine * y + sine * x + (height - 1) / 2, 9).ravel()
+    source_x = np.round(cosine * x - sine * y + (width - 1) / 2, 9).ravel()
+    top, left = np.floor(source_y).astype(int), np.floor(source_x).astype(int)
+    down, right = source_y - top, source_x - left
+    corners = []
+    for row, row_weight in ((top, 1 - down), (top + 1, down)):
+        for column, column_weight in ((left, 1 - right), (left + 1, right)):
+            index = _reflect(row, height) * width + _reflect(column, width)
+            corners.append((index.astype(np.int32), (row_weight * column_weight).astype(np.float32)))
+    return tuple(corners)
+
+
+def _reflect(index: np.ndarray, size: int) -> np.ndarray:
+    """Indices into a line of `size` pixels that goes on forever, mirrored at its end pixels."""
+    if size == 1:
+        return np.zeros_like(index)
+    index = np.abs(index) % (2 * (size - 1))
+    return np.minimum(index, 2 * (size - 1) - index)

@@ -1,0 +1,1 @@
+"""Latents to images to labelled folders, and films of a generator's latent space."""

@@ -1,0 +1,132 @@
+"""A trained generator, or real photographs -> one labelled image folder with a manifest."""
+
+import contextlib
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from ganfp_jax.data import labelled, sources
+from ganfp_jax.data.cut import Cuts
+from ganfp_jax.data.decode import encode_png
+from ganfp_jax.data.listing import printable
+from ganfp_jax.data.names import fitting
+from ganfp_jax.generation.sampler import Sampler
+from ganfp_jax.run import atomic
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.progress import progress
+
+# The beginnings of the published file names; a source that is not listed here gives its files its own name.
+FILE_PREFIXES = {"CramerGAN": "CRAMER", "MMDGAN": "MMD"}
+
+
+def write_generated(sampler: Sampler, root: Path, *, count: int, seed: int, batch_size: int) -> None:
+    """Writes `count` images as `<root>/<source>/<prefix>_%08d.png`; memory does not grow with the count.
+
+    Raises:
+        UserError: as `Sampler.stream`; another process is writing the same source, or other files lie in its place.
+    """
+    images = itertools.chain.from_iterable(sampler.stream(seed, count, batch_size))
+    origin = sampler.origin | {
+        "seed": seed,
+        "count": count,
+        "resolution": sampler.resolution,
+    }
+    names = [file_name(sampler.source_name, i) for i in range(count)]
+    _write(root, sampler.source_name, origin, names, zip(names, images, strict=True))
+
+
+def file_name(source_name: str, index: int) -> str:
+    """What the image of this index is called in its source's folder, such as "ProGAN_00000012.png"."""
+    return fitting(f"{FILE_PREFIXES.get(source_name, source_name)}_{index:08d}.png")
+
+
+def write_photographs(root: Path, *, source_name: str, count: int, resolution: int, photos: Mapping[str, Any]) -> None:
+    """Writes `count` crops of the embedded photographs as `<root>/<source_name>/<photograph>_%05d.png`."""
+    real = sources.photos(count=count, resolution=resolution, **photos)
+    origin = {
+        "source": "photos",
+        "photographs": sorted(set(real.origins)),
+        "count": count,
+        "resolution": resolution,
+        **photos,
+    }
+    names = [f"{name}.png" for name in real.names]
+    _write(root, source_name, origin | {"encoding": "plain"}, names, zip(names, real.images, strict=True))
+
+
+def write_cuts(
+    root: Path, *, source_name: str, count: int, resolution: int, folder: Mapping[str, Any]
+) -> list[tuple[str, str]]:
+    """Writes `count` photographs of a folder, cut to size, as `<root>/<source_name>/<number>_<name>.png`.
+
+    Args:
+        folder: {"root": the folder, "first": how many it passes over, "resize": one of `preprocess.RESIZES`}.
+
+    Returns:
+        (file, reason) of those that could not be used, which are left out.
+
+    Raises:
+        UserError: as `Cuts`; another process is writing the same source, or other files lie in its place.
+    """
+    given = Path(folder["root"])
+    cuts = Cuts(given, first=folder["first"], count=count, resolution=resolution, resize=folder["resize"])
+    origin = {"source": "folder", "count": count, "resolution": resolution, **folder, "encoding": "plain"}
+    _write(root, source_name, origin, cuts.names, cuts)
+    return cuts.rejected
+
+
+def _write(
+    root: Path,
+    source_name: str,
+    origin: dict[str, Any],
+    names: Sequence[str],
+    images: Iterable[tuple[str, UInt8[np.ndarray, "h w 3"]]],
+) -> None:
+    """Writes `<root>/<source_name>/<name>` for each (name, image), then the source into the manifest.
+
+    Raises:
+        UserError: another process is writing the same source, or files lie there that have none of these names.
+    """
+    folder = root / source_name
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(root, source_name):
+        atomic.sweep(root)
+        if others := {path.name for path in folder.iterdir() if not path.name.startswith(".")}.difference(names):
+            raise UserError(
+                f"{folder} holds other files, such as {printable(min(others))}, which would pass for images "
+                f"of {source_name} made now; remove that folder, or give another config.root"
+            )
+        known = (labelled.read_manifest(root) or {"sources": {}})["sources"]
+        if source_name in known and known[source_name] != origin:
+            _register(root, source_name, {})  # should we be killed among the new images, the manifest tells no lie
+        with progress(len(names), source_name, "image") as bar:
+            for name, image in images:
+                encode_png(folder / name, image)
+                bar.update()
+        _register(root, source_name, origin)
+
+
+@contextlib.contextmanager
+def _alone(root: Path, source_name: str) -> Iterator[None]:
+    """Keeps every other process from writing this source; several may write sources of one root at once."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(atomic.locked(root / fitting(f".{source_name}.lock"), wait=False))
+        except BlockingIOError:
+            raise UserError(
+                f"another process is writing {root / source_name}; wait for it or give another config.root"
+            ) from None
+        yield
+
+
+def _register(root: Path, source_name: str, origin: dict[str, Any]) -> None:
+    """Adds a source to the folder's manifest; sources already there keep their place in the class order."""
+    # Of two jobs that add to the manifest at once, the later would write what it read before the other.
+    with atomic.locked(root / f".{labelled.MANIFEST}.lock", wait=True):
+        manifest = labelled.read_manifest(root) or {"classes": [], "sources": {}}
+        classes = [*manifest["classes"], *([] if source_name in manifest["classes"] else [source_name])]
+        labelled.write_manifest(root, classes, manifest["sources"] | {source_name: origin})

@@ -1,0 +1,79 @@
+"""Trained networks that travel with the package: sets by name, each an attribution network and the generators it knows.
+
+`photos32` names the attribution network of the set, `photos32/progan` one of its generators, wherever a run folder or
+a file of weights is asked for. What a set can and cannot tell stands in its model card; `experiments/zoo` makes it.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+from ganfp_jax.run.errors import UserError
+
+ROOT = Path(__file__).parent / "zoo"
+INDEX = "index.json"  # {"sha256": {file name: digest}} of a set's files
+NETWORK = "visnet"
+BASELINES = "baselines"
+SUFFIX = ".safetensors"
+
+
+def sets() -> list[str]:
+    """The names of the sets."""
+    return sorted(path.parent.name for path in ROOT.glob(f"*/{INDEX}"))
+
+
+def generators(name: str) -> list[str]:
+    """The names of the generators of a set, such as "photos32/progan".
+
+    Raises:
+        UserError: there is no such set.
+    """
+    files = sorted(_digests(name))
+    return [f"{name}/{Path(file).stem}" for file in files if Path(file).stem not in (NETWORK, BASELINES)]
+
+
+def baselines(name: str) -> Path:
+    """The file of the baselines of a set, for `ganfp_jax.baselines.read`.
+
+    Raises:
+        UserError: there is no such set, or the file is missing or damaged.
+    """
+    _digests(name)
+    path = find(f"{name}/{BASELINES}")
+    assert path is not None
+    return path
+
+
+def find(name: str | Path) -> Path | None:
+    """The file of a shipped network, checked; None where `name` is no name of one.
+
+    Args:
+        name: that of a set, for its attribution network, or "SET/FILE" for another of its files.
+
+    Raises:
+        UserError: the file is missing or damaged, or the set has no such file.
+    """
+    set_name, _, member = str(name).partition("/")
+    if set_name not in sets():
+        return None
+    file, digests = f"{member or NETWORK}{SUFFIX}", _digests(set_name)
+    if file not in digests:
+        members = ", ".join(f"{set_name}/{Path(known).stem}" for known in sorted(digests))
+        raise UserError(f"the shipped set {set_name} has no {member}; choose {set_name} or one of {members}")
+    path = ROOT / set_name / file
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digests[file]:
+        raise UserError(f"the shipped file {path} is missing or damaged; install ganfp_jax again")
+    return path
+
+
+def write_index(folder: Path) -> None:
+    """Writes the index of the files that lie in a set's folder."""
+    files = sorted(folder.glob(f"*{SUFFIX}"))
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    (folder / INDEX).write_text(json.dumps({"sha256": digests}, indent=1) + "\n")
+
+
+def _digests(set_name: str) -> dict[str, str]:
+    if set_name not in sets():
+        raise UserError(f"there is no shipped set {set_name!r}; choose one of {', '.join(sets())}")
+    return json.loads((ROOT / set_name / INDEX).read_text())["sha256"]

@@ -1,0 +1,453 @@
+"""Trained weights, whatever they are kept in: a training's run folder or one open file.
+
+The file is safetensors: every tensor is float32 and named by its Flax path, `params/32x32/Conv0/weight`; what is needed
+to use them is one JSON object in the header, under the key `ganfp_jax`: format, version, kind, model, about, origin and
+digest, as in `Weights`. Whoever has the safetensors library can read all of it without this package.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import reprlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+import safetensors
+import safetensors.numpy
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from ganfp_jax import models
+from ganfp_jax.data.names import check_names
+from ganfp_jax.data.views import AUGMENTATIONS
+from ganfp_jax.interop import advice, shipped
+from ganfp_jax.interop.layouts import LARGEST
+from ganfp_jax.interop.stored_file import shown
+from ganfp_jax.models import latents, pixels
+from ganfp_jax.models.fingerprints import AttributionNetwork
+from ganfp_jax.run import atomic
+from ganfp_jax.run.console import one_line
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.reading import name_of, open_regular, parse_json, read_json
+from ganfp_jax.run.run_folder import CONFIG, read_config
+from ganfp_jax.training import stored
+
+Kind = Literal["generator", "attribution"]
+
+SCRATCH = "quickstart-scratch"  # of `make scratch`, whose networks are the defaults of most configs
+FILE = "weights.safetensors"  # in a run folder that was not trained but imported or exported
+CALIBRATION = "calibration.json"  # in the run folder of an attribution network, where there is one of its weights
+SUFFIX = ".safetensors"
+KEY = "ganfp_jax"  # one key: the library writes several in an order that changes from process to process
+BASELINES = "baselines"  # that of a file of `ganfp_jax.baselines.write`
+FORMAT, VERSION = "weights", 1
+
+PROGRAMS: dict[str, Kind] = {"gan": "generator", "attribution": "attribution", "fingerprint": "attribution"}
+_WANTED = {
+    None: ("network", "give the run folder of a training"),
+    "generator": ("generator", "give the run folder of a GAN"),
+    "attribution": (
+        "attribution network",
+        "give the run folder of configs/attribution.py or configs/fingerprint.py",
+    ),
+}
+
+
+_IMPOSSIBLE = (TypeError, ValueError, ZeroDivisionError, OverflowError)  # of settings that make no network
+_MAX_REASON = 300  # characters
+_MOST_TOLD = 20  # differences
+_MAX_BYTES = 2 << 30  # of all weights of a network; the largest published one has a tenth
+_AGAIN = "export or import it again"
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """A network's weights and all that is needed to use them.
+
+    Attributes:
+        kind: "generator" (latents to images) or "attribution" (images to the logits of their sources).
+        model: the arguments of `models.create`.
+        variables: Flax variables by collection ("params", "batch_stats", ...), float32.
+        about: JSON-able. Of an attribution network `classes`, in the order of its logits, and `augment`, one of
+            `views.AUGMENTATIONS`: which views of the images it was trained on (absent from older files). Of a generator
+            `source_name` (its class in labelled folders), `latents` (`size` and `distribution`), `pixels` (its range,
+            see `models.pixels`) and `batch_size`: of its training where it normalises by the batch that it draws,
+            else None. Of an attribution network that was calibrated `calibration`, a
+            `ganfp_jax.attribution.certainty.Calibration` as its `to_dict` gives it.
+        origin: JSON-able, where they come from: `run_folder` (its name) and `step` of a training; whatever tells a
+            published file for certain (such as its name, format and SHA-256) of an import.
+    """
+
+    kind: Kind
+    model: dict[str, Any]
+    variables: dict[str, Any]
+    about: dict[str, Any]
+    origin: dict[str, Any]
+
+
+def load(path: str | Path, kind: Kind | None = None, *, calibrated: bool = True) -> Weights:
+    """The weights that `path` holds.
+
+    Args:
+        path: the run folder of a training (its newest checkpoint, the running average where one was kept, and its
+            calibration, if it is of these weights), a run folder that holds `weights.safetensors`, or such a file; or,
+            where nothing lies there, the name of shipped weights (`ganfp_jax.interop.shipped`).
+        kind: the only kind that will do.
+        calibrated: False leaves out the calibration, and so reads weights whose calibration is damaged.
+
+    Raises:
+        UserError: nothing of the kind there, or it cannot be read.
+    """
+    path = Path(path)
+    if not _is_there(path):
+        path = shipped.find(path) or path
+    if path.suffix != SUFFIX and not (path / CONFIG).is_file() and advice.is_published(path):
+        raise advice.import_first(path, kind)
+    if path.suffix == SUFFIX or path.is_file():
+        weights = read_file(path)
+    elif (path / FILE).is_file() and not _has_checkpoints(path):
+        weights = read_file(path / FILE)
+        weights = _calibrated(path, weights) if calibrated else weights
+    else:
+        weights = _from_training(path, kind)
+        return _calibrated(path, weights) if calibrated else weights
+    _require(path, weights.kind, kind, weights.model["name"])
+    if calibrated:
+        return weights
+    return dataclasses.replace(weights, about={k: v for k, v in weights.about.items() if k != "calibration"})
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:  # a name that is too long, say, or a folder that we may not look into
+        raise UserError(f"{shown(str(path))} cannot be read ({error.strerror}); give another path") from error
+
+
+def _calibrated(run_folder: Path, weights: Weights) -> Weights:
+    """`weights` with the calibration that lies in their run folder, unless it is of others, of an earlier step say."""
+    path = run_folder / CALIBRATION
+    if weights.kind != "attribution" or not path.is_file():
+        return weights
+    try:
+        calibration = read_json(path)
+        fits = calibration["digest"] == digest(weights.variables)
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise UserError(f"{path} is damaged; delete it, or write it anew with configs/calibrate.py") from error
+    return dataclasses.replace(weights, about=weights.about | {"calibration": calibration}) if fits else weights
+
+
+def _has_checkpoints(run_folder: Path) -> bool:
+    return (run_folder / stored.FOLDER).is_dir()
+
+
+def _require(path: Path, found: Kind | None, wanted: Kind | None, what: Any) -> Kind:
+    """`found`; raises UserError where no network was found at `path`, or not one of the kind wanted."""
+    if found is None or wanted not in (None, found):
+        noun, remedy = _WANTED[wanted]
+        raise UserError(f"{path} holds no {noun} (but {shown(what)}); {remedy}, or a file of exported weights")
+    return found
+
+
+def _from_training(run_folder: Path, wanted: Kind | None) -> Weights:
+    if not (run_folder / CONFIG).is_file():
+        made = "make it with `make scratch`, or " if SCRATCH in run_folder.parts else ""
+        raise UserError(
+            f"{run_folder} is not a run folder: it has no {CONFIG} and no {FILE}; {made}give the --workdir of a "
+            f"training run, a file of exported weights, or the name of a shipped set ({', '.join(shipped.sets())})"
+        )
+    config = read_config(run_folder)
+    program = config.get("program", "")
+    found = PROGRAMS.get(program) if isinstance(program, str) else None
+    kind = _require(run_folder, found, wanted, program or config.get("job"))
+    checkpoint = stored.Stored(run_folder)
+    model, about = _described(run_folder, config, checkpoint.metadata(), kind)
+    origin = {"run_folder": run_folder.resolve().name, "step": checkpoint.step}
+    weights = Weights(kind, model, {}, about, origin)
+    expected = _expected(run_folder, weights)
+    arrays = checkpoint.arrays()
+    names = _names_in_state(arrays.names, "generator" if kind == "generator" else "network")
+    with checkpoint.refusals():
+        opened = arrays.open(names.values())
+        found_here = {name: _type_and_shape(opened[there]) for name, there in names.items()}
+        _compare(checkpoint.folder, weights, expected, found_here, "train again in another --workdir")
+        tensors = stored.read(opened)
+    variables = unflatten_dict({name: _float32(tensors[there]) for name, there in names.items()}, sep="/")
+    return dataclasses.replace(weights, variables=variables)
+
+
+def _described(
+    run_folder: Path, config: Mapping[str, Any], metadata: Mapping[str, Any], kind: Kind
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The model of a training and what using it needs, as in `Weights`; what they say is not looked at yet."""
+    try:
+        if kind == "attribution":
+            classes = metadata["classes"]
+            model = {**config["model"], "resolution": config["resolution"], "num_classes": len(classes)}
+            return model, {"classes": classes, "augment": config["augment"]}
+        model = {**config["generator"], "resolution": config["resolution"]}
+        return model, {
+            "source_name": metadata["source_name"],
+            "latents": config["latents"],
+            "pixels": config["step"]["pixels"],
+            "batch_size": config["batch_size"] if models.normalizes_by_batch(_network(run_folder, model)) else None,
+        }
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{run_folder} does not say how to use its network: {CONFIG} or the checkpoint's metadata is damaged "
+            f"({type(error).__name__}: {error}); restore it, or train again in another --workdir"
+        ) from error
+
+
+def _names_in_state(names: Sequence[str], role: str) -> dict[str, str]:
+    """Name in `Weights.variables` -> name in a training's state, of the arrays that make the network of this role.
+
+    Where a running average was kept, it is the better network, and the published one.
+    """
+    averaged = any(name.startswith("ema_params.") for name in names)
+    places = {"ema_params." if averaged else f"{role}.params.": "params/", f"{role}.stats.": ""}
+    return {
+        collection + name.removeprefix(place).replace(".", "/"): name
+        for place, collection in places.items()
+        for name in names
+        if name.startswith(place)
+    }
+
+
+def _type_and_shape(array: Any) -> tuple[str, tuple[int, ...]]:
+    return ("F32" if array.dtype.name == "float32" else array.dtype.name, tuple(array.shape))
+
+
+def digest(variables: Mapping[str, Any]) -> str:
+    """SHA-256 over the name and the bytes of every array, in the order of the names: which weights these are.
+
+    Manifests record it of the generator that made their images. A name here is the path in [params, {the other
+    collections}] as Python writes it: `[0]['4x4']['Conv']['bias']`, `[1]['batch_stats']['b4']['mean']`.
+    """
+    tree = [variables["params"], {name: tree for name, tree in variables.items() if name != "params"}]
+    total = hashlib.sha256()
+    for path, leaf in sorted(jax.tree.leaves_with_path(tree), key=lambda item: jax.tree_util.keystr(item[0])):
+        total.update(jax.tree_util.keystr(path).encode())
+        total.update(np.ascontiguousarray(leaf).tobytes())
+    return total.hexdigest()
+
+
+def write_file(path: str | Path, weights: Weights) -> str:
+    """Writes `weights` as one file, atomically; the same weights give the same bytes.
+
+    Returns:
+        Their digest.
+
+    Raises:
+        UserError: weights that are not those of their model, or that lack what using them needs; a path that cannot be
+            written to.
+    """
+    path = Path(path)
+    tensors = flatten_dict(jax.tree.map(_float32, weights.variables), sep="/")
+    shapes = {name: ("F32", array.shape) for name, array in tensors.items()}
+    _compare(path, weights, _expected(path, weights), shapes, _AGAIN)
+    described = {field: getattr(weights, field) for field in ("kind", "model", "about", "origin")}
+    described |= {"format": FORMAT, "version": VERSION, "digest": digest(weights.variables)}
+    data = safetensors.numpy.save(tensors, {KEY: json.dumps(described, sort_keys=True)})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_bytes(path, data)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+        raise UserError(f"cannot write weights to {path} ({error.strerror}); choose another file") from error
+    return described["digest"]
+
+
+def read_file(path: str | Path) -> Weights:
+    """The weights of a file that `write_file` wrote, or of one of `baselines.write`: of its immunised regression.
+
+    Raises:
+        UserError: no such file, one that is damaged or of another tool, or whose tensors are not those of its model
+            (all that are missing, surplus or of another shape are named).
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"there is no file {path}; give the run folder of a training or a file of exported weights")
+    try:
+        with open_regular(path) as opened, safetensors.safe_open(name_of(path, opened), framework="np") as file:
+            metadata = file.metadata() or {}
+            if BASELINES in metadata:
+                return _regression(path, file, metadata[BASELINES])
+            described = _read_header(path, metadata)
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
+            found = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
+            weights = Weights(
+                **{field: described[field] for field in ("kind", "model", "about", "origin")}, variables={}
+            )
+            _compare(path, weights, _expected(path, weights), found, _AGAIN)
+            tensors = {name: file.get_tensor(name) for name in found}
+    except safetensors.SafetensorError as error:
+        reason = str(error).rpartition(": ")[2]
+        raise UserError(
+            f"{path} cannot be read as safetensors ({reason}): it was cut short or is another kind of file; copy it "
+            "again, or export the weights again"
+        ) from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error}); give another file") from error
+    weights = dataclasses.replace(weights, variables=unflatten_dict(tensors, sep="/"))
+    if digest(weights.variables) != described["digest"]:
+        raise UserError(
+            f"{path} is damaged: its weights do not have the digest that it was written with; copy it again, or export "
+            "the weights again"
+        )
+    return weights
+
+
+def _regression(path: Path, file: Any, header: str) -> Weights:
+    """A regression of a file of baselines, as the network that it is too."""
+    from ganfp_jax import baselines
+
+    try:
+        called, model, classes = baselines.as_network(header)
+    except UserError as error:
+        raise UserError(f"{path} holds baselines, but {error}") from error
+    about = {"classes": classes, "augment": "none"}
+    weights = Weights("attribution", model, {}, about, {"baseline": called})
+    prefix = f"{called}/"
+    names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 - it is no dictionary
+    slices = {f"params/{name.removeprefix(prefix)}": file.get_slice(name) for name in names}
+    found = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
+    _compare(path, weights, _expected(path, weights), found, "fit and write the baselines again")
+    tensors = {f"params/{name.removeprefix(prefix)}": file.get_tensor(name) for name in names}
+    return dataclasses.replace(weights, variables=unflatten_dict(tensors, sep="/"))
+
+
+def _read_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    if KEY not in metadata:
+        raise UserError(
+            f"{path} is of another tool (its header has no {KEY!r}), so nothing says which network it holds; give a "
+            "file of configs/export_weights.py, or make one of published weights with configs/import_weights.py"
+        )
+    fields = {"format": str, "version": int, "kind": str, "model": dict, "about": dict, "origin": dict, "digest": str}
+    try:
+        described = parse_json(metadata[KEY])
+        wrong = [name for name, kind in fields.items() if not isinstance(described[name], kind)]
+        wrong += ["kind"] if described["kind"] not in PROGRAMS.values() else []
+    except (ValueError, KeyError, TypeError) as error:
+        wrong = [f"{type(error).__name__}: {error}"]
+    if wrong:
+        raise UserError(f"the header of {path} is damaged ({', '.join(wrong)}); copy it again, or export it again")
+    if (described["format"], described["version"]) != (FORMAT, VERSION):
+        raise UserError(
+            f"{path} is in version {described['version']} of the format {described['format']!r}, read here is "
+            f"{VERSION} of {FORMAT!r}; update ganfp_jax"
+        )
+    return described
+
+
+def _network(path: Path, model: Mapping[str, Any]) -> Any:
+    for key, value in model.items():
+        if isinstance(value, int | float) and abs(value) > LARGEST:
+            raise _cannot_be_made(path, f"{shown(key)} is {shown(value)}; no size of a network is above {LARGEST}")
+    try:
+        return models.create(**model)
+    except (UserError, KeyError, *_IMPOSSIBLE) as error:
+        raise _cannot_be_made(path, error) from error
+
+
+def _expected(path: Path, weights: Weights) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """(type, shape) by name of the tensors of the model; nothing is computed.
+
+    Raises:
+        UserError: `model` makes no network, or `about` does not say how to use it.
+    """
+    network = _network(path, weights.model)
+    if fault := _fault(path, weights, network):
+        raise UserError(f"{path} does not say how to use its network: {fault}; export or import it again")
+    resolution = weights.model["resolution"]
+    shape = (1, network.latent_size) if weights.kind == "generator" else (1, resolution, resolution, 3)
+    try:
+        variables = jax.eval_shape(network.init, jax.random.key(0), jax.ShapeDtypeStruct(shape, np.float32))
+    except ZeroDivisionError as error:
+        raise _cannot_be_made(path, "its settings leave a layer without feature maps") from error
+    except _IMPOSSIBLE as error:
+        raise _cannot_be_made(path, error) from error
+    expected = {name: ("F32", tuple(leaf.shape)) for name, leaf in flatten_dict(dict(variables), sep="/").items()}
+    if (total := sum(4 * math.prod(shape) for _, shape in expected.values())) > _MAX_BYTES:
+        raise _cannot_be_made(path, f"it would have {total:,} bytes of weights, over the limit of {_MAX_BYTES:,}")
+    return expected
+
+
+def _compare(
+    path: Path,
+    weights: Weights,
+    expected: Mapping[str, tuple[str, tuple[int, ...]]],
+    found: Mapping[str, tuple[str, tuple[int, ...]]],
+    remedy: str,
+) -> None:
+    """Raises UserError unless `found`, (type, shape) by name, are the tensors of the model."""
+    differences = [f"missing {name}" for name in sorted(expected.keys() - found.keys())]
+    differences += [f"surplus {_plain(name)}" for name in sorted(found.keys() - expected.keys())]
+    differences += [
+        f"{name} is {_sized(found[name])} in the place of {_sized(expected[name])}"
+        for name in sorted(expected.keys() & found.keys())
+        if found[name] != expected[name]
+    ]
+    if differences:
+        more = f" and {len(differences) - _MOST_TOLD} more" if differences[_MOST_TOLD:] else ""
+        raise UserError(
+            f"{path} does not hold the weights of its network {weights.model['name']}: "
+            f"{', '.join(differences[:_MOST_TOLD])}{more}; {remedy}"
+        )
+
+
+def _plain(name: str) -> str:
+    """A name that a file says, on one line; as it is where it could be one of ours."""
+    return name if name.isascii() and name.isprintable() and len(name) <= _MAX_REASON else shown(ascii(name))
+
+
+def _cannot_be_made(path: Path, reason: object) -> UserError:
+    """The error for a header whose `model` is none, on one line whatever JAX or a hostile value has to say."""
+    line = one_line(" ".join(str(reason).split()))
+    line = line if len(line) <= _MAX_REASON else f"{line[:_MAX_REASON]}..."
+    return UserError(f"{path} describes a network that cannot be made here: {line}")
+
+
+def _sized(tensor: tuple[str, tuple[int, ...]]) -> str:
+    return f"{tensor[0]} {'x'.join(map(str, tensor[1])) or 'scalar'}"
+
+
+def _fault(path: Path, weights: Weights, network: Any) -> str:
+    """What `about` lacks, or "" """
+    about, name = weights.about, weights.model["name"]
+    if weights.kind == "attribution":
+        if not isinstance(network, AttributionNetwork):
+            return f"{name} is no attribution network"
+        classes, count = about.get("classes"), weights.model["num_classes"]
+        if not isinstance(classes, list) or len(classes) != count:
+            return f"about.classes is {reprlib.repr(classes)} in the place of {reprlib.repr(count)} names of sources"
+        check_names(classes, path)
+        if (augment := about.get("augment", "d4")) in AUGMENTATIONS:
+            return ""
+        return f"about.augment is {reprlib.repr(augment)}, none of {', '.join(AUGMENTATIONS)}"
+    if not hasattr(network, "latent_size"):
+        return f"{name} is no generator"
+    check_names([about.get("source_name")], path)
+    z = about.get("latents")
+    if not (
+        isinstance(z, dict)
+        and z.keys() == {"size", "distribution"}
+        and z["size"] == network.latent_size
+        and isinstance(z["distribution"], str)
+        and z["distribution"] in latents.DISTRIBUTIONS
+    ):
+        return f"about.latents is {reprlib.repr(z)} for latents of {network.latent_size} numbers"
+    if about.get("pixels") not in pixels.RANGES:
+        return f"about.pixels is {reprlib.repr(about.get('pixels'))}, none of {', '.join(pixels.RANGES)}"
+    batch_size = about.get("batch_size")
+    if models.normalizes_by_batch(network):
+        wrong = "" if isinstance(batch_size, int) and batch_size > 0 else "but it normalises by batches"
+    else:
+        wrong = "" if batch_size is None else "but it does not normalise by batches"
+    return f"about.batch_size is {reprlib.repr(batch_size)}, {wrong}" if wrong else ""
+
+
+def _float32(array: Any) -> np.ndarray:
+    return np.asarray(array, np.float32, order="C")

@@ -1,0 +1,44 @@
+"""What a person runs: one module a job, named as its config; no job imports another.
+
+`run(config, workdir)` of the module does the job. It returns the exit status, None for 0.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from ganfp_jax.run import longer
+
+
+class Job(NamedTuple):
+    """What is known of a job before it is imported, which takes seconds."""
+
+    resumes: bool = False
+    """Whether it goes on where it was stopped; the others replace what they left before."""
+    several: bool = False
+    """Whether several processes can do it together."""
+    at_the_end: str = ""
+    """The key whose values may stand at the end of the command, and change from one command to the next."""
+    may_grow: Callable[[Mapping[str, Any]], dict[str, str]] = lambda config: {}
+    """Of a config, the keys that may be larger than before (`run.run_folder.open_run`)."""
+
+
+JOBS = {
+    "ablation": Job(),
+    "attribute": Job(at_the_end="images"),
+    "audit": Job(),
+    "baselines": Job(),
+    "calibrate": Job(),
+    "course_project": Job(resumes=True),
+    "evaluate": Job(several=True),
+    "export_weights": Job(),
+    "generate": Job(resumes=True),
+    "import_weights": Job(),
+    "inspect_fingerprints": Job(),
+    "interpolate": Job(resumes=True),
+    "prepare": Job(),
+    "quality": Job(),
+    "quickstart": Job(resumes=True),
+    "robustness": Job(resumes=True),
+    "study": Job(resumes=True),
+    "train": Job(resumes=True, several=True, may_grow=longer.may_grow),
+}

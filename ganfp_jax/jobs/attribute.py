@@ -1,0 +1,301 @@
+"""The job `attribute`: a checkpoint and any images -> a verdict for each, on the console and in files.
+
+Images are decoded in threads while the network works on those before, a batch or two at a time, so that memory does not
+grow with their number.
+"""
+
+import codecs
+import collections
+import contextlib
+import csv
+import dataclasses
+import functools
+import glob
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ganfp_jax.attribution.attributor import Attributor, batch_size_for
+from ganfp_jax.attribution.certainty import UNSURE, where_unsure
+from ganfp_jax.attribution.verdict import Attribution
+from ganfp_jax.attribution.voting import check_vote
+from ganfp_jax.data import labelled
+from ganfp_jax.data.cells import cell
+from ganfp_jax.data.listing import is_folder, printable, walk
+from ganfp_jax.data.preprocess import Fitted, check_resize, decode_and_fit
+from ganfp_jax.interop.weights import CALIBRATION
+from ganfp_jax.report import wording
+from ganfp_jax.report.table import text_table
+from ganfp_jax.run import atomic
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.progress import compiles, progress
+from ganfp_jax.run.threads import ending, result
+
+FEW = 30  # images that the console shows one by one
+SOME = 5  # refused files that it names
+BATCHES_AHEAD = 4  # decoded at once, and as many while the network works
+SOME_NOT_USED = 3  # exit status
+# What a folder may hold beside its images without anything being amiss: its images are used all the same.
+_BESIDE = ("not an image by its name", "is a folder")
+
+
+class Found(NamedTuple):
+    """The images that were asked for."""
+
+    paths: list[str]
+    """No `Path`, since there may be millions."""
+    rejected: list[tuple[str, str]]
+    """(name, reason) of what was asked for and cannot be used."""
+    beside: list[tuple[str, str]]
+    """(name, reason) of what lies beside the images in their folders."""
+
+
+class Judged(NamedTuple):
+    """A piece of the images: those that could be read, with their verdicts, and the others."""
+
+    verdicts: list[tuple[str, Attribution]]
+    uris: list[str]
+    """What opens the image of each verdict, also where its name is shown escaped."""
+    rejected: list[tuple[str, str]]
+
+
+def run(config: dict[str, Any], workdir: Path) -> int:
+    """The job `attribute`.
+
+    Returns:
+        The exit status: 0 where every file got a verdict, else 3.
+
+    Raises:
+        UserError: nothing to look at, no network, or settings that do not fit.
+    """
+    if not config["checkpoint"]:
+        raise UserError("config.checkpoint is empty; give a trained network: --config.checkpoint=RUN_FOLDER")
+    check_resize(config["resize"])
+    check_vote(config["views"], config["rule"], config["batch_size"])
+    found = find(config["images"])
+    attributor = Attributor.load(config["checkpoint"])
+    config = {**config, "views": config["views"] or attributor.default_views}
+    rejected, notes = list(found.rejected), {}
+    counts: collections.Counter[str] = collections.Counter()
+    shown: list[tuple[str, Attribution]] = []
+    with contextlib.ExitStack() as stack:
+        table = stack.enter_context(atomic.writer(workdir / "predictions.csv"))
+        lines = stack.enter_context(atomic.writer(workdir / "predictions.jsonl"))
+        rows = csv.writer(codecs.getwriter("utf-8")(table), lineterminator="\n")
+        rows.writerow(header(attributor.classes))
+        for part in judge(attributor, found.paths, config):
+            for (name, verdict), uri in zip(part.verdicts, part.uris, strict=True):
+                rows.writerow(row(name, verdict))
+                line = json.dumps(record(name, verdict) | {"uri": uri}, ensure_ascii=False)
+                lines.write(f"{line}\n".encode())
+                counts[verdict.verdict] += 1
+                if verdict.note:
+                    notes[name] = verdict.note
+            rejected += part.rejected
+            shown = (shown + part.verdicts)[: FEW + 1]
+    labelled.write_rejected(workdir / "rejected.csv", [*rejected, *found.beside])
+    labelled.write_notes(workdir / "notes.csv", notes)
+    if len(shown) > FEW:
+        print(counts_table(counts, attributor.classes), end="\n\n")
+    elif shown:
+        print(verdict_table(shown), end="\n\n")
+    if shown:
+        print(calibration_line(attributor, config))
+    for name, reason in rejected[:SOME]:
+        print(f"{name}: {reason}")
+    if rejected:
+        files = "1 file" if len(rejected) == 1 else f"{len(rejected)} files"
+        print(f"{files} could not be used: {workdir / 'rejected.csv'}")
+    print(f"predictions: {workdir / 'predictions.csv'} and {workdir / 'predictions.jsonl'}")
+    return SOME_NOT_USED if rejected else 0
+
+
+def find(images: str | Sequence[str]) -> Found:
+    """The image files that are asked for, each once, in the order asked for.
+
+    Args:
+        images: files, folders (all images in them, at any depth) or glob patterns ("**" for any depth); one or several.
+
+    Raises:
+        UserError: there is none.
+    """
+    asked = [images] if isinstance(images, str) else list(images)
+    if not any(asked):
+        raise UserError("no images: give --config.images=FILE, a folder or a pattern, or several of them after --")
+    paths: dict[str, str] = {}
+    rejected: dict[str, str] = {}
+    beside: dict[str, str] = {}
+    place = _places()
+    with progress(None, "list", "file", delay=2.0) as bar:
+        for name in filter(None, asked):
+            matches = _matches(name, bar.update)
+            if not matches:
+                rejected[printable(name)] = "nothing matches this pattern" if _is_pattern(name) else "no such file"
+            for match in matches:
+                if not is_folder(match):
+                    paths.setdefault(place(str(match)), str(match))
+                    continue
+                for path, reason in walk(match):
+                    if not reason:
+                        paths.setdefault(place(path), path)
+                    else:
+                        (beside if reason in _BESIDE else rejected)[printable(path)] = reason
+                    bar.update()
+    if not paths:
+        name, reason = next(iter((rejected or beside or {printable(asked[0]): "no image file in it"}).items()))
+        more = f" (and {len(rejected) - 1} more)" if len(rejected) > 1 else ""
+        raise UserError(f"there are no images to attribute: {name}: {reason}{more}; give files, folders or patterns")
+    return Found(list(paths.values()), list(rejected.items()), list(beside.items()))
+
+
+def _places() -> Callable[[str], str]:
+    """place(path): where a file lies, whatever links lead to its folder: patterns follow them, even in circles."""
+
+    @functools.cache  # of a folder with many files, each would be asked for again
+    def resolved(folder: str) -> str:
+        return str(Path(folder).resolve())
+
+    def place(path: str) -> str:
+        folder, name = os.path.split(path)
+        there = f"{resolved(folder)}/{name}"
+        return path if path == there else there  # one text for both
+
+    return place
+
+
+def _matches(name: str, tick: Callable[[], object]) -> list[Path]:
+    """The paths that a name means: the one of that name or, of a pattern, those that it fits; `tick` after each."""
+    if os.path.lexists(name):
+        return [Path(name)]
+    matches = []
+    for match in glob.iglob(name, recursive=True) if _is_pattern(name) else ():  # noqa: PTH207
+        matches.append(match)
+        tick()
+    return [Path(match) for match in sorted(matches)]
+
+
+def _is_pattern(name: str) -> bool:
+    return glob.has_magic(name)
+
+
+def judge(attributor: Attributor, paths: Sequence[str | Path], config: dict[str, Any]) -> Iterator[Judged]:
+    """Verdicts piece by piece, in the order of `paths`, with a progress bar for work that takes over two seconds."""
+    batch_size = min(config["batch_size"], batch_size_for(len(paths)))
+    size = BATCHES_AHEAD * batch_size
+    starts = range(0, len(paths), size)
+    pieces = ([Path(path) for path in paths[start : start + size]] for start in starts)
+
+    stop = threading.Event()
+
+    def decode(piece: Sequence[Path]) -> Fitted:
+        return decode_and_fit(piece, attributor.resolution, config["resize"], stop=stop)
+
+    attribute = compiles(attributor.attribute)
+    with (
+        ThreadPoolExecutor(1, thread_name_prefix="ahead") as ahead,
+        ending(stop),
+        progress(len(paths), "attribute", "image", delay=2.0) as bar,
+    ):
+        first = next(pieces)
+        coming: Future[Fitted] = ahead.submit(decode, first)
+        following: list[Path] | None = first
+        while following is not None:
+            piece, following = following, next(pieces, None)
+            fitted = result(coming)
+            if following is not None:
+                coming = ahead.submit(decode, following)
+            found = attribute(fitted.images, config["views"], config["rule"], batch_size=batch_size)
+            names = [printable(str(path)) for path in piece]
+            yield Judged(
+                verdicts=[
+                    (names[position], dataclasses.replace(verdict, note=fitted.notes.get(int(position), "")))
+                    for position, verdict in zip(fitted.kept, found, strict=True)
+                ],
+                uris=[piece[position].absolute().as_uri() for position in fitted.kept],
+                rejected=[(names[position], reason) for position, reason in fitted.refused.items()],
+            )
+            bar.update(len(piece))
+
+
+def header(classes: Sequence[str]) -> list[str]:
+    """The columns of predictions.csv: those of `evaluate`, then what only this job tells."""
+    return ["image", "target", "predicted", "confidence", "votes", *classes, "verdict", "margin", "distance"]
+
+
+def row(name: str, verdict: Attribution) -> list[str]:
+    """A line of predictions.csv; its target is empty, its name a `cell`."""
+    probabilities = [f"{p:.6f}" for p in verdict.probabilities.values()]
+    numbers = [f"{verdict.margin:.6f}", f"{verdict.distance:.6f}"]
+    votes = json.dumps(verdict.votes)
+    confidence = f"{verdict.confidence:.6f}"
+    return [cell(name), "", verdict.predicted, confidence, votes, *probabilities, verdict.verdict, *numbers]
+
+
+def record(name: str, verdict: Attribution) -> dict[str, Any]:
+    """A line of predictions.jsonl, with the numbers of predictions.csv; where the file is known, its URI follows."""
+    return {
+        "image": name,
+        "verdict": verdict.verdict,
+        "predicted": verdict.predicted,
+        "confidence": round(verdict.confidence, 6),
+        "margin": round(verdict.margin, 6),
+        "distance": round(verdict.distance, 6),
+        "votes": dict(verdict.votes),
+        "views": dict(verdict.views),
+        "probabilities": {source: round(p, 6) for source, p in verdict.probabilities.items()},
+        "note": verdict.note,
+    }
+
+
+def verdict_table(verdicts: Sequence[tuple[str, Attribution]]) -> str:
+    """One line an image, for the console."""
+
+    def cells(name: str, verdict: Attribution) -> tuple[str, ...]:
+        unsure = verdict.verdict == UNSURE
+        return (
+            name,
+            f"{UNSURE} ({verdict.predicted}?)" if unsure else verdict.verdict,
+            wording.percent(verdict.confidence),
+            f"{verdict.votes.get(verdict.predicted, 0)} of {len(verdict.views)}",
+            f"{verdict.margin:.2f}",
+            f"{verdict.distance:.2f}",
+            verdict.note,
+        )
+
+    headers = ["image", "verdict", "probability", "votes", "margin", "distance", "note"]
+    return text_table(headers, [cells(*item) for item in verdicts], align="<<>>>><")
+
+
+def counts_table(counts: Mapping[str, int], classes: Sequence[str]) -> str:
+    """How many images got each verdict, for the console."""
+    total = sum(counts.values())
+    verdicts = [name for name in (*classes, UNSURE) if name != UNSURE or counts[UNSURE]]
+    rows = [(name, counts[name], wording.percent(counts[name] / total)) for name in verdicts]
+    return text_table(["verdict", "images", "share"], [*rows, ("all", total, "")], align="<>>")
+
+
+def calibration_line(attributor: Attributor, config: Mapping[str, Any]) -> str:
+    """Which verdicts are "unsure", or why none is, in one line."""
+    known = attributor.calibration
+    calibration = attributor.calibration_for(config["views"], config["rule"])
+    if calibration is not None:
+        return (
+            f"{UNSURE}: {where_unsure(calibration.threshold)}. No more than {100 * calibration.error_rate:g}% of the "
+            "other verdicts on images like those of the calibration are wrong "
+            f"({calibration.confidence:.0%} confidence)."
+        )
+    if known is not None:
+        return (
+            f"No verdict is {UNSURE}: the network was calibrated for {known.rule} of {', '.join(known.views)}, not for "
+            "these views and this rule; vote with those, or calibrate for these with configs/calibrate.py."
+        )
+    stale = (Path(config["checkpoint"]) / CALIBRATION).is_file()
+    why = f"its {CALIBRATION} is of other weights" if stale else "this network is not calibrated"
+    return (
+        f"No verdict is {UNSURE}: {why}; do that with labelled images: --config=configs/calibrate.py "
+        f"--config.checkpoint={config['checkpoint']} --config.data.root=DIR"
+    )

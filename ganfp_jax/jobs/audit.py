@@ -1,0 +1,257 @@
+"""The job `audit`: a labelled folder -> what gives its classes away without a fingerprint, and what is there twice."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ganfp_jax.audit import duplicates, equalise
+from ganfp_jax.audit.facts import KINDS, Facts, read
+from ganfp_jax.audit.verdict import Finding, judge
+from ganfp_jax.data import labelled
+from ganfp_jax.data.cells import cell
+from ganfp_jax.data.decode import ImageFile, Refused, decode_image, png_bytes
+from ganfp_jax.data.preprocess import fit
+from ganfp_jax.report import wording
+from ganfp_jax.report.audit_figure import audit_figure
+from ganfp_jax.report.grid import image_grid
+from ganfp_jax.report.table import text_table
+from ganfp_jax.run import atomic
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.progress import progress
+from ganfp_jax.run.run_folder import write_json
+
+COLUMNS = (*("kind", "verdict", "total", "accuracy", "ci95_low", "ci95_high", "chance", "p", "p_holm", "says"),)
+SHOWN_PAIRS = 32  # in duplicates.png
+SHOWN_SIDE = 64  # of an image there
+
+
+class File(NamedTuple):
+    """A file of the set: where it is, its name with its split, its split, class index and origin."""
+
+    path: ImageFile
+    name: str
+    split: str
+    label: int
+    origin: str
+
+
+def run(config: dict[str, Any], workdir: Path) -> None:
+    """The job `audit`."""
+    root, copy = config["data"]["root"], config["equalise"]
+    check(config)
+    folders = open_splits(root, config["data"]["layout"])
+    classes = next(iter(folders.values())).classes
+    files = list_files(folders)
+    facts, sample, rejected = read_sample(files, len(classes), config)
+    findings = judge(
+        facts,
+        np.array([file.label for file in sample]),
+        classes,
+        [file.origin for file in sample],
+        **{key: config[key] for key in ("folds", "alpha", "min_gain", "seed")},
+    )
+    prints = duplicates.take_prints([file.path for file in files])
+    left_out = [
+        (f"{split}/{name}".lstrip("/"), why) for split, folder in folders.items() for name, why in folder.left_out
+    ]
+    refused = dict([*rejected, *((files[place].name, why) for place, why in prints.refused)])
+    labelled.tell_rejected([*refused.items(), *left_out], workdir)
+    usable = [files[place] for place in prints.read]
+    pairs = duplicates.find(
+        prints,
+        [file.name for file in usable],
+        [file.split for file in usable],
+        [classes[file.label] for file in usable],
+        config["duplicates"]["distance"],
+    )
+    results = {
+        "root": str(root),
+        "classes": list(classes),
+        "files": len(files),
+        "files_tested": len(sample),
+        "verdict": overall(findings),
+        "kinds": [row(finding) for finding in findings],
+        "duplicates": {"compared": len(usable), "distance": config["duplicates"]["distance"]} | count_pairs(pairs),
+        "shared_photographs": duplicates.shared_photographs(folders),
+    }
+    write_outputs(workdir, results, pairs, {file.name: file.path for file in usable})
+    print(summary(results))
+    print(f"table: {workdir / 'audit.csv'}  figure: {workdir / 'audit.png'}  pairs: {workdir / 'duplicates.csv'}")
+    if copy:
+        settings = config["equalised"]
+        stretch = settings["stretch"] == "all" or (
+            settings["stretch"] == "auto" and any(f.kind == "stretch" and f.verdict == "leak" for f in findings)
+        )
+        for line in equalise.write(folders, Path(copy), seed=config["seed"], **settings | {"stretch": stretch}):
+            print(line)
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Raises `UserError` for settings that make no sense."""
+    equalise.check(config["equalise"], config["data"]["root"], **config["equalised"])
+    if not 2 <= config["folds"] <= config["files_per_source"]:
+        raise UserError(
+            f"config.folds is {config['folds']}, config.files_per_source {config['files_per_source']}; give 2 folds or "
+            "more, and at least as many files"
+        )
+    if not (0 < config["alpha"] < 1 and 0 <= config["min_gain"] < 1):
+        raise UserError(
+            f"config.alpha is {config['alpha']}, config.min_gain {config['min_gain']}; give shares between 0 and 1"
+        )
+    if not 0 <= config["duplicates"]["distance"] < 64:
+        raise UserError(f"config.duplicates.distance is {config['duplicates']['distance']}; give 0 to 63 bits")
+
+
+def open_splits(root: str, layout: str = "auto") -> dict[str, labelled.LabelledFolder]:
+    """The listing of each split that is there, or {"": the folder itself}; all with the same classes.
+
+    Raises:
+        UserError: as `labelled.open_labelled`; a split with a source that the other has not.
+    """
+    if not root:
+        raise UserError("config.data.root is empty; give a folder of sources: --config.data.root=DIR")
+    folders: dict[str, labelled.LabelledFolder] = {}
+    for split in labelled.splits(root):
+        classes = next(iter(folders.values())).classes if folders else None
+        folders[split] = labelled.open_labelled(root, split=split, classes=classes, layout=layout)
+    return folders or {"": labelled.open_labelled(root, layout=layout)}
+
+
+def list_files(folders: Mapping[str, labelled.LabelledFolder]) -> list[File]:
+    """All files, those of train/ first."""
+    return [
+        File(path, f"{split}/{name}".lstrip("/"), split, int(label), origin)
+        for split, folder in folders.items()
+        for path, name, label, origin in zip(
+            folder.paths, folder.names, folder.labels, labelled.origins(folder), strict=True
+        )
+    ]
+
+
+def read_sample(
+    files: Sequence[File], num_classes: int, config: Mapping[str, Any]
+) -> tuple[list[Facts], list[File], list[tuple[str, str]]]:
+    """The facts of as many files of every class, drawn by the seed: (facts, their files, (name, reason) of refused).
+
+    Raises:
+        UserError: a class has fewer files that can be read than there are folds.
+    """
+    rng = np.random.RandomState(config["seed"])
+    read_of: list[list[tuple[Facts, File]]] = [[] for _ in range(num_classes)]
+    rejected: list[tuple[str, str]] = []
+    chosen = []
+    for label in range(num_classes):
+        own = [file for file in files if file.label == label]
+        chosen += [own[place] for place in rng.permutation(len(own))[: config["files_per_source"]]]
+    with progress(len(chosen), "audit", "file") as bar:
+        for file in chosen:
+            try:
+                read_of[file.label].append((read(file.path), file))
+            except Refused as reason:
+                rejected.append((file.name, str(reason)))
+            bar.update()
+    fewest = min(map(len, read_of))
+    if fewest < config["folds"]:
+        raise UserError(
+            f"{config['data']['root']} has a source with {fewest} usable images, fewer than config.folds "
+            f"({config['folds']}); add some, or lower it"
+        )
+    kept = [pair for own in read_of for pair in own[:fewest]]
+    return [facts for facts, _ in kept], [file for _, file in kept], rejected
+
+
+def overall(findings: Sequence[Finding]) -> str:
+    """The verdict in one sentence."""
+    leaks, warnings = (
+        [KINDS[finding.kind].what for finding in findings if finding.verdict == verdict]
+        for verdict in ("leak", "warning")
+    )
+    first = f"LEAK: the classes are given away by {wording.listed(leaks)}" if leaks else "No leak found"
+    if not warnings:
+        return f"{first}."
+    told = f"{'they can also' if leaks else 'the classes can'} be told apart by {wording.listed(warnings)}"
+    return f"{first}; {told}, which may be the pictures' doing: give these accuracies beside a classifier's."
+
+
+def row(finding: Finding) -> dict[str, Any]:
+    """A finding for audit.json."""
+    return {**asdict(finding), "ci95": list(finding.ci95)}
+
+
+def count_pairs(pairs: Sequence[duplicates.Pair]) -> dict[str, int]:
+    """How many images repeat another, exactly and nearly, and how many of these in another split or source."""
+    counts = {kind: sum(pair.kind == kind for pair in pairs) for kind in ("exact", "near")}
+    for kind in ("exact", "near"):
+        own = [pair for pair in pairs if pair.kind == kind]
+        counts[f"{kind}_across_splits"] = sum(pair.across_splits for pair in own)
+        counts[f"{kind}_across_sources"] = sum(pair.across_sources for pair in own)
+    return counts
+
+
+def write_outputs(
+    workdir: Path, results: Mapping[str, Any], pairs: Sequence[duplicates.Pair], paths: Mapping[str, ImageFile]
+) -> None:
+    """Writes audit.csv, duplicates.csv, audit.png, duplicates.png where there are any, and, last, audit.json."""
+    rows = []
+    for entry in results["kinds"]:
+        low, high = (f"{bound:.6f}" for bound in entry["ci95"])
+        rounded = {key: f"{entry[key]:.6f}" for key in ("accuracy", "chance")}
+        rows.append(
+            entry | rounded | {"ci95_low": low, "ci95_high": high} | {k: f"{entry[k]:.3g}" for k in ("p", "p_holm")}
+        )
+    atomic.write_bytes(workdir / "audit.csv", _csv(COLUMNS, rows))
+    atomic.write_bytes(workdir / "duplicates.csv", _csv(duplicates.Pair._fields, [pair._asdict() for pair in pairs]))
+    atomic.write_bytes(workdir / "audit.png", audit_figure(results))
+    picture = workdir / "duplicates.png"
+    picture.unlink(missing_ok=True)  # of an earlier run on other files
+    if pairs:
+        worst = sorted(pairs, key=lambda pair: (not pair.across_splits, not pair.across_sources, pair.distance))
+        shown = [paths[name] for pair in worst[:SHOWN_PAIRS] for name in (pair.image, pair.repeats)]
+        atomic.write_bytes(picture, png_bytes(image_grid(np.stack([_small(path) for path in shown]), columns=8)))
+    write_json(workdir / "audit.json", dict(results))
+
+
+def summary(results: Mapping[str, Any]) -> str:
+    """The table of kinds, the verdict, duplicates and photographs, for the console."""
+    lines = [
+        (
+            entry["kind"],
+            wording.percent(entry["accuracy"]),
+            wording.interval(entry["ci95"]),
+            wording.p_value(entry["p_holm"]),
+            entry["verdict"],
+            entry["says"],
+        )
+        for entry in results["kinds"]
+    ]
+    heads = ["told apart by", "accuracy", "95 %", "p (Holm)", "", "what differs most"]
+    counts, photographs = results["duplicates"], results["shared_photographs"]
+    chance = f"chance {wording.percent(1 / len(results['classes']))}, {results['files_tested']:,} files tested"
+    twice = [
+        f"{counts[kind]:,} of {counts['compared']:,} images repeat another one {words} "
+        f"({counts[f'{kind}_across_splits']:,} one in the other split, "
+        f"{counts[f'{kind}_across_sources']:,} one of another source)"
+        for kind, words in (("exact", "pixel for pixel"), ("near", "nearly"))
+    ]
+    seen = f"photographs in train/ and test/: {', '.join(photographs)}" if photographs else ""
+    table = text_table(heads, lines, align="<>>>")
+    return "\n".join([table, "", results["verdict"], f"({chance})", *twice, *([seen] if seen else [])])
+
+
+def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(
+        {key: cell(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows
+    )
+    return text.getvalue().encode()
+
+
+def _small(file: ImageFile) -> np.ndarray:
+    return fit(decode_image(file), SHOWN_SIDE, "area")[0]

@@ -1,0 +1,276 @@
+"""The job `baselines`: a labelled folder -> what each cheap method reaches, with many and with few training images."""
+
+import csv
+import dataclasses
+import io
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int, Int64
+
+from ganfp_jax import baselines
+from ganfp_jax.attribution.attributor import Attributor
+from ganfp_jax.baselines.method import Images, Samples
+from ganfp_jax.data import labelled, perturb
+from ganfp_jax.metrics.statistics import accuracy_block
+from ganfp_jax.report import wording
+from ganfp_jax.report.figures import low_data_figure
+from ganfp_jax.report.leak import leak_box, leak_of
+from ganfp_jax.report.table import text_table
+from ganfp_jax.run import atomic
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.progress import progress
+from ganfp_jax.run.run_folder import write_json
+
+COLUMNS = (
+    *("method", "condition", "images_per_source", "correct", "total", "accuracy", "ci95_low", "ci95_high"),
+    *("seconds_fit", "seconds_predict"),
+)
+CONDITIONS = {"none": "clean"}  # other perturbations are called by their own name
+NETWORK = "network"  # its row in the table
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageSet:
+    """The images of a labelled folder that could be read, as pixels and as files."""
+
+    images: Images
+    paths: Sequence[Path]
+    labels: Int[np.ndarray, " n"]
+    numbers: Int[np.ndarray, " n"]
+    """The place of each in the folder: the number by which its noise is drawn."""
+    origins: Sequence[str]
+    rejected: Sequence[tuple[str, str]]
+
+    @classmethod
+    def read(
+        cls, folder: labelled.LabelledFolder, resolution: int, resize: str = "crop", indices: Any = None
+    ) -> "ImageSet":
+        """Decodes a folder, or its files at `indices`.
+
+        Raises:
+            UserError: none of them can be read.
+        """
+        decoded, origins = labelled.decode_all(folder, resolution, resize, indices), labelled.origins(folder)
+        if not len(decoded.kept):
+            raise UserError(f"no image of {folder.root} could be read: {': '.join(decoded.rejected[0])}")
+        return cls(
+            images=decoded.images,
+            paths=[folder.paths[i] for i in decoded.kept],
+            labels=folder.labels[decoded.kept],
+            numbers=decoded.kept,
+            origins=[origins[i] for i in decoded.kept],
+            rejected=decoded.rejected,
+        )
+
+    def part(self, indices: Int[np.ndarray, " m"]) -> "ImageSet":
+        """The images at `indices` alone, in that order."""
+        return ImageSet(
+            images=self.images[indices],
+            paths=[self.paths[i] for i in indices],
+            labels=self.labels[indices],
+            numbers=self.numbers[indices],
+            origins=[self.origins[i] for i in indices],
+            rejected=(),
+        )
+
+    def immunised(self, seed: int, immunise: Mapping[str, Any]) -> "ImageSet":
+        """The same images, each perturbed or not as `data.perturb.immunise` draws it."""
+        images = perturb.immunise(self.images, np.random.default_rng(seed), **immunise)
+        return dataclasses.replace(self, images=images)
+
+    def fit(self, name: str, classes: Sequence[str], seed: int) -> baselines.Fitted:
+        """Trains a baseline on these images."""
+        samples = self.images if baselines.BASELINES[name].needs == "images" else self.paths
+        return baselines.fit(name, samples, self.labels, classes, groups=self.origins, seed=seed)
+
+    def perturbed(self, name: str, perturbations: Sequence[str], seed: int = 0) -> Iterator[tuple[str, Samples]]:
+        """(condition, samples) as the baseline `name` takes them; one that reads files only meets "clean" ones."""
+        for perturbation in perturbations:
+            condition = CONDITIONS.get(perturbation, perturbation)
+            if baselines.BASELINES[name].needs == "images":
+                yield condition, perturb.perturb(self.images, perturbation, seed, self.numbers)
+            elif perturbation == "none":
+                yield condition, self.paths
+
+
+def run(config: dict[str, Any], workdir: Path) -> None:
+    """The job `baselines`."""
+    conditions, seed = config["perturb"], config["seed"]
+    # What a row is called, its method, and whether it is trained on immunised images.
+    methods = [(name, name, False) for name in config["methods"]]
+    methods += [(f"{name}_immunised", name, True) for name in config["immunised_methods"]]
+    baselines.check([name for _, name, _ in methods])
+    perturb.check_immunisation(**config["immunise"])
+    for perturbation in conditions:
+        perturb.check_perturbation(perturbation)
+    attributor = Attributor.load(config["checkpoint"]) if config["checkpoint"] else None
+    resolution = config["resolution"]
+    if attributor and attributor.resolution != resolution:
+        raise UserError(
+            f"config.resolution is {resolution}, but the network of config.checkpoint takes images of side "
+            f"{attributor.resolution}; give the same"
+        )
+    root, layout = config["data"]["root"], config["data"]["layout"]
+    known = attributor.classes if attributor else None
+    train_folder = labelled.open_labelled(root, split="train", classes=known, layout=layout)
+    classes = train_folder.classes
+    test_folder = labelled.open_labelled(root, split="test", classes=classes, layout=layout)
+    if train_folder.root == test_folder.root:
+        raise UserError(f"{train_folder.root} is not split; give a config.data.root with train/ and test/ inside")
+    train, test = (
+        ImageSet.read(folder, resolution, config["data"]["resize"]) for folder in (train_folder, test_folder)
+    )
+    labelled.tell_rejected([*train.rejected, *train_folder.left_out, *test.rejected, *test_folder.left_out], workdir)
+    per_source = np.bincount(train.labels, minlength=len(classes))
+    if missing := [name for name, number in zip(classes, per_source, strict=True) if not number]:
+        raise UserError(
+            f"{train_folder.root} has no usable image of {', '.join(missing)}; see data.resize, rejected.csv"
+        )
+    present = int(per_source.min())
+    counts = usable_counts(config["train_counts"], present)
+    rows = []
+    _clear_of_others(workdir / "fits", config)
+    with progress(len(methods) * len(counts), "baselines", "fit") as bar:
+        for called, name, immunised in methods:
+            for count in counts:
+                path = workdir / "fits" / f"{called}-{count}.json"  # of a run that was stopped
+                if not path.exists():
+                    few = train.part(first_at_random(train.labels, count, seed))
+                    few = few.immunised(seed, config["immunise"]) if immunised else few
+                    measured = measure(name, count, few, test, classes, conditions, seed)
+                    write_json(path, [row | {"method": called} for row in measured])
+                rows += json.loads(path.read_text())
+                bar.update(1)
+    if attributor:
+        rows += measure_network(attributor, test, conditions, seed)
+    write_outputs(workdir, {"classes": list(classes), "images_per_source": counts, "seed": seed, "rows": rows})
+
+
+def _clear_of_others(fits: Path, config: Mapping[str, Any]) -> None:
+    """Removes what a run with another config has left to go on with."""
+    begun_with, config = fits / "config.json", json.loads(json.dumps(config))
+    if not begun_with.is_file() or json.loads(begun_with.read_text()) != config:
+        shutil.rmtree(fits, ignore_errors=True)
+        fits.mkdir(parents=True)
+        write_json(begun_with, config)
+
+
+def usable_counts(wanted: Sequence[int], present: int) -> list[int]:
+    """The numbers of training images a source, in ascending order; what there is not is cut, and said.
+
+    Raises:
+        UserError: none, or one below 1.
+    """
+    if not wanted or min(wanted) < 1:
+        raise UserError(f"config.train_counts is {tuple(wanted)}; give one number of images or more, each 1 or more")
+    for count in wanted:
+        if count > present:
+            print(f"config.train_counts asks for {count:,} images a source; there are {present:,}, which are taken")
+    return sorted({min(count, present) for count in wanted})
+
+
+def first_at_random(labels: Int[np.ndarray, " n"], count: int, seed: int) -> Int64[np.ndarray, " m"]:
+    """Indices of `count` images of every class in an order that the seed draws, so fewer are among the more."""
+    chosen = []
+    for label in np.unique(labels):
+        own = np.flatnonzero(labels == label)
+        chosen.append(own[np.random.RandomState([seed, int(label)]).permutation(len(own))[:count]])
+    return np.sort(np.concatenate(chosen))
+
+
+def measure(
+    name: str,
+    count: int,
+    train: ImageSet,
+    test: ImageSet,
+    classes: Sequence[str],
+    perturbations: Sequence[str],
+    seed: int,
+) -> list[dict[str, Any]]:
+    """One baseline on `count` training images a source: a row of results for each condition."""
+    clock = time.perf_counter()
+    fitted = train.fit(name, classes, seed)
+    spent, rows = time.perf_counter() - clock, []
+    for condition, samples in test.perturbed(name, perturbations, seed):
+        clock = time.perf_counter()
+        predicted, _ = baselines.predict(fitted, samples)
+        rows.append({
+            "method": name,
+            "condition": condition,
+            "images_per_source": count,
+            **accuracy_block(test.labels, predicted, classes),
+            "settings": dict(fitted.model.settings),
+            "seconds_fit": spent,
+            "seconds_predict": time.perf_counter() - clock,
+        })  # fmt: skip
+    return rows
+
+
+def measure_network(
+    attributor: Attributor, test: ImageSet, perturbations: Sequence[str], seed: int
+) -> list[dict[str, Any]]:
+    """The attribution network's single view of the same images; how many it was trained on is not known here."""
+    attributor.vote(test.images[:1], "identity")  # compile before the clock runs
+    rows = []
+    with progress(len(perturbations), "network", "condition") as bar:
+        for perturbation in perturbations:
+            images = perturb.perturb(test.images, perturbation, seed, test.numbers)
+            clock = time.perf_counter()
+            predicted = np.asarray(attributor.vote(images, "identity").predicted)
+            rows.append({
+                "method": NETWORK,
+                "condition": CONDITIONS.get(perturbation, perturbation),
+                "images_per_source": None,
+                **accuracy_block(test.labels, predicted, attributor.classes),
+                "settings": {},
+                "seconds_fit": None,
+                "seconds_predict": time.perf_counter() - clock,
+            })  # fmt: skip
+            bar.update(1)
+    return rows
+
+
+def write_outputs(workdir: Path, results: Mapping[str, Any]) -> None:
+    """Writes low_data.png, baselines.csv and, last, baselines.json, and prints the tables."""
+    atomic.write_bytes(workdir / "low_data.png", low_data_figure(results))
+    atomic.write_bytes(workdir / "baselines.csv", table_csv(results["rows"]).encode())
+    write_json(workdir / "baselines.json", dict(results))
+    if leak := leak_of([{"name": row["method"], "metrics": row} for row in results["rows"]]):
+        print(leak_box(leak) + "\n")
+    for condition in dict.fromkeys(row["condition"] for row in results["rows"]):
+        print(f"{wording.condition_label(condition)} test images\n")
+        print(table(results, condition) + "\n")
+    print(f"table: {workdir / 'baselines.csv'}  figure: {workdir / 'low_data.png'}")
+
+
+def table_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The text of baselines.csv: one row a method, number of training images and condition."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    for row in rows:
+        low, high = (f"{bound:.6f}" for bound in row["ci95"])
+        seconds = {key: "" if row[key] is None else f"{row[key]:.3f}" for key in ("seconds_fit", "seconds_predict")}
+        writer.writerow({**row, "accuracy": f"{row['accuracy']:.6f}", "ci95_low": low, "ci95_high": high, **seconds})
+    return text.getvalue()
+
+
+def table(results: Mapping[str, Any], condition: str) -> str:
+    """One line a method: its accuracy with each number of training images, and the interval and times of the last."""
+    counts, rows = results["images_per_source"], [r for r in results["rows"] if r["condition"] == condition]
+    lines = []
+    for name in dict.fromkeys(row["method"] for row in rows):
+        own = {row["images_per_source"]: row for row in rows if row["method"] == name}
+        last = own.get(counts[-1]) or own[None]
+        few = [wording.percent(own[count]["accuracy"]) if count in own else "" for count in counts[:-1]]
+        seconds = ["" if last[key] is None else f"{last[key]:.1f}" for key in ("seconds_fit", "seconds_predict")]
+        numbers = (wording.percent(last["accuracy"]), wording.interval(last["ci95"]), f"{last['total']:,}", *seconds)
+        lines.append((wording.baseline_label(name), *few, *numbers))
+    heads = ["method", *(f"{count:,}" for count in counts), "95%", "n", "s to fit", "s to answer"]
+    return text_table(heads, lines, align="<" + ">" * (len(heads) - 1))

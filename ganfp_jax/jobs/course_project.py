@@ -1,0 +1,395 @@
+"""The course project's test, repeated: a few images of three sources, attributed by one view and by votes over views.
+
+Fifteen images, or 150, are one draw, and another draw gives another accuracy. So the test is run on many small data
+sets, each from a seed of its own, by the generators and networks of one finished study, and what is reported is the
+mean over the seeds with its interval.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Int, UInt8
+
+from ganfp_jax.attribution.attributor import Attributor
+from ganfp_jax.attribution.voting import Vote, check_rule, count_votes
+from ganfp_jax.data import labelled, sources
+from ganfp_jax.data.decode import encode_png
+from ganfp_jax.data.views import resolve_views
+from ganfp_jax.generation.folders import file_name
+from ganfp_jax.generation.sampler import Sampler
+from ganfp_jax.metrics.statistics import mcnemar_p, mean_interval, proportion
+from ganfp_jax.report import wording
+from ganfp_jax.report.table import ImageRow, per_image_table, text_table
+from ganfp_jax.run import atomic
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.progress import progress
+from ganfp_jax.run.run_folder import CONFIG, read_config, write_json
+
+GENERATORS = ("progan", "sngan")
+COUNT_KEYS = ("n_real", "n_progan", "n_sngan")  # in the order of a data set's sources: real, then GENERATORS
+SINGLE = "identity"  # the one view that every vote is compared with
+# Images a source -> right of all, by one view of the project's own network (trained on CelebA at 128x128).
+PUBLISHED = {(5, 5, 5): 14, (50, 50, 50): 138}
+SUMMARY_HEADERS = (
+    *("images", "network", "views", "mean accuracy (95%)", "right", "gain in points (95%)"),
+    *("seeds: helped, same, hurt", "images: repaired, broken (p)", "published"),
+)
+METHOD = {
+    "tests": "the images of a smaller test are the first of each source of the larger one",
+    "ci95": "Student's t over the dataset seeds: the draw of test images alone; photographs, generators and networks "
+    "are the same for all seeds",
+    "mcnemar_p": "over the images of all seeds; no two are equal, but crops of one photograph overlap",
+    "published": "another network, other generators, CelebA faces at 128x128: a figure to stand beside, not to match",
+}
+
+Classify = Callable[[UInt8[np.ndarray, "n r r 3"]], dict[str, Vote]]
+
+
+def run(config: dict[str, Any], workdir: Path) -> None:
+    """The job `course_project`: what a dataset seed has left in `seeds/` is not done again.
+
+    Raises:
+        UserError: a bad value in the config, or `config.study` is no finished study of these generators and networks.
+    """
+    tests = _checked_tests(config)
+    view_sets = _checked_views(config)
+    study = open_study(Path(config["study"]), config["networks"])
+    _check_seeds(config["dataset_seeds"], Path(config["study"]))
+    if missing := [seed for seed in config["dataset_seeds"] if not _record_of(workdir, seed).exists()]:
+        attribute_datasets(config, study, workdir, missing, tests, view_sets)
+    records = [json.loads(_record_of(workdir, seed).read_text()) for seed in config["dataset_seeds"]]
+    rows = [row for counts in tests for record in records for row in rows_of(record, counts)]
+    published = {sum(counts): PUBLISHED[counts] for counts in tests if counts in PUBLISHED}
+    summary = summarise(rows, published)
+    atomic.write_bytes(workdir / "course.csv", csv_text(rows).encode())
+    write_json(workdir / "results.json", {"config": config, "method": METHOD, "summary": summary, "rows": rows})
+    _tell(config, records[0], tests[0], summary)
+    print(f"every seed: {workdir / 'course.csv'}  results: {workdir / 'results.json'}")
+
+
+def open_study(folder: Path, networks: Sequence[str]) -> dict[str, Any]:
+    """The config of a finished study that has the test's generators and `networks`.
+
+    Raises:
+        UserError: it is none; says what is missing.
+    """
+    remedy = "give the run folder of `python -m ganfp_jax.main --config=configs/quickstart.py:course`"
+    if not (folder / CONFIG).is_file():
+        raise UserError(f"config.study: {folder} is not a run folder; {remedy}")
+    study = read_config(folder)
+    if study.get("job") != "study":
+        raise UserError(f"config.study: {folder} holds no study (its job is {study.get('job')!r}); {remedy}")
+    for key, wanted in (("generators", GENERATORS), ("networks", networks)):
+        if absent := [name for name in wanted if name not in study[key]]:
+            raise UserError(f"config.study: {folder} has no {absent[0]} among its {key}; {remedy}")
+    if not (folder / "results.json").exists():
+        raise UserError(f"config.study: the study in {folder} is not finished; run its command again, it resumes")
+    return study
+
+
+def attribute_datasets(
+    config: Mapping[str, Any],
+    study: Mapping[str, Any],
+    workdir: Path,
+    seeds: Sequence[int],
+    tests: Sequence[tuple[int, ...]],
+    view_sets: Mapping[str, Sequence[str]],
+) -> None:
+    """Draws the data set of each of `seeds`, attributes it and leaves both in the run folder."""
+    folder, most = Path(config["study"]), np.max(tests, axis=0).tolist()
+    crops = draw_crops(study["photos"], config["dataset_seeds"], most[0], study["resolution"])
+    samplers = [Sampler(folder / name) for name in GENERATORS]
+    networks = {
+        network: make_classify(
+            Attributor.load(folder / f"visnet-{network}"), view_sets, config["rule"], config["batch_size"]
+        )
+        for network in config["networks"]
+    }
+    with progress(len(seeds), "course test", "dataset") as bar:
+        for seed in seeds:
+            root = workdir / "images" / f"seed{seed}"
+            names, images = write_dataset(root, crops[seed], samplers, most[1:], seed, study["photos"])
+            record: dict[str, Any] = {"seed": seed, "names": names, "answers": {}}
+            for network, (classes, classify) in networks.items():
+                record["answers"][network] = {
+                    views: {
+                        "predicted": [classes[k] for k in vote.predicted],
+                        "votes": [{classes[k]: int(n) for k, n in enumerate(cast) if n} for cast in vote.votes],
+                    }
+                    for views, vote in classify(images).items()
+                }
+            _record_of(workdir, seed).parent.mkdir(exist_ok=True)
+            write_json(_record_of(workdir, seed), record)
+            bar.update()
+
+
+def draw_crops(
+    photos: Mapping[str, Any], seeds: Sequence[int], count: int, resolution: int
+) -> dict[int, sources.ImageSet]:
+    """`count` crops of the held-out photographs for each seed, no two alike among all of them.
+
+    The crops of a seed are those of `sources.photos`, without the ones that it or a seed before it has had: three
+    photographs have some ten thousand places for a crop each, so a thousand draws meet a few times.
+
+    Raises:
+        UserError: what `sources.photos` has to say, or the photographs have not as many different crops.
+    """
+    seen: set[bytes] = set()
+    crops = {}
+    with progress(len(seeds), "crops", "dataset") as bar:
+        for seed in seeds:
+            drawn = sources.photos(split="test", count=2 * count + 16, resolution=resolution, seed=seed, **photos)
+            kept: list[int] = []
+            for i, image in enumerate(drawn.images):
+                if len(kept) < count and image.tobytes() not in seen:
+                    seen.add(image.tobytes())
+                    kept.append(i)
+            if len(kept) < count:
+                raise UserError(f"the photographs have too few different crops for seed {seed}; lower config.n_real")
+            names, origins = (tuple(values[i] for i in kept) for values in (drawn.names, drawn.origins))
+            crops[seed] = sources.ImageSet(drawn.images[kept], names, origins)
+            bar.update()
+    return crops
+
+
+def write_dataset(
+    root: Path,
+    crops: sources.ImageSet,
+    samplers: Sequence[Sampler],
+    counts: Sequence[int],
+    seed: int,
+    photos: Mapping[str, Any],
+) -> tuple[list[str], UInt8[np.ndarray, "n r r 3"]]:
+    """Writes one labelled folder; returns its "source/file" names and images, source by source as they were drawn."""
+    origin: dict[str, Any] = {"source": "photos", "photographs": sorted(set(crops.origins)), "split": "test", **photos}
+    drawn = [("real", [f"{name}.png" for name in crops.names], crops.images, origin)]
+    for sampler, count in zip(samplers, counts, strict=True):
+        source = sampler.source_name
+        files = [file_name(source, i) for i in range(count)]
+        # Batches of one size, whatever the count, so that one program is compiled.
+        drawn.append((source, files, np.concatenate(list(sampler.stream(seed, count, 64))), sampler.origin))
+    for source, files, images, _ in drawn:
+        (root / source).mkdir(parents=True, exist_ok=True)
+        for file, image in zip(files, images, strict=True):
+            encode_png(root / source / file, image)
+    origins = {
+        source: made | {"seed": seed, "count": len(images), "resolution": images.shape[1]}
+        for source, _, images, made in drawn
+    }
+    labelled.write_manifest(root, list(origins), origins)
+    names = [f"{source}/{file}" for source, files, _, _ in drawn for file in files]
+    return names, np.concatenate([images for _, _, images, _ in drawn])
+
+
+def make_classify(
+    attributor: Attributor, view_sets: Mapping[str, Sequence[str]], rule: str, batch_size: int
+) -> tuple[tuple[str, ...], Classify]:
+    """The network's classes, and a function from images to the vote of each view set.
+
+    Each view of an image is classified once and shared by the sets that hold it.
+    """
+    voters = attributor.view_voters(list(dict.fromkeys(view for views in view_sets.values() for view in views)))
+
+    def classify(images: UInt8[np.ndarray, "n r r 3"]) -> dict[str, Vote]:
+        logits = {view: voter(images, batch_size).view_logits[0] for view, voter in voters.items()}
+        return {
+            name: jax.tree.map(np.asarray, count_votes(np.stack([logits[view] for view in views]), rule))
+            for name, views in view_sets.items()
+        }
+
+    return attributor.classes, classify
+
+
+def targets_and_chosen(record: Mapping[str, Any], counts: Sequence[int]) -> tuple[np.ndarray, Int[np.ndarray, " m"]]:
+    """The true source of every image of a data set, by name, and the indices of one test's: the first of each source.
+
+    Args:
+        record: as `attribute_datasets` writes it.
+        counts: images of each source in the test.
+    """
+    targets = np.array([name.split("/")[0] for name in record["names"]])
+    present = dict.fromkeys(targets.tolist())
+    places = [np.flatnonzero(targets == source)[:count] for source, count in zip(present, counts, strict=True)]
+    return targets, np.concatenate(places)
+
+
+def rows_of(record: Mapping[str, Any], counts: Sequence[int]) -> list[dict[str, Any]]:
+    """What one data set says of one test: a row for each network and view set.
+
+    Args:
+        record, counts: as for `targets_and_chosen`.
+
+    Returns:
+        Rows of `images` (all of the test), `seed`, `network`, `views`, `correct`, `repaired` and `broken` (beside the
+        single view) and `right` by source.
+    """
+    targets, chosen = targets_and_chosen(record, counts)
+    shown, rows = targets[chosen], []
+    for network, answers in record["answers"].items():
+        right = {views: (np.array(said["predicted"]) == targets)[chosen] for views, said in answers.items()}
+        for views, hits in right.items():
+            rows.append({
+                "images": len(chosen),
+                "seed": record["seed"],
+                "network": network,
+                "views": views,
+                "correct": int(hits.sum()),
+                "repaired": int((hits & ~right[SINGLE]).sum()),
+                "broken": int((right[SINGLE] & ~hits).sum()),
+                "right": {source: int(hits[shown == source].sum()) for source in dict.fromkeys(shown.tolist())},
+            })  # fmt: skip
+    return rows
+
+
+def summarise(rows: Sequence[Mapping[str, Any]], published: Mapping[int, int]) -> list[dict[str, Any]]:
+    """One entry for each test, network and view set, over all seeds.
+
+    Args:
+        rows: of `rows_of`, of every seed.
+        published: images of a test -> how many of them the course project had right by one view.
+
+    Returns:
+        Entries of `mean` accuracy with `ci95` (None for one seed, or where all agree), `least` and `most` right,
+        `right` pooled by source; of a vote also `gain` over the single view (mean and ci95), the number of seeds in
+        which it `helped`, left the count the `same` or `hurt`, and `repaired`, `broken` and `mcnemar_p` of the pooled
+        images; of the single view `published` and in how many seeds it was reached.
+    """
+    summary = []
+    for images, network, views in dict.fromkeys((row["images"], row["network"], row["views"]) for row in rows):
+        own = [row for row in rows if (row["images"], row["network"], row["views"]) == (images, network, views)]
+        correct = np.array([row["correct"] for row in own])
+        entry: dict[str, Any] = {
+            "images": images,
+            "network": network,
+            "views": views,
+            "seeds": len(own),
+            "mean": float(correct.mean()) / images,
+            "ci95": mean_interval(correct / images, within=(0.0, 1.0)),
+            "least": int(correct.min()),
+            "most": int(correct.max()),
+            "right": {source: sum(row["right"][source] for row in own) for source in own[0]["right"]},
+        }
+        if views == SINGLE:
+            if images in published:
+                reached = int((correct >= published[images]).sum())
+                entry["published"] = {**proportion(published[images], images), "seeds_reaching_it": reached}
+        else:
+            repaired, broken = (np.array([row[key] for row in own]) for key in ("repaired", "broken"))
+            change = repaired - broken
+            entry |= {
+                "gain": {"mean": float(change.mean()) / images, "ci95": mean_interval(change / images)},
+                "helped": int((change > 0).sum()),
+                "same": int((change == 0).sum()),
+                "hurt": int((change < 0).sum()),
+                "repaired": int(repaired.sum()),
+                "broken": int(broken.sum()),
+                "mcnemar_p": mcnemar_p(int(repaired.sum()), int(broken.sum())),
+            }
+        summary.append(entry)
+    return summary
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The text of course.csv: one line a test, seed, network and view set; what is right by source in columns."""
+    text = io.StringIO()
+    flat = [
+        {key: value for key, value in row.items() if key != "right"}
+        | {f"right_{source}": n for source, n in row["right"].items()}
+        for row in rows
+    ]
+    writer = csv.DictWriter(text, list(flat[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    return text.getvalue()
+
+
+def summary_cells(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """An entry of `summarise` in words, under `SUMMARY_HEADERS`."""
+    mean = wording.percent(entry["mean"])
+    changes = ("", "", "")
+    if "gain" in entry:
+        p, gain = wording.p_value(entry["mcnemar_p"]), entry["gain"]
+        bounds = " ({} to {})".format(*(wording.signed(100 * x) for x in gain["ci95"])) if gain["ci95"] else ""
+        changes = (
+            f"{wording.signed(100 * gain['mean'])}{bounds}",
+            f"{entry['helped']}, {entry['same']}, {entry['hurt']}",
+            f"{entry['repaired']}, {entry['broken']} ({p})",
+        )
+    published = entry.get("published")
+    return (
+        str(entry["images"]),
+        entry["network"],
+        entry["views"],
+        mean if entry["ci95"] is None else f"{mean} ({wording.interval(entry['ci95'])})",
+        f"{entry['least']}–{entry['most']}",
+        *changes,
+        f"{published['correct']} of {published['total']}" if published else "",
+    )
+
+
+def _tell(
+    config: Mapping[str, Any], record: Mapping[str, Any], counts: tuple[int, ...], summary: Sequence[Mapping[str, Any]]
+) -> None:
+    """Prints the smallest test of the first seed image by image, without and with the vote, and the summary."""
+    network, rule = config["networks"][-1], wording.rule_label(config["rule"])
+    if sum(counts) <= 30:
+        for views, how in ((SINGLE, "one view"), (config["view_sets"][-1], f"{rule} of {config['view_sets'][-1]}")):
+            print(f"seed {record['seed']}, network {network}, {how}:\n")
+            print(per_image_table(image_rows(record, counts, network, views)) + "\n")
+    print(text_table(SUMMARY_HEADERS, map(summary_cells, summary), align="><<>>>>>>"))
+    print(f"\nOver {summary[0]['seeds']} dataset seeds.", end=" ")
+    print(f"Published: {METHOD['published']}." if any("published" in entry for entry in summary) else "")
+
+
+def image_rows(record: Mapping[str, Any], counts: Sequence[int], network: str, views: str) -> list[ImageRow]:
+    """One row an image of one test, as one network and view set see it."""
+    targets, chosen = targets_and_chosen(record, counts)
+    said = record["answers"][network][views]
+    return [
+        ImageRow(record["names"][i], str(targets[i]), said["predicted"][i], said["votes"][i]) for i in chosen.tolist()
+    ]
+
+
+def _record_of(workdir: Path, seed: int) -> Path:
+    return workdir / "seeds" / f"{seed}.json"
+
+
+def _checked_tests(config: Mapping[str, Any]) -> list[tuple[int, ...]]:
+    """Images a source (real, ProGAN, SNGAN) for each test, the smallest test first."""
+    lengths = {key: len(config[key]) for key in COUNT_KEYS}
+    if len(set(lengths.values())) > 1 or not min(lengths.values()):
+        shown = ", ".join(f"config.{key} has {n}" for key, n in lengths.items())
+        raise UserError(f"{shown}: give as many numbers each, one a test, such as --config.n_real='(5, 50)'")
+    for key in COUNT_KEYS:
+        if bad := [count for count in config[key] if count < 1]:
+            raise UserError(f"config.{key} has {bad[0]}; a test needs one image of every source or more")
+    tests = sorted(zip(*(config[key] for key in COUNT_KEYS), strict=True), key=sum)
+    if len({sum(counts) for counts in tests}) < len(tests):
+        raise UserError("two tests have the same number of images; change config.n_real, n_progan or n_sngan")
+    return tests
+
+
+def _checked_views(config: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The view sets by name, the single view first."""
+    check_rule(config["rule"])
+    for key in ("networks", "view_sets", "dataset_seeds"):
+        if not config[key] or len(set(config[key])) < len(config[key]):
+            raise UserError(f"config.{key} is {config[key]}; give one or more, each once")
+    return {SINGLE: (SINGLE,)} | {views: resolve_views(views) for views in config["view_sets"]}
+
+
+def _check_seeds(seeds: Sequence[int], study: Path) -> None:
+    """Refuses seeds that have made images of the study: a generator would draw what the networks were trained on."""
+    for split in labelled.SPLITS:
+        manifest = labelled.read_manifest(study / "images" / split) or {"sources": {}}
+        used = {origin.get("seed") for origin in manifest["sources"].values()}
+        if clash := [seed for seed in seeds if seed in used]:
+            raise UserError(
+                f"config.dataset_seeds: seed {clash[0]} has made the {split} images of {study}; leave it out"
+            )

@@ -1,0 +1,112 @@
+"""The job `evaluate`: a checkpoint and a labelled folder -> predictions, metrics, what was not used or cut, a page."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from ganfp_jax.attribution.attributor import Attributor
+from ganfp_jax.attribution.evaluation import METRICS, evaluate, image_rows, write_metrics, write_tables
+from ganfp_jax.attribution.voting import check_vote
+from ganfp_jax.audit.quick import quick_check
+from ganfp_jax.data import labelled
+from ganfp_jax.jobs import evaluation_page
+from ganfp_jax.report import wording
+from ganfp_jax.report.leak import leak_box, leak_of
+from ganfp_jax.report.table import confusion_table, per_image_table, text_table
+from ganfp_jax.run import processes
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.training import known_images
+
+
+def run(config: dict[str, Any], workdir: Path) -> None:
+    """The job `evaluate`."""
+    if not config["checkpoint"]:
+        raise UserError("config.checkpoint is empty; give a trained network: --config.checkpoint=RUN_FOLDER")
+    check_vote(config["views"], config["rule"], config["batch_size"])
+    evaluation_page.check_baselines(config["baselines"])
+    attributor = Attributor.load(config["checkpoint"])
+    config = {**config, "views": config["views"] or attributor.default_views}
+    folder = labelled.open_labelled(
+        Path(config["data"]["root"]), split="test", classes=attributor.classes, layout=config["data"]["layout"]
+    )
+    root, reason = Path(config["data"]["root"]), None
+    warnings: list[str] = []
+    if processes.first():
+        warnings = [*filter(None, [known_images.warning_of(config["checkpoint"], folder)]), *quick_check(folder)]
+        for warning in warnings:
+            print(f"warning: {warning}")
+        reason = evaluation_page.why_no_baselines(config["baselines"], root, folder)
+    same = {"resize": config["data"]["resize"], "perturbation": config["perturb"], "seed": config["seed"]}
+    clock = time.perf_counter()
+    evaluation = evaluate(
+        attributor,
+        folder,
+        views=config["views"],
+        rule=config["rule"],
+        batch_size=config["batch_size"],
+        early_stopping=config["early_stopping"],
+        **same,
+    )
+    if not processes.first():
+        return
+    seconds = {"evaluate": time.perf_counter() - clock}
+    report = workdir / "report" / "index.html"
+    report.unlink(missing_ok=True)  # of other answers
+    write_tables(workdir, evaluation)
+    write_metrics(workdir, evaluation)  # before baselines and page: what was found must not be lost where these fail
+    if len(evaluation.names) <= 30:
+        print(per_image_table(image_rows(evaluation)))
+    clock = time.perf_counter()
+    rows, reason = evaluation_page.where_possible(
+        reason,
+        lambda: evaluation_page.measure_baselines(
+            config["baselines"], root, folder, evaluation, resolution=attributor.resolution, **same
+        ),
+    )
+    if rows:
+        seconds["baselines"] = time.perf_counter() - clock
+    evaluation.metrics["baselines"] = [{"name": row["name"], **row["metrics"]} for row in rows]
+    evaluation.metrics["leak"] = leak = leak_of(rows)
+    write_metrics(workdir, evaluation)
+    if leak:
+        print(leak_box(leak))
+    evaluation_page.write_page(report, attributor, evaluation, folder, rows, config, seconds=seconds, warnings=warnings)
+    print(summary(evaluation.metrics, wording.immunised_by(config["baselines"]["immunise"])))
+    if reason:
+        print(f"no baselines: {reason}")
+    for name, note in list(evaluation.notes.items())[:5]:
+        print(f"{name}: {note}")
+    if evaluation.notes:
+        print(f"{len(evaluation.notes)} images were not taken as they are: {workdir / 'notes.csv'}")
+    if evaluation.rejected:
+        print(f"{len(evaluation.rejected)} files could not be used: {workdir / 'rejected.csv'}")
+    print(f"predictions: {workdir / 'predictions.csv'}  metrics: {workdir / METRICS}  report: {report}")
+
+
+def summary(metrics: dict[str, Any], immunised: str = "") -> str:
+    """The vote, the single view, the baselines, what the vote changed and the confusion matrix, for the console.
+
+    `immunised` is what the immunised baselines were immunised by (`wording.immunised_by`).
+    """
+
+    def result(what: str, block: dict[str, Any]) -> tuple[str, str, str, str]:
+        right = f"{block['correct']} of {block['total']}"
+        return what, wording.percent(block["accuracy"]), wording.interval(block["ci95"]), right
+
+    changes = metrics["vote_changes"]
+    saved = ""
+    if "views_saved" in metrics:
+        saved = f", {wording.percent(metrics['views_saved'])} of the view evaluations saved by stopping early"
+    rows = [
+        result(f"one view ({metrics['single_view']['view']})", metrics["single_view"]),
+        result(f"{metrics['rule']} of {len(metrics['views'])} view{'s' * (len(metrics['views']) != 1)}", metrics),
+        *(result(wording.baseline_label(entry["name"], immunised), entry) for entry in metrics.get("baselines", ())),
+    ]
+    return "\n\n".join(
+        [
+            text_table(["", "accuracy", "95 %", "right"], rows, align="<>>>"),
+            f"The vote repaired {changes['wrong_to_right']} and broke {changes['right_to_wrong']} "
+            f"(McNemar p {wording.p_value(changes['mcnemar_p'])}); {metrics['images_per_second']:.0f} images/s{saved}.",
+            confusion_table(metrics),
+        ]
+    )

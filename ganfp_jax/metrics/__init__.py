@@ -1,0 +1,1 @@
+"""Arrays to numbers, with the uncertainty of a finite test set."""

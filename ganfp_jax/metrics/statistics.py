@@ -1,0 +1,257 @@
+"""How good the answers are, with the uncertainty of a finite test set: the numbers of `metrics.json`."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Integer
+
+from ganfp_jax.attribution.voting import Vote
+
+
+def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval for a proportion (Wilson 1927), without continuity correction.
+
+    Args:
+        correct: successes, 0..total.
+        total: trials; 0 gives (0, 1), since nothing is known.
+        confidence: coverage, between 0 and 1.
+
+    Returns:
+        (low, high) within [0, 1].
+
+    Raises:
+        ValueError: counts that are impossible, or a confidence outside (0, 1).
+    """
+    if not 0 <= correct <= total:
+        raise ValueError(f"{correct} correct of {total} is impossible")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
+    if total == 0:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share, shrink = correct / total, 1 + z * z / total
+    centre = (share + z * z / (2 * total)) / shrink
+    half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / shrink
+    # at 0 and total the bounds are exactly 0 and 1; rounding would miss them
+    low = 0.0 if correct == 0 else max(0.0, centre - half)
+    high = 1.0 if correct == total else min(1.0, centre + half)
+    return low, high
+
+
+def mcnemar_p(wrong_to_right: int, right_to_wrong: int) -> float:
+    """McNemar's exact test: could a fair coin have split the changed answers like this?
+
+    Args:
+        wrong_to_right: images that only the second method answers correctly.
+        right_to_wrong: images that only the first method answers correctly.
+
+    Returns:
+        The two-sided p-value of the binomial test at 1/2; 1.0 where nothing changed.
+
+    Raises:
+        ValueError: a negative count.
+    """
+    if min(wrong_to_right, right_to_wrong) < 0:
+        raise ValueError(f"counts must not be negative: {wrong_to_right} and {right_to_wrong}")
+    changed = wrong_to_right + right_to_wrong
+    ways = tail = 1  # to pick none of the changed images; then 1, 2, ... of them
+    for i in range(min(wrong_to_right, right_to_wrong)):
+        ways = ways * (changed - i) // (i + 1)
+        tail += ways
+    return min(1.0, 2 * tail / 2**changed)  # whole numbers of any size, rounded once
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's correction (Holm 1979) of the p-values of one family of tests, in their order.
+
+    A hypothesis is rejected at level a, with the chance of any false rejection at most a, where its value here is
+    at most a. The smallest of m is multiplied by m, the next by m - 1, and none comes out below a smaller one.
+
+    Raises:
+        ValueError: a value outside [0, 1].
+    """
+    if not all(0 <= p <= 1 for p in p_values):
+        raise ValueError(f"p-values lie between 0 and 1: {list(p_values)}")
+    corrected = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        highest = min(1.0, max(highest, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = highest
+    return corrected
+
+
+def auroc(
+    scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]
+) -> Callable[[Float[np.ndarray, " n"] | None], float | None]:
+    """Area under the ROC curve: how often a positive has the higher score of a positive and a negative, ties half.
+
+    Args:
+        scores: any finite numbers.
+        positive: what the scores should be high for.
+
+    Returns:
+        A function of weights, which say how often each item counts (None: once), as a bootstrap calls it a thousand
+        times for the same scores. It gives 0..1, or None without positives or without negatives.
+    """
+    levels, place = np.unique(scores, return_inverse=True)
+    ones = np.ones(len(scores))
+
+    def area(weights: Float[np.ndarray, " n"] | None) -> float | None:
+        weights = ones if weights is None else weights
+        positives = np.bincount(place, weights * positive, len(levels))
+        negatives = np.bincount(place, weights, len(levels)) - positives
+        pairs = positives.sum() * negatives.sum()
+        return float((positives * (np.cumsum(negatives) - negatives / 2)).sum() / pairs) if pairs else None
+
+    return area
+
+
+def bootstrap_weights(
+    groups: Integer[np.ndarray, " n"], repeats: int, seed: int = 0
+) -> Iterator[Float[np.ndarray, " n"]]:
+    """How often each of N items comes up when as many groups as there are are drawn with replacement, `repeats` times.
+
+    Items of one group depend on each other, as crops of one photograph do, so they come up together.
+    """
+    rng = np.random.RandomState(seed)  # its streams are the same in every version of NumPy
+    number, place = np.unique(groups, return_inverse=True)
+    for _ in range(repeats):
+        drawn = rng.randint(0, len(number), len(number))
+        yield np.bincount(drawn, minlength=len(number))[place].astype(float)
+
+
+def percentile_interval(values: Sequence[float | None], confidence: float = 0.95) -> list[float] | None:
+    """The middle share `confidence` of bootstrap repeats, [low, high]; without those that could not be computed.
+
+    None where more than a tenth of them could not: what is left would not be a fair sample.
+    """
+    known = [value for value in values if value is not None]
+    if not known or len(known) < 0.9 * len(values):
+        return None
+    low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return [float(low), float(high)]
+
+
+def mean_interval(
+    values: Sequence[float] | Float[np.ndarray, " n"],
+    confidence: float = 0.95,
+    within: tuple[float, float] = (-math.inf, math.inf),
+) -> list[float] | None:
+    """Student's t interval for the mean of independent values, [low, high], cut at `within`.
+
+    None for fewer than two values, and where all are equal: the interval would be a point, as if nothing were in doubt.
+
+    Raises:
+        ValueError: a confidence outside (0, 1).
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
+    if len(values) < 2 or np.ptp(values) == 0:
+        return None
+    from scipy.special import stdtrit  # takes a while to import
+
+    mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    half = float(stdtrit(len(values) - 1, (1 + confidence) / 2)) * error
+    return [max(within[0], mean - half), min(within[1], mean + half)]
+
+
+def proportion(correct: int, total: int) -> dict[str, Any]:
+    """A count as `{"accuracy", "correct", "total", "ci95"}`; accuracy is None where `total` is 0."""
+    return {
+        "accuracy": correct / total if total else None,
+        "correct": correct,
+        "total": total,
+        "ci95": list(wilson_interval(correct, total)),
+    }
+
+
+def accuracy_block(
+    targets: Integer[np.ndarray, " n"], predicted: Integer[np.ndarray, " n"], classes: Sequence[str]
+) -> dict[str, Any]:
+    """Accuracy overall and per class, and the confusion matrix, as plain JSON-able data.
+
+    Args:
+        targets: true class indices, `(N,)`.
+        predicted: predicted class indices, `(N,)`.
+        classes: the K class names, in index order.
+
+    Returns:
+        `accuracy`, `correct`, `total`, `ci95` [low, high], `per_class` {name: the same four}, `confusion` (K
+        rows of K counts; row target, column predicted) and `classes`. Per-class accuracy is recall: the share
+        of the images of that class that were recognised; None for a class without images.
+
+    Raises:
+        ValueError: a class index outside 0..K-1, or a class named twice.
+    """
+    num_classes = len(classes)
+    if len(set(classes)) < num_classes:
+        raise ValueError(f"class names must differ: {', '.join(classes)}")
+    for name, indices in (("targets", targets), ("predicted", predicted)):
+        if indices.size and not (indices.min() >= 0 and indices.max() < num_classes):
+            raise ValueError(f"{name} has class indices outside 0..{num_classes - 1}")
+    confusion = np.zeros((num_classes, num_classes), np.int64)
+    np.add.at(confusion, (targets, predicted), 1)
+    hits, totals = np.diagonal(confusion), confusion.sum(axis=1)
+    return {
+        **proportion(int(hits.sum()), int(totals.sum())),
+        "per_class": {name: proportion(int(hits[k]), int(totals[k])) for k, name in enumerate(classes)},
+        "confusion": confusion.tolist(),
+        "classes": list(classes),
+    }
+
+
+def vote_changes(
+    targets: Integer[np.ndarray, " n"], single: Integer[np.ndarray, " n"], voted: Integer[np.ndarray, " n"]
+) -> dict[str, Any]:
+    """What a vote repairs and what it breaks: `wrong_to_right`, `right_to_wrong`, `mcnemar_p`."""
+    single_right, voted_right = single == targets, voted == targets
+    repaired, broken = int(np.sum(voted_right & ~single_right)), int(np.sum(single_right & ~voted_right))
+    return {"wrong_to_right": repaired, "right_to_wrong": broken, "mcnemar_p": mcnemar_p(repaired, broken)}
+
+
+def evaluation_metrics(
+    vote: Vote,
+    targets: Integer[np.ndarray, " n"],
+    classes: Sequence[str],
+    views: tuple[str, ...],
+    rule: str,
+    images_per_second: float,
+) -> dict[str, Any]:
+    """The content of `metrics.json`: what the vote reaches, and what one view alone would have.
+
+    Args:
+        vote: of N images, as `vote_in_batches` returns it.
+        targets: true class indices, `(N,)`.
+        classes: the K class names, in index order.
+        views: the views of the vote, in its order.
+        rule: the rule of the vote.
+        images_per_second: measured speed, images (not views) a second.
+
+    Returns:
+        `accuracy_block` of the vote, with `views`, `rule`, `single_view` (the block of the identity view alone,
+        or of the first view where identity has no vote; its name is in `single_view["view"]`), `vote_changes`
+        (`wrong_to_right`, `right_to_wrong`, `mcnemar_p`: the vote against that single view) and
+        `images_per_second`.
+
+    Raises:
+        ValueError: `views` or `targets` do not belong to this vote.
+    """
+    view_predictions, predicted = np.asarray(vote.view_predictions), np.asarray(vote.predicted)
+    if view_predictions.shape != (len(views), len(targets)):
+        raise ValueError(
+            f"{len(views)} views and {len(targets)} targets, but the vote is of "
+            f"{view_predictions.shape[0]} views and {view_predictions.shape[1]} images"
+        )
+    chosen = views.index("identity") if "identity" in views else 0
+    single = view_predictions[chosen]
+    return {
+        **accuracy_block(targets, predicted, classes),
+        "views": list(views),
+        "rule": rule,
+        "single_view": {"view": views[chosen], **accuracy_block(targets, single, classes)},
+        "vote_changes": vote_changes(targets, single, predicted),
+        "images_per_second": float(images_per_second),
+    }

@@ -1,0 +1,136 @@
+"""Latent vectors: random ones in training steps, reproducible ones, by seed, for everything that is kept, and walks."""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Float32, Float64
+
+from ganfp_jax.run.errors import UserError
+
+DISTRIBUTIONS = ("normal", "uniform")
+MODES = ("linear", "spherical")
+
+_EDGE = 2.0**-25  # probability beyond the last float32 before 1, so that the cube's faces are not at infinity
+
+
+def make_latents(*, size: int, distribution: str) -> Callable[[jax.Array, int], Float[Array, "n d"]]:
+    """latents(key, n) for training: "normal" N(0, 1) (ProGAN, SNGAN) or "uniform" U(-1, 1) (CramerGAN, MMDGAN).
+
+    Raises:
+        UserError: unknown distribution.
+    """
+    _check(distribution)
+
+    def latents(key: jax.Array, n: int) -> Float[Array, "n d"]:
+        if distribution == "uniform":
+            return jax.random.uniform(key, (n, size), minval=-1.0)
+        return jax.random.normal(key, (n, size))
+
+    return latents
+
+
+def draw_latents(rng: np.random.RandomState, n: int, *, size: int, distribution: str) -> Float32[np.ndarray, "n d"]:
+    """The next `n` latents of NumPy's legacy generator, whose stream does not depend on how it is cut into draws.
+
+    ProGAN's published images come from `RandomState(seed).randn`; the other families' published sampling cannot
+    be seeded, and follows the same rule here.
+
+    Raises:
+        UserError: unknown distribution.
+    """
+    _check(distribution)
+    values = rng.uniform(-1, 1, (n, size)) if distribution == "uniform" else rng.randn(n, size)
+    return values.astype(np.float32)
+
+
+def walk(
+    anchors: Float32[np.ndarray, "k d"], positions: Float64[np.ndarray, " n"], *, mode: str, distribution: str
+) -> Float32[np.ndarray, "n d"]:
+    """Points of the closed walk through all anchors and back to the first.
+
+    Drawing at equal steps of `positions` is drawing frames; a few at a time will do, so nothing grows with the length.
+
+    "linear" is the straight line. Halfway between two independent latents it is shorter than any that the generator was
+    trained on, by a factor of about 0.7. "spherical" is `slerp`, which keeps the length (White 2016, "Sampling
+    generative networks"). For uniform latents that would leave the cube [-1, 1]^d: halfway about one coordinate in
+    twelve does. Clipping would pile those up on the faces; so the walk there is spherical in the coordinates in which
+    the cube is a normal distribution (each mapped by the normal quantile function, and back). It stays inside, and is
+    spread at every position as the generator's own latents are, as Agustsson et al. (ICLR 2019) ask of a walk.
+
+    Args:
+        anchors: latents of a generator.
+        positions: i is anchor i, exactly; i + t lies on the way from it to the next, 0 <= t < 1; k is anchor 0 again.
+        mode: "linear" or "spherical".
+        distribution: that of the anchors, "normal" or "uniform" (as in `draw_latents`).
+
+    Raises:
+        UserError: unknown mode or distribution.
+    """
+    _check(distribution)
+    if mode not in MODES:
+        raise UserError(f"unknown config.mode {mode!r} of the walk; choose from {', '.join(MODES)}")
+    leg = np.floor(positions).astype(int)
+    t = positions - leg
+    start, end = (anchors[i % len(anchors)].astype(np.float64) for i in (leg, leg + 1))
+    if mode == "linear":
+        points = _lerp(start, end, t)
+    elif distribution == "uniform":
+        from scipy.special import ndtr  # takes a while to import
+
+        points = 2 * ndtr(slerp(_to_normal(start), _to_normal(end), t)) - 1
+    else:
+        points = slerp(start, end, t)
+    return np.where(t[:, None] == 0, start, points).astype(np.float32)
+
+
+def slerp(
+    start: Float64[np.ndarray, "n d"], end: Float64[np.ndarray, "n d"], t: Float64[np.ndarray, " n"]
+) -> Float64[np.ndarray, "n d"]:
+    """Spherical interpolation, row by row: the direction turns at constant speed, the length changes linearly.
+
+    The direction is Shoemake's (SIGGRAPH 1985), written with the angle's sine and cosine in the plane of the two
+    vectors, which needs no division by the sine and so holds for parallel ones too. Between opposite ones every half
+    circle is shortest; the one towards the axis on which `start` is smallest is taken. A zero vector has no
+    direction and takes the other's.
+
+    Args:
+        start: the points at t = 0.
+        end: the points at t = 1.
+        t: 0 to 1.
+    """
+    length_start, length_end = (np.linalg.norm(x, axis=1, keepdims=True) for x in (start, end))
+    u = _unit(np.where(length_start > 0, start, end))  # (N, D)
+    v = _unit(np.where(length_end > 0, end, start))
+    cosine = (u * v).sum(1, keepdims=True)  # (N, 1)
+    across = v - cosine * u
+    sine = np.linalg.norm(across, axis=1, keepdims=True)
+    axis = np.eye(u.shape[1])[np.abs(u).argmin(1)]
+    # Below 1e-9 the rest is rounding error and points anywhere; 1e-9 is nothing beside a float32's last digit.
+    w = _unit(np.where(sine > 1e-9, across, axis - (axis * u).sum(1, keepdims=True) * u))
+    angle = t[:, None] * np.arctan2(sine, cosine)
+    return _lerp(length_start, length_end, t) * (np.cos(angle) * u + np.sin(angle) * w)
+
+
+def _lerp(
+    start: Float64[np.ndarray, "n d"], end: Float64[np.ndarray, "n d"], t: Float64[np.ndarray, " n"]
+) -> Float64[np.ndarray, "n d"]:
+    return (1 - t[:, None]) * start + t[:, None] * end
+
+
+def _unit(x: Float64[np.ndarray, "n d"]) -> Float64[np.ndarray, "n d"]:
+    """Rows of length 1; zero rows stay zero."""
+    length = np.linalg.norm(x, axis=1, keepdims=True)
+    return x / np.where(length > 0, length, 1)
+
+
+def _to_normal(x: Float64[np.ndarray, "n d"]) -> Float64[np.ndarray, "n d"]:
+    """Coordinates uniform in -1 to 1 -> standard normal ones; the faces of the cube come out finite."""
+    from scipy.special import ndtri
+
+    return ndtri(np.clip((x + 1) / 2, _EDGE, 1 - _EDGE))
+
+
+def _check(distribution: str) -> None:
+    if distribution not in DISTRIBUTIONS:
+        raise UserError(f"unknown latents.distribution {distribution!r}; choose from {', '.join(DISTRIBUTIONS)}")

@@ -1,0 +1,61 @@
+"""From stored values to a network's range and back, as each generator's training and its published images have it.
+
+A range is named in the config key `pixels`: "signed" (ProGAN), "dithered" (SNGAN) or "unit" (CramerGAN, MMDGAN).
+"""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, UInt8
+
+from ganfp_jax.run.errors import UserError
+
+Range = Literal["signed", "dithered", "unit"]
+Encoding = Literal["plain", "published"]
+RANGES = ("signed", "dithered", "unit")
+ENCODINGS = ("plain", "published")
+
+
+def check(*, pixels: str | None = None, encoding: str | None = None) -> None:
+    """Raise `UserError` for an unknown range or encoding."""
+    for key, value, choices in (("step.pixels", pixels, RANGES), ("encoding", encoding, ENCODINGS)):
+        if value is not None and value not in choices:
+            raise UserError(f"config.{key} {value!r} is unknown; choose one of {', '.join(choices)}")
+
+
+def to_network(images: UInt8[Array, "n h w c"], key: jax.Array, pixels: Range) -> Float[Array, "n h w c"]:
+    """Return stored values as the network of that range was trained on them.
+
+    "signed": x / 127.5 - 1 in [-1, 1]. "dithered": x / 128 - 1 plus U[0, 1/128) from `key`, in [-1, 1). "unit": x / 255
+    in [0, 1].
+    """
+    x = images.astype(jnp.float32)
+    if pixels == "signed":
+        return x / 127.5 - 1
+    if pixels == "dithered":
+        return x / 128 - 1 + jax.random.uniform(key, x.shape, maxval=1 / 128)
+    return x / 255
+
+
+def to_stored(images: Float[Array, "n h w c"], pixels: Range, encoding: Encoding = "plain") -> UInt8[Array, "n h w c"]:
+    """Return a generator's images as stored values.
+
+    "plain", for every range: the nearest of the 256 values (half to even), clipped. A classifier then sees what the
+    generator drew and nothing that only the writing of a file has put there.
+
+    "published" is how the released images were written. ProGAN: as plain. SNGAN: 127.5 x + 127.5, clipped and cut off,
+    half a value darker. CramerGAN and MMDGAN: each image stretched to span 0 to 255, so that every file of theirs
+    holds a 0 and a 255. That gives the source away without any fingerprint, and is why it is not the default;
+    it is for comparison with classifiers that were trained on such files.
+    """
+    if pixels == "unit" and encoding == "published":
+        low, high = images.min((1, 2, 3), keepdims=True), images.max((1, 2, 3), keepdims=True)
+        values = jnp.floor((images - low) * 255 / jnp.maximum(high - low, 1e-12) + 0.5)
+    elif pixels == "dithered" and encoding == "published":
+        values = jnp.floor(127.5 * images + 127.5)
+    elif pixels == "unit":
+        values = jnp.rint(255 * images)
+    else:
+        values = jnp.rint(127.5 * images + 127.5)
+    return jnp.clip(values, 0, 255).astype(jnp.uint8)

@@ -1,0 +1,1 @@
+"""What every job stands on: its folder, its errors, its progress, its processes."""

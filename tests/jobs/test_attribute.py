@@ -1,0 +1,356 @@
+"""The job `attribute`: every file gets a verdict or a reason, the same on the console, in CSV and in JSON lines."""
+
+import collections
+import contextlib
+import csv
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import types
+import urllib.parse
+from pathlib import Path
+
+import corpus
+import jax
+import opinions
+import pytest
+
+from configs import attribute as config_file
+from ganfp_jax.attribution.attributor import Attributor
+from ganfp_jax.attribution.certainty import UNSURE
+from ganfp_jax.data.cells import text_of
+from ganfp_jax.data.decode import encode_png
+from ganfp_jax.data.listing import printable
+from ganfp_jax.interop.weights import CALIBRATION, FILE, write_file
+from ganfp_jax.jobs import attribute as attribute_job
+from ganfp_jax.jobs import calibrate
+from ganfp_jax.run.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+VIEWS = "mirror"
+# Pillow warns about metadata that it cannot read, and about bombs.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PIL.Image.DecompressionBombWarning")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_compilation():
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    path = tmp_path_factory.mktemp("network")
+    write_file(path / FILE, opinions.weights())
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Forty pictures in two folders, and a note beside them."""
+    folder = tmp_path_factory.mktemp("images")
+    for i, picture in enumerate(opinions.pictures(40)):
+        place = folder / ("a" if i < 20 else "b/deep")
+        place.mkdir(parents=True, exist_ok=True)
+        encode_png(place / f"{i:02d}.png", picture)
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+def run(network, workdir, images, **settings):
+    workdir.mkdir(exist_ok=True)
+    settings = {"checkpoint": str(network), "images": images, "views": VIEWS} | settings
+    return attribute_job.run(config_file.get_config("tiny").to_dict() | settings, workdir)
+
+
+def rows(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def records(workdir):
+    return [json.loads(line) for line in (workdir / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_the_verdicts_are_those_of_the_python_api(network, folder, tmp_path, capsys):
+    paths = sorted(map(str, folder.glob("a/*.png")))[:5]
+    assert run(network, tmp_path, tuple(paths)) == 0
+    expected = Attributor.load(network).attribute(paths, VIEWS, batch_size=32)
+    found = records(tmp_path)
+    assert [line["image"] for line in found] == paths
+    for line, verdict in zip(found, expected, strict=True):
+        assert (line["verdict"], line["predicted"]) == (verdict.verdict, verdict.predicted)
+        assert (line["votes"], line["views"]) == (verdict.votes, verdict.views)
+        for name in ("confidence", "margin", "distance"):
+            assert line[name] == pytest.approx(getattr(verdict, name), abs=1e-5)
+        assert line["probabilities"] == pytest.approx(verdict.probabilities, abs=1e-5)
+    out = capsys.readouterr().out
+    for line in found:
+        shown = next(text for text in out.splitlines() if text.startswith(line["image"]))
+        assert f"{line['votes'][line['predicted']]} of 2" in shown and f" {line['margin']:.2f} " in shown
+
+
+def test_by_default_the_views_are_those_of_the_training(folder, tmp_path, capsys):
+    weights = opinions.weights()
+    write_file(tmp_path / FILE, dataclasses.replace(weights, about=weights.about | {"augment": "mirror"}))
+    run(tmp_path / FILE, tmp_path / "run", str(folder / "a" / "00.png"), views="")
+    assert list(records(tmp_path / "run")[0]["views"]) == ["identity", "mirror"]
+
+
+def test_a_folder_in_pieces_and_its_csv(network, folder, tmp_path, capsys):
+    assert run(network, tmp_path, str(folder), batch_size=8) == 0  # the note beside the images is not amiss
+    lines, table = records(tmp_path), rows(tmp_path / "predictions.csv")
+    names = [str(folder / "a" / f"{i:02d}.png") for i in range(20)]
+    names += [str(folder / "b" / "deep" / f"{i:02d}.png") for i in range(20, 40)]
+    assert [row["image"] for row in table] == [line["image"] for line in lines] == names
+    classes = opinions.weights().about["classes"]
+    header = (tmp_path / "predictions.csv").read_text().splitlines()[0]
+    contract = ["image", "target", "predicted", "confidence", "votes", *classes]
+    assert header.split(",") == [*contract, "verdict", "margin", "distance"]
+    for row, line in zip(table, lines, strict=True):
+        assert row["target"] == ""
+        assert (row["predicted"], row["verdict"]) == (line["predicted"], line["verdict"])
+        assert json.loads(row["votes"]) == line["votes"]
+        for name in ("confidence", "margin", "distance"):
+            assert float(row[name]) == line[name]
+        assert {name: float(row[name]) for name in classes} == line["probabilities"]
+        assert row["confidence"] == row[row["predicted"]]
+    assert rows(tmp_path / "rejected.csv") == [
+        {"image": str(folder / "notes.txt"), "reason": "not an image by its name"}
+    ]
+    out = capsys.readouterr().out
+    for name in classes:
+        count = sum(line["verdict"] == name for line in lines)
+        assert any(text.split()[:2] == [name, str(count)] for text in out.splitlines())
+    assert "00.png" not in out and UNSURE not in out.split("No verdict")[0]
+    # Again with other pieces, and one by one: the same verdicts.
+    run(network, tmp_path / "again", str(folder))
+    assert [line["predicted"] for line in records(tmp_path / "again")] == [line["predicted"] for line in lines]
+
+
+def test_results_stay_until_there_are_new_ones(network, folder, tmp_path, monkeypatch):
+    run(network, tmp_path / "run", str(folder / "a"))
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(attribute_job, "record", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(network, tmp_path / "run", str(folder / "b"))
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+
+
+def test_strangers_files(network, tmp_path, capsys):
+    """Of the corpus every file is answered or named with the reason why not."""
+    files = corpus.build(tmp_path / "corpus")
+    assert run(network, tmp_path / "run", str(tmp_path / "corpus")) == 3
+    answered = {row["image"] for row in rows(tmp_path / "run" / "predictions.csv")}
+    rejected = {row["image"]: row["reason"] for row in rows(tmp_path / "run" / "rejected.csv")}
+    assert not answered & rejected.keys()
+    for file, path in files:
+        name = printable(str(path))
+        assert (name in answered) != (name in rejected), name
+        if file.pixels is None and not file.left_out:
+            assert name in rejected
+    notes = {row["image"]: row["note"] for row in rows(tmp_path / "run" / "notes.csv")}
+    assert notes[str(tmp_path / "corpus" / "wide.png")] == "cropped from 40x17"
+    assert {line["image"]: line["note"] for line in records(tmp_path / "run") if line["note"]} == notes
+    out = capsys.readouterr().out
+    beside = sum(reason in ("not an image by its name", "is a folder") for reason in rejected.values())
+    assert f"{len(rejected) - beside} files could not be used: {tmp_path / 'run' / 'rejected.csv'}" in out
+    assert "\x1b[" not in out
+
+
+def test_names_that_break_lines(network, folder, tmp_path, capsys):
+    strange = tmp_path / "two\nlines, “quoted”.png"
+    strange.write_bytes((folder / "a" / "00.png").read_bytes())
+    surrogate = tmp_path / os.fsdecode(b"byte\xff.png")
+    surrogate.write_bytes(strange.read_bytes())
+    assert run(network, tmp_path / "run", (str(strange), str(surrogate))) == 0
+    names = [str(tmp_path / "two\\nlines, “quoted”.png"), str(tmp_path / "byte\\xff.png")]
+    assert [row["image"] for row in rows(tmp_path / "run" / "predictions.csv")] == names
+    assert [line["image"] for line in records(tmp_path / "run")] == names
+    assert names[0] in capsys.readouterr().out
+
+
+STRANGE = [
+    *(b"-x.png", b"@2x/icon.png", b"=1+1.png", b"'quoted'.png", b"two\nlines.png", b"two\\nlines.png", b"byte\xff.png"),
+    *(b"100% #1?.png", b'a "b", c.png', "生成 é.png".encode()),
+]
+
+
+def test_uris_open_the_files_whatever_their_names(network, folder, tmp_path, monkeypatch):
+    pictures = sorted(folder.glob("*/**/*.png"))
+    contents = {os.fsdecode(name): picture.read_bytes() for name, picture in zip(STRANGE, pictures, strict=False)}
+    for name, content in contents.items():
+        path = tmp_path / "images" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    monkeypatch.chdir(tmp_path / "images")
+    assert run(network, tmp_path / "run", tuple(contents)) == 0
+    lines, table = records(tmp_path / "run"), rows(tmp_path / "run" / "predictions.csv")
+    for line, content in zip(lines, contents.values(), strict=True):
+        scheme, path = line["uri"].split("://")
+        assert scheme == "file" and path.startswith("/") and path.isascii()
+        assert Path(os.fsdecode(urllib.parse.unquote_to_bytes(path))).read_bytes() == content
+        assert list(line)[-1] == "uri"
+    shown = [line["image"] for line in lines]
+    assert shown[:4] == ["-x.png", "@2x/icon.png", "=1+1.png", "'quoted'.png"]
+    assert len(set(shown)) == len(shown)
+    assert [text_of(row["image"]) for row in table] == shown
+    assert [row["image"] for row in table][:4] == ["'-x.png", "'@2x/icon.png", "'=1+1.png", "''quoted'.png"]
+
+
+def test_what_is_asked_for(folder, tmp_path, monkeypatch):
+    a = sorted(str(path) for path in folder.glob("a/*.png"))
+
+    def found(*images):
+        return attribute_job.find(images).paths
+
+    assert found(str(folder / "a")) == found(str(folder / "a" / "*.png")) == found(f"{folder}/**/a/0*.png", *a) == a
+    assert found(a[3], a[1], str(folder / "a" / ".." / "a" / "03.png")) == [a[3], a[1]]  # once, in the order given
+    assert len(found(str(folder))) == len(found(f"{folder}/[ab]")) == 40
+    monkeypatch.chdir(folder)
+    assert found("a/0[0-2].png") == ["a/00.png", "a/01.png", "a/02.png"]
+    (tmp_path / "odd[1].png").write_bytes(b"")
+    assert found(str(tmp_path / "odd[1].png")) == [str(tmp_path / "odd[1].png")]  # a file of that name, no pattern
+    mixed = attribute_job.find([a[0], "missing.png", "*.jpeg", str(folder)])
+    assert mixed.rejected == [("missing.png", "no such file"), ("*.jpeg", "nothing matches this pattern")]
+    assert mixed.beside == [(str(folder / "notes.txt"), "not an image by its name")]
+
+
+def test_nothing_to_attribute(tmp_path, folder):
+    (tmp_path / "empty").mkdir()
+    for images, words in {
+        "": "no images: give --config.images",
+        (): "no images: give --config.images",
+        str(tmp_path / "empty"): "empty: no image file in it",
+        str(tmp_path / "missing.png"): "missing.png: no such file",
+        (str(tmp_path / "*.gif"), "x.png"): r"\*.gif: nothing matches this pattern \(and 1 more\)",
+        str(folder / "*.txt.png"): "nothing matches",
+    }.items():
+        with pytest.raises(UserError, match=words):
+            attribute_job.find(images)
+
+
+def test_no_file_that_can_be_read(network, folder, tmp_path, capsys):
+    assert run(network, tmp_path, str(folder / "notes.txt")) == 3
+    assert rows(tmp_path / "predictions.csv") == records(tmp_path) == []
+    assert f"{folder / 'notes.txt'}: not an image\n1 file could not be used" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"checkpoint": ""}, "config.checkpoint is empty"),
+        ({"rule": "loudest"}, "unknown vote rule 'loudest'"),
+        ({"views": "all"}, "all"),
+        ({"resize": "squeeze"}, "unknown resize 'squeeze'"),
+    ],
+)
+def test_bad_settings_are_said_before_any_work(network, folder, tmp_path, settings, words):
+    with pytest.raises(UserError, match=words):
+        run(network, tmp_path, str(folder), **settings)
+    assert not list(tmp_path.iterdir())
+
+
+def test_unsure_and_why_not(network, folder, tmp_path, capsys):
+    """Calibrated, with other views than those, with weights that changed, and not at all."""
+    one = str(folder / "a" / "0*.png")
+    run(network, tmp_path / "run", one)
+    assert "No verdict is unsure: this network is not calibrated; do that" in capsys.readouterr().out
+    calibrated = tmp_path / "calibrated"
+    write_file(calibrated / FILE, opinions.weights())
+    attributor = Attributor.load(network)
+    verdicts = attributor.attribute(opinions.pictures(40), VIEWS)
+    labelled = tmp_path / "labelled"
+    for i, (picture, verdict) in enumerate(zip(opinions.pictures(40), verdicts, strict=True)):
+        source = verdict.predicted if verdict.margin > 0.3 else attributor.classes[i % 3]
+        (labelled / source).mkdir(parents=True, exist_ok=True)
+        encode_png(labelled / source / f"{i}.png", picture)
+    found = calibrate.calibrate(attributor, labelled, views=VIEWS, error_rate=0.3)
+    (calibrated / CALIBRATION).write_text(json.dumps(found.to_dict()))
+    run(calibrated, tmp_path / "run", str(folder))
+    unsure = [line for line in records(tmp_path / "run") if line["verdict"] == UNSURE]
+    assert len(unsure) == 40 - found.decided > 0
+    assert all(line["margin"] < found.threshold + 1e-6 and line["predicted"] != UNSURE for line in unsure)
+    out = capsys.readouterr().out
+    assert any(text.split()[:2] == [UNSURE, str(len(unsure))] for text in out.splitlines())
+    assert f"unsure: where the margin is under {found.threshold:.3g}. No more than 30% of the other verdicts" in out
+    run(calibrated, tmp_path / "run", unsure[0]["image"])
+    assert f"unsure ({unsure[0]['predicted']}?)" in capsys.readouterr().out
+    run(calibrated, tmp_path / "run", one, views="identity")
+    assert "was calibrated for majority of identity, mirror, not for these views" in capsys.readouterr().out
+    (calibrated / CALIBRATION).write_text(json.dumps(found.to_dict() | {"digest": "0" * 64}))
+    run(calibrated, tmp_path / "run", one)
+    assert "its calibrate.json is of other weights" in capsys.readouterr().out
+
+
+# --- on the command line
+
+
+def command(*arguments):
+    line = [sys.executable, "-m", "ganfp_jax.main", *map(str, arguments)]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_images_after_two_dashes(network, folder, tmp_path):
+    start = ["--config=configs/attribute.py:tiny", f"--config.checkpoint={network}", f"--config.views={VIEWS}"]
+    start += [f"--workdir={tmp_path / 'run'}"]
+    status, out, err = command(*start, "--", folder / "a" / "00.png", f"{folder}/b/**/2*.png", "--help")
+    assert status == 3, err  # "--help" is a file there, which does not exist
+    assert len(records(tmp_path / "run")) == 11 and "--help: no such file" in out
+    status, out, err = command(*start, "--", folder / "a" / "01.png")
+    assert status == 0, err
+    assert [line["image"] for line in records(tmp_path / "run")] == [str(folder / "a" / "01.png")]
+    status, _, err = command(*start, "--", tmp_path / "missing.png")
+    assert status == 2 and err.count("\n") == 1 and "missing.png: no such file" in err
+
+
+def test_only_this_job_takes_them():
+    status, _, err = command("--config=configs/generate.py:tiny", "--", "a.png")
+    assert status == 2 and "error: bad command line: generate takes nothing after --" in err
+    status, _, err = command("--config=configs/attribute.py:tiny", "a.png")
+    assert status == 2 and "'a.png' is no flag; write --config.key=value, or images after --" in err
+
+
+def test_heavy_libraries_are_left_alone(network, folder, tmp_path):
+    """The first verdict must not wait for what only other jobs need."""
+    line = [sys.executable, "-X", "importtime", "-m", "ganfp_jax.main", "--config=configs/attribute.py:tiny"]
+    line += [f"--config.checkpoint={network / FILE}", "--config.views=identity", f"--workdir={tmp_path / 'run'}"]
+    line += ["--", str(folder / "a" / "00.png")]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    imported = {text.rpartition("|")[2].strip().partition(".")[0] for text in done.stderr.splitlines()}
+    assert {"jax", "flax", "safetensors"} <= imported
+    assert not imported & {"grain", "jinja2", "matplotlib", "optax", "orbax", "scipy", "sklearn", "tensorflow_datasets"}
+
+
+def test_links_in_circles_count_no_image_twice(tmp_path):
+    (tmp_path / "a").mkdir()
+    encode_png(tmp_path / "a" / "one.png", opinions.pictures(1)[0])
+    (tmp_path / "a" / "again").symlink_to(tmp_path / "a")
+    found = attribute_job.find([str(tmp_path / "**" / "*.png"), str(tmp_path / "a")])
+    assert [Path(path).name for path in found.paths] == ["one.png"]
+
+
+def test_many_files_are_listed_as_a_stream(tmp_path, monkeypatch):
+    """A folder is looked up once, not once for each of its files; what is found is told while more is looked for."""
+    for folder, number in {"a": 50, "a/b": 50, "c": 50}.items():
+        (tmp_path / folder).mkdir()
+        for i in range(number):
+            (tmp_path / folder / f"{i:02}.png").touch()
+    looked_up: collections.Counter[str] = collections.Counter()
+    resolve = Path.resolve
+    monkeypatch.setattr(Path, "resolve", lambda path: looked_up.update([str(path)]) or resolve(path))
+    told: list[int] = []
+    bar = types.SimpleNamespace(update=lambda: told.append(1))
+    monkeypatch.setattr(attribute_job, "progress", lambda *_, **__: contextlib.nullcontext(bar))
+    found = attribute_job.find([str(tmp_path), f"{tmp_path}/**/*.png"])
+    assert len(found.paths) == 150 and len(told) == 300
+    assert looked_up == dict.fromkeys([str(tmp_path / folder) for folder in ("a", "a/b", "c")], 1)

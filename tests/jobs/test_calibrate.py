@@ -1,0 +1,152 @@
+"""Calibration, from labelled images to the verdict "unsure": where it is kept, and that it is of these weights only."""
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import opinions
+import pytest
+
+from configs import calibrate as config_file
+from ganfp_jax.attribution.attributor import Attributor
+from ganfp_jax.attribution.certainty import UNSURE, Calibration
+from ganfp_jax.data import labelled
+from ganfp_jax.data.decode import encode_png
+from ganfp_jax.interop.weights import CALIBRATION, FILE, load, write_file
+from ganfp_jax.jobs import calibrate
+from ganfp_jax.run.errors import UserError
+
+VIEWS = "mirror"
+COUNT = 250
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_compilation():
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture(scope="module")
+def verdicts():
+    return opinions.attributor_of(opinions.weights()).attribute(opinions.pictures(COUNT), VIEWS)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory, verdicts):
+    """The pictures, in the folders of what the network takes them for; of the 30 least sure, in those of others."""
+    root = tmp_path_factory.mktemp("labelled")
+    classes = opinions.weights().about["classes"]
+    least_sure = np.argsort([verdict.margin for verdict in verdicts])[:30]
+    for i, (picture, verdict) in enumerate(zip(opinions.pictures(COUNT), verdicts, strict=True)):
+        others = [name for name in classes if name != verdict.predicted]
+        source = others[0] if i in least_sure else verdict.predicted
+        (root / source).mkdir(exist_ok=True)
+        encode_png(root / source / f"{i:03d}.png", picture)
+    return root
+
+
+@pytest.fixture
+def network(tmp_path):
+    """A run folder that holds exported weights."""
+    write_file(tmp_path / "network" / FILE, opinions.weights())
+    return tmp_path / "network"
+
+
+def run(checkpoint, root, workdir, **settings):
+    workdir.mkdir()
+    config = (
+        config_file.get_config("tiny").to_dict()
+        | {"checkpoint": str(checkpoint), "views": VIEWS, "min_decided": 0.0}
+        | settings
+    )
+    calibrate.run(config | {"data": {"root": str(root), "resize": "crop", "layout": "auto"}}, workdir)
+
+
+def test_the_api_and_the_job_find_the_same(network, root, tmp_path, verdicts, capsys):
+    run(network, root, tmp_path / "run", error_rate=0.05)
+    out = capsys.readouterr().out
+    found = json.loads((network / CALIBRATION).read_text())
+    assert json.loads((tmp_path / "run" / CALIBRATION).read_text()) == found
+    attributor = Attributor.load(network)
+    assert attributor.calibration == Calibration.from_dict(found)
+    by_api = calibrate.calibrate(opinions.attributor_of(opinions.weights()), root, views=VIEWS, error_rate=0.05)
+    assert by_api.to_dict() == found
+    # The 30 mistakes are the least sure: a part of them is let in, as many as 5 % with confidence.
+    assert (found["images"], found["decided"] - found["wrong"]) == (COUNT, COUNT - 30)
+    assert 0 < found["wrong"] < 12 and found["upper"] <= 0.05 < 0.06
+    assert sum(counts["decided"] for counts in found["per_class"].values()) == found["decided"]
+    assert sum(counts["wrong"] for counts in found["per_class"].values()) == found["wrong"]
+    assert f"Unsure where the margin is under {found['threshold']:.3g}." in out
+    assert f"calibration: {network / CALIBRATION}" in out
+    # And the verdicts are those of the threshold.
+    now = attributor.attribute(opinions.pictures(COUNT), VIEWS)
+    assert [v.verdict == UNSURE for v in now] == [v.margin < found["threshold"] for v in verdicts]
+    assert sum(v.verdict != UNSURE for v in now) == found["decided"]
+    assert [v.predicted for v in now] == [v.predicted for v in verdicts]
+
+
+def test_other_votes_are_not_judged_by_it(network, root, tmp_path):
+    run(network, root, tmp_path / "run", error_rate=0.05)
+    attributor = Attributor.load(network)
+    assert attributor.calibration_for(["mirror", "identity"], "majority") == attributor.calibration
+    assert attributor.calibration_for("identity", "majority") is None
+    assert attributor.calibration_for(VIEWS, "mean_logit") is None
+    assert all(v.verdict == v.predicted for v in attributor.attribute(opinions.pictures(9), VIEWS, "mean_logit"))
+
+
+def test_it_travels_with_the_weights_and_not_with_others(network, root, tmp_path):
+    run(network, root, tmp_path / "run", error_rate=0.05)
+    expected = json.loads((network / CALIBRATION).read_text())
+    write_file(tmp_path / "exported.safetensors", load(network))
+    assert Attributor.load(tmp_path / "exported.safetensors").calibration.to_dict() == expected
+    # A training that went on has other weights: its calibration does not count.
+    other = dataclasses.replace(
+        opinions.weights(), variables=jax.tree.map(lambda x: x + 1, opinions.weights().variables)
+    )
+    write_file(network / FILE, other)
+    assert Attributor.load(network).calibration is None
+    # In a file it can only have been put there by hand.
+    write_file(
+        tmp_path / "forged.safetensors", dataclasses.replace(other, about=other.about | {"calibration": expected})
+    )
+    with pytest.raises(UserError, match=r"forged\.safetensors: its calibration is of other weights"):
+        Attributor.load(tmp_path / "forged.safetensors")
+
+
+def test_a_file_is_left_as_it_is(network, root, tmp_path, capsys):
+    before = (network / FILE).read_bytes()
+    run(network / FILE, root, tmp_path / "run", error_rate=0.05)
+    assert (network / FILE).read_bytes() == before and not (network / CALIBRATION).exists()
+    copy = Attributor.load(tmp_path / "run" / FILE)
+    assert copy.calibration.to_dict() == json.loads((tmp_path / "run" / CALIBRATION).read_text())
+    assert f"calibrated weights: {tmp_path / 'run' / FILE}" in capsys.readouterr().out
+
+
+def test_too_few_images_are_said_before_any_is_read(network, root, tmp_path, monkeypatch):
+    monkeypatch.setattr(labelled, "decode_all", None)
+    with pytest.raises(
+        UserError, match=f"{COUNT} images are too few to show an error rate of 0.0001: that takes 29956"
+    ):
+        run(network, root, tmp_path / "run", error_rate=0.0001)
+
+
+def test_nothing_is_written_where_the_rate_is_not_reached(network, root, tmp_path):
+    with pytest.raises(UserError, match=r"250 images are too few .* 0\.01"):
+        run(network, root, tmp_path / "run", error_rate=0.01)
+    assert not (network / CALIBRATION).exists() and not (tmp_path / "run" / CALIBRATION).exists()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", "7", '{"digest": 3'])
+def test_a_damaged_calibration_is_said(network, content):
+    (network / CALIBRATION).write_text(content)
+    with pytest.raises(UserError, match=r"calibration\.json is damaged; delete it"):
+        Attributor.load(network)
+
+
+def test_a_calibration_with_other_keys_is_said(network):
+    digest = opinions.attributor_of(opinions.weights()).digest
+    (network / CALIBRATION).write_text(json.dumps({"digest": digest, "threshold": 0.5}))
+    with pytest.raises(UserError, match="network: the calibration is damaged"):
+        Attributor.load(network)

@@ -1,0 +1,65 @@
+"""The loop as a user meets it: stopping, broken numbers, broken checkpoints (resuming is in test_resume)."""
+
+import json
+import signal
+
+import pytest
+from command_line import logged_step, run_main, saved_steps, wait_until
+
+from configs import attribution, sngan
+from ganfp_jax.jobs import train
+from ganfp_jax.run.errors import UserError
+
+
+def test_ctrl_c_saves_and_says_so(tmp_path):
+    workdir = tmp_path / "run"
+    overrides = ["--config.num_steps=100000", "--config.checkpoint_every=100000", "--config.log_every=5"]
+    process = run_main(workdir, "configs/sngan.py:tiny", *overrides, wait=False)
+    wait_until(lambda: logged_step(workdir) >= 20, process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 130
+    [step] = saved_steps(workdir)
+    assert f"saved at step {step} of 100000" in err
+    assert "Traceback" not in err
+    assert logged_step(workdir) == step
+
+
+def test_nan_stops_with_the_last_good_step(tmp_path):
+    workdir = tmp_path / "run"
+    status, _, err = run_main(workdir, "configs/sngan.py:tiny", "--config.num_steps=8")
+    assert status == 0, err
+    # The same run goes on at a rate that throws the weights far away: the loss is not finite within a few steps.
+    config = json.loads((workdir / "config.json").read_text())
+    config["num_steps"], config["optimizer"]["learning_rate"] = 40, 1e38
+    (workdir / "config.json").write_text(json.dumps(config))
+    status, _, err = run_main(
+        workdir, "configs/sngan.py:tiny", "--config.optimizer.learning_rate=1e38", "--config.num_steps=40"
+    )
+    assert status == 2
+    assert "not finite at step" in err
+    assert "the last good checkpoint is step 8" in err
+    assert saved_steps(workdir) == [8]
+
+
+def test_a_broken_checkpoint_is_named(tmp_path):
+    workdir = tmp_path / "run"
+    overrides = ["--config.num_steps=16", "--config.checkpoint_every=8"]
+    status, _, err = run_main(workdir, "configs/sngan.py:tiny", *overrides)
+    assert status == 0, err
+    for path in (workdir / "checkpoints" / "16").rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"")
+    status, _, err = run_main(tmp_path / "images", "configs/generate.py", f"--config.generator={workdir}")
+    assert status == 2, err
+    assert f"checkpoint {workdir / 'checkpoints' / '16'} cannot be read" in err
+    assert "delete that folder to use step 8" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("steps", [0, -1])
+@pytest.mark.parametrize("module", [attribution, sngan])
+def test_no_steps_are_no_training(module, steps, tmp_path):
+    with pytest.raises(UserError, match=f"config.num_steps is {steps}; give 1 or more"):
+        train.run(module.get_config("tiny").to_dict() | {"num_steps": steps}, tmp_path)
+    assert not list(tmp_path.iterdir())
