@@ -24,12 +24,12 @@ from ganfp_jax import baselines
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.certainty import margins
 from ganfp_jax.attribution.evaluation import Evaluation, evaluate
+from ganfp_jax.baselines.images import FolderImages
 from ganfp_jax.data import labelled
 from ganfp_jax.generation.folders import write_generated, write_photographs
 from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.interop import shipped, weights
 from ganfp_jax.jobs import calibrate, train
-from ganfp_jax.jobs.baselines import ImageSet
 from ganfp_jax.jobs.evaluation_page import per_photograph
 from ganfp_jax.jobs.quickstart.study import first_of_each
 from ganfp_jax.metrics.statistics import accuracy_block
@@ -130,7 +130,7 @@ def _done(root: Path) -> Mapping[str, Any]:
 def fit_baselines(workdir: Path, sizes: Mapping[str, int]) -> dict[str, baselines.Fitted]:
     """Logistic regression on log-DCT spectra, on images as they are and immunised as the network's."""
     folder = labelled.open_labelled(workdir / "images" / "train")
-    images = ImageSet.read(folder, sizes["resolution"], indices=first_of_each(folder, sizes["baselines"]))
+    images = FolderImages.read(folder, sizes["resolution"], indices=first_of_each(folder, sizes["baselines"]))
     immunise = attribution.get_config("photos").immunise.to_dict()
     immunised = images.immunised(0, immunise)
     return {
@@ -162,7 +162,7 @@ def measure(workdir: Path, out: Path, sizes: Mapping[str, int]) -> list[dict[str
     rows = []
     for split in ("valid", "test"):
         folder = labelled.open_labelled(workdir / "images" / split, classes=attributor.classes)
-        images = ImageSet.read(folder, sizes["resolution"])
+        images = FolderImages.read(folder, sizes["resolution"])
         for perturbation in CONDITIONS:
             evaluation = evaluate(attributor, folder, views=VIEWS, rule=RULE, perturbation=perturbation)
             same = {"images": split, "perturbation": perturbation}

@@ -19,10 +19,10 @@ from jaxtyping import Float, Int, Int32
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.evaluation import Evaluation, check_classes, nothing_read, read_chunks
 from ganfp_jax.attribution.voting import Vote, check_vote, count_votes
+from ganfp_jax.baselines.beside import check_baselines
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.data.views import resolve_views
 from ganfp_jax.jobs import ablation_page
-from ganfp_jax.jobs.evaluation_page import check_baselines
 from ganfp_jax.metrics.statistics import (
     accuracy_block,
     auroc,

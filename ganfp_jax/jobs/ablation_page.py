@@ -7,8 +7,9 @@ from typing import Any
 from ganfp_jax.attribution import pictures
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.evaluation import Evaluation
+from ganfp_jax.baselines.beside import measure_baselines, where_possible, why_no_baselines
 from ganfp_jax.data import labelled
-from ganfp_jax.jobs.evaluation_page import measure_baselines, where_possible, why_no_baselines, wrong_images
+from ganfp_jax.jobs.evaluation_page import wrong_images
 from ganfp_jax.report.ablation_page import write_ablation_page
 from ganfp_jax.report.few import most_confused
 from ganfp_jax.report.leak import leak_of
@@ -47,7 +48,16 @@ def write_page(
     resolution, names, root = attributor.resolution, evaluation.names, Path(config["data"]["root"])
     baselines, why_not = where_possible(
         why_no_baselines(config["baselines"], root, folder),
-        lambda: measure_baselines(config["baselines"], root, folder, evaluation, resolution=resolution, **same),
+        lambda: measure_baselines(
+            config["baselines"],
+            root,
+            folder,
+            names,
+            [same["perturbation"]],
+            resolution=resolution,
+            resize=same["resize"],
+            seed=same["seed"],
+        ),
     )
     write_ablation_page(
         {

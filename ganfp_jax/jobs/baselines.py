@@ -1,21 +1,19 @@
 """The job `baselines`: a labelled folder -> what each cheap method reaches, with many and with few training images."""
 
 import csv
-import dataclasses
 import io
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, Int64
 
 from ganfp_jax import baselines
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.baselines.method import Images, Samples
+from ganfp_jax.baselines.images import CONDITIONS, FolderImages, first_at_random
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.metrics.statistics import accuracy_block
 from ganfp_jax.report import wording
@@ -31,72 +29,7 @@ COLUMNS = (
     *("method", "condition", "images_per_source", "correct", "total", "accuracy", "ci95_low", "ci95_high"),
     *("seconds_fit", "seconds_predict"),
 )
-CONDITIONS = {"none": "clean"}  # other perturbations are called by their own name
 NETWORK = "network"  # its row in the table
-
-
-@dataclasses.dataclass(frozen=True)
-class ImageSet:
-    """The images of a labelled folder that could be read, as pixels and as files."""
-
-    images: Images
-    paths: Sequence[Path]
-    labels: Int[np.ndarray, " n"]
-    numbers: Int[np.ndarray, " n"]
-    """The place of each in the folder: the number by which its noise is drawn."""
-    origins: Sequence[str]
-    rejected: Sequence[tuple[str, str]]
-
-    @classmethod
-    def read(
-        cls, folder: labelled.LabelledFolder, resolution: int, resize: str = "crop", indices: Any = None
-    ) -> "ImageSet":
-        """Decodes a folder, or its files at `indices`.
-
-        Raises:
-            UserError: none of them can be read.
-        """
-        decoded, origins = labelled.decode_all(folder, resolution, resize, indices), labelled.origins(folder)
-        if not len(decoded.kept):
-            raise UserError(f"no image of {folder.root} could be read: {': '.join(decoded.rejected[0])}")
-        return cls(
-            images=decoded.images,
-            paths=[folder.paths[i] for i in decoded.kept],
-            labels=folder.labels[decoded.kept],
-            numbers=decoded.kept,
-            origins=[origins[i] for i in decoded.kept],
-            rejected=decoded.rejected,
-        )
-
-    def part(self, indices: Int[np.ndarray, " m"]) -> "ImageSet":
-        """The images at `indices` alone, in that order."""
-        return ImageSet(
-            images=self.images[indices],
-            paths=[self.paths[i] for i in indices],
-            labels=self.labels[indices],
-            numbers=self.numbers[indices],
-            origins=[self.origins[i] for i in indices],
-            rejected=(),
-        )
-
-    def immunised(self, seed: int, immunise: Mapping[str, Any]) -> "ImageSet":
-        """The same images, each perturbed or not as `data.perturb.immunise` draws it."""
-        images = perturb.immunise(self.images, np.random.default_rng(seed), **immunise)
-        return dataclasses.replace(self, images=images)
-
-    def fit(self, name: str, classes: Sequence[str], seed: int) -> baselines.Fitted:
-        """Trains a baseline on these images."""
-        samples = self.images if baselines.BASELINES[name].needs == "images" else self.paths
-        return baselines.fit(name, samples, self.labels, classes, groups=self.origins, seed=seed)
-
-    def perturbed(self, name: str, perturbations: Sequence[str], seed: int = 0) -> Iterator[tuple[str, Samples]]:
-        """(condition, samples) as the baseline `name` takes them; one that reads files only meets "clean" ones."""
-        for perturbation in perturbations:
-            condition = CONDITIONS.get(perturbation, perturbation)
-            if baselines.BASELINES[name].needs == "images":
-                yield condition, perturb.perturb(self.images, perturbation, seed, self.numbers)
-            elif perturbation == "none":
-                yield condition, self.paths
 
 
 def run(config: dict[str, Any], workdir: Path) -> None:
@@ -124,7 +57,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     if train_folder.root == test_folder.root:
         raise UserError(f"{train_folder.root} is not split; give a config.data.root with train/ and test/ inside")
     train, test = (
-        ImageSet.read(folder, resolution, config["data"]["resize"]) for folder in (train_folder, test_folder)
+        FolderImages.read(folder, resolution, config["data"]["resize"]) for folder in (train_folder, test_folder)
     )
     labelled.tell_rejected([*train.rejected, *train_folder.left_out, *test.rejected, *test_folder.left_out], workdir)
     per_source = np.bincount(train.labels, minlength=len(classes))
@@ -175,20 +108,11 @@ def usable_counts(wanted: Sequence[int], present: int) -> list[int]:
     return sorted({min(count, present) for count in wanted})
 
 
-def first_at_random(labels: Int[np.ndarray, " n"], count: int, seed: int) -> Int64[np.ndarray, " m"]:
-    """Indices of `count` images of every class in an order that the seed draws, so fewer are among the more."""
-    chosen = []
-    for label in np.unique(labels):
-        own = np.flatnonzero(labels == label)
-        chosen.append(own[np.random.RandomState([seed, int(label)]).permutation(len(own))[:count]])
-    return np.sort(np.concatenate(chosen))
-
-
 def measure(
     name: str,
     count: int,
-    train: ImageSet,
-    test: ImageSet,
+    train: FolderImages,
+    test: FolderImages,
     classes: Sequence[str],
     perturbations: Sequence[str],
     seed: int,
@@ -213,7 +137,7 @@ def measure(
 
 
 def measure_network(
-    attributor: Attributor, test: ImageSet, perturbations: Sequence[str], seed: int
+    attributor: Attributor, test: FolderImages, perturbations: Sequence[str], seed: int
 ) -> list[dict[str, Any]]:
     """The attribution network's single view of the same images; how many it was trained on is not known here."""
     attributor.vote(test.images[:1], "identity")  # compile before the clock runs

@@ -8,6 +8,7 @@ from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.evaluation import METRICS, evaluate, image_rows, write_metrics, write_tables
 from ganfp_jax.attribution.voting import check_vote
 from ganfp_jax.audit.quick import quick_check
+from ganfp_jax.baselines import beside
 from ganfp_jax.data import labelled
 from ganfp_jax.jobs import evaluation_page
 from ganfp_jax.report import wording
@@ -23,7 +24,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     if not config["checkpoint"]:
         raise UserError("config.checkpoint is empty; give a trained network: --config.checkpoint=RUN_FOLDER")
     check_vote(config["views"], config["rule"], config["batch_size"])
-    evaluation_page.check_baselines(config["baselines"])
+    beside.check_baselines(config["baselines"])
     attributor = Attributor.load(config["checkpoint"])
     config = {**config, "views": config["views"] or attributor.default_views}
     folder = labelled.open_labelled(
@@ -35,7 +36,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         warnings = [*filter(None, [known_images.warning_of(config["checkpoint"], folder)]), *quick_check(folder)]
         for warning in warnings:
             print(f"warning: {warning}")
-        reason = evaluation_page.why_no_baselines(config["baselines"], root, folder)
+        reason = beside.why_no_baselines(config["baselines"], root, folder)
     same = {"resize": config["data"]["resize"], "perturbation": config["perturb"], "seed": config["seed"]}
     clock = time.perf_counter()
     evaluation = evaluate(
@@ -57,10 +58,17 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     if len(evaluation.names) <= 30:
         print(per_image_table(image_rows(evaluation)))
     clock = time.perf_counter()
-    rows, reason = evaluation_page.where_possible(
+    rows, reason = beside.where_possible(
         reason,
-        lambda: evaluation_page.measure_baselines(
-            config["baselines"], root, folder, evaluation, resolution=attributor.resolution, **same
+        lambda: beside.measure_baselines(
+            config["baselines"],
+            root,
+            folder,
+            evaluation.names,
+            [config["perturb"]],
+            resolution=attributor.resolution,
+            resize=config["data"]["resize"],
+            seed=config["seed"],
         ),
     )
     if rows:

@@ -21,11 +21,11 @@ from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.evaluation import evaluate, read_chunks, write_outputs
 from ganfp_jax.attribution.voting import check_vote
 from ganfp_jax.audit.quick import tell_leaks
+from ganfp_jax.baselines.beside import check_baselines, measure_baselines, where_possible, why_no_baselines
+from ganfp_jax.baselines.images import CONDITIONS, first_at_random
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.data.cells import text_of
 from ganfp_jax.data.views import resolve_views
-from ganfp_jax.jobs.baselines import CONDITIONS, first_at_random
-from ganfp_jax.jobs.evaluation_page import baselines_under, check_baselines, where_possible, why_no_baselines
 from ganfp_jax.metrics.statistics import holm, vote_changes
 from ganfp_jax.report import wording
 from ganfp_jax.report.grid import image_grid
@@ -107,13 +107,14 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     reason = why_no_baselines(config["baselines"], root, folder)
     answers = _ask(networks, attacks, folder, config, workdir)
     place = {name: i for i, name in enumerate(folder.names)}
-    indices = np.array([place[name] for name in answers[next(iter(networks))][CLEAN].names])
+    names = answers[next(iter(networks))][CLEAN].names
+    indices = np.array([place[name] for name in names])
     strengths = _once(workdir / "attacks.json", lambda: psnr(folder, indices, attacks, resolution=resolution, **same))
     baselines, reason = where_possible(
         reason,
         lambda: _once(
             workdir / "baselines.json",
-            lambda: baselines_under(config["baselines"], root, folder, indices, attacks, resolution=resolution, **same),
+            lambda: measure_baselines(config["baselines"], root, folder, names, attacks, resolution=resolution, **same),
         ),
     )
     results = {

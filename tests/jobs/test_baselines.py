@@ -115,15 +115,6 @@ def test_nothing_is_chosen_on_test_images(images, done, tmp_path):
     assert [row["settings"] for row in rows] == [before[row["method"], row["images_per_source"]] for row in rows]
 
 
-def test_fewer_images_are_among_the_more_and_the_seed_draws_them():
-    labels = np.arange(60, dtype=np.int32) % 3
-    few, many = (job.first_at_random(labels, count, seed=4) for count in (4, 11))
-    assert set(few) < set(many)
-    assert np.bincount(labels[many]).tolist() == [11, 11, 11]
-    np.testing.assert_array_equal(few, job.first_at_random(labels, 4, seed=4))
-    assert set(few) != set(job.first_at_random(labels, 4, seed=5))
-
-
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

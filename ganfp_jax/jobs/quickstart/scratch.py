@@ -13,12 +13,12 @@ from ganfp_jax import baselines
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.evaluation import evaluate, image_rows, write_outputs
 from ganfp_jax.attribution.voting import check_vote
+from ganfp_jax.baselines.images import CONDITIONS, FolderImages
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.data.views import check_size, resolve_views
 from ganfp_jax.generation.folders import write_generated, write_photographs
 from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.jobs import train as loop
-from ganfp_jax.jobs.baselines import CONDITIONS, ImageSet
 from ganfp_jax.jobs.evaluation_page import per_photograph, wrong_images
 from ganfp_jax.jobs.quickstart.study import Study, first_of_each, write_results
 from ganfp_jax.metrics.statistics import accuracy_block
@@ -144,9 +144,9 @@ def fit_baselines(study: Study) -> list[dict[str, Any]]:
     config, rows = study.config, []
     folder = labelled.open_labelled(study.images, split="test")
     known = labelled.open_labelled(study.images, split="train", classes=folder.classes)
-    train = ImageSet.read(known, config["resolution"])
+    train = FolderImages.read(known, config["resolution"])
     tests = {
-        count: ImageSet.read(folder, config["resolution"], indices=first_of_each(folder, count))
+        count: FolderImages.read(folder, config["resolution"], indices=first_of_each(folder, count))
         for count in config["test_counts"]
     }
     trainings = [(name, name, train) for name in config["baselines"]]

@@ -1,0 +1,89 @@
+"""The images that baselines learn from and are asked about: those of a labelled folder, and some of them."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int, Int64
+
+from ganfp_jax import baselines
+from ganfp_jax.baselines.method import Images, Samples
+from ganfp_jax.data import labelled, perturb
+from ganfp_jax.run.errors import UserError
+
+CONDITIONS = {"none": "clean"}  # other perturbations are called by their own name
+
+
+@dataclasses.dataclass(frozen=True)
+class FolderImages:
+    """The images of a labelled folder that could be read, as pixels and as files."""
+
+    images: Images
+    paths: Sequence[Path]
+    labels: Int[np.ndarray, " n"]
+    numbers: Int[np.ndarray, " n"]
+    """The place of each in the folder: the number by which its noise is drawn."""
+    origins: Sequence[str]
+    rejected: Sequence[tuple[str, str]]
+
+    @classmethod
+    def read(
+        cls, folder: labelled.LabelledFolder, resolution: int, resize: str = "crop", indices: Any = None
+    ) -> "FolderImages":
+        """Decodes a folder, or its files at `indices`.
+
+        Raises:
+            UserError: none of them can be read.
+        """
+        decoded, origins = labelled.decode_all(folder, resolution, resize, indices), labelled.origins(folder)
+        if not len(decoded.kept):
+            raise UserError(f"no image of {folder.root} could be read: {': '.join(decoded.rejected[0])}")
+        return cls(
+            images=decoded.images,
+            paths=[folder.paths[i] for i in decoded.kept],
+            labels=folder.labels[decoded.kept],
+            numbers=decoded.kept,
+            origins=[origins[i] for i in decoded.kept],
+            rejected=decoded.rejected,
+        )
+
+    def part(self, indices: Int[np.ndarray, " m"]) -> "FolderImages":
+        """The images at `indices` alone, in that order."""
+        return FolderImages(
+            images=self.images[indices],
+            paths=[self.paths[i] for i in indices],
+            labels=self.labels[indices],
+            numbers=self.numbers[indices],
+            origins=[self.origins[i] for i in indices],
+            rejected=(),
+        )
+
+    def immunised(self, seed: int, immunise: Mapping[str, Any]) -> "FolderImages":
+        """The same images, each perturbed or not as `data.perturb.immunise` draws it."""
+        images = perturb.immunise(self.images, np.random.default_rng(seed), **immunise)
+        return dataclasses.replace(self, images=images)
+
+    def fit(self, name: str, classes: Sequence[str], seed: int) -> baselines.Fitted:
+        """Trains a baseline on these images."""
+        samples = self.images if baselines.BASELINES[name].needs == "images" else self.paths
+        return baselines.fit(name, samples, self.labels, classes, groups=self.origins, seed=seed)
+
+    def perturbed(self, name: str, perturbations: Sequence[str], seed: int = 0) -> Iterator[tuple[str, Samples]]:
+        """(condition, samples) as the baseline `name` takes them; one that reads files only meets "clean" ones."""
+        for perturbation in perturbations:
+            condition = CONDITIONS.get(perturbation, perturbation)
+            if baselines.BASELINES[name].needs == "images":
+                yield condition, perturb.perturb(self.images, perturbation, seed, self.numbers)
+            elif perturbation == "none":
+                yield condition, self.paths
+
+
+def first_at_random(labels: Int[np.ndarray, " n"], count: int, seed: int) -> Int64[np.ndarray, " m"]:
+    """Indices of `count` images of every class in an order that the seed draws, so fewer are among the more."""
+    chosen = []
+    for label in np.unique(labels):
+        own = np.flatnonzero(labels == label)
+        chosen.append(own[np.random.RandomState([seed, int(label)]).permutation(len(own))[:count]])
+    return np.sort(np.concatenate(chosen))
