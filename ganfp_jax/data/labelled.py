@@ -10,8 +10,8 @@ import io
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -23,7 +23,8 @@ from ganfp_jax.data.decode import IMAGE_SUFFIXES, READ_SUFFIXES, ImageFile, Refu
 from ganfp_jax.data.layout import check_layout
 from ganfp_jax.data.listing import find_images, is_folder, printable
 from ganfp_jax.data.names import check_names, fault_of
-from ganfp_jax.data.preprocess import decode_and_fit
+from ganfp_jax.data.perturb import check_perturbation, perturb
+from ganfp_jax.data.preprocess import check_resize, decode_and_fit
 from ganfp_jax.data.tfds import sets
 from ganfp_jax.run import atomic
 from ganfp_jax.run.errors import UserError
@@ -33,6 +34,9 @@ from ganfp_jax.run.reading import read_json, read_regular
 MANIFEST = "manifest.json"
 
 _MAX_LIST = 1 << 30  # bytes of a CSV list
+
+CHUNK = 1024
+"""Images decoded and held at a time, so that memory does not grow with the folder."""
 
 SPLITS = ("train", "test")
 UNSPLIT = "unsplit"
@@ -109,6 +113,11 @@ class LabelledFolder:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def places(self, names: Iterable[str]) -> Int[np.ndarray, " n"]:
+        """Where the files of some `names` stand in it."""
+        place = {name: i for i, name in enumerate(self.names)}
+        return np.array([place[name] for name in names], np.int64)
 
 
 def open_labelled(
@@ -237,11 +246,82 @@ class Decoded:
     images: UInt8[np.ndarray, "m r r 3"]
     """0 to 255, in the order asked for."""
     kept: Int[np.ndarray, " m"]
-    """Index into the folder of each image: `folder.labels[kept]` are their labels."""
+    """Place in the folder of each image: `folder.labels[kept]` are their labels."""
     rejected: tuple[tuple[str, str], ...]
     """(name, reason) for every file that was refused; the folder's `left_out` is not repeated."""
     notes: dict[str, str]
     """Name -> what was done to an image, such as "cropped from 300x200; turned upright"."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images of a labelled folder as they are shown to a network: which files, at which size, perturbed how."""
+
+    folder: LabelledFolder
+    resolution: int
+    """Side in pixels."""
+    resize: str = "crop"
+    """How images of another size are brought to it, one of `preprocess.RESIZES`."""
+    perturbation: str = "none"
+    """What is then done to each, as `perturb.perturb` names it. Its draws depend on an image's place in the folder."""
+    seed: int = 0
+    """Of these draws, and of whatever else is drawn from the images."""
+    chosen: Int[np.ndarray, " n"] | None = None
+    """Places in the folder of the files that are taken, in the order in which they are; None takes all."""
+
+    def __post_init__(self) -> None:
+        """Raises `UserError` for an unknown `resize` or `perturbation`."""
+        check_resize(self.resize)
+        check_perturbation(self.perturbation)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def indices(self) -> Int[np.ndarray, " n"]:
+        """Places in the folder of the files that are taken."""
+        return np.arange(len(self.folder)) if self.chosen is None else self.chosen
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """`origins` of each."""
+        every = origins(self.folder)
+        return tuple(every[index] for index in self.indices)
+
+    def part(self, places: Sequence[int] | Int[np.ndarray, " m"]) -> "Images":
+        """Those at `places` in the folder alone."""
+        return replace(self, chosen=np.asarray(places, np.int64))
+
+    def under(self, perturbation: str) -> "Images":
+        """The same under another perturbation; "none" leaves them clean."""
+        return replace(self, perturbation=perturbation)
+
+    def decode(self, label: str | None = None) -> Decoded:
+        """All of them at once, by `preprocess.read_fitted`. Bad files raise nothing: they are in `rejected`.
+
+        `label` is that of a progress bar, None for no bar.
+        """
+        indices, names = self.indices, self.folder.names
+        fitted = decode_and_fit([self.folder.paths[i] for i in indices], self.resolution, self.resize, label)
+        images, kept = fitted.images, indices[fitted.kept]
+        if self.perturbation != "none":  # which would copy them
+            images = perturb(images, self.perturbation, self.seed, numbers=kept)
+        return Decoded(
+            images=images,
+            kept=kept,
+            rejected=tuple((names[indices[place]], reason) for place, reason in fitted.refused.items()),
+            notes={names[indices[place]]: note for place, note in fitted.notes.items()},
+        )
+
+    def chunks(self, label: str) -> Iterator[Decoded]:
+        """`decode` of `CHUNK` at a time, with a progress bar; each has its part of what was refused."""
+        # Imported here: it brings JAX, which takes seconds and which the other readers of images do without.
+        from ganfp_jax.run import processes
+
+        with progress(len(self), label, "image", disable=not processes.first()) as bar:
+            for places in np.array_split(self.indices, max(1, -(-len(self) // CHUNK))):
+                yield self.part(places).decode()
+                bar.update(len(places))
 
 
 def decode_all(
@@ -251,25 +331,9 @@ def decode_all(
     indices: Sequence[int] | Int[np.ndarray, " k"] | None = None,
     label: str | None = None,
 ) -> Decoded:
-    """Decode the files of a folder, or those at `indices`, to `resolution` x `resolution` by `preprocess.read_fitted`.
-
-    `label` is that of a progress bar, None for no bar.
-
-    Raises:
-        UserError: unknown `resize`. Bad files raise nothing: they are in `rejected`.
-    """
-    chosen = np.arange(len(folder)) if indices is None else np.asarray(indices, np.int64)
-    fitted = decode_and_fit([folder.paths[index] for index in chosen], resolution, resize, label)
-
-    def name(position: int) -> str:
-        return folder.names[chosen[position]]
-
-    return Decoded(
-        images=fitted.images,
-        kept=chosen[fitted.kept],
-        rejected=tuple((name(position), reason) for position, reason in fitted.refused.items()),
-        notes={name(position): note for position, note in fitted.notes.items()},
-    )
+    """`Images.decode` of a folder, or of its files at `indices`."""
+    images = Images(folder, resolution, resize)
+    return (images if indices is None else images.part(indices)).decode(label)
 
 
 def write_rejected(path: Path, rejected: Iterable[tuple[str, str]]) -> None:

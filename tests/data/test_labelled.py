@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.data.labelled import (
     MANIFEST,
+    Images,
     decode_all,
     open_labelled,
     origins,
@@ -21,6 +23,7 @@ from ganfp_jax.data.labelled import (
     tell_rejected,
     write_manifest,
 )
+from ganfp_jax.data.perturb import perturb
 from ganfp_jax.run.errors import UserError
 
 
@@ -277,6 +280,41 @@ def test_decode_all_of_some(tmp_path):
     assert decode_all(folder, 8, indices=[]).images.shape == (0, 8, 8, 3)
     with pytest.raises(UserError, match="choose one of"):
         decode_all(folder, 8, "stretch")
+
+
+def test_images_are_perturbed_by_their_place_in_the_folder(tmp_path):
+    make(tmp_path, {"a": 3, "b": 3})
+    (tmp_path / "a" / "01.png").write_bytes(b"broken")
+    folder = open_labelled(tmp_path)
+    clean, noisy = Images(folder, 8), Images(folder, 8, perturbation="noise15", seed=3)
+    assert len(clean) == 6 and clean.origins == folder.names
+    part = noisy.part(folder.places(["b/01.png", "a/01.png", "a/00.png"]))
+    assert part.indices.tolist() == [4, 1, 0] and part.origins == ("b/01.png", "a/01.png", "a/00.png")
+    decoded = part.decode()
+    assert decoded.kept.tolist() == [4, 0] and decoded.rejected == (("a/01.png", "not an image"),)
+    every = clean.decode().images
+    np.testing.assert_array_equal(decoded.images, perturb(every[[3, 0]], "noise15", 3, numbers=np.array([4, 0])))
+    np.testing.assert_array_equal(part.under("none").decode().images, every[[3, 0]])
+
+
+def test_images_in_chunks_are_those_decoded_at_once(tmp_path, monkeypatch):
+    make(tmp_path, {"a": 3, "b": 3})
+    (tmp_path / "a" / "01.png").write_bytes(b"broken")
+    images = Images(open_labelled(tmp_path), 8, perturbation="jpeg75")
+    whole = images.decode()
+    monkeypatch.setattr(labelled, "CHUNK", 4)
+    chunks = list(images.chunks("read"))
+    assert [len(chunk.kept) for chunk in chunks] == [2, 3]
+    np.testing.assert_array_equal(np.concatenate([chunk.images for chunk in chunks]), whole.images)
+    assert [*chunks[0].rejected, *chunks[1].rejected] == list(whole.rejected)
+    assert [len(chunk.kept) for chunk in images.part([]).chunks("none")] == [0]
+
+
+@pytest.mark.parametrize("settings", [{"resize": "stretch"}, {"perturbation": "melt"}])
+def test_images_that_cannot_be_made_are_refused_before_any_is_read(tmp_path, settings):
+    make(tmp_path, {"a": 1, "b": 1})
+    with pytest.raises(UserError, match="choose"):
+        Images(open_labelled(tmp_path), 8, **settings)
 
 
 def test_origins_are_photographs_where_the_manifest_lists_them(tmp_path):
