@@ -17,7 +17,7 @@ from ganfp_jax.models import pixels
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.training import growing
 from ganfp_jax.training.objectives import OBJECTIVES
-from ganfp_jax.training.objectives.fingerprint import Weights
+from ganfp_jax.training.objectives.fingerprint import LossWeights
 from ganfp_jax.training.objectives.penalties import CriticPenalty
 from ganfp_jax.training.optimizers import make_adam
 
@@ -67,7 +67,7 @@ def test_networks_and_optimisers_take_their_sections(name, variant):
         assert jax.eval_shape(network.init_with_output, key, images)[0].logits.shape == (4, 5)
         critic = models.create(**config["critic"], resolution=resolution)
         assert jax.eval_shape(critic.init_with_output, key, images)[0].shape == (4,)
-        Weights(**config["objective"])
+        LossWeights(**config["objective"])
         make_adam(**config["optimizer"], num_steps=config["num_steps"])
         return
     generator = models.create(**config["generator"], resolution=resolution)
@@ -198,7 +198,7 @@ def test_published_values_of_the_fingerprint_network():
         "class_weight": 1.0, "rec_weight": 20.0, "adversarial_weight": 0.1,
         "drift": 0.001, "penalty_weight": 10.0, "penalty_target": 1.0,
     }  # fmt: skip
-    assert Weights(**config["objective"]) == Weights()
+    assert LossWeights(**config["objective"]) == LossWeights()
     optimizer = config["optimizer"]
     assert (optimizer["beta1"], optimizer["beta2"], optimizer["epsilon"]) == (0.0, 0.99, 1e-8)
     assert [make_rate(config, step) for step in (0, 400_000, 781_249)] == pytest.approx([1e-3] * 3)

@@ -42,7 +42,7 @@ def quick_check(folder: LabelledFolder) -> list[str]:
     return [_line(folder.root, kind, *widest[kind][1:], shares) for kind in kinds]
 
 
-def tell_leaks(folder: LabelledFolder) -> list[str]:
+def report_leaks(folder: LabelledFolder) -> list[str]:
     """Print what `quick_check` finds, and return it."""
     found = quick_check(folder)
     for line in found:

@@ -346,7 +346,7 @@ def write_notes(path: Path, notes: Mapping[str, str]) -> None:
     _write_pairs(path, "note", notes.items())
 
 
-def tell_rejected(rejected: Sequence[tuple[str, str]], workdir: Path) -> None:
+def report_rejected(rejected: Sequence[tuple[str, str]], workdir: Path) -> None:
     """Say how many files could not be used, if any, and list them in the run folder; where all could, no list stays."""
     (workdir / "rejected.csv").unlink(missing_ok=True)
     if rejected:
@@ -354,7 +354,7 @@ def tell_rejected(rejected: Sequence[tuple[str, str]], workdir: Path) -> None:
         print(f"{len(rejected)} files could not be used: {workdir / 'rejected.csv'}")
 
 
-def tell_notes(notes: Mapping[str, str], workdir: Path) -> None:
+def report_notes(notes: Mapping[str, str], workdir: Path) -> None:
     """Say how many images were not taken as they are, if any, and list in the run folder what was done to each."""
     (workdir / "notes.csv").unlink(missing_ok=True)
     if notes:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ganfp_jax.data import sources
-from ganfp_jax.data.labelled import tell_notes, tell_rejected
+from ganfp_jax.data.labelled import report_notes, report_rejected
 from ganfp_jax.data.listing import find_images, printable
 from ganfp_jax.run import processes
 from ganfp_jax.run.errors import UserError
@@ -32,8 +32,8 @@ def real_images(data: Mapping[str, Any], *, resolution: int, workdir: Path, **se
         raise UserError(f"config.data.source is {name!r}; choose from {', '.join(sorted(known))}")
     real = sources.load(name, resolution=resolution, **dict(data[name]) | settings)
     if processes.first():
-        tell_rejected(real.rejected, workdir)
-        tell_notes(real.notes, workdir)
+        report_rejected(real.rejected, workdir)
+        report_notes(real.notes, workdir)
     return real
 
 

@@ -261,8 +261,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
             print(f"Telling wrong answers from right ones (AUROC), {condition}\n\n{doubt_table(doubt, rules[0])}\n")
     write_json(workdir / "ablation.json", results)
     atomic.write_bytes(workdir / "ablation.png", ablation_figure(results))
-    labelled.tell_rejected(measured.rejected, workdir)
-    labelled.tell_notes(measured.notes, workdir)
+    labelled.report_rejected(measured.rejected, workdir)
+    labelled.report_notes(measured.notes, workdir)
     row = ablation_page.best_row(results["conditions"][0]["rows"])
     evaluation = evaluation_of(row, first or measured, attributor.classes)
     report = workdir / "report" / "index.html"

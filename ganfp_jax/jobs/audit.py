@@ -60,7 +60,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         (f"{split}/{name}".lstrip("/"), why) for split, folder in folders.items() for name, why in folder.left_out
     ]
     refused = dict([*rejected, *((files[place].name, why) for place, why in prints.refused)])
-    labelled.tell_rejected([*refused.items(), *left_out], workdir)
+    labelled.report_rejected([*refused.items(), *left_out], workdir)
     usable = [files[place] for place in prints.read]
     pairs = duplicates.find(
         prints,

@@ -59,7 +59,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     train, test = (
         FolderImages.read(folder, resolution, config["data"]["resize"]) for folder in (train_folder, test_folder)
     )
-    labelled.tell_rejected([*train.rejected, *train_folder.left_out, *test.rejected, *test_folder.left_out], workdir)
+    labelled.report_rejected([*train.rejected, *train_folder.left_out, *test.rejected, *test_folder.left_out], workdir)
     per_source = np.bincount(train.labels, minlength=len(classes))
     if missing := [name for name, number in zip(classes, per_source, strict=True) if not number]:
         raise UserError(

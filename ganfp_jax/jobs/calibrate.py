@@ -124,8 +124,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         resize=data["resize"],
         batch_size=config["batch_size"],
     )
-    labelled.tell_rejected(evaluation.rejected, workdir)
-    labelled.tell_notes(evaluation.notes, workdir)
+    labelled.report_rejected(evaluation.rejected, workdir)
+    labelled.report_notes(evaluation.notes, workdir)
     calibration = from_evaluation(attributor, evaluation, config["error_rate"], config["min_decided"])
     write_json(workdir / CALIBRATION, calibration.to_dict())
     print(summary(calibration))

@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from ganfp_jax.audit.quick import tell_leaks
+from ganfp_jax.audit.quick import report_leaks
 from ganfp_jax.data import labelled
 from ganfp_jax.generation.folders import write_cuts, write_generated, write_photographs
 from ganfp_jax.generation.sampler import Sampler
@@ -33,7 +33,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
             resolution=config["resolution"],
             folder=config["folder"],
         )
-        labelled.tell_rejected(rejected, workdir)
+        labelled.report_rejected(rejected, workdir)
         written -= len(rejected)
     elif config["generator"]:
         sampler = Sampler(Path(config["generator"]), config["encoding"])
@@ -44,4 +44,4 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         )
     print(f"{written} images in {root}")
     with contextlib.suppress(UserError):  # one source only, or a folder that cannot be used yet
-        tell_leaks(labelled.open_labelled(root))
+        report_leaks(labelled.open_labelled(root))

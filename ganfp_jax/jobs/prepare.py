@@ -36,7 +36,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
             print(f"{root} is there already, made of the same files")
             return
         usable, rejected = _usable(folders)
-        labelled.tell_rejected(rejected, workdir)
+        labelled.report_rejected(rejected, workdir)
         examples = {split: _examples(folder, usable[split], split) for split, folder in folders.items()}
         with atomic.on_device_of(root):
             sets.write_dataset(root, classes, examples, extra)

@@ -20,7 +20,7 @@ from jaxtyping import Int, UInt8
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.evaluation import evaluate, read_chunks, write_outputs
 from ganfp_jax.attribution.voting import check_vote
-from ganfp_jax.audit.quick import tell_leaks
+from ganfp_jax.audit.quick import report_leaks
 from ganfp_jax.baselines.beside import check_baselines, measure_baselines, where_possible, why_no_baselines
 from ganfp_jax.baselines.images import CONDITIONS, first_at_random
 from ganfp_jax.data import labelled, perturb
@@ -102,7 +102,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     root = Path(config["data"]["root"])
     folder = labelled.open_labelled(root, split="test", classes=classes, layout=config["data"]["layout"])
     _check_unchanged(networks, checkpoints, workdir)  # writes: not before the inputs can be read
-    tell_leaks(folder)
+    report_leaks(folder)
     same: dict[str, Any] = {"resize": config["data"]["resize"], "seed": config["seed"]}
     reason = why_no_baselines(config["baselines"], root, folder)
     answers = _ask(networks, attacks, folder, config, workdir)
@@ -137,8 +137,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         "method": METHOD,
     }
     write_outputs_of(workdir, results)
-    labelled.tell_rejected(_pairs(workdir, networks, "rejected.csv"), workdir)
-    labelled.tell_notes(dict(_pairs(workdir, networks, "notes.csv")), workdir)
+    labelled.report_rejected(_pairs(workdir, networks, "rejected.csv"), workdir)
+    labelled.report_notes(dict(_pairs(workdir, networks, "notes.csv")), workdir)
     plain_command = "" if PLAIN in networks else training_command(PLAIN, config)
     report = write_robustness_page(
         {

@@ -37,7 +37,7 @@ def fingerprint_program(config: dict[str, Any], workdir: Path) -> Program:
         network=network,
         critic=critic,
         optimizer=optimizer,
-        weights=fingerprint.Weights(**config["objective"]),
+        weights=fingerprint.LossWeights(**config["objective"]),
         ema_decay=config["ema_decay"],
         augment=config["augment"],
     )

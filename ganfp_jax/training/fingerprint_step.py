@@ -29,7 +29,7 @@ def make_fingerprint_step(
     network: nn.Module,
     critic: nn.Module,
     optimizer: optax.GradientTransformation,
-    weights: fingerprint.Weights,
+    weights: fingerprint.LossWeights,
     ema_decay: float,
     augment: str,
 ) -> Callable[[FingerprintState, dict[str, Array], jax.Array], tuple[FingerprintState, Metrics]]:

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Int32, UInt8
 
-from ganfp_jax.audit.quick import tell_leaks
+from ganfp_jax.audit.quick import report_leaks
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.data.batches import Batch, BatchByStep, make_batches
 from ganfp_jax.data.on_disk import ImagesOnDisk, check_together, fits
@@ -81,9 +81,9 @@ def decode_training(config: dict[str, Any], folder: labelled.LabelledFolder, wor
         rejected = tuple((folder.names[i], reason) for i, reason in checked.refused.items())
         images = ImagesOnDisk([folder.paths[i] for i in kept], resolution, resize)
     if processes.first():
-        labelled.tell_rejected([*rejected, *folder.left_out], workdir)
-        labelled.tell_notes(notes, workdir)
-        tell_leaks(folder)
+        labelled.report_rejected([*rejected, *folder.left_out], workdir)
+        labelled.report_notes(notes, workdir)
+        report_leaks(folder)
     labels = folder.labels[kept]
     if missing := [name for k, name in enumerate(folder.classes) if k not in labels]:
         own = [place for place in rejected if place[0].startswith(f"{missing[0]}/")]

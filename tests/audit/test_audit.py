@@ -213,14 +213,14 @@ def test_training_says_what_a_glance_finds(tmp_path, capsys):
 
 def test_generation_says_what_a_glance_finds(tmp_path, capsys):
     from configs import generate
-    from ganfp_jax.generation import folders as generation
+    from ganfp_jax.jobs import generate as job
 
     config = generate.get_config("tiny").to_dict() | {"generator": "photos", "count": 6, "resolution": 16}
     (tmp_path / "other").mkdir()
     for i in range(6):
         jpeg(tmp_path / "other" / f"{i}", picture(np.random.default_rng(i), 16))
     labelled.write_manifest(tmp_path, ["other"], {})
-    generation.run(config | {"root": str(tmp_path)}, tmp_path / "unused")
+    job.run(config | {"root": str(tmp_path)}, tmp_path / "unused")
     assert "the file format can give the sources away" in capsys.readouterr().out
 
 

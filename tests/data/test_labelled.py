@@ -18,9 +18,9 @@ from ganfp_jax.data.labelled import (
     open_labelled,
     origins,
     read_manifest,
+    report_notes,
+    report_rejected,
     splits,
-    tell_notes,
-    tell_rejected,
     write_manifest,
 )
 from ganfp_jax.data.perturb import perturb
@@ -140,7 +140,7 @@ def test_names_that_would_break_a_table_are_escaped(tmp_path):
         *("a/00.png", "a/café.png", r"a/bad\xff.png", r"a/new\nline\r.png", "b/00.png"),
     }
     assert folder.left_out == ((r"a/\u2028.txt", "not an image by its name"),)
-    tell_rejected(decode_all(folder, 8).rejected, tmp_path)
+    report_rejected(decode_all(folder, 8).rejected, tmp_path)
     assert len(list(csv.reader((tmp_path / "rejected.csv").open(newline="")))) == 4
 
 
@@ -192,9 +192,9 @@ def test_classes_that_are_given_are_looked_at(tmp_path):
 
 
 def test_what_was_brought_to_size_is_told(tmp_path, capsys):
-    tell_notes({}, tmp_path)
+    report_notes({}, tmp_path)
     assert not list(tmp_path.iterdir()) and not capsys.readouterr().out
-    tell_notes({"a/0.png": "cropped from 9x8", "1,2.png": "reduced from 9x9"}, tmp_path)
+    report_notes({"a/0.png": "cropped from 9x8", "1,2.png": "reduced from 9x9"}, tmp_path)
     assert (tmp_path / "notes.csv").read_text() == 'image,note\na/0.png,cropped from 9x8\n"1,2.png",reduced from 9x9\n'
     assert capsys.readouterr().out.startswith("2 images were not taken as they are (a/0.png: cropped from 9x8)")
 

@@ -95,5 +95,5 @@ def test_each_weight_counts_its_term_and_no_other():
     np.testing.assert_allclose(fingerprint.autoencoder_loss(terms), [2 + 20 * 3 + 0.1 * 5], rtol=1e-6)
     names = ("class_weight", "rec_weight", "adversarial_weight")
     for name, value in zip(names, (2.0, 3.0, 5.0), strict=True):
-        alone = fingerprint.Weights(**dict.fromkeys(names, 0.0) | {name: 7.0})
+        alone = fingerprint.LossWeights(**dict.fromkeys(names, 0.0) | {name: 7.0})
         np.testing.assert_allclose(fingerprint.autoencoder_loss(terms, alone), [7 * value])

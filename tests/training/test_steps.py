@@ -292,7 +292,7 @@ def fingerprint_step_by_hand(labelled_root):
     config = CONFIGS["fingerprint"].get_config("tiny")
     network = create(**config.model, resolution=16, num_classes=2)
     critic = create(**config.critic, resolution=16)
-    weights = losses.Weights(**config.objective)
+    weights = losses.LossWeights(**config.objective)
     view_key, mix_key = (jax.random.fold_in(jax.random.key(1), stream) for stream in (0, 1))
     images = random_view(jnp.asarray(batch["image"]), view_key, "d4") / 127.5 - 1
     labels = jnp.asarray(batch["label"])[1::2]

@@ -16,7 +16,7 @@ SMALLEST = 16  # bytes that an image with its label and name takes at least, how
 
 
 @dataclasses.dataclass(frozen=True)
-class Record:
+class TfdsRecord:
     """One image of a data set: a file by name and content (see `data.decode.Record`)."""
 
     examples: "Examples"
@@ -73,7 +73,7 @@ class Examples:
         return [_only(example, feature) for feature in features]
 
 
-def records(description: Description, split: str, what: str) -> Iterator[Record]:
+def records(description: Description, split: str, what: str) -> Iterator[TfdsRecord]:
     """The images of a split, named "000012.png" by their index, since TFDS keeps no file names.
 
     Raises:
@@ -84,7 +84,7 @@ def records(description: Description, split: str, what: str) -> Iterator[Record]
     with told(what):
         examples = Examples(description, split)
     for index in range(len(examples)):
-        yield Record(examples, index, f"{index:06d}.png")
+        yield TfdsRecord(examples, index, f"{index:06d}.png")
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from typing import Any
 
 from ganfp_jax.data.decode import ImageFile, decode_image, open_file, open_header, orientation, png_bytes
 from ganfp_jax.data.tfds.folder import ARRAY_RECORD, INFO, class_names, describe, read_json
-from ganfp_jax.data.tfds.records import Record, records, told
+from ganfp_jax.data.tfds.records import TfdsRecord, records, told
 from ganfp_jax.run import atomic
 from ganfp_jax.run.errors import UserError
 
@@ -33,13 +33,13 @@ _AS_STORED = {"PNG", "JPEG"}  # what every reader of TFDS can decode
 class Split:
     """One split of a labelled data set."""
 
-    records: tuple[Record, ...]
+    records: tuple[TfdsRecord, ...]
     labels: tuple[int, ...]
     """Class index of each record."""
     classes: tuple[str, ...]
 
 
-def open_named(name: str, split: str, data_dir: str = "", download: bool = False) -> tuple[Record, ...]:
+def open_named(name: str, split: str, data_dir: str = "", download: bool = False) -> tuple[TfdsRecord, ...]:
     """A prepared data set of TFDS by name, such as "celeb_a", "lsun/bedroom" or "cifar10".
 
     Args:
@@ -186,7 +186,7 @@ def _incomplete(root: Path) -> Path:
     return root.with_name(f".{root.name}.incomplete")
 
 
-def _make_index(those: Iterable[Record]) -> dict[str, list]:
+def _make_index(those: Iterable[TfdsRecord]) -> dict[str, list]:
     """Labels and names, by reading every record."""
     labels, names = [], []
     for record in those:
@@ -196,7 +196,7 @@ def _make_index(those: Iterable[Record]) -> dict[str, list]:
     return {"labels": labels, "names": names}
 
 
-def _read_records(those: Iterable[Record], root: Path) -> dict[str, list]:
+def _read_records(those: Iterable[TfdsRecord], root: Path) -> dict[str, list]:
     with told(f"the data set {root}"):
         return _make_index(those)
 

@@ -18,7 +18,7 @@ PerSample = Float[Array, " n"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Weights:
+class LossWeights:
     """How much each term counts; published values are the defaults.
 
     Attributes:
@@ -42,7 +42,7 @@ class Weights:
             raise UserError(f"config.objective.penalty_target is {self.penalty_target:g}; give a length above 0")
 
 
-PUBLISHED = Weights()
+PUBLISHED = LossWeights()
 
 
 class Terms(NamedTuple):
@@ -67,7 +67,7 @@ def autoencoder_terms(
     )
 
 
-def autoencoder_loss(terms: Terms, weights: Weights = PUBLISHED) -> PerSample:
+def autoencoder_loss(terms: Terms, weights: LossWeights = PUBLISHED) -> PerSample:
     """Return class_weight CE + rec_weight mean|reconstruction - image| - adversarial_weight score."""
     return (
         weights.class_weight * terms.classification
@@ -81,7 +81,7 @@ def critic_loss(
     real: Images,
     fake: Images,
     mix: Float[Array, "n 1 1 1"],
-    weights: Weights = PUBLISHED,
+    weights: LossWeights = PUBLISHED,
 ) -> PerSample:
     """Return WGAN's loss with drift, plus the gradient penalty at real + (fake - real) mix.
 
