@@ -8,9 +8,9 @@ from pathlib import Path
 from struct import pack
 from typing import Any, ClassVar
 
+import google_crc32c
 import numpy as np
 
-from ganfp_jax.interop.crc32c import crc32c
 from ganfp_jax.interop.pickles import StoredNetwork
 
 # The published loader executes this text. No reader of ours may.
@@ -182,5 +182,5 @@ def varint(value: int) -> bytes:
 
 
 def masked_crc(data: bytes) -> int:
-    crc = crc32c(data)
+    crc = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

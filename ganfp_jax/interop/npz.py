@@ -1,14 +1,17 @@
 """Chainer's `.npz` files: a zip archive of NumPy's `.npy` arrays, of which nothing is ever unpickled.
 
-Only what NumPy writes is read: one directory at the very end, members that are stored or deflated. Python's `zipfile`
-takes far more than that, and believes a member's size before it has seen its bytes.
+Python's `zipfile` and NumPy read them, once their sizes are known to be those of weights: both believe what a file says
+before they have seen its bytes, and `zipfile` takes more than NumPy writes, such as comments and encrypted members.
 """
 
-import re
+import contextlib
+import itertools
 import struct
+import warnings
+import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -25,21 +28,19 @@ from ganfp_jax.interop.stored_file import (
 )
 
 _END = struct.Struct("<4s4H2LH")
-_ENTRY = struct.Struct("<4s6H3L5H2L")
-_LOCAL = struct.Struct("<4s22x2H")
-_STORED, _DEFLATED = 0, 8
+_LOCAL = 30  # bytes of the header before a member's name and content
+_LOCATOR = 20  # bytes of what leads to a second, longer list of contents, where there is one: just before the end
 _MAX_DIRECTORY = 4 << 20  # bytes of the list of contents; the largest published network's takes 10,000
-_CHUNK = 1 << 16
 # Weights hardly shrink. An archive may hold this many times its own size, and a small one this much in any case.
 _MAX_RATIO, _SMALL = 8, 16 << 20
 
 _MAX_HEADER = 4096  # bytes of an array's description
-# NumPy writes the description in this order; Python 2 wrote some numbers as 3L.
-_HEADER = re.compile(
-    rb"\{'descr': '([<>|])(?:([a-zA-Z])(\d{1,9})|O)', 'fortran_order': (True|False), "
-    rb"'shape': \(((?:\d{1,19}L?(?:, ?|(?=\))))*)\), \}\s*"
-)
-_PASSED_OVER = (b"S", b"U", None)  # texts, and objects, whose description has no size
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+    (3, 0): np.lib.format.read_array_header_2_0,  # the same but for names of fields that are not ASCII
+}
+_PASSED_OVER = "SUO"  # texts and objects
 _ELEMENTS = ("f2", "f4", "f8", "b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 
 
@@ -53,13 +54,13 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         UserError: the file cannot be opened, is damaged, holds no array of numbers or one that is not finite, or more
           than its size can account for.
     """
-    with open_stored(path) as file:
-        members = _directory(file)
-        total = sum(member.size for member in members)
+    with open_stored(path) as file, _open(file) as archive:
+        members = _members(archive)
+        total = sum(member.file_size for member in members.values())
         if total > _SMALL + _MAX_RATIO * file.size:
             raise Refused(f"its {file.size} bytes would become {total}, as weights never do; do not trust it")
         check_total(total)
-        arrays = {member.name: _Content(file, member).array() for member in members}
+        arrays = {name: _array(archive, name, member) for name, member in members.items()}
         numbers = {name: array for name, array in arrays.items() if array is not None}
         if not numbers:
             raise Refused(
@@ -69,128 +70,90 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         return numbers
 
 
-class _Member(NamedTuple):
-    """One array as the directory describes it: sizes in bytes, before and after compression."""
-
-    name: str
-    method: int
-    crc: int
-    offset: int
-    end: int
-    size: int
-
-
-def _directory(file: StoredFile) -> list[_Member]:
-    """What the archive holds, in the directory's order."""
+def _open(file: StoredFile) -> zipfile.ZipFile:
+    """The archive, whose one list of contents stands at its very end and is as short as that of weights."""
     at = file.size - _END.size
     signature, disk, first, here, count, length, offset, comment = _END.unpack(file.read_at(at, _END.size))
     whole = signature == b"PK\5\6" and disk == first == comment == 0 and here == count and offset + length == at
     if not whole or length > _MAX_DIRECTORY or not 0 < count <= MAX_VARIABLES:
         raise Refused("it is no whole archive as NumPy writes them; download it again")
-    listing = file.read_at(offset, length)
-    members: dict[str, _Member] = {}
-    start = 0
-    for _ in range(count):
-        if start + _ENTRY.size > length:
-            raise _damaged()
-        fields = _ENTRY.unpack_from(listing, start)
-        signature, flags, method, crc, stored, size = fields[0], *fields[3:5], *fields[7:10]
-        name_length, extra_length, comment_length, local = *fields[10:13], fields[16]
-        stored_name = listing[start + _ENTRY.size :][:name_length]
-        start += _ENTRY.size + name_length + extra_length + comment_length
-        if signature != b"PK\1\2":
-            raise _damaged()
-        name = check_name(stored_name.decode("latin-1").removesuffix(".npy"), members)
-        if not stored_name.endswith(b".npy") or name.startswith("/") or ".." in name.split("/"):
-            raise Refused(f"it holds {shown(stored_name.decode('latin-1'))}, which is no array; give a file of weights")
-        if flags & 1 or method not in (_STORED, _DEFLATED):
+    damaged = Refused("its list of contents is damaged; download it again")
+    entries = file.read_at(offset, length).count(b"PK\1\2")
+    if entries > MAX_VARIABLES or file.read_at(at - _LOCATOR, 4) == b"PK\6\7":
+        raise damaged
+    try:
+        archive = zipfile.ZipFile(file.raw)
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
+        raise damaged from error
+    if len(archive.infolist()) != count:
+        raise damaged
+    return archive
+
+
+def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """What the archive holds by the names of its arrays, in the list's order."""
+    members: dict[str, zipfile.ZipInfo] = {}
+    for member in archive.infolist():
+        stored_name = member.orig_filename
+        name = check_name(stored_name.removesuffix(".npy"), members)
+        if not stored_name.endswith(".npy") or name.startswith("/") or ".." in name.split("/"):
+            raise Refused(f"it holds {shown(stored_name)}, which is no array; give a file of weights")
+        if member.flag_bits & 1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise Refused(f"{shown(name)} is encrypted or packed in a way that NumPy never does; save it with NumPy")
-        content = _content_offset(file, local, stored_name)
-        members[name] = _Member(name, method, crc, content, content + stored, size)
-    previous = 0
-    for member in sorted(members.values(), key=lambda member: member.offset):
-        if not previous < member.offset <= member.end <= offset:
-            raise Refused(f"{shown(member.name)} shares bytes with something else; do not trust it")
-        previous = member.end
-    if start != length:
-        raise _damaged()
-    return list(members.values())
+        members[name] = member
+    places = sorted((member.header_offset, member.compress_size, name) for name, member in members.items())
+    for (start, length, name), (following, *_) in itertools.pairwise([*places, (archive.start_dir, 0, "")]):
+        if start + _LOCAL + len(name) + length > following:
+            raise Refused(f"{shown(name)} shares bytes with something else; do not trust it")
+    return members
 
 
-def _content_offset(file: StoredFile, local: int, name: bytes) -> int:
-    """Where a member's bytes start: behind its own header, which repeats the name."""
-    signature, name_length, extra_length = _LOCAL.unpack(file.read_at(local, _LOCAL.size))
-    if signature != b"PK\3\4" or name_length != len(name) or file.read_at(local + _LOCAL.size, len(name)) != name:
-        raise _damaged()
-    return local + _LOCAL.size + name_length + extra_length
+def _array(archive: zipfile.ZipFile, name: str, member: zipfile.ZipInfo) -> np.ndarray | None:
+    """The array that a member is; None of a text or of objects."""
+    size, name = member.file_size, shown(name)
+    member.file_size += 1  # zipfile reads no further, and so would not see that a content goes on
+    with _damage_told(name), warnings.catch_warnings(action="ignore"):  # NumPy warns of Python 2's numbers, such as 3L
+        with archive.open(member) as content:
+            shape, dtype = _header(content, name)
+            if dtype.kind in _PASSED_OVER:
+                return None
+            if dtype.str[1:] not in _ELEMENTS:
+                raise _no_numbers(name)
+            check_shape(name, shape, dtype.itemsize, size - content.tell())
+        with archive.open(member) as content:
+            array = np.lib.format.read_array(content, allow_pickle=False, max_header_size=_MAX_HEADER)
+            if content.read(1):
+                raise Refused(f"{name} is longer than it says; download it again")
+    return check_finite(name, np.asarray(array, array.dtype.newbyteorder("="), order="C"))
 
 
-class _Content:
-    """The bytes of one member, unpacked only as far as they are asked for."""
-
-    def __init__(self, file: StoredFile, member: _Member) -> None:
-        self._file = file
-        self._member = member
-        self._name = shown(member.name)
-        self._offset = member.offset
-        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        self._crc = 0
-
-    def array(self) -> np.ndarray | None:
-        """The array that the member is; None of a text or of objects."""
-        magic = self._read(8)
-        version, length_format = magic[6:], "<H" if magic[6:7] == b"\1" else "<L"
-        if magic[:6] != b"\x93NUMPY" or version not in (b"\1\0", b"\2\0", b"\3\0"):
-            raise Refused(f"{self._name} is no NumPy array; download it again")
-        (length,) = struct.unpack(length_format, self._read(struct.calcsize(length_format)))
-        header = _HEADER.fullmatch(self._read(length)) if length <= _MAX_HEADER else None
-        if header is not None and header[2] in _PASSED_OVER:
-            return None
-        if header is None or (code := (header[2] + header[3]).decode()) not in _ELEMENTS:
-            raise Refused(
-                f"{self._name} is no plain array of numbers (pickled objects are never loaded); give the file of one "
-                "network's weights"
-            )
-        axes = [int(axis.rstrip(b"L")) for axis in header[5].replace(b",", b" ").split()]
-        element = np.dtype(header[1].decode() + code)
-        num_bytes = self._member.size - len(magic) - struct.calcsize(length_format) - length
-        shape = check_shape(self._name, axes, element.itemsize, num_bytes)
-        data = self._read(num_bytes)
-        if self._crc != self._member.crc or self._piece(1):
-            raise Refused(f"{self._name} does not match its checksum; download it again")
-        array = np.frombuffer(data, element).reshape(shape, order="F" if header[4] == b"True" else "C")
-        return check_finite(self._name, np.asarray(array, element.newbyteorder("="), order="C"))
-
-    def _read(self, length: int) -> bytearray:
-        data = bytearray()
-        while len(data) < length:
-            piece = self._piece(length - len(data))
-            if not piece:
-                raise Refused(f"{self._name} ends before its array does; download it again")
-            data += piece
-        self._crc = zlib.crc32(data, self._crc)
-        return data
-
-    def _piece(self, most: int) -> bytes:
-        """The next bytes, at most so many; none at the end."""
-        if self._member.method == _STORED:
-            return self._take(most)
-        try:
-            while not self._inflater.eof:
-                packed = self._inflater.unconsumed_tail or self._take(_CHUNK)
-                piece = self._inflater.decompress(packed, most)
-                if piece or not packed:
-                    return piece
-        except zlib.error as error:
-            raise Refused(f"{self._name} cannot be unpacked; download it again") from error
-        return b""
-
-    def _take(self, most: int) -> bytes:
-        """The next bytes as they are stored."""
-        taken = self._file.read_at(self._offset, min(most, _CHUNK, self._member.end - self._offset))
-        self._offset += len(taken)
-        return taken
+def _header(content: zipfile.ZipExtFile, name: str) -> tuple[tuple[int, ...], np.dtype]:
+    """The shape and the number type that the description of an array says; nothing of it is executed."""
+    try:
+        read = _HEADERS[np.lib.format.read_magic(content)]
+    except (ValueError, KeyError) as error:
+        raise Refused(f"{name} is no NumPy array; download it again") from error
+    try:
+        shape, _, dtype = read(content, max_header_size=_MAX_HEADER)
+    except zipfile.BadZipFile:
+        raise
+    except Exception as error:  # Python's parser and NumPy's raise several
+        raise _no_numbers(name) from error
+    return shape, dtype
 
 
-def _damaged() -> Refused:
-    return Refused("its list of contents is damaged; download it again")
+def _no_numbers(name: str) -> Refused:
+    return Refused(
+        f"{name} is no plain array of numbers (pickled objects are never loaded); give the file of one "
+        "network's weights"
+    )
+
+
+@contextlib.contextmanager
+def _damage_told(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise Refused(
+            f"{name} cannot be unpacked: {shown(str(error) or 'it ends too early')}; download it again"
+        ) from error

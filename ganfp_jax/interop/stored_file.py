@@ -30,17 +30,18 @@ class StoredFile:
     """A file that never gives less than was asked of it, and never reserves memory for bytes that it does not have.
 
     Attributes:
+        raw: the file itself, for libraries that read on their own.
         size: of the whole file, in bytes.
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+        self.raw = file
         self.size = os.fstat(file.fileno()).st_size
         check_total(self.size)  # a sparse file takes no room on a disk, but would in memory
 
     def tell(self) -> int:
         """Where the next `read` starts."""
-        return self._file.tell()
+        return self.raw.tell()
 
     def read(self, length: int) -> bytes:
         """The next `length` bytes.
@@ -58,15 +59,15 @@ class StoredFile:
         """
         if not 0 <= offset <= offset + length <= self.size:
             raise Refused(f"it ends at byte {self.size}, before what it says it holds; download it again")
-        self._file.seek(offset)
-        data = self._file.read(length)
+        self.raw.seek(offset)
+        data = self.raw.read(length)
         if len(data) != length:
             raise Refused("it was changed while it was read; try again")
         return data
 
     def readline(self) -> bytes:
         """The next line, cut off where it is longer than any name."""
-        return self._file.readline(_MAX_NAME)
+        return self.raw.readline(_MAX_NAME)
 
 
 @contextlib.contextmanager

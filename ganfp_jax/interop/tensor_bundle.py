@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ganfp_jax.interop.crc32c import crc32c
 from ganfp_jax.interop.stored_file import (
     MAX_VARIABLES,
     Refused,
@@ -272,6 +271,8 @@ def _messages(fields: Fields, field: int) -> list[int | bytes]:
 
 def _masked(data: bytes) -> int:
     """The CRC-32C as it is stored: turned and shifted, for checksums of data that hold checksums are weak."""
+    from google_crc32c import value as crc32c
+
     crc = crc32c(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 

@@ -6,6 +6,7 @@ import struct
 
 import numpy as np
 import pytest
+from google_crc32c import value as crc32c
 from hostile_files import mutants, outcomes, refusal
 from published_files import (
     add_block,
@@ -21,7 +22,6 @@ from published_files import (
     write_bundle,
 )
 
-from ganfp_jax.interop.crc32c import crc32c
 from ganfp_jax.interop.tensor_bundle import find_index, read_bundle
 
 W = np.arange(12, dtype=np.float32).reshape(3, 4)
@@ -369,16 +369,10 @@ def remainder(byte: int) -> int:
 REMAINDERS = [remainder(byte) for byte in range(256)]
 
 
-def test_crc32c():
-    """Against published values (RFC 3720, B.4) and the definition."""
+def test_crc32c_is_the_published_one():
+    """The library's checksum against published values (RFC 3720, B.4) and the definition."""
     assert crc32c(b"") == 0 and crc32c(b"123456789") == 0xE3069283
     assert crc32c(bytes(32)) == 0x8A9136AA and crc32c(b"\xff" * 32) == 0x62A8AB43
     assert crc32c(bytes(range(32))) == 0x46DD794E
     data = np.random.RandomState(0).bytes(300)
     assert [crc32c(data[:length]) for length in range(300)] == [slow_crc(data[:length]) for length in range(300)]
-
-
-@pytest.mark.parametrize("length", [(1 << 19) - 1, 1 << 19, (1 << 19) + 1, (2 << 19) + 77])
-def test_crc32c_of_several_blocks(length):
-    data = np.random.RandomState(1).bytes(length)
-    assert crc32c(data) == slow_crc(data)
