@@ -1,11 +1,8 @@
 """Images one after the other -> one file that moves."""
 
-import itertools
-import struct
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from jaxtyping import UInt8
@@ -23,10 +20,10 @@ Frames = Iterable[UInt8[np.ndarray, "h w 3"]]
 def write_animation(path: Path, frames: Frames, *, kind: str, count: int, fps: int) -> None:
     """Writes an animation that repeats for ever; `path` is whole or absent at any time. Its folder must exist.
 
-    | kind | colours | memory                                                                                 |
-    |------|---------|----------------------------------------------------------------------------------------|
-    | apng | exact   | one frame: each goes from the iterator to the file (Pillow's writer would keep them all) |
-    | gif  | 256     | every frame, a byte a pixel: Pillow compares them all before it writes the first        |
+    | kind | colours | memory                                                             |
+    |------|---------|--------------------------------------------------------------------|
+    | apng | exact   | every frame, six bytes a pixel: Pillow copies them before it writes |
+    | gif  | 256     | every frame, a byte a pixel                                        |
 
     Both play in every browser; GIF is for places that show an APNG as a still. In a GIF, frames that equal the one
     before become one with it, shown longer. (Pillow's lossless WebP, also held whole, came out no smaller than APNG.)
@@ -35,16 +32,17 @@ def write_animation(path: Path, frames: Frames, *, kind: str, count: int, fps: i
         path: the file.
         frames: at least one image, all of one size.
         kind: one of `KINDS`.
-        count: how many frames there are, which an APNG says before the first.
+        count: how many frames there are.
         fps: frames a second, 1 to 50; GIF cuts the time of a frame to hundredths of a second.
 
     Raises:
         UserError: unknown kind, or fps out of range.
-        ValueError: `frames` are not `count`.
+        ValueError: `frames` are not `count`, or not of one size.
     """
     check_animation(kind=kind, fps=fps)
+    pictures = map(Image.fromarray, _checked(frames, count))
     with atomic.writer(path) as file:
-        _WRITERS[kind](file, _counted(frames, count), count, fps)
+        _WRITERS[kind](file, pictures, count=count, duration=1000 / fps, loop=0)  # 0: for ever
 
 
 def check_animation(*, kind: str, fps: int) -> None:
@@ -55,49 +53,29 @@ def check_animation(*, kind: str, fps: int) -> None:
         raise UserError(f"config.fps is {fps}; give 1 to {FASTEST} frames a second")
 
 
-def _counted(frames: Frames, count: int) -> Iterator[np.ndarray]:
-    seen = 0
+def _checked(frames: Frames, count: int) -> Iterator[np.ndarray]:
+    seen, shape = 0, None
     for frame in frames:
+        shape = shape or frame.shape
+        if frame.shape != shape:
+            raise ValueError(f"frame {seen} is {frame.shape}, the first {shape}")
         seen += 1
         yield frame
     if seen != count:
         raise ValueError(f"an animation of {count} frames was given {seen}")
 
 
-def _write_apng(file: BinaryIO, frames: Iterator[np.ndarray], count: int, fps: int) -> None:
-    """Chunks acTL, fcTL and fdAT of PNG's third edition (W3C, 2025); every frame replaces the one before it whole."""
-
-    def chunk(name: bytes, body: bytes) -> None:
-        file.write(struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)))
-
-    first = next(frames)
-    height, width = first.shape[:2]
-    file.write(b"\x89PNG\r\n\x1a\n")
-    chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))  # 8 bits, RGB
-    chunk(b"acTL", struct.pack(">II", count, 0))  # 0: played for ever
-    number = itertools.count()  # of the chunks that make the animation, from 0
-    for index, frame in enumerate(itertools.chain([first], frames)):
-        if frame.shape != first.shape:
-            raise ValueError(f"frame {index} is {frame.shape}, the first {first.shape}")
-        chunk(b"fcTL", struct.pack(">IIIIIHHBB", next(number), width, height, 0, 0, 1, fps, 0, 0))
-        if index == 0:  # also what a viewer shows that knows no animations
-            chunk(b"IDAT", _compress(frame))
-        else:
-            chunk(b"fdAT", struct.pack(">I", next(number)) + _compress(frame))
-    chunk(b"IEND", b"")
+def _write_apng(file: BinaryIO, pictures: Iterator[Image.Image], *, count: int, **timing: Any) -> None:
+    first, *others = pictures  # Pillow goes through them twice
+    # Pillow makes one frame of equal neighbours unless something else differs. Of opaque frames the two ways to
+    # blend, 0 (replace) and 1 (lay over), are the same.
+    blend = [index % 2 for index in range(count)]
+    first.save(file, "PNG", save_all=True, append_images=others, blend=blend, **timing)
 
 
-def _compress(frame: UInt8[np.ndarray, "h w 3"]) -> bytes:
-    """PNG's image data, filter Up (2): rows that enlargement repeated become zeros."""
-    rows = frame.reshape(len(frame), -1)  # (H, 3 W)
-    above = np.concatenate([np.zeros_like(rows[:1]), rows[:-1]])
-    return zlib.compress(np.insert(rows - above, 0, 2, axis=1).tobytes())
-
-
-def _write_gif(file: BinaryIO, frames: Iterator[np.ndarray], count: int, fps: int) -> None:
-    pictures = map(Image.fromarray, frames)
-    first = next(pictures)
-    first.save(file, "GIF", save_all=True, append_images=pictures, duration=1000 / fps, loop=0)  # 0: for ever
+def _write_gif(file: BinaryIO, pictures: Iterator[Image.Image], *, count: int, **timing: Any) -> None:
+    del count
+    next(pictures).save(file, "GIF", save_all=True, append_images=pictures, **timing)
 
 
 _WRITERS = {"apng": _write_apng, "gif": _write_gif}

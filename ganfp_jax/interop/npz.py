@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -127,7 +128,7 @@ def _array(archive: zipfile.ZipFile, name: str, member: zipfile.ZipInfo) -> np.n
     return check_finite(name, np.asarray(array, array.dtype.newbyteorder("="), order="C"))
 
 
-def _header(content: zipfile.ZipExtFile, name: str) -> tuple[tuple[int, ...], np.dtype]:
+def _header(content: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype]:
     """The shape and the number type that the description of an array says; nothing of it is executed."""
     try:
         read = _HEADERS[np.lib.format.read_magic(content)]

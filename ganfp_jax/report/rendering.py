@@ -1,14 +1,15 @@
 """What the pages of the report have in common: templates, filters, pictures, confusion matrices, fingerprints."""
 
+import io
 import math
 import os
-import struct
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
+from PIL import Image
 
 from ganfp_jax.data.decode import png_bytes
 from ganfp_jax.report import figures, wording
@@ -103,10 +104,12 @@ def png_picture(png: bytes | str | os.PathLike[str]) -> dict[str, Any]:
         content = png if isinstance(png, bytes) else Path(png).read_bytes()
     except OSError as error:
         raise UserError(f"report: cannot read the picture {png!s}: {error.strerror}") from error
-    if not content.startswith(b"\x89PNG\r\n\x1a\n") or len(content) < 24:
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as opened:
+            width, height = opened.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         what = "given" if isinstance(png, bytes) else str(png)
-        raise UserError(f"report: the picture {what} is not a PNG file; give one")
-    width, height = struct.unpack(">II", content[16:24])
+        raise UserError(f"report: the picture {what} is not a PNG file; give one") from error
     return {"uri": data_uri(content), "width": width, "height": height}
 
 

@@ -1,6 +1,3 @@
-import struct
-import zlib
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -34,39 +31,13 @@ def test_an_apng_keeps_equal_frames_apart_and_is_a_png_to_whom_knows_no_animatio
     frames = np.repeat(noise(1), 4, axis=0)
     write_animation(tmp_path / "walk.png", iter(frames), kind="apng", count=4, fps=3)
     with Image.open(tmp_path / "walk.png") as opened:
-        assert (opened.format, opened.n_frames) == ("PNG", 4)
+        assert (opened.format, opened.n_frames, opened.mode) == ("PNG", 4, "RGB")
+        assert opened.default_image is False  # the picture of the PNG is the first frame
         np.testing.assert_array_equal(np.asarray(opened), frames[0])
-
-
-def test_the_chunks_of_an_apng_stand_in_order(tmp_path):
-    write_animation(tmp_path / "walk.png", iter(noise(3)), kind="apng", count=3, fps=10)
-    data = (tmp_path / "walk.png").read_bytes()
-    names, numbers, place = [], [], 8
-    while place < len(data):
-        (length,) = struct.unpack_from(">I", data, place)
-        name, body = data[place + 4 : place + 8], data[place + 8 : place + 8 + length]
-        assert struct.unpack_from(">I", data, place + 8 + length) == (zlib.crc32(name + body),)
-        names.append(name.decode())
-        numbers += struct.unpack_from(">I", body) if name in (b"fcTL", b"fdAT") else ()
-        place += length + 12
-    assert names == ["IHDR", "acTL", "fcTL", "IDAT", "fcTL", "fdAT", "fcTL", "fdAT", "IEND"]
-    assert numbers == [0, 1, 2, 3, 4]
-
-
-def test_an_apng_holds_one_frame_at_a_time(tmp_path):
-    """The next frame is asked for only when the one before is in the file."""
-    sizes = []
-    path = tmp_path / "walk.png"
-
-    def frames():
-        for frame in noise(6, (64, 64, 3)):
-            yield frame
-            (growing,) = tmp_path.iterdir()  # the hidden file that becomes walk.png
-            sizes.append(growing.stat().st_size)
-
-    write_animation(path, frames(), kind="apng", count=6, fps=10)
-    assert len(set(sizes)) == 6  # an incompressible frame is more than the file's buffer
-    assert [file.name for file in tmp_path.iterdir()] == ["walk.png"]
+        for index in range(4):
+            opened.seek(index)
+            assert opened.info["duration"] == pytest.approx(1000 / 3)  # exact, not cut to milliseconds
+            np.testing.assert_array_equal(np.asarray(opened.convert("RGB")), frames[index])
 
 
 @pytest.mark.parametrize("given", [2, 4])
