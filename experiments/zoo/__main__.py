@@ -24,6 +24,7 @@ from ganfp_jax import baselines
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.certainty import margins
 from ganfp_jax.attribution.evaluation import Evaluation, evaluate
+from ganfp_jax.baselines import beside
 from ganfp_jax.baselines.images import FolderImages
 from ganfp_jax.data import labelled
 from ganfp_jax.generation.folders import write_generated, write_photographs
@@ -32,7 +33,6 @@ from ganfp_jax.interop import shipped, weights
 from ganfp_jax.jobs import calibrate, train
 from ganfp_jax.jobs.evaluation_page import per_photograph
 from ganfp_jax.jobs.quickstart.study import first_of_each
-from ganfp_jax.metrics.statistics import accuracy_block
 from ganfp_jax.report import wording
 from ganfp_jax.run import atomic
 from ganfp_jax.run.errors import UserError
@@ -127,16 +127,13 @@ def _done(root: Path) -> Mapping[str, Any]:
     return (labelled.read_manifest(root) or {"sources": {}})["sources"]
 
 
-def fit_baselines(workdir: Path, sizes: Mapping[str, int]) -> dict[str, baselines.Fitted]:
+def fit_baselines(workdir: Path, sizes: Mapping[str, int]) -> dict[str, baselines.FittedBaseline]:
     """Logistic regression on log-DCT spectra, on images as they are and immunised as the network's."""
     folder = labelled.open_labelled(workdir / "images" / "train")
     images = FolderImages.read(folder, sizes["resolution"], indices=first_of_each(folder, sizes["baselines"]))
     immunise = attribution.get_config("photos").immunise.to_dict()
-    immunised = images.immunised(0, immunise)
-    return {
-        BASELINE: images.fit(BASELINE, folder.classes, 0),
-        f"{BASELINE}_immunised": immunised.fit(BASELINE, folder.classes, 0),
-    }
+    methods = beside.methods_of([BASELINE], [BASELINE])
+    return dict(beside.fit(methods, images, folder.classes, seed=0, immunise=immunise))
 
 
 def ship(workdir: Path, out: Path, sizes: Mapping[str, int]) -> None:
@@ -171,11 +168,8 @@ def measure(workdir: Path, out: Path, sizes: Mapping[str, int]) -> list[dict[str
             rows[-1]["per_photograph"] = per_photograph(evaluation, folder)
             rows[-1] |= _decided(attributor, evaluation)
             rows.append({**same, "method": "network, one view", **_kept(single)})
-            for called, fitted in cheap.items():
-                for _, samples in images.perturbed(fitted.name, [perturbation]):
-                    predicted, _ = baselines.predict(fitted, samples)
-                    block = accuracy_block(images.labels, predicted, folder.classes)
-                    rows.append({**same, "method": called, **_kept(block)})
+            for row in beside.measure(cheap, [images], [perturbation], folder.classes):
+                rows.append({**same, "method": row["name"], **_kept(row["metrics"])})
     return rows
 
 

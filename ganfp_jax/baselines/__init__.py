@@ -21,6 +21,7 @@ from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.reading import parse_json
 
 KEY = "baselines"  # in the header of a file of them
+IMMUNISED = "_immunised"  # ends what a baseline is called that learned from immunised images
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +53,7 @@ BASELINES: dict[str, Baseline] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Fitted:
+class FittedBaseline:
     """A trained baseline: its name, its model, the shape (H, W, 3) of its images (() for paths), its classes.
 
     Of files from before they said so, `classes` is empty.
@@ -79,7 +80,7 @@ def fit(
     *,
     groups: Sequence[str] | None = None,
     seed: int = 0,
-) -> Fitted:
+) -> FittedBaseline:
     """Trains one baseline; the same arguments give the same model.
 
     Args:
@@ -107,10 +108,10 @@ def fit(
     # Matrices this thin gain nothing from a second BLAS thread, which on a busy machine costs ten times the time.
     with threadpool_limits(1, user_api="blas"):
         model = BASELINES[name].train(training)
-    return Fitted(name, model, samples.shape[1:] if isinstance(samples, np.ndarray) else (), tuple(classes))
+    return FittedBaseline(name, model, samples.shape[1:] if isinstance(samples, np.ndarray) else (), tuple(classes))
 
 
-def predict(fitted: Fitted, samples: Samples) -> tuple[Int32[np.ndarray, " n"], Float[np.ndarray, "n k"]]:
+def predict(fitted: FittedBaseline, samples: Samples) -> tuple[Int32[np.ndarray, " n"], Float[np.ndarray, "n k"]]:
     """The source that is named for each image, and the score of every class: the highest is that source's.
 
     Scores of logistic regressions and trees are probabilities, those of knn shares of votes, those of prnu
@@ -133,7 +134,7 @@ def predict(fitted: Fitted, samples: Samples) -> tuple[Int32[np.ndarray, " n"], 
     return scores.argmax(axis=1).astype(np.int32), scores
 
 
-def write(path: str | Path, fitted: Mapping[str, Fitted]) -> None:
+def write(path: str | Path, fitted: Mapping[str, FittedBaseline]) -> None:
     """Writes baselines that were made of arrays (`Baseline.restore`) as one safetensors file, in float32.
 
     Args:
@@ -154,7 +155,7 @@ def write(path: str | Path, fitted: Mapping[str, Fitted]) -> None:
     safetensors.numpy.save_file(tensors, path, {KEY: json.dumps(about, sort_keys=True)})
 
 
-def read(path: str | Path) -> dict[str, Fitted]:
+def read(path: str | Path) -> dict[str, FittedBaseline]:
     """The baselines of a file that `write` wrote, by what each is called."""
     import safetensors
 
@@ -167,7 +168,7 @@ def read(path: str | Path) -> dict[str, Fitted]:
         assert restore is not None  # `write` wrote no other
         prefix = f"{called}/"
         arrays = {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
-        found[called] = Fitted(
+        found[called] = FittedBaseline(
             described["name"], restore(arrays), tuple(described["shape"]), tuple(described.get("classes", ()))
         )
     return found
@@ -187,7 +188,7 @@ def as_network(header: str) -> tuple[str, dict[str, Any], list[str]]:
     """
     try:
         about = parse_json(header)
-        called = next((name for name in about if name.endswith("_immunised")), next(iter(about)))
+        called = next((name for name in about if name.endswith(IMMUNISED)), next(iter(about)))
         described = about[called]
         if "classes" not in described:
             raise UserError("it does not say what the sources are called; fit and write the baselines again")

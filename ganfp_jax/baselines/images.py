@@ -65,7 +65,7 @@ class FolderImages:
         images = perturb.immunise(self.images, np.random.default_rng(seed), **immunise)
         return dataclasses.replace(self, images=images)
 
-    def fit(self, name: str, classes: Sequence[str], seed: int) -> baselines.Fitted:
+    def fit(self, name: str, classes: Sequence[str], seed: int) -> baselines.FittedBaseline:
         """Trains a baseline on these images."""
         samples = self.images if baselines.BASELINES[name].needs == "images" else self.paths
         return baselines.fit(name, samples, self.labels, classes, groups=self.origins, seed=seed)

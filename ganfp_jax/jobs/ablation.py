@@ -19,7 +19,7 @@ from jaxtyping import Float, Int, Int32
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.evaluation import Evaluation, check_classes, nothing_read, read_chunks
 from ganfp_jax.attribution.voting import Vote, check_vote, count_votes
-from ganfp_jax.baselines.beside import check_baselines
+from ganfp_jax.baselines import beside
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.data.views import resolve_views
 from ganfp_jax.jobs import ablation_page
@@ -343,7 +343,7 @@ def _checked(config: Mapping[str, Any]) -> tuple[dict[str, tuple[str, ...]], lis
         check_vote("", rule, config["batch_size"])
     for perturbation in config["perturb"]:
         perturb.check_perturbation(perturbation)
-    check_baselines(config["baselines"])
+    beside.check(config["baselines"])
     if config["bootstrap"] < 1:
         raise UserError(f"config.bootstrap is {config['bootstrap']}; the intervals need one repeat or more")
     view_sets = {label: resolve_views(label) for label in config["view_sets"]}

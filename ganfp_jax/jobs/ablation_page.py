@@ -7,7 +7,7 @@ from typing import Any
 from ganfp_jax.attribution import pictures
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.evaluation import Evaluation
-from ganfp_jax.baselines.beside import measure_baselines, where_possible, why_no_baselines
+from ganfp_jax.baselines import beside
 from ganfp_jax.data import labelled
 from ganfp_jax.jobs.evaluation_page import wrong_images
 from ganfp_jax.report.ablation_page import write_ablation_page
@@ -46,9 +46,11 @@ def write_page(
     """
     same = {"resize": config["data"]["resize"], "perturbation": config["perturb"][0], "seed": config["seed"]}
     resolution, names, root = attributor.resolution, evaluation.names, Path(config["data"]["root"])
-    baselines, why_not = where_possible(
-        why_no_baselines(config["baselines"], root, folder),
-        lambda: measure_baselines(
+    baselines, why_not = beside.rows_or_reason(
+        config["baselines"],
+        root,
+        folder,
+        lambda: beside.train_and_measure(
             config["baselines"],
             root,
             folder,

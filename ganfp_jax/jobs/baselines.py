@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ganfp_jax import baselines
 from ganfp_jax.attribution.attributor import Attributor
+from ganfp_jax.baselines import beside
 from ganfp_jax.baselines.images import CONDITIONS, FolderImages, first_at_random
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.metrics.statistics import accuracy_block
@@ -35,11 +35,8 @@ NETWORK = "network"  # its row in the table
 def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `baselines`."""
     conditions, seed = config["perturb"], config["seed"]
-    # What a row is called, its method, and whether it is trained on immunised images.
-    methods = [(name, name, False) for name in config["methods"]]
-    methods += [(f"{name}_immunised", name, True) for name in config["immunised_methods"]]
-    baselines.check([name for _, name, _ in methods])
-    perturb.check_immunisation(**config["immunise"])
+    beside.check(config)
+    methods = beside.methods_of(config["methods"], config["immunised_methods"])
     for perturbation in conditions:
         perturb.check_perturbation(perturbation)
     attributor = Attributor.load(config["checkpoint"]) if config["checkpoint"] else None
@@ -121,17 +118,15 @@ def measure(
     clock = time.perf_counter()
     fitted = train.fit(name, classes, seed)
     spent, rows = time.perf_counter() - clock, []
-    for condition, samples in test.perturbed(name, perturbations, seed):
-        clock = time.perf_counter()
-        predicted, _ = baselines.predict(fitted, samples)
+    for answer in beside.ask(fitted, test, perturbations, seed):
         rows.append({
             "method": name,
-            "condition": condition,
+            "condition": answer.condition,
             "images_per_source": count,
-            **accuracy_block(test.labels, predicted, classes),
+            **accuracy_block(test.labels, answer.predicted, classes),
             "settings": dict(fitted.model.settings),
             "seconds_fit": spent,
-            "seconds_predict": time.perf_counter() - clock,
+            "seconds_predict": answer.seconds,
         })  # fmt: skip
     return rows
 

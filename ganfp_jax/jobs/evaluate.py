@@ -24,19 +24,18 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     if not config["checkpoint"]:
         raise UserError("config.checkpoint is empty; give a trained network: --config.checkpoint=RUN_FOLDER")
     check_vote(config["views"], config["rule"], config["batch_size"])
-    beside.check_baselines(config["baselines"])
+    beside.check(config["baselines"])
     attributor = Attributor.load(config["checkpoint"])
     config = {**config, "views": config["views"] or attributor.default_views}
     folder = labelled.open_labelled(
         Path(config["data"]["root"]), split="test", classes=attributor.classes, layout=config["data"]["layout"]
     )
-    root, reason = Path(config["data"]["root"]), None
+    root = Path(config["data"]["root"])
     warnings: list[str] = []
     if processes.first():
         warnings = [*filter(None, [known_images.warning_of(config["checkpoint"], folder)]), *quick_check(folder)]
         for warning in warnings:
             print(f"warning: {warning}")
-        reason = beside.why_no_baselines(config["baselines"], root, folder)
     same = {"resize": config["data"]["resize"], "perturbation": config["perturb"], "seed": config["seed"]}
     clock = time.perf_counter()
     evaluation = evaluate(
@@ -58,9 +57,11 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     if len(evaluation.names) <= 30:
         print(per_image_table(image_rows(evaluation)))
     clock = time.perf_counter()
-    rows, reason = beside.where_possible(
-        reason,
-        lambda: beside.measure_baselines(
+    rows, reason = beside.rows_or_reason(
+        config["baselines"],
+        root,
+        folder,
+        lambda: beside.train_and_measure(
             config["baselines"],
             root,
             folder,

@@ -10,6 +10,7 @@ import numpy as np
 from ganfp_jax.attribution import pictures
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.evaluation import Evaluation
+from ganfp_jax.baselines import IMMUNISED
 from ganfp_jax.baselines.images import CONDITIONS
 from ganfp_jax.data import labelled
 from ganfp_jax.metrics.statistics import proportion
@@ -37,7 +38,7 @@ def write_page(
         path: of the HTML file.
         attributor: the network that was evaluated.
         folder: what it was evaluated on.
-        baseline_rows: of `measure_baselines`.
+        baseline_rows: of `beside.measure`.
         config: of the job.
         seconds: what each stage took.
         warnings: what the files were seen to give away.
@@ -142,7 +143,7 @@ def _method(
         count, immunise = config["baselines"]["images_per_source"], config["baselines"]["immunise"]
         root = config["data"]["root"]
         sentences.append(f"The baselines were trained on at most {count:,} images of each source of train/ of {root}.")
-        if any(row["name"].endswith("_immunised") for row in baseline_rows):
+        if any(row["name"].endswith(IMMUNISED) for row in baseline_rows):
             sentences.append(
                 f"Of the immunised ones' training images {immunise['share']:.0%} were perturbed "
                 f"({', '.join(immunise['perturbations'])})."

@@ -21,7 +21,7 @@ from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.evaluation import evaluate, read_chunks, write_outputs
 from ganfp_jax.attribution.voting import check_vote
 from ganfp_jax.audit.quick import report_leaks
-from ganfp_jax.baselines.beside import check_baselines, measure_baselines, where_possible, why_no_baselines
+from ganfp_jax.baselines import beside
 from ganfp_jax.baselines.images import CONDITIONS, first_at_random
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.data.cells import text_of
@@ -104,17 +104,20 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     _check_unchanged(networks, checkpoints, workdir)  # writes: not before the inputs can be read
     report_leaks(folder)
     same: dict[str, Any] = {"resize": config["data"]["resize"], "seed": config["seed"]}
-    reason = why_no_baselines(config["baselines"], root, folder)
     answers = _ask(networks, attacks, folder, config, workdir)
     place = {name: i for i, name in enumerate(folder.names)}
     names = answers[next(iter(networks))][CLEAN].names
     indices = np.array([place[name] for name in names])
     strengths = _once(workdir / "attacks.json", lambda: psnr(folder, indices, attacks, resolution=resolution, **same))
-    baselines, reason = where_possible(
-        reason,
+    baselines, reason = beside.rows_or_reason(
+        config["baselines"],
+        root,
+        folder,
         lambda: _once(
             workdir / "baselines.json",
-            lambda: measure_baselines(config["baselines"], root, folder, names, attacks, resolution=resolution, **same),
+            lambda: beside.train_and_measure(
+                config["baselines"], root, folder, names, attacks, resolution=resolution, **same
+            ),
         ),
     )
     results = {
@@ -362,7 +365,7 @@ def _checked(config: Mapping[str, Any]) -> tuple[list[str], dict[str, str]]:
     if config["count"] < 0:
         raise UserError(f"config.count is {config['count']}; give the number of images of each source, or 0 for all")
     check_vote(config["views"], config["rule"], config["batch_size"])
-    check_baselines(config["baselines"])
+    beside.check(config["baselines"])
     checkpoints = {name: config[name] for name in (PLAIN, IMMUNISED) if config[name]}
     for name, checkpoint in config["networks"].items():
         if not _NAME.fullmatch(name) or name in (PLAIN, IMMUNISED):

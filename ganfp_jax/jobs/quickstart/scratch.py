@@ -13,6 +13,7 @@ from ganfp_jax import baselines
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.evaluation import evaluate, image_rows, write_outputs
 from ganfp_jax.attribution.voting import check_vote
+from ganfp_jax.baselines import beside
 from ganfp_jax.baselines.images import CONDITIONS, FolderImages
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.data.views import check_size, resolve_views
@@ -21,8 +22,6 @@ from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.jobs import train as loop
 from ganfp_jax.jobs.evaluation_page import per_photograph, wrong_images
 from ganfp_jax.jobs.quickstart.study import Study, first_of_each, write_results
-from ganfp_jax.metrics.statistics import accuracy_block
-from ganfp_jax.run.progress import progress
 from ganfp_jax.run.run_folder import open_run, write_json
 
 
@@ -149,18 +148,13 @@ def fit_baselines(study: Study) -> list[dict[str, Any]]:
         count: FolderImages.read(folder, config["resolution"], indices=first_of_each(folder, count))
         for count in config["test_counts"]
     }
-    trainings = [(name, name, train) for name in config["baselines"]]
-    if config["attribution"]["immunise"]["share"]:
-        immunised = train.immunised(config["seed"], config["attribution"]["immunise"])
-        trainings += [(f"{name}_immunised", name, immunised) for name in config["immunised_baselines"]]
-    with progress(len(trainings), "baselines", "method") as bar:
-        for called, name, images in trainings:
-            fitted = images.fit(name, folder.classes, config["seed"])
-            for count, test in tests.items():
-                for condition, samples in test.perturbed(name, config["conditions"]):
-                    predicted, _ = baselines.predict(fitted, samples)
-                    metrics = accuracy_block(test.labels, predicted, folder.classes)
-                    rows.append({"name": called, "condition": condition, "count": count, "metrics": metrics})
-            bar.update(1)
+    immunise = config["attribution"]["immunise"]
+    methods = beside.methods_of(config["baselines"], config["immunised_baselines"] if immunise["share"] else ())
+    for called, fitted in beside.fit(methods, train, folder.classes, seed=config["seed"], immunise=immunise):
+        for count, test in tests.items():
+            rows += [
+                {"name": called, "condition": row["condition"], "count": count, "metrics": row["metrics"]}
+                for row in beside.measure({called: fitted}, [test], config["conditions"], folder.classes)
+            ]
     write_json(path, rows)
     return rows

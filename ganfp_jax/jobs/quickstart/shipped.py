@@ -9,6 +9,7 @@ import numpy as np
 from ganfp_jax import baselines
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.evaluation import evaluate, image_rows, write_outputs
+from ganfp_jax.baselines import beside
 from ganfp_jax.baselines.images import CONDITIONS, FolderImages
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.generation.folders import write_generated, write_photographs
@@ -17,7 +18,6 @@ from ganfp_jax.interop import shipped
 from ganfp_jax.interop.weights import load
 from ganfp_jax.jobs.evaluation_page import per_photograph, wrong_images
 from ganfp_jax.jobs.quickstart.study import Study, first_of_each, image_counts, photographs, publish, sample_grids
-from ganfp_jax.metrics.statistics import accuracy_block
 from ganfp_jax.report.wording import listed
 from ganfp_jax.run.errors import UserError
 
@@ -113,13 +113,12 @@ def evaluate_test(
 
 def ask_baselines(study: Study, folder: labelled.LabelledFolder, test: dict[str, Any]) -> list[dict[str, Any]]:
     """What the shipped baselines, trained on the images that the network was trained on, make of the same test."""
-    images, rows = FolderImages.read(folder, study.config["resolution"], indices=test["indices"]), []
-    for called, fitted in baselines.read(shipped.baselines(study.config["shipped"])).items():
-        for condition, samples in images.perturbed(fitted.name, [test["perturbation"]]):
-            predicted, _ = baselines.predict(fitted, samples)
-            metrics = accuracy_block(images.labels, predicted, folder.classes)
-            rows.append({"name": called, "condition": condition, "count": test["count"], "metrics": metrics})
-    return rows
+    images = FolderImages.read(folder, study.config["resolution"], indices=test["indices"])
+    fitted = baselines.read(shipped.baselines(study.config["shipped"]))
+    return [
+        {"name": row["name"], "condition": row["condition"], "count": test["count"], "metrics": row["metrics"]}
+        for row in beside.measure(fitted, [images], [test["perturbation"]], folder.classes)
+    ]
 
 
 def write_results(
