@@ -34,7 +34,8 @@ from ganfp_jax.metrics.statistics import (
     vote_changes,
 )
 from ganfp_jax.report import wording
-from ganfp_jax.report.ablation_figure import ablation_figure
+from ganfp_jax.report.ablation_figure import draw_ablation
+from ganfp_jax.report.figures import png
 from ganfp_jax.report.leak import leak_box
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run import atomic
@@ -260,7 +261,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         if doubt:
             print(f"Telling wrong answers from right ones (AUROC), {condition}\n\n{doubt_table(doubt, rules[0])}\n")
     write_json(workdir / "ablation.json", results)
-    atomic.write_bytes(workdir / "ablation.png", ablation_figure(results))
+    atomic.write_bytes(workdir / "ablation.png", png(draw_ablation, results))
     labelled.report_rejected(measured.rejected, workdir)
     labelled.report_notes(measured.notes, workdir)
     row = ablation_page.best_row(results["conditions"][0]["rows"])

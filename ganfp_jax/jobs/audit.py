@@ -17,7 +17,8 @@ from ganfp_jax.data.cells import cell
 from ganfp_jax.data.decode import ImageFile, Refused, decode_image, png_bytes
 from ganfp_jax.data.preprocess import fit
 from ganfp_jax.report import wording
-from ganfp_jax.report.audit_figure import audit_figure
+from ganfp_jax.report.audit_figure import draw_audit
+from ganfp_jax.report.figures import png
 from ganfp_jax.report.grid import image_grid
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run import atomic
@@ -206,7 +207,7 @@ def write_outputs(
         )
     atomic.write_bytes(workdir / "audit.csv", _csv(COLUMNS, rows))
     atomic.write_bytes(workdir / "duplicates.csv", _csv(duplicates.Pair._fields, [pair._asdict() for pair in pairs]))
-    atomic.write_bytes(workdir / "audit.png", audit_figure(results))
+    atomic.write_bytes(workdir / "audit.png", png(draw_audit, results))
     picture = workdir / "duplicates.png"
     picture.unlink(missing_ok=True)  # of an earlier run on other files
     if pairs:

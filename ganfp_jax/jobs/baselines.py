@@ -17,7 +17,8 @@ from ganfp_jax.baselines.images import CONDITIONS, FolderImages, first_at_random
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.metrics.statistics import accuracy_block
 from ganfp_jax.report import wording
-from ganfp_jax.report.figures import low_data_figure
+from ganfp_jax.report.baselines_figure import draw_low_data
+from ganfp_jax.report.figures import png
 from ganfp_jax.report.leak import leak_box, leak_of
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run import atomic
@@ -157,7 +158,7 @@ def measure_network(
 
 def write_outputs(workdir: Path, results: Mapping[str, Any]) -> None:
     """Writes low_data.png, baselines.csv and, last, baselines.json, and prints the tables."""
-    atomic.write_bytes(workdir / "low_data.png", low_data_figure(results))
+    atomic.write_bytes(workdir / "low_data.png", png(draw_low_data, results))
     atomic.write_bytes(workdir / "baselines.csv", table_csv(results["rows"]).encode())
     write_json(workdir / "baselines.json", dict(results))
     if leak := leak_of([{"name": row["method"], "metrics": row} for row in results["rows"]]):

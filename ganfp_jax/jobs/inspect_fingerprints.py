@@ -21,8 +21,10 @@ from ganfp_jax.data.names import fitting, inside
 from ganfp_jax.metrics import spectra
 from ganfp_jax.metrics.separability import cosine_matrix, separability
 from ganfp_jax.metrics.statistics import accuracy_block
-from ganfp_jax.report import figures, wording
+from ganfp_jax.report import wording
 from ganfp_jax.report.few import MOST, most_confused
+from ganfp_jax.report.figures import png
+from ganfp_jax.report.fingerprint_figures import FIGURES
 from ganfp_jax.report.fingerprint_page import write_fingerprint_page
 from ganfp_jax.report.table import separability_table
 from ganfp_jax.run import atomic
@@ -186,8 +188,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         "scales": scales.words(),
         "notes": list(_notes(inspected, metrics)),
     }
-    for name, draw in figures.FIGURES.items():
-        atomic.write_bytes(_made(workdir / "figures") / f"{name}.png", draw(results))
+    for name, draw in FIGURES.items():
+        atomic.write_bytes(_made(workdir / "figures") / f"{name}.png", png(draw, results))
     write_fingerprint_page(results, workdir / "report" / "index.html")
     print(separability_table(metrics))
     print(f"report: {workdir / 'report' / 'index.html'}  metrics: {workdir / METRICS}")

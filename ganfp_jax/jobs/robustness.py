@@ -28,9 +28,10 @@ from ganfp_jax.data.cells import text_of
 from ganfp_jax.data.views import resolve_views
 from ganfp_jax.metrics.statistics import holm, vote_changes
 from ganfp_jax.report import wording
+from ganfp_jax.report.figures import png
 from ganfp_jax.report.grid import image_grid
 from ganfp_jax.report.leak import leak_box, leak_of
-from ganfp_jax.report.robustness_figure import robustness_figure
+from ganfp_jax.report.robustness_figure import draw_robustness
 from ganfp_jax.report.robustness_page import PICTURED, write_robustness_page
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run import atomic
@@ -325,7 +326,7 @@ def write_outputs_of(workdir: Path, results: Mapping[str, Any]) -> None:
     writer.writeheader()
     writer.writerows(results["rows"])
     atomic.write_bytes(workdir / "robustness.csv", text.getvalue().encode())
-    atomic.write_bytes(workdir / "robustness.png", robustness_figure(results))
+    atomic.write_bytes(workdir / "robustness.png", png(draw_robustness, results))
     write_json(workdir / "metrics.json", dict(results))
 
 

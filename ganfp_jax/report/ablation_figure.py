@@ -1,11 +1,10 @@
 """The figure of an ablation: accuracy against the number of views, one colour and one marker a rule."""
 
-import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ganfp_jax.report import wording
-from ganfp_jax.report.figures import DPI, INK, MARKERS, PALETTE, THEME
+from ganfp_jax.report.figures import INK, MARKERS, PALETTE
 from ganfp_jax.report.legends import legend_below
 
 if TYPE_CHECKING:
@@ -13,24 +12,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def ablation_figure(results: Mapping[str, Any]) -> bytes:
-    """Every set of views and every rule with its 95 % interval, one panel a condition, as a PNG.
+def draw_ablation(results: Mapping[str, Any]) -> "Figure":
+    """Every set of views and every rule with its 95 % interval, one panel a condition.
 
     Sets stand in the order of their number of views, which is written above them; the single view is a dashed line.
 
     Args:
         results: the content of ablation.json.
     """
-    import matplotlib
-
-    buffer = io.BytesIO()
-    with matplotlib.rc_context(THEME):
-        draw_ablation(results).savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def draw_ablation(results: Mapping[str, Any]) -> "Figure":
-    """The same as a figure of matplotlib."""
     from matplotlib.figure import Figure
 
     conditions = results["conditions"]

@@ -1,10 +1,9 @@
 """The figure of an audit: how far each kind of fact about a file leads, beside chance."""
 
-import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ganfp_jax.report.figures import DPI, INK, MARKERS, PALETTE, THEME
+from ganfp_jax.report.figures import INK, MARKERS, PALETTE
 from ganfp_jax.report.legends import legend_below
 
 if TYPE_CHECKING:
@@ -14,22 +13,12 @@ VERDICTS = {"leak": 1, "warning": 5, "nothing found": 6}
 """Verdict -> its place in the palette."""
 
 
-def audit_figure(results: Mapping[str, Any]) -> bytes:
-    """The accuracy of each kind with its 95 % interval as a PNG; the dashed line is chance.
+def draw_audit(results: Mapping[str, Any]) -> "Figure":
+    """The accuracy of each kind with its 95 % interval; the dashed line is chance.
 
     Args:
         results: the content of audit.json.
     """
-    import matplotlib
-
-    buffer = io.BytesIO()
-    with matplotlib.rc_context(THEME):
-        draw_audit(results).savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def draw_audit(results: Mapping[str, Any]) -> "Figure":
-    """The same as a figure of matplotlib."""
     from matplotlib.figure import Figure
 
     rows = results["kinds"]

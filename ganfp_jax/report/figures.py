@@ -1,22 +1,15 @@
-"""Figures: as pictures that can stand alone, and those of the fingerprint page as drawings inside the page too.
+"""What all figures have in common: one look, as a picture that can stand alone or as a drawing inside a page.
 
-`low_data_figure` takes the results of the job `baselines`; every other figure takes those of
-`fingerprint_page.write_fingerprint_page`. `responses_figure`, `confusion_figure`,
-`embedding_figure`, `spectra_figure` and `roc_figure` return PNG files as bytes; `drawing` gives a chart as inline SVG
-that takes its ink and its font from the page around it, so it can be read on a light and on a dark page.
+A figure is a function `draw(results)` that returns matplotlib's. `png` makes a file of it; `drawing` gives inline SVG,
+which takes its ink and its font from the page around it, so it can be read on a light and on a dark page.
 """
 
 import html
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from jaxtyping import Float, UInt8
-
-from ganfp_jax.report import wording
-from ganfp_jax.report.few import with_responses
 from ganfp_jax.report.glyphs import drawable, families
 from ganfp_jax.report.legends import legend_below, short
 
@@ -29,11 +22,8 @@ if TYPE_CHECKING:
 PALETTE = ("#185fed", "#d5600a", "#3b9485", "#94593b", "#129cb8", "#b88149", "#556482")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "*")
 DASHES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)), ":")
-RIGHT, WRONG = "#1b7a46", "#b8322a"
 INK = "#2b2f36"  # replaced by the page's own in a drawing
-SPECTRUM_MAP = "magma"
 DPI = 160
-MANY_POINTS = 4000  # more become one picture inside the drawing, which would else weigh megabytes
 THEME: Any = {
     "font.size": 8.5,
     "axes.titlesize": 8.5,
@@ -52,57 +42,9 @@ THEME: Any = {
 Draw = Callable[[Mapping[str, Any]], "Figure"]
 
 
-def responses_figure(results: Mapping[str, Any]) -> bytes:
-    """The first sample of each source, its fingerprint and its responses to the model fingerprints, as a PNG.
-
-    Of many sources those that are confused most (`few.with_responses`).
-
-    The predicted source is framed: green and ticked where right, red and crossed where wrong. The design is that of
-    the demo of Yu, Davis and Fritz (2019).
-    """
-    return _png(_draw_responses, with_responses(results))
-
-
-def confusion_figure(results: Mapping[str, Any]) -> bytes:
-    """The confusion matrix as a PNG: counts, shaded by their share of the row."""
-    return _png(_draw_confusion, results)
-
-
-def embedding_figure(results: Mapping[str, Any]) -> bytes:
-    """The map of image fingerprints as a PNG; wrongly attributed images are ringed."""
-    return _png(draw_embedding, results)
-
-
-def spectra_figure(results: Mapping[str, Any]) -> bytes:
-    """Average power spectra of all sources on one scale and their radial profiles, as a PNG.
-
-    Fingerprints have their own scale, beneath, where they are image-sized.
-    """
-    return _png(_draw_spectra, results)
-
-
-def roc_figure(results: Mapping[str, Any]) -> bytes:
-    """ROC curves of all feature spaces and of their controls as a PNG."""
-    return _png(draw_roc, results)
-
-
-FIGURES: dict[str, Callable[[Mapping[str, Any]], bytes]] = {
-    "responses": responses_figure,
-    "confusion": confusion_figure,
-    "embedding": embedding_figure,
-    "spectra": spectra_figure,
-    "roc": roc_figure,
-}
-"""What is made of the results of an inspection, by file name."""
-
-
-def low_data_figure(results: Mapping[str, Any]) -> bytes:
-    """Accuracy against training images a source as a PNG: a panel for each condition, a line for each method.
-
-    `results` are those of `baselines.job`: {"classes", "rows"}. Shaded: 95 % intervals. A row without a number of
-    training images, the network's, is a level line; the thin level line is chance.
-    """
-    return _png(draw_low_data, results)
+def png(draw: Draw, results: Mapping[str, Any]) -> bytes:
+    """A figure as the bytes of a PNG file."""
+    return _save(draw, results, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
 
 
 def drawing(draw: Draw, results: Mapping[str, Any]) -> str:
@@ -120,289 +62,28 @@ def drawing(draw: Draw, results: Mapping[str, Any]) -> str:
     return f"{head}>{rest}".replace(INK, "currentColor")
 
 
-# The charts
-
-
-def draw_embedding(results: Mapping[str, Any]) -> "Figure":
-    """Points on a plane, a colour and a marker for each source."""
-    points, labels, wrong = (np.asarray(results["embedding"][key]) for key in ("points", "labels", "wrong"))
-    figure = _figure(5.4, 5.2)
-    panel = figure.subplots()
-    for index, name in enumerate(results["classes"]):
-        own = points[labels == index]
-        style: dict[str, Any] = {"color": _colour(index), "marker": MARKERS[index % len(MARKERS)], "linestyle": ""}
-        panel.plot(*own.T, **style, markersize=3.6, markeredgewidth=0, label=f"{_shown(name)} ({len(own):,})",
-                   rasterized=len(points) > MANY_POINTS)  # fmt: skip
-    ring: dict[str, Any] = {
-        "marker": "o",
-        "linestyle": "",
-        "markerfacecolor": "none",
-        "markeredgecolor": INK,
-        "markeredgewidth": 0.7,
-    }
-    panel.plot(*points[wrong].T, **ring, markersize=7.5, label=f"called wrong ({int(wrong.sum()):,})")
-    panel.set(xticks=[], yticks=[])
-    panel.set_aspect("equal", adjustable="datalim")
-    for spine in panel.spines.values():
-        spine.set(visible=True, alpha=0.25)
-    _legend(figure, panel, marker_scale=1.6)
-    return figure
-
-
-def draw_profiles(results: Mapping[str, Any], kind: str = "images") -> "Figure":
-    """One line a source: log10 power over the distance from the zero frequency."""
-    figure = _figure(5.4, 3.7)
-    panel = figure.subplots()
-    _profiles(panel, results, kind)
-    _legend(figure, panel)
-    return figure
-
-
-def draw_roc(results: Mapping[str, Any]) -> "Figure":
-    """True over false positive rate: a full line for a feature space, broken and dotted ones for its controls."""
-    figure = _figure(4.6, 4.9)
-    panel = figure.subplots()
-    panel.plot([0, 1], [0, 1], color=INK, linewidth=0.7, alpha=0.45)
-    for part, what, style, width in (
-        (None, "", "-", 1.6),
-        ("photographs", ", photographs", (0, (4, 1.5)), 1.2),
-        ("control", ", halves", ":", 1.2),
-    ):
-        for index, (space, row) in enumerate(results["separability"].items()):
-            roc = (((row[part] if part else row) or {}).get("verification") or {}).get("roc")
-            if roc is not None:
-                panel.plot(roc["false_positive"], roc["true_positive"], color=_colour(index), linestyle=style,
-                           linewidth=width, label=space + what)  # fmt: skip
-    panel.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
-    panel.set_xlabel("pairs of two sources, called one source")
-    panel.set_ylabel("pairs of one source, called one source")
-    _legend(figure, panel, columns=2)
-    return figure
-
-
-def draw_low_data(results: Mapping[str, Any]) -> "Figure":
-    """Accuracy in percent over the number of training images a source, on a logarithmic axis."""
-    rows = results["rows"]
-    conditions = list(dict.fromkeys(row["condition"] for row in rows))
-    methods = list(dict.fromkeys(row["method"] for row in rows))
-    counts = sorted({row["images_per_source"] for row in rows if row["images_per_source"] is not None})
-    figure = _figure(0.9 + 3.3 * len(conditions), 4.6)
-    panels = figure.subplots(1, len(conditions), sharey=True, squeeze=False)[0]
-    for panel, condition in zip(panels, conditions, strict=True):
-        for index, method in enumerate(methods):
-            own = [row for row in rows if (row["method"], row["condition"]) == (method, condition)]
-            if not own:
-                continue
-            middle, low, high = 100 * np.array([[row["accuracy"], *row["ci95"]] for row in own]).T
-            label = wording.baseline_label(method)
-            if own[0]["images_per_source"] is None:
-                panel.axhspan(low[0], high[0], color=INK, alpha=0.12, linewidth=0)
-                panel.axhline(middle[0], color=INK, linestyle="--", linewidth=1.4, label=label)
-                continue
-            places = [row["images_per_source"] for row in own]
-            panel.fill_between(places, low, high, color=_colour(index), alpha=0.15, linewidth=0)
-            panel.vlines(places, low, high, color=_colour(index), linewidth=0.7)
-            panel.plot(places, middle, color=_colour(index), linestyle=DASHES[index // len(PALETTE) % len(DASHES)],
-                       marker=MARKERS[index % len(MARKERS)], markersize=3.6, linewidth=1.4, label=label)  # fmt: skip
-        panel.axhline(100 / len(results["classes"]), color=INK, linewidth=0.7, alpha=0.45)
-        panel.set_xscale("log")
-        panel.set_xticks(counts, [f"{count:,}" for count in counts])
-        panel.set_xticks([], minor=True)
-        panel.set(ylim=(0, 101), xlabel="training images a source")
-        panel.set_title(f"{wording.condition_label(condition)} test images")
-        panel.grid(alpha=0.2, linewidth=0.5, color=INK)
-    panels[0].set_ylabel("right, %")
-    fullest = max(panels, key=lambda panel: len(panel.get_lines()))
-    _legend(figure, fullest, columns=min(3, 1 + len(conditions)))
-    return figure
-
-
-def _draw_confusion(results: Mapping[str, Any]) -> "Figure":
-    classes, every = results["classes"], list(results["metrics"]["classes"])
-    number, places = len(classes), [every.index(name) for name in classes]
-    own = np.asarray(results["metrics"]["confusion"])[places]
-    counts, called = own[:, places], list(classes)
-    if number < len(every):
-        counts, called = np.column_stack([counts, own.sum(1) - counts.sum(1)]), [*called, "others"]
-    share = np.sqrt(counts / np.maximum(own.sum(1, keepdims=True), 1))[..., None]  # the root: few errors are seen
-    full = np.where((np.eye(*counts.shape) > 0)[..., None], _rgb(PALETTE[0]), _rgb(PALETTE[1]))
-    figure = _figure(1.6 + 0.62 * len(called), 1.1 + 0.5 * number)
-    panel = figure.subplots()
-    edges = [np.arange(size + 1) - 0.5 for size in reversed(counts.shape)]
-    panel.pcolormesh(*edges, 1 - 0.62 * share * (1 - full))  # a picture would be enlarged at 50 bytes a pixel
-    panel.invert_yaxis()
-    for row, column in np.ndindex(counts.shape):
-        panel.text(column, row, f"{counts[row, column]:,}", ha="center", va="center")
-    crowded = number > 6 or max(len(_shown(name)) for name in called) > 9
-    turn: Any = {"rotation": 45, "ha": "right"} if crowded else {"rotation": 0, "ha": "center"}
-    panel.set_xticks(range(len(called)), map(_shown, called), **turn)
-    panel.set_yticks(range(number), map(_shown, classes))
-    panel.set(xlabel="called", ylabel="source")
-    panel.tick_params(length=0)
-    panel.spines[:].set_visible(False)
-    return figure
-
-
-def _draw_spectra(results: Mapping[str, Any]) -> "Figure":
-    spectra, number = results["spectra"], len(results["classes"])
-    kinds = [kind for kind in ("images", "fingerprints") if spectra[kind] is not None]
-    columns = min(number, 6)
-    rows = -(-number // columns)
-    heights = [1.4 * rows + 0.25, 3.3]
-    figure = _figure(max(1.35 * columns, 6) + 0.6, sum(heights) * len(kinds))
-    parts: Any = figure.subfigures(2 * len(kinds), 1, height_ratios=heights * len(kinds))
-    for pictures, chart, kind in zip(parts[::2], parts[1::2], kinds, strict=True):
-        low, high = spectrum_limits(spectra[kind])
-        panels = pictures.subplots(rows, columns, squeeze=False).ravel()
-        for panel in panels:
-            panel.axis("off")
-        for panel, name in zip(panels, results["classes"], strict=False):
-            drawn = panel.imshow(
-                spectra[kind][name], cmap=SPECTRUM_MAP, vmin=low, vmax=high, extent=(-0.5, 0.5, 0.5, -0.5),
-                interpolation="nearest",
-            )  # fmt: skip
-            panel.set_title(_shown(name))
-        pictures.colorbar(drawn, ax=panels.tolist(), label=f"log10 power, {kind}", shrink=0.9, aspect=12)
-        panel = chart.subplots()
-        _profiles(panel, results, kind)
-        _legend(chart, panel, columns=min(number, 5))
-    return figure
-
-
-def _draw_responses(results: Mapping[str, Any]) -> "Figure":
-    """All on one panel whose unit is the inch, counted from the upper left: its parts are placed by hand."""
-    from matplotlib.patches import Rectangle
-
-    classes = results["classes"]
-    firsts = {sample["target"]: sample for sample in reversed(results["samples"])}
-    samples = [firsts[name] for name in classes if name in firsts]
-    cell, gap, line, edge = 1.0, 0.16, 0.26, 0.035
-    flat = max((_tall(response) for sample in samples for response in sample["responses"]), default=1.0)
-    small = min(cell, flat + 0.3)  # an image beside flat pictures is smaller, or it would stretch every row
-    height = max(flat, *(small * _tall(sample["image"]) for sample in samples)) if samples else 0
-    head = line + max(map(_tall, results["models"])) + 0.3
-    row = height + line + 0.18
-    left = 2 * (cell + gap) + 0.3
-    size = (left + len(classes) * (cell + gap) + 0.1, head + len(samples) * row + 0.5)
-    figure = _figure(*size, layout="none")
-    panel = figure.add_axes((0, 0, 1, 1))
-    panel.axis("off")
-
-    def place(picture: np.ndarray, x: float, y: float, wide: float = cell) -> None:
-        extent = (x, x + wide, y + wide * _tall(picture), y)
-        panel.imshow(picture, extent=extent, interpolation="nearest", aspect="auto")
-
-    def text(x: float, y: float, words: str, **style: Any) -> None:
-        panel.text(x, y, words, **{"ha": "center", "va": "top", **style})
-
-    def title(x: float, y: float, name: str) -> None:
-        name = _shown(name)
-        letters = min(1, 15 / max(len(name), 1))  # a long name must not run into the next
-        text(x, y, name, weight="bold", size=THEME["font.size"] * letters)
-
-    text(0.1 + cell / 2, head - 0.12, "image", va="bottom")
-    text(0.1 + cell + gap + cell / 2, head - 0.12, "image\nfingerprint", va="bottom")
-    text(left - 0.12, 0.04 + line, "model fingerprints →", ha="right")
-    for index, (name, model) in enumerate(zip(classes, results["models"], strict=True)):
-        x = left + index * (cell + gap)
-        title(x + cell / 2, 0.08, name)
-        place(model, x, 0.04 + line)
-    for number, sample in enumerate(samples):
-        top = head + number * row
-        image, fingerprint, *responses = _pictures(sample)
-        place(image, 0.1 + (cell - small) / 2, top + (height - small * _tall(image)) / 2, small)
-        place(fingerprint, 0.1 + cell + gap, top + (height - _tall(fingerprint)) / 2)
-        title(0.1 + cell / 2, top + height + 0.06, sample["target"])
-        right = sample["predicted"] == sample["target"]
-        for index, (name, response) in enumerate(zip(classes, responses, strict=True)):
-            x, y = left + index * (cell + gap), top + (height - _tall(response)) / 2
-            place(response, x, y)
-            words, style = wording.signed(sample["logits"][index]), {}
-            if name in (sample["predicted"], sample["target"]):
-                frame: dict[str, Any] = {"linewidth": 1, "linestyle": "--", "edgecolor": INK}
-                if name == sample["predicted"]:
-                    style = {"color": RIGHT if right else WRONG, "weight": "bold"}
-                    words = f"{'✓' if right else '✗'} {words}"
-                    frame = {"linewidth": 2.4, "edgecolor": style["color"]}
-                corner, wide, tall = (x - edge, y - edge), cell + 2 * edge, _tall(response) + 2 * edge
-                panel.add_patch(Rectangle(corner, wide, tall, fill=False, **frame))
-            text(x + cell / 2, y + _tall(response) + 0.08, words, **style)
-    caption = (
-        "Under each response: its sum with the bias, the logit. Framed: the largest,\n"
-        "right (✓) or wrong (✗). Dashed: the true source, where it is not the largest."
-    )
-    text(0.1, size[1] - 0.42, caption, ha="left", alpha=0.75)
-    panel.set(xlim=(0, size[0]), ylim=(size[1], 0))
-    return figure
-
-
-# What they are made of
-
-
-def spectrum_limits(spectra: Mapping[str, Float[np.ndarray, "r r"]]) -> tuple[float, float]:
-    """The scale that all spectra share: their smallest and largest value but for the zero frequency, which is empty."""
-    values = np.stack([np.asarray(spectrum, float) for spectrum in spectra.values()])
-    shown = np.ones(values.shape[1:], bool)
-    shown[values.shape[1] // 2, values.shape[2] // 2] = False
-    return float(values[:, shown].min()), float(values[:, shown].max())
-
-
-def spectrum_picture(
-    spectrum: Float[np.ndarray, "h w"], low: float | int, high: float | int
-) -> UInt8[np.ndarray, "h w 3"]:
-    """A spectrum in the colours of `SPECTRUM_MAP`, dark at `low` and light at `high`."""
-    import matplotlib
-
-    unit = (np.asarray(spectrum, float) - low) / max(high - low, 1e-9)
-    return np.rint(255 * matplotlib.colormaps[SPECTRUM_MAP](np.clip(unit, 0, 1))[..., :3]).astype(np.uint8)
-
-
-def _profiles(panel: "Axes", results: Mapping[str, Any], kind: str) -> None:
-    profiles = results["spectra"]["profiles"]
-    for index, name in enumerate(results["classes"]):
-        panel.plot(profiles["frequencies"], profiles[kind][name], color=_colour(index), linewidth=1.5,
-                   linestyle=DASHES[index % len(DASHES)], label=_shown(name))  # fmt: skip
-    panel.set(xlim=(0, 0.5), xlabel="frequency, cycles per pixel", ylabel=f"log10 power, {kind}")
-    panel.grid(alpha=0.2, linewidth=0.5, color=INK)
-
-
-def _pictures(sample: Mapping[str, Any]) -> list[np.ndarray]:
-    return [np.asarray(sample["image"]), np.asarray(sample["fingerprint"]), *map(np.asarray, sample["responses"])]
-
-
-def _tall(picture: np.ndarray) -> float:
-    """Its height where it is one inch wide."""
-    return picture.shape[0] / picture.shape[1]
-
-
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """A source's name as a figure has room and glyphs for it."""
     return drawable(short(name))
 
 
-def _colour(index: int) -> str:
+def colour(index: int) -> str:
+    """That of a source by its place among the classes, or of a method."""
     return PALETTE[index % len(PALETTE)]
 
 
-def _rgb(colour: str) -> Sequence[float]:
-    return [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-
-
-def _legend(figure: Any, panel: "Axes", columns: int = 3, marker_scale: float = 1.0) -> None:
+def add_legend(figure: Any, panel: "Axes", columns: int = 3, marker_scale: float = 1.0) -> None:
     """Below the panel, where it covers nothing; a name may begin with an underscore, which matplotlib would hide."""
     handles = [line for line in panel.get_lines() if not str(line.get_label()).startswith("_child")]
     names = [str(line.get_label()) for line in handles]
     legend_below(figure, handles, names, columns, markerscale=marker_scale)
 
 
-def _figure(width: float, height: float, layout: Any = "constrained") -> "Figure":
+def empty_figure(width: float, height: float, layout: Any = "constrained") -> "Figure":
+    """An empty figure; its size is in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout=layout)
-
-
-def _png(draw: Draw, results: Mapping[str, Any]) -> bytes:
-    return _save(draw, results, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
 
 
 def _save(draw: Draw, results: Mapping[str, Any], **options: Any) -> bytes:

@@ -1,7 +1,6 @@
 """The fingerprint page: what a network takes from an image, and how far that separates the sources.
 
-One HTML file that opens anywhere, without a network and without a script. Its charts are drawn by `figures`, which also
-makes pictures of them.
+One HTML file that opens anywhere, without a network and without a script; its charts are in `fingerprint_figures`.
 """
 
 import json
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ganfp_jax.report import figures, rendering, wording
+from ganfp_jax.report import figures, fingerprint_figures, rendering, wording
 from ganfp_jax.report.few import what_is_shown, with_responses
 from ganfp_jax.report.table import CONTROLS
 from ganfp_jax.run import atomic
@@ -103,7 +102,7 @@ def render(results: Mapping[str, Any]) -> str:
         ],
         halves=any(row["control"] is not None for row in separability.values()),
         photographs=any(row["photographs"] is not None for row in separability.values()),
-        roc=Markup(figures.drawing(figures.draw_roc, results)) if curves else None,
+        roc=Markup(figures.drawing(fingerprint_figures.draw_roc, results)) if curves else None,
         config=json.dumps(results["config"], indent=2, ensure_ascii=False, default=str),
     )
 
@@ -188,18 +187,18 @@ def _spectra(results: Mapping[str, Any], kind: str) -> dict[str, Any]:
     from markupsafe import Markup
 
     spectra = results["spectra"][kind]
-    low, high = figures.spectrum_limits(spectra)
-    ramp = figures.spectrum_picture(np.linspace(low, high, 9)[None], low, high)[0]
+    low, high = fingerprint_figures.spectrum_limits(spectra)
+    ramp = fingerprint_figures.spectrum_picture(np.linspace(low, high, 9)[None], low, high)[0]
     return {
         "kind": kind,
         "low": low,
         "high": high,
         "ramp": ", ".join(f"rgb({red} {green} {blue})" for red, green, blue in ramp.tolist()),
         "pictures": [
-            {"source": name, **rendering.picture(figures.spectrum_picture(spectra[name], low, high), 128)}
+            {"source": name, **rendering.picture(fingerprint_figures.spectrum_picture(spectra[name], low, high), 128)}
             for name in results["classes"]
         ],
-        "profiles": Markup(figures.drawing(lambda data: figures.draw_profiles(data, kind), results)),
+        "profiles": Markup(figures.drawing(lambda data: fingerprint_figures.draw_profiles(data, kind), results)),
     }
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from ganfp_jax.data.decode import png_bytes
 from ganfp_jax.report import figures, wording
+from ganfp_jax.report.fingerprint_figures import draw_embedding
 from ganfp_jax.report.grid import data_uri
 from ganfp_jax.run.errors import UserError
 
@@ -157,7 +158,7 @@ def fingerprint_map(embedding: Mapping[str, Any], classes: Sequence[str]) -> dic
     from markupsafe import Markup
 
     return {
-        "drawing": Markup(figures.drawing(figures.draw_embedding, {"embedding": embedding, "classes": classes})),
+        "drawing": Markup(figures.drawing(draw_embedding, {"embedding": embedding, "classes": classes})),
         "all": len(embedding["points"]),
         "wrong": int(np.sum(embedding["wrong"])),
         "sources": len(classes),

@@ -1,13 +1,12 @@
 """The figure of the job `robustness`: accuracy against the strength of an attack, one panel a family of attacks."""
 
-import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ganfp_jax.report import wording
-from ganfp_jax.report.figures import DASHES, DPI, INK, MARKERS, PALETTE, THEME
+from ganfp_jax.report.figures import DASHES, INK, MARKERS, PALETTE
 from ganfp_jax.report.legends import legend_below
 
 if TYPE_CHECKING:
@@ -26,8 +25,8 @@ MIXED = "drawn for each image"
 COLUMNS = 3
 
 
-def robustness_figure(results: Mapping[str, Any]) -> bytes:
-    """Every network and baseline under every attack with its 95 % interval, as a PNG.
+def draw_robustness(results: Mapping[str, Any]) -> "Figure":
+    """Every network and baseline under every attack with its 95 % interval.
 
     In each panel the clean images stand on the left, then the attacks of one family from mild to severe; ranges and the
     combination share the last panel, which is as wide as the figure. The dotted line is guessing, or the
@@ -36,16 +35,6 @@ def robustness_figure(results: Mapping[str, Any]) -> bytes:
     Args:
         results: the content of metrics.json.
     """
-    import matplotlib
-
-    buffer = io.BytesIO()
-    with matplotlib.rc_context(THEME):
-        draw_robustness(results).savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def draw_robustness(results: Mapping[str, Any]) -> "Figure":
-    """The same as a figure of matplotlib."""
     from matplotlib.figure import Figure
 
     groups = panels(results)

@@ -9,16 +9,10 @@ from page_results import fingerprint_results
 from PIL import Image
 
 from ganfp_jax.report import few, figures, wording
+from ganfp_jax.report.fingerprint_figures import FIGURES, RIGHT, WRONG, draw_embedding, spectrum_limits
 from ganfp_jax.report.fingerprint_page import REQUIRED, render, write_fingerprint_page
 
 SECTIONS = ["headline", "responses", "confusion", "embedding", "spectra", "separability", "reproduce"]
-FIGURES = {
-    "responses": figures.responses_figure,
-    "confusion": figures.confusion_figure,
-    "embedding": figures.embedding_figure,
-    "spectra": figures.spectra_figure,
-    "roc": figures.roc_figure,
-}
 
 
 @pytest.fixture
@@ -137,12 +131,12 @@ def test_everything_is_escaped():
 
 
 def test_drawing_takes_ink_from_the_page_and_is_a_function_of_the_results(results):
-    drawing = figures.drawing(figures.draw_embedding, results)
+    drawing = figures.drawing(draw_embedding, results)
     assert drawing.startswith("<svg viewBox=")
     assert "currentColor" in drawing
     assert figures.INK not in drawing
     assert "called wrong (2)" in drawing
-    assert drawing == figures.drawing(figures.draw_embedding, copy.deepcopy(results))
+    assert drawing == figures.drawing(draw_embedding, copy.deepcopy(results))
 
 
 def test_missing_keys(results):
@@ -183,15 +177,17 @@ def test_writing(results, tmp_path):
 @pytest.mark.parametrize(("number", "image_sized"), [(3, True), (11, False)])
 def test_figures_are_pictures(name, number, image_sized):
     results = fingerprint_results([f"source_{index}" for index in range(number)], image_sized)
-    picture = np.asarray(Image.open(io.BytesIO(FIGURES[name](results))).convert("RGB"))
+    picture = np.asarray(Image.open(io.BytesIO(figures.png(FIGURES[name], results))).convert("RGB"))
     assert min(picture.shape[:2]) > 200
     assert (picture[0, 0] == 255).all()  # a white card: readable on any page
     assert picture.std() > 10
 
 
 def test_responses_figure_frames_right_and_wrong(results):
-    picture = np.asarray(Image.open(io.BytesIO(figures.responses_figure(results))).convert("RGB")).reshape(-1, 3)
-    for colour in (figures.RIGHT, figures.WRONG):
+    picture = np.asarray(Image.open(io.BytesIO(figures.png(FIGURES["responses"], results))).convert("RGB")).reshape(
+        -1, 3
+    )
+    for colour in (RIGHT, WRONG):
         rgb = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
         assert (picture == rgb).all(1).sum() > 500
 
@@ -199,7 +195,7 @@ def test_responses_figure_frames_right_and_wrong(results):
 def test_scale_of_the_spectra_leaves_the_empty_middle_out():
     spectrum = np.arange(16.0).reshape(4, 4)
     spectrum[2, 2] = -100
-    assert figures.spectrum_limits({"real": spectrum}) == (0.0, 15.0)
+    assert spectrum_limits({"real": spectrum}) == (0.0, 15.0)
 
 
 @pytest.mark.parametrize(("value", "text"), [(3.14, "+3.1"), (-0.52, "−0.5"), (-0.04, "0.0"), (0, "0.0")])

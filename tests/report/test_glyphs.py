@@ -7,6 +7,7 @@ import pytest
 from page_results import fingerprint_results
 
 from ganfp_jax.report import figures, glyphs
+from ganfp_jax.report.fingerprint_figures import FIGURES, draw_confusion, draw_embedding, draw_profiles
 
 NAMES = ["real", "生成器", "مولد", "\U0001f98a GAN"]
 
@@ -36,25 +37,25 @@ def test_every_family_that_is_used_is_there():
     assert len(set(glyphs.families())) == len(glyphs.families())
 
 
-@pytest.mark.parametrize("name", figures.FIGURES)
+@pytest.mark.parametrize("name", FIGURES)
 def test_figures_have_no_missing_glyph(no_fonts, name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        figures.FIGURES[name](fingerprint_results(NAMES, image_sized=True))
+        figures.png(FIGURES[name], fingerprint_results(NAMES, image_sized=True))
 
 
 def test_a_drawing_keeps_the_names_for_the_readers_fonts(no_fonts):
     results = fingerprint_results(["real", "生成器", "<b>生"], image_sized=True)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        drawn = figures.drawing(figures.draw_embedding, results) + figures.drawing(figures.draw_profiles, results)
+        drawn = figures.drawing(draw_embedding, results) + figures.drawing(draw_profiles, results)
     assert "\\u" not in drawn
     assert drawn.count("生成器") >= 2 and drawn.count("&lt;b&gt;生") >= 2
 
 
 def test_long_names_below_a_matrix_are_turned():
     results = fingerprint_results(["real", "a name of some length"])
-    figure = figures._draw_confusion(results)
+    figure = draw_confusion(results)
     labels = figure.axes[0].get_xticklabels()
     assert {label.get_rotation() for label in labels} == {45}
     assert np.isclose(figure.axes[0].get_ylim(), (1.5, -0.5)).all()  # the first source on top
