@@ -193,7 +193,7 @@ def _described(
             "source_name": metadata["source_name"],
             "latents": config["latents"],
             "pixels": config["step"]["pixels"],
-            "batch_size": config["batch_size"] if models.normalizes_by_batch(_network(run_folder, model)) else None,
+            "batch_size": config["batch_size"] if _network(run_folder, model).normalizes_by_batch() else None,
         }
     except (KeyError, TypeError) as error:
         raise UserError(
@@ -442,7 +442,7 @@ def _fault(path: Path, weights: Weights, network: Any) -> str:
     if about.get("pixels") not in pixels.RANGES:
         return f"about.pixels is {reprlib.repr(about.get('pixels'))}, none of {', '.join(pixels.RANGES)}"
     batch_size = about.get("batch_size")
-    if models.normalizes_by_batch(network):
+    if network.normalizes_by_batch():
         wrong = "" if isinstance(batch_size, int) and batch_size > 0 else "but it normalises by batches"
     else:
         wrong = "" if batch_size is None else "but it does not normalise by batches"

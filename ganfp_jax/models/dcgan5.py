@@ -5,13 +5,14 @@ bottom width. Parameters have the published variables' names.
 """
 
 import math
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
 from ganfp_jax.models.layers import LEAK, Conv, Dense, leaky_relu
+from ganfp_jax.models.network import Count, Network, check_bottom_width
 
 FirstWeights = Literal["published", "scaled"]
 # Of the convolutions and of the last layer. A leaky ReLU lets (1 + LEAK^2) / 2 of the variance pass.
@@ -24,7 +25,7 @@ FIRST_WEIGHTS = {
 }
 
 
-class Critic(nn.Module):
+class Critic(Network):
     """Images in [0, 1] to one unbounded feature vector each. Collections: params; layers, where it is mutable.
 
     No layer sees more than one sample: there is no normalisation, so a gradient penalty means what it says.
@@ -42,13 +43,18 @@ class Critic(nn.Module):
         dtype: dtype of the convolutions; parameters and features are float32.
     """
 
-    resolution: int
-    num_features: int
-    ch: int = 64
-    bottom_width: int = 4
-    max_multiplier: int = 16
+    smallest: ClassVar[int] = 16
+    num_features: Count
+    ch: Count = 64
+    bottom_width: Count = 4
+    max_multiplier: Count = 16
     first_weights: FirstWeights = "published"
     dtype: Any = jnp.float32
+
+    @nn.nowrap
+    def check(self) -> None:
+        """Raises `UserError` for a bottom width that no doubling leads from."""
+        check_bottom_width(self.bottom_width, self.resolution, doublings=1)
 
     @nn.compact
     def __call__(self, images: Float[Array, "n h w 3"], train: bool = False) -> Float[Array, "n f"]:

@@ -6,7 +6,7 @@ layer between. `Discriminator` is the critic for which the reconstructions have 
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +14,9 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from ganfp_jax.models.layers import LEAK, EqualizedConv, minibatch_stddev, upsample
+from ganfp_jax.models.network import Count, Network
 from ganfp_jax.models.visnet import Head, Level, count_fmaps
+from ganfp_jax.run.errors import UserError
 
 
 class Outputs(NamedTuple):
@@ -28,7 +30,7 @@ class Outputs(NamedTuple):
     """Inner products of the fingerprints with every source's."""
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(Network):
     """Images in [-1, 1] to reconstructions, fingerprints and logits; 3x3 convolutions with reflected borders.
 
     Attributes:
@@ -41,13 +43,20 @@ class Autoencoder(nn.Module):
         dtype: dtype of the arithmetic; parameters and outputs are float32, and so are the inner products.
     """
 
-    resolution: int
+    smallest: ClassVar[int] = 8
     num_classes: int
-    fmap_base: int = 1024
+    fmap_base: Count = 1024
     fmap_decay: float = 1.0
-    fmap_max: int = 512
+    fmap_max: Count = 512
     latent_res: int = 4
     dtype: Any = jnp.float32
+
+    @nn.nowrap
+    def check(self) -> None:
+        """Raises `UserError` for a bottleneck that the maps do not come through."""
+        sides = [self.resolution >> k for k in range(1, self.resolution.bit_length() - 2)]
+        if self.latent_res not in sides:
+            raise UserError(f"latent_res {self.latent_res} is none of {sides}")
 
     @nn.compact
     def __call__(self, images: Float[Array, "n h w c"]) -> Outputs:
@@ -127,7 +136,7 @@ def _scale(shape: tuple[int, ...]) -> float:
     return 1 / math.sqrt(math.prod(shape[:-1]))
 
 
-class Discriminator(nn.Module):
+class Discriminator(Network):
     """Images in [-1, 1] to one unbounded score each: the classifier's levels with minibatch standard deviation.
 
     Attributes:
@@ -136,11 +145,11 @@ class Discriminator(nn.Module):
             a multiple of it, or smaller.
     """
 
-    resolution: int
-    fmap_base: int = 1024
+    smallest: ClassVar[int] = 8
+    fmap_base: Count = 1024
     fmap_decay: float = 1.0
-    fmap_max: int = 512
-    minibatch_stddev_group: int = 4
+    fmap_max: Count = 512
+    minibatch_stddev_group: Count = 4
     dtype: Any = jnp.float32
 
     @nn.compact

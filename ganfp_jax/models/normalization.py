@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int
 
 from ganfp_jax.models.layers import convolve, glorot
 
-Statistics = Literal["running", "batch"]
+Statistics = Literal["batch", "running"]
 
 
 def spectral_normalize(

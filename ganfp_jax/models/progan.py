@@ -7,7 +7,7 @@ parameters exist from the start.
 """
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -26,6 +26,7 @@ from ganfp_jax.models.layers import (
     pixel_norm,
     upsample,
 )
+from ganfp_jax.models.network import Count, Network
 
 
 def num_features(side: int, fmap_base: int, fmap_decay: float, fmap_max: int) -> int:
@@ -46,7 +47,7 @@ def _blends(level: int, top: int, fade: ScalarLike) -> bool:
     return level < top and not (isinstance(fade, int | float) and fade == 0)
 
 
-class Generator(nn.Module):
+class Generator(Network):
     """Latents to images; linear output whose nominal range is [-1, 1].
 
     Attributes:
@@ -60,11 +61,11 @@ class Generator(nn.Module):
         dtype: dtype of the arithmetic; parameters and images are float32.
     """
 
-    resolution: int
-    latent_size: int = 512
-    fmap_base: int = 8192
+    smallest: ClassVar[int] = 4
+    latent_size: Count = 512
+    fmap_base: Count = 8192
     fmap_decay: float = 1.0
-    fmap_max: int = 512
+    fmap_max: Count = 512
     num_channels: int = 3
     padding: Padding = "zero"
     dtype: Any = jnp.float32
@@ -119,7 +120,7 @@ class _Synthesis(nn.Module):
         return pixel_norm(conv(x))
 
 
-class Discriminator(nn.Module):
+class Discriminator(Network):
     """Images in [-1, 1] to one unbounded score each.
 
     The published critic takes full-size images and averages them down first. Its gradient with respect to
@@ -132,11 +133,11 @@ class Discriminator(nn.Module):
             a multiple of it, or smaller.
     """
 
-    resolution: int
-    fmap_base: int = 8192
+    smallest: ClassVar[int] = 4
+    fmap_base: Count = 8192
     fmap_decay: float = 1.0
-    fmap_max: int = 512
-    minibatch_stddev_group: int = 4
+    fmap_max: Count = 512
+    minibatch_stddev_group: Count = 4
     dtype: Any = jnp.float32
 
     @nn.compact

@@ -13,13 +13,14 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from ganfp_jax.models.network import Network
+
 LOG_FLOOR = 0.1  # grey levels, as for `ganfp_jax.baselines.linear.log_dct`
 
 
-class PixelRegression(nn.Module):
+class PixelRegression(Network):
     """Logistic regression on pixels in [-1, 1]."""
 
-    resolution: int
     num_classes: int
 
     def setup(self) -> None:

@@ -5,7 +5,7 @@ other sizes repeat its rule with fewer or more blocks. Parameters have the publi
 """
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -13,12 +13,13 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from ganfp_jax.models.layers import ROOT2, Conv, Dense, Padding, glorot, reflect_pad, upconvolve, upsample
+from ganfp_jax.models.network import Count, Network, check_bottom_width
 from ganfp_jax.models.normalization import BatchNorm, Statistics
 
 EPSILON = 1.001e-5  # of batch normalisation: TensorFlow raises the published 1e-5 to this
 
 
-class Generator(nn.Module):
+class Generator(Network):
     """Latents to images in [0, 1]. Collections: params, and batch_stats with running statistics.
 
     Attributes:
@@ -34,14 +35,24 @@ class Generator(nn.Module):
         dtype: dtype of the arithmetic; parameters, statistics and images are float32.
     """
 
-    resolution: int
-    latent_size: int = 100
-    ch: int = 64
-    bottom_width: int = 4
-    max_multiplier: int = 16
+    smallest: ClassVar[int] = 16
+    latent_size: Count = 100
+    ch: Count = 64
+    bottom_width: Count = 4
+    max_multiplier: Count = 16
     statistics: Statistics = "batch"
     padding: Padding = "zero"
     dtype: Any = jnp.float32
+
+    @nn.nowrap
+    def check(self) -> None:
+        """Raises `UserError` for a bottom width that no doubling leads from."""
+        check_bottom_width(self.bottom_width, self.resolution, doublings=2)
+
+    @nn.nowrap
+    def normalizes_by_batch(self) -> bool:
+        """Whether it also does so when it is trained, as published."""
+        return self.statistics == "batch"
 
     @nn.compact
     def __call__(self, latents: Float[Array, "n d"], train: bool = False) -> Float[Array, "n h w 3"]:

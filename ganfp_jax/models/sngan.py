@@ -5,7 +5,7 @@ published links' names (`block2`, `c_sc`, `l7`, ...), which count up with the nu
 """
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +13,11 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
 from ganfp_jax.models.layers import ROOT2, Conv, Dense, Padding, box_downsample, glorot, upsample
+from ganfp_jax.models.network import Count, Network, check_bottom_width
 from ganfp_jax.models.normalization import BatchNorm, SpectralConv, SpectralDense, SpectralEmbed
 
 
-class Generator(nn.Module):
+class Generator(Network):
     """Latents to images in [-1, 1]. Collections: params, batch_stats.
 
     Attributes:
@@ -30,14 +31,19 @@ class Generator(nn.Module):
         dtype: dtype of the arithmetic; parameters, statistics and images are float32.
     """
 
-    resolution: int
-    latent_size: int = 128
-    ch: int = 64
-    bottom_width: int = 4
+    smallest: ClassVar[int] = 16
+    latent_size: Count = 128
+    ch: Count = 64
+    bottom_width: Count = 4
     num_classes: int = 1
-    max_multiplier: int = 16
+    max_multiplier: Count = 16
     padding: Padding = "zero"
     dtype: Any = jnp.float32
+
+    @nn.nowrap
+    def check(self) -> None:
+        """Raises `UserError` for a bottom width that no doubling leads from."""
+        check_bottom_width(self.bottom_width, self.resolution, doublings=1)
 
     @nn.compact
     def __call__(
@@ -79,7 +85,7 @@ class _UpBlock(nn.Module):
         return y + upsample(Conv(self.features, 1, dtype=self.dtype, name="c_sc")(x))
 
 
-class Discriminator(nn.Module):
+class Discriminator(Network):
     """Images in [-1, 1] to one unbounded score each. Collections: params, spectral_stats.
 
     Every call divides each weight by a singular value found with one power iteration from the stored vectors
@@ -96,12 +102,17 @@ class Discriminator(nn.Module):
         dtype: dtype of the convolutions; parameters, singular vectors and scores are float32.
     """
 
-    resolution: int
-    ch: int = 64
-    bottom_width: int = 4
+    smallest: ClassVar[int] = 16
+    ch: Count = 64
+    bottom_width: Count = 4
     num_classes: int = 1
-    max_multiplier: int = 16
+    max_multiplier: Count = 16
     dtype: Any = jnp.float32
+
+    @nn.nowrap
+    def check(self) -> None:
+        """Raises `UserError` for a bottom width that no doubling leads from."""
+        check_bottom_width(self.bottom_width, self.resolution, doublings=1)
 
     @nn.compact
     def __call__(

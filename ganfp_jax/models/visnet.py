@@ -6,7 +6,7 @@ Its last layer is a dot product: an image's fingerprint (`Classifier.features`) 
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -22,11 +22,13 @@ from ganfp_jax.models.layers import (
     gaussian_upsample,
     leaky_relu,
 )
+from ganfp_jax.models.network import Count, Network
+from ganfp_jax.run.errors import UserError
 
 AnyFloat = Float[Array | np.ndarray, "..."]
 
 
-class Classifier(nn.Module):
+class Classifier(Network):
     """Images in [-1, 1] to logits, one per source; 3x3 convolutions with reflected borders.
 
     Attributes:
@@ -47,17 +49,28 @@ class Classifier(nn.Module):
         dtype: dtype of the arithmetic; parameters, features and logits are float32.
     """
 
-    resolution: int
+    smallest: ClassVar[int] = 4
     num_classes: int
-    fmap_base: int = 1024
+    fmap_base: Count = 1024
     fmap_decay: float = 1.0
-    fmap_max: int = 512
+    fmap_max: Count = 512
     input: Literal["image", "residual"] = "image"
     mode: Literal["postpool", "predownscale", "mean_pool"] = "postpool"
     switching_res: int = 4
     latent_res: int = -1
-    num_features: int | None = None
+    num_features: Count | None = None
     dtype: Any = jnp.float32
+
+    @nn.nowrap
+    def check(self) -> None:
+        """Raises `UserError` for a side that the maps do not come through, and for two ends."""
+        sides = [self.resolution >> k for k in range(self.resolution.bit_length() - 2)]
+        places = (("switching_res", self.switching_res, sides), ("latent_res", self.latent_res, [-1, *sides]))
+        for key, side, choices in places:
+            if side not in choices:
+                raise UserError(f"{key} {side} is none of {', '.join(map(str, choices))}")
+        if self.mode == "mean_pool" and self.latent_res != -1:
+            raise UserError("mode mean_pool ends at switching_res; leave latent_res at -1")
 
     def __call__(self, images: Float[Array, "n h w c"]) -> Float[Array, "n ... k"]:
         """Return logits (N, K), or (N, r, r, K) with `latent_res` r."""

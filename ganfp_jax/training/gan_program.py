@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +19,7 @@ from ganfp_jax.data.real import real_images
 from ganfp_jax.metrics.inception import FEATURES
 from ganfp_jax.models import pixels
 from ganfp_jax.models.latents import make_latents
+from ganfp_jax.models.network import Network
 from ganfp_jax.run import processes
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.training import gan_watch, growing
@@ -38,8 +38,8 @@ class Gan:
     """What all stages of one training share."""
 
     config: dict[str, Any]
-    generator: nn.Module
-    critic: nn.Module
+    generator: Network
+    critic: Network
     objective: Objective
     penalty: CriticPenalty
     real: UInt8[np.ndarray, "n h w 3"] | ImagesOnDisk

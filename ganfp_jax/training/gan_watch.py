@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import flax.linen as nn
 import jax
 import numpy as np
 from jaxtyping import Array, Int, PyTree, UInt8
@@ -15,8 +14,8 @@ from ganfp_jax.data.preprocess import box_downscale
 from ganfp_jax.metrics.inception import make_features
 from ganfp_jax.metrics.monitor import make_monitor
 from ganfp_jax.metrics.swd import PUBLISHED
-from ganfp_jax.models import normalizes_by_batch
 from ganfp_jax.models.latents import draw_latents
+from ganfp_jax.models.network import Network
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.progress import compiles
 from ganfp_jax.training.gan_step import make_sampler
@@ -28,7 +27,7 @@ Real = Images | ImagesOnDisk
 Draw = Callable[[GanState, int, int], Images]
 
 
-def make_draw(generator: nn.Module, config: dict[str, Any], call: Callable[[Array], dict[str, Any]]) -> Draw:
+def make_draw(generator: Network, config: dict[str, Any], call: Callable[[Array], dict[str, Any]]) -> Draw:
     """draw(state, count, seed) -> images: the first that generation with that seed will make.
 
     Args:
@@ -36,7 +35,7 @@ def make_draw(generator: nn.Module, config: dict[str, Any], call: Callable[[Arra
         config: the training's.
         call: step -> the keyword arguments of the network's call (ProGAN's level and fade).
     """
-    batch_size = config["batch_size"] if normalizes_by_batch(generator) else config["num_samples"]
+    batch_size = config["batch_size"] if generator.normalizes_by_batch() else config["num_samples"]
 
     @compiles
     @jax.jit
