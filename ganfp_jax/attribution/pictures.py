@@ -40,7 +40,7 @@ def samples(
     resolution: int,
     resize: str = "crop",
 ) -> dict[str, dict[str, Any]]:
-    """The first images of some sources, as `report.page.write_report` takes them.
+    """The first images of some sources: source -> `report.results.Sample`.
 
     Args:
         folder: where the images lie.
@@ -107,7 +107,7 @@ def fingerprint_parts(
     perturbation: str = "none",
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Fingerprints, responses and map of some images, as `report.page.write_report` takes them.
+    """Fingerprints, responses and map of some images: `report.results.Fingerprints`.
 
     Of every source that a page shows some images are drawn at random. All are on the map, where they are enough for
     one; the first that one view named right and the first that it named wrong are shown with their responses to the

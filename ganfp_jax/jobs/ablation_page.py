@@ -10,7 +10,7 @@ from ganfp_jax.attribution.evaluation import Evaluation
 from ganfp_jax.baselines import beside
 from ganfp_jax.data import labelled
 from ganfp_jax.jobs.evaluation_page import wrong_images
-from ganfp_jax.report.ablation_page import write_ablation_page
+from ganfp_jax.report import pages
 from ganfp_jax.report.few import most_confused
 from ganfp_jax.report.leak import leak_of
 from ganfp_jax.report.wording import immunised_by
@@ -61,7 +61,8 @@ def write_page(
             seed=same["seed"],
         ),
     )
-    write_ablation_page(
+    pages.write_page(
+        "ablation",
         {
             "title": "How should the views vote?",
             "command": command("ablation", config),

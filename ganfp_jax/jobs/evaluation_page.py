@@ -14,8 +14,8 @@ from ganfp_jax.baselines import IMMUNISED
 from ganfp_jax.baselines.images import CONDITIONS
 from ganfp_jax.data import labelled
 from ganfp_jax.metrics.statistics import proportion
-from ganfp_jax.report.evaluation_page import write_report
 from ganfp_jax.report.few import most_confused
+from ganfp_jax.report.pages import write_page as write
 from ganfp_jax.report.wording import immunised_by
 from ganfp_jax.run.command import command
 from ganfp_jax.run.provenance import provenance
@@ -86,7 +86,7 @@ def write_page(
         "immunised": immunised_by(config["baselines"]["immunise"]),
         "warnings": [f"Warning: {warning}." for warning in warnings],
     }
-    write_report(results, path)
+    write("evaluation", results, path)
 
 
 def per_photograph(evaluation: Evaluation, folder: labelled.LabelledFolder) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def per_photograph(evaluation: Evaluation, folder: labelled.LabelledFolder) -> d
 def wrong_images(evaluation: Evaluation, most: int = 24) -> list[dict[str, Any]]:
     """Images that the vote or the single view got wrong: the voted ones first, the sources in turn.
 
-    Plain data, as `report.page.write_report` takes them but for the pictures, which `pictures.with_views` adds.
+    Plain data, as `report.results.Wrong` but for the pictures, which `pictures.with_views` adds.
     """
     classes, vote, targets = evaluation.metrics["classes"], evaluation.vote, evaluation.targets
     single = vote.view_predictions[evaluation.metrics["views"].index(evaluation.metrics["single_view"]["view"])]

@@ -25,7 +25,7 @@ from ganfp_jax.report import wording
 from ganfp_jax.report.few import MOST, most_confused
 from ganfp_jax.report.figures import png
 from ganfp_jax.report.fingerprint_figures import FIGURES
-from ganfp_jax.report.fingerprint_page import write_fingerprint_page
+from ganfp_jax.report.pages import write_page
 from ganfp_jax.report.table import separability_table
 from ganfp_jax.run import atomic
 from ganfp_jax.run.command import flags
@@ -190,7 +190,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     }
     for name, draw in FIGURES.items():
         atomic.write_bytes(_made(workdir / "figures") / f"{name}.png", png(draw, results))
-    write_fingerprint_page(results, workdir / "report" / "index.html")
+    write_page("fingerprints", results, workdir / "report" / "index.html")
     print(separability_table(metrics))
     print(f"report: {workdir / 'report' / 'index.html'}  metrics: {workdir / METRICS}")
 

@@ -31,8 +31,9 @@ from ganfp_jax.report import wording
 from ganfp_jax.report.figures import png
 from ganfp_jax.report.grid import image_grid
 from ganfp_jax.report.leak import leak_box, leak_of
+from ganfp_jax.report.pages import write_page
 from ganfp_jax.report.robustness_figure import draw_robustness
-from ganfp_jax.report.robustness_page import PICTURED, write_robustness_page
+from ganfp_jax.report.robustness_page import PICTURED
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run import atomic
 from ganfp_jax.run.command import command
@@ -144,7 +145,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     labelled.report_rejected(_pairs(workdir, networks, "rejected.csv"), workdir)
     labelled.report_notes(dict(_pairs(workdir, networks, "notes.csv")), workdir)
     plain_command = "" if PLAIN in networks else training_command(PLAIN, config)
-    report = write_robustness_page(
+    report = write_page(
+        "robustness",
         {
             **results,
             **provenance(),

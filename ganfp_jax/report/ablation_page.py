@@ -1,60 +1,19 @@
-"""The page of an ablation: which views and which rule a vote should have, beside one view and cheap baselines.
+"""The page of an ablation: which views and which rule a vote should have, beside one view and cheap baselines."""
 
-One HTML file that opens anywhere, without a network and without a script.
-"""
-
-import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from ganfp_jax.report import figures, rendering, wording
 from ganfp_jax.report.ablation_figure import draw_ablation
 from ganfp_jax.report.few import most_confused, what_is_shown
+from ganfp_jax.report.findings import SIGNIFICANT
 from ganfp_jax.report.leak import best_baseline, leak_of, leak_sentence
-from ganfp_jax.run import atomic
-
-REQUIRED = (
-    "title", "command", "created", "config", "versions", "devices", "classes", "conditions", "main", "baselines",
-    "samples", "wrong", "fingerprints", "method", "immunised", "photographs",
-)  # fmt: skip
-SIGNIFICANT = 0.05
 
 
-def write_ablation_page(results: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
-    """Writes the page and returns where; a page that is there already is replaced in one move.
-
-    Args:
-        results: every key must be there.
-          title, command, created, devices: text.
-          config, versions: dicts, shown as they are.
-          classes: names in the order of the confusion matrices.
-          conditions: of ablation.json: [{"condition", "single_view", "rows", "doubt"}], one or more.
-          main: {"views", "rule", "holm_p", "metrics" (as in a metrics.json)}: the vote that the page
-            shows more of, on the images of the first condition.
-          baselines, samples, wrong, fingerprints: as in `page.write_report`; wrong answers are those of the main vote.
-          method: sentences on what was done.
-          immunised: what the immunised baselines were immunised by, as `wording.immunised_by` says it.
-          photographs: whether it is known which images were taken from one photograph.
-        path: of the HTML file; its folder is made.
-
-    Raises:
-        ValueError: keys missing.
-        UserError: a picture cannot be read.
-    """
-    path = Path(path)
-    page = render(results)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write_bytes(path, page.encode())
-    return path
-
-
-def render(results: Mapping[str, Any]) -> str:
-    """The page of `write_ablation_page` as text."""
+def values(results: Mapping[str, Any]) -> dict[str, Any]:
+    """What the template takes of `results.AblationPage`."""
     from markupsafe import Markup
 
-    rendering.check_keys(results, REQUIRED)
     metrics, classes = results["main"]["metrics"], results["classes"]
     best, leak = best_baseline(results["baselines"]), leak_of(results["baselines"])
     single, shown = metrics["single_view"], most_confused(metrics)
@@ -67,27 +26,24 @@ def render(results: Mapping[str, Any]) -> str:
         matrices.append(rendering.confusion_matrix(title, best["metrics"], classes, shown))
     view_sets = {row["views"]: row["view_names"] for row in results["conditions"][0]["rows"]}
     chance, guess = wording.guess(metrics["confusion"])
-    return rendering.render(
-        "ablation.html.j2",
-        results=results,
-        main=results["main"],
-        metrics=metrics,
-        best=best,
-        leak=leak and leak_sentence(leak),
-        shown=shown,
-        few=what_is_shown(shown, classes, "ablation.json"),
-        chance=chance,
-        guess=guess,
-        findings=list(_findings(results)),
-        figure=Markup(figures.drawing(draw_ablation, results)),
-        matrices=matrices,
-        view_sets=view_sets,
-        width=9.5 + 3.7 * len(view_sets),
-        samples=rendering.samples(results["samples"]),
-        wrong=[rendering.wrong_image(image) for image in results["wrong"]],
-        fingerprint_parts=rendering.fingerprints(results["fingerprints"]),
-        config=json.dumps(results["config"], indent=2, ensure_ascii=False, default=str),
-    )
+    return {
+        "main": results["main"],
+        "metrics": metrics,
+        "best": best,
+        "leak": leak and leak_sentence(leak),
+        "shown": shown,
+        "few": what_is_shown(shown, classes, "ablation.json"),
+        "chance": chance,
+        "guess": guess,
+        "findings": list(_findings(results)),
+        "figure": Markup(figures.drawing(draw_ablation, results)),
+        "matrices": matrices,
+        "view_sets": view_sets,
+        "width": 9.5 + 3.7 * len(view_sets),
+        "samples": rendering.samples(results["samples"]),
+        "wrong": [rendering.wrong_image(image) for image in results["wrong"]],
+        "fingerprint_parts": rendering.fingerprints(results["fingerprints"]),
+    }
 
 
 def _findings(results: Mapping[str, Any]) -> Iterable[str]:

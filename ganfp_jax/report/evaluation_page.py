@@ -1,105 +1,56 @@
-"""The page a run leaves behind: one HTML file that opens anywhere, without a network and without a script.
+"""The page of an evaluation and of a study.
 
 The page is honest by construction: the main number always stands beside the single view, guessing and the best cheap
 baseline on the same images, and the sentences under it are chosen by what the numbers say.
 """
 
-import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from ganfp_jax.report import rendering, wording
 from ganfp_jax.report.few import most_confused, what_is_shown
+from ganfp_jax.report.findings import SIGNIFICANT, baseline_finding, is_ahead
 from ganfp_jax.report.leak import best_baseline, leak_of, leak_sentence
 from ganfp_jax.report.table import conditions
-from ganfp_jax.run import atomic
 
-REQUIRED = (
-    "title", "command", "created", "config", "versions", "devices", "classes", "counts", "photographs", "main",
-    "evaluations", "baselines", "samples", "wrong", "stages",
-)  # fmt: skip
 OPTIONAL: dict[str, Any] = {
     "method": "", "steps": {}, "fingerprints": None, "file": "metrics.json", "warnings": (), "immunised": "",
 }  # fmt: skip
-SIGNIFICANT = 0.05
 
 
-def write_report(results: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
-    """Writes the page and returns where; a page that is there already is replaced in one move.
-
-    Args:
-        results: JSON-able data. Every key must be there; lists and dicts may be empty, `evaluations` may not.
-          title, command, created, devices: text.
-          config, versions: dicts, shown as they are.
-          classes: names in the order of every confusion matrix.
-          counts: {"train": {class: images}, "test": {class: images}}.
-          photographs: {"train": [name], "test": [name]}.
-          main: {"network", "condition", "views", "rule", "count"}: the evaluation of the headline.
-          evaluations: [{"network", "condition", "count" (test images a source, None where they differ), "views_name",
-            "metrics" (the dict of a metrics.json), "per_photograph": {name: {"accuracy", "correct", "total",
-            "ci95"}}}].
-          baselines: [{"name", "condition", "count", "metrics": {"accuracy", "correct", "total", "ci95", "per_class",
-            "confusion", "classes"}}].
-          samples: {source: {"picture": path or bytes of a PNG, "caption"}}.
-          wrong: [{"picture": path or bytes of a PNG, "name", "target", "single", "voted", "votes": {class: count},
-            "confidence"}]: images that the vote, the single view or both got wrong. And "views" (may be missing): what
-            each view saw and said, [{"name", "called" (a class, "" where the view was not shown the image), "picture":
-            path or bytes of a PNG}].
-          stages: [{"name", "seconds"}].
-          method (may be missing): sentences for the paragraph on what was done, such as resolution and reduction.
-          steps (may be missing): {network: training steps}.
-          fingerprints (may be missing): {"classes" (the network's order), "samples", "models", "embedding", "scales"}
-            as in `fingerprint_page.write_fingerprint_page`; the embedding may be None.
-          file (may be missing): where all numbers are; of more than `few.MOST` sources the page shows some.
-          immunised (may be missing): what the immunised baselines were immunised by, such as "as the networks".
-          warnings (may be missing): sentences on what may give the sources away beside their pixels.
-        path: of the HTML file; its folder is made.
+def values(results: Mapping[str, Any]) -> dict[str, Any]:
+    """What the template takes of `results.EvaluationPage`.
 
     Raises:
-        ValueError: keys missing, or no evaluation is the one that `main` names.
-        UserError: a picture cannot be read.
+        ValueError: no evaluation is the one that `main` names.
     """
-    path = Path(path)
-    page = render(results)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write_bytes(path, page.encode())
-    return path
-
-
-def render(results: Mapping[str, Any]) -> str:
-    """The page of `write_report` as text."""
-    rendering.check_keys(results, REQUIRED)
     results = {**OPTIONAL, **results}
     main = _main_evaluation(results)
     best = _best_baseline(results, main["condition"], main["count"])
     leak, shown = leak_of(results["baselines"]), most_confused(main["metrics"])
     chance, guess = wording.guess(main["metrics"]["confusion"])
-    return rendering.render(
-        "template.html.j2",
-        results=results,
-        main=main,
-        best=best,
-        leak=leak and leak_sentence(leak),
-        shown=shown,
-        few=what_is_shown(shown, results["classes"], results["file"]),
-        chance=chance,
-        guess=guess,
-        method=_method(results),
-        findings=_findings(results, main, best),
-        groups=_groups(results),
-        matrices=_matrices(results, main, best, shown),
-        view_sets={
+    return {
+        "results": results,
+        "main": main,
+        "best": best,
+        "leak": leak and leak_sentence(leak),
+        "shown": shown,
+        "few": what_is_shown(shown, results["classes"], results["file"]),
+        "chance": chance,
+        "guess": guess,
+        "method": _method(results),
+        "findings": _findings(results, main, best),
+        "groups": _groups(results),
+        "matrices": _matrices(results, main, best, shown),
+        "view_sets": {
             entry["views_name"]: entry["metrics"]["views"]
             for entry in results["evaluations"]
             if len(entry["metrics"]["views"]) > 1
         },
-        samples=rendering.samples(results["samples"]),
-        wrong=[rendering.wrong_image(image) for image in results["wrong"]],
-        fingerprint_parts=rendering.fingerprints(results["fingerprints"]),
-        config=json.dumps(results["config"], indent=2, ensure_ascii=False, default=str),
-    )
+        "samples": rendering.samples(results["samples"]),
+        "wrong": [rendering.wrong_image(image) for image in results["wrong"]],
+        "fingerprint_parts": rendering.fingerprints(results["fingerprints"]),
+    }
 
 
 def _identity(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,7 +134,13 @@ def _findings(results: Mapping[str, Any], main: Mapping[str, Any], best: Mapping
     chance, guess = wording.guess(metrics["confusion"])
     if metrics["ci95"][0] <= chance:
         yield f"Within its interval the network is no better than {guess}."
-    yield _baseline_finding(metrics, best, results["immunised"])
+    found = baseline_finding(metrics, best, results["immunised"])
+    if best and not is_ahead(metrics, best) and best["metrics"]["ci95"][0] > chance:
+        found += (
+            " These sources can be told apart without a deep network, so the network's percentage is no achievement in "
+            "itself."
+        )
+    yield found
     if len(metrics["views"]) > 1:
         yield _vote_finding("this network", metrics)
     for entry in results["evaluations"]:
@@ -192,29 +149,6 @@ def _findings(results: Mapping[str, Any], main: Mapping[str, Any], best: Mapping
             yield _vote_finding(f"the {entry['network']} network", entry["metrics"])
         elif differs == {"condition"}:
             yield _condition_finding(entry, _best_baseline(results, entry["condition"], entry["count"]))
-
-
-def _baseline_finding(metrics: Mapping[str, Any], best: Mapping[str, Any] | None, how: str) -> str:
-    chance, guess = wording.guess(metrics["confusion"])
-    if best is None:
-        return f"No baseline was run on these images, so this number has no yardstick but {guess}."
-    label, cheap = wording.baseline_label(best["name"], how), best["metrics"]
-    (low, high), (cheap_low, cheap_high) = metrics["ci95"], cheap["ci95"]
-    if low > cheap_high:
-        points = 100 * (metrics["accuracy"] - cheap["accuracy"])
-        return (
-            f"The best baseline, {label}, reaches {wording.percent(cheap['accuracy'])} on the same test images: "
-            f"{points:.1f} points less than the network."
-        )
-    least = "at least " if cheap["accuracy"] >= metrics["accuracy"] else ""
-    verdict = "is better on" if cheap_low > high else f"does {least}as well, within the intervals, on"
-    found = f"A cheap baseline, {label}, {verdict} the same test images ({wording.percent(cheap['accuracy'])})."
-    if cheap_low <= chance:
-        return found
-    return (
-        f"{found} These sources can be told apart without a deep network, so the network's percentage is no "
-        "achievement in itself."
-    )
 
 
 def _vote_finding(who: str, metrics: Mapping[str, Any]) -> str:

@@ -50,7 +50,7 @@ def with_responses(results: Mapping[str, Any]) -> dict[str, Any]:
     These are all, or of more than `COLUMNS` sources those that are confused most, with one sample each.
 
     Args:
-        results: as in `fingerprint_page.write_fingerprint_page`.
+        results: a `results.FingerprintPage`.
     """
     classes, found = list(results["classes"]), dict(results)
     columns = [name for name in most_confused(results["metrics"], COLUMNS) if name in classes] or classes[:COLUMNS]

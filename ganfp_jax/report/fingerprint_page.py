@@ -1,75 +1,24 @@
-"""The fingerprint page: what a network takes from an image, and how far that separates the sources.
+"""The fingerprint page: what a network takes from an image, and how far that separates the sources."""
 
-One HTML file that opens anywhere, without a network and without a script; its charts are in `fingerprint_figures`.
-"""
-
-import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ganfp_jax.report import figures, fingerprint_figures, rendering, wording
 from ganfp_jax.report.few import what_is_shown, with_responses
+from ganfp_jax.report.results import check_keys
 from ganfp_jax.report.table import CONTROLS
-from ganfp_jax.run import atomic
 
-REQUIRED = (
-    "title", "command", "created", "devices", "config", "versions", "classes", "network", "metrics", "interactions",
-    "samples", "models", "embedding", "spectra", "separability", "cosine", "scales", "notes",
-)  # fmt: skip
-REQUIRED_IN = {
-    "metrics": ("accuracy", "correct", "total", "ci95", "per_class", "confusion", "classes"),
-    "embedding": ("points", "labels", "wrong"),
-    "spectra": ("images", "fingerprints", "profiles"),
-}
-REQUIRED_OF_SAMPLE = ("image", "fingerprint", "responses", "logits", "target", "predicted", "name")
 MEASURES = (("frechet_ratio",), ("verification", "auc"), ("verification", "eer"))
 
 
-def write_fingerprint_page(results: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
-    """Writes the page and returns where; a page that is there already is replaced in one move.
-
-    Args:
-        results: plain data and NumPy arrays. Every key must be there; K is the number of classes, R the images' side.
-          title, command, created, devices: text.
-          config, versions: dicts, shown as they are.
-          classes: K names in the order of every matrix and list: those that the page shows.
-          network: what kind of network it is, in words that go on "named the source of ... images".
-          metrics: {"accuracy", "correct", "total", "ci95", "per_class": {class: {"accuracy", "correct", "total",
-            "ci95"}}, "confusion" (rows target, columns predicted), "classes"} on the test images, of all sources.
-          interactions: K x K, the mean logit of the images of a source (row) for each source (column).
-          samples: [{"image": uint8 (R, R, 3), "fingerprint": uint8 picture (h, w, 3), "responses": K uint8 pictures,
-            "logits": K numbers, "target", "predicted", "name": file name}], in the order of the page; the figure of the
-            responses takes the first of each source.
-          models: K uint8 pictures (h, w, 3) of the model fingerprints.
-          embedding: {"points": (N, 2), "labels": (N,) class indices, "wrong": (N,) bool}.
-          spectra: {"images": {class: (R, R) log10 power, zero frequency in the middle}, "fingerprints": the same or
-            None where fingerprints are no images, "profiles": {"frequencies": F numbers in cycles per pixel,
-            "images": {class: F numbers}, "fingerprints": the same or None}}.
-          separability: {feature space: {"n", "dimension", "frechet_ratio": {"value", "ci95"}, "verification": {"auc":
-            {"value", "ci95"}, "eer": {"value", "ci95"}, "roc": {"false_positive": [...], "true_positive": [...]}},
-            "control": the same keys for a real class split in halves, "photographs": and for its photographs in the
-            place of sources}}. Any of them may be None.
-          cosine: K x K, the cosine similarities of the model fingerprints.
-          scales: {what is shown as a picture: how its values became colours}.
-          notes: sentences that belong beside the headline.
-        path: of the HTML file; its folder is made.
+def values(results: Mapping[str, Any]) -> dict[str, Any]:
+    """What the template takes of `results.FingerprintPage`.
 
     Raises:
-        ValueError: keys missing, a name that is none of the classes, or lists of another length than they should have.
+        ValueError: a name that is none of the classes, or lists of another length than they should have.
     """
-    path = Path(path)
-    page = render(results)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write_bytes(path, page.encode())
-    return path
-
-
-def render(results: Mapping[str, Any]) -> str:
-    """The page of `write_fingerprint_page` as text."""
     from markupsafe import Markup
 
     check(results)
@@ -78,64 +27,52 @@ def render(results: Mapping[str, Any]) -> str:
     responding = with_responses(results)
     curves = any(_roc(part) for row in separability.values() for part in (row, row["control"]))
     chance, guess = wording.guess(results["metrics"]["confusion"])
-    return rendering.render(
-        "fingerprints.html.j2",
-        results=results,
-        chance=chance,
-        guess=guess,
-        findings=list(_findings(results)),
-        models=[rendering.picture(model) for model in responding["models"]],
-        samples=[rendering.response_row(sample, responding["classes"]) for sample in responding["samples"]],
-        few=what_is_shown(classes, every, "metrics.json"),
-        every=every,
-        columns=responding["classes"],
-        confusion=rendering.confusion_matrix("Confusion matrix, in images", results["metrics"], every, classes),
-        interactions=_interactions(results["interactions"], classes),
-        cosine=_signed_matrix(results["cosine"], results["cosine"], classes, 1.0, 2),
-        embedding=rendering.fingerprint_map(results["embedding"], classes),
-        spectra=[
+    return {
+        "chance": chance,
+        "guess": guess,
+        "findings": list(_findings(results)),
+        "models": [rendering.picture(model) for model in responding["models"]],
+        "samples": [rendering.response_row(sample, responding["classes"]) for sample in responding["samples"]],
+        "few": what_is_shown(classes, every, "metrics.json"),
+        "every": every,
+        "columns": responding["classes"],
+        "confusion": rendering.confusion_matrix("Confusion matrix, in images", results["metrics"], every, classes),
+        "interactions": _interactions(results["interactions"], classes),
+        "cosine": _signed_matrix(results["cosine"], results["cosine"], classes, 1.0, 2),
+        "embedding": rendering.fingerprint_map(results["embedding"], classes),
+        "spectra": [
             _spectra(results, kind) for kind in ("images", "fingerprints") if results["spectra"][kind] is not None
         ],
-        separability=[
+        "separability": [
             [{"name": name, "is_control": part is not row, **_measured(part)} for name, part in _parts(space, row)]
             for space, row in separability.items()
         ],
-        halves=any(row["control"] is not None for row in separability.values()),
-        photographs=any(row["photographs"] is not None for row in separability.values()),
-        roc=Markup(figures.drawing(fingerprint_figures.draw_roc, results)) if curves else None,
-        config=json.dumps(results["config"], indent=2, ensure_ascii=False, default=str),
-    )
+        "halves": any(row["control"] is not None for row in separability.values()),
+        "photographs": any(row["photographs"] is not None for row in separability.values()),
+        "roc": Markup(figures.drawing(fingerprint_figures.draw_roc, results)) if curves else None,
+    }
 
 
 def check(results: Mapping[str, Any]) -> None:
-    """Raises ValueError where `results` are not what `write_fingerprint_page` asks for."""
-    rendering.check_keys(results, REQUIRED)
-    for key, required in REQUIRED_IN.items():
-        rendering.check_keys(results[key], required, key)
-    spectra, classes = results["spectra"], results["classes"]
-    rendering.check_keys(spectra["profiles"], ("images", "fingerprints", "frequencies"), "spectra.profiles")
+    """Raises ValueError where parts of `results.FingerprintPage` do not fit each other."""
+    spectra, classes, every = results["spectra"], results["classes"], results["metrics"]["classes"]
     for kind in ("images", "fingerprints"):
         for name, table in ((kind, spectra[kind]), (f"profiles.{kind}", spectra["profiles"][kind])):
             if kind == "images" or spectra["fingerprints"] is not None:
-                rendering.check_keys(table or {}, classes, f"spectra.{name}")
-    for space, row in results["separability"].items():
-        rendering.check_keys(
-            row, ("n", "dimension", "frechet_ratio", "verification", "control", "photographs"), f"separability.{space}"
-        )
-    if [name for name in results["metrics"]["classes"] if name in classes] != list(classes):
+                check_keys(table or {}, classes, f"spectra.{name}")
+    if [name for name in every if name in classes] != list(classes):
         raise ValueError("report: the metrics have other classes or another order than the results")
-    if len({len(results["embedding"][key]) for key in REQUIRED_IN["embedding"]}) > 1:
+    if len({len(part) for part in results["embedding"].values()}) > 1:
         raise ValueError("report: points, labels and wrong of the embedding are not of one length")
     lists = {key: results[key] for key in ("models", "interactions", "cosine")}
     for number, sample in enumerate(results["samples"]):
-        rendering.check_keys(sample, REQUIRED_OF_SAMPLE, f"samples[{number}]")
         lists |= {f"samples[{number}].{key}": sample[key] for key in ("responses", "logits")}
         for key in ("target", "predicted"):
-            if sample[key] not in results["metrics"]["classes"]:
+            if sample[key] not in every:
                 raise ValueError(f"report: samples[{number}].{key} {sample[key]!r} is none of the classes")
-    for name, values in lists.items():
-        if len(values) != len(classes):
-            raise ValueError(f"report: {name} has {len(values)} entries for {len(classes)} classes")
+    for name, entries in lists.items():
+        if len(entries) != len(classes):
+            raise ValueError(f"report: {name} has {len(entries)} entries for {len(classes)} classes")
 
 
 def _findings(results: Mapping[str, Any]) -> Iterable[str]:

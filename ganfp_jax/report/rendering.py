@@ -3,7 +3,7 @@
 import io
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,6 @@ FILTERS = {
     "rule_label": wording.rule_label,
     "view_label": wording.view_label,
 }
-
-
-def check_keys(results: Mapping[str, Any], required: Iterable[str], where: str = "results") -> None:
-    """Raises ValueError that lists the required keys which are not there."""
-    missing = [key for key in required if key not in results]
-    if missing:
-        raise ValueError(f"report: {where} without {', '.join(missing)}")
 
 
 def render(template: str, **values: Any) -> str:
@@ -126,7 +119,7 @@ def response_row(sample: Mapping[str, Any], classes: Sequence[str]) -> dict[str,
     """An image, its fingerprint and its responses as the macro `responses` draws them.
 
     Args:
-        sample: as in `fingerprint_page.write_fingerprint_page`.
+        sample: a `results.Response`.
         classes: names in the order of its responses.
     """
     right = sample["predicted"] == sample["target"]
@@ -169,8 +162,7 @@ def fingerprints(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """The part of a page on fingerprints as the macro `fingerprints` draws it; None where there is none.
 
     Args:
-        found: {"classes", "samples", "models", "embedding", "scales"} as in `fingerprint_page.write_fingerprint_page`,
-            and "mapped", the names of the embedding's labels; the embedding may be None.
+        found: `results.Fingerprints`.
     """
     if found is None:
         return None
@@ -191,7 +183,7 @@ def wrong_image(image: Mapping[str, Any]) -> dict[str, Any]:
     another class (""); so do its `views`, where the views themselves are shown.
 
     Args:
-        image: one of `page.write_report`'s "wrong".
+        image: `results.Wrong`.
     """
     repaired = image["voted"] == image["target"]
     mistake = image["single"] if repaired else image["voted"]

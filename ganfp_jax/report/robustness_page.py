@@ -4,55 +4,24 @@ Like the page of an evaluation it is honest by construction: the number of the h
 on clean images, the plain network, guessing and the best cheap baseline on the same attacked images.
 """
 
-import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from ganfp_jax.report import figures, rendering, wording
 from ganfp_jax.report.few import most_confused, what_is_shown
+from ganfp_jax.report.findings import SIGNIFICANT, baseline_finding
 from ganfp_jax.report.leak import best_baseline, leak_of, leak_sentence
 from ganfp_jax.report.robustness_figure import MIXED, draw_robustness, panels
-from ganfp_jax.run import atomic
 
-REQUIRED = (
-    "title", "command", "created", "config", "versions", "devices", "classes", "views", "rule", "total", "per_source",
-    "networks", "attacks", "rows", "baselines", "pictures", "sentences", "plain_command", "immunised",
-)  # fmt: skip
-SIGNIFICANT = 0.05
 PLAIN = "plain"
 PICTURED = 8  # sources of which an image is shown under every attack
 CLEAN = "clean"
 
 
-def write_robustness_page(results: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
-    """Writes the page and returns where; a page that is there already is replaced in one move.
-
-    Args:
-        results: the content of the job's metrics.json, and with it
-          title, command, created, devices: text.
-          config, versions: dicts, shown as they are.
-          pictures: {attack: uint8 (h, w, 3)}, the same images under each attack, shown pixel by pixel.
-          sentences: what else is to be said of how it was done.
-          plain_command: what trains the plain network, where there is none; else "".
-        path: of the HTML file; its folder is made.
-
-    Raises:
-        ValueError: keys missing.
-    """
-    path = Path(path)
-    page = render(results)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write_bytes(path, page.encode())
-    return path
-
-
-def render(results: Mapping[str, Any]) -> str:
-    """The page of `write_robustness_page` as text."""
+def values(results: Mapping[str, Any]) -> dict[str, Any]:
+    """What the template takes of `results.RobustnessPage`."""
     from markupsafe import Markup
 
-    rendering.check_keys(results, REQUIRED)
     attack = results["attacks"][-1]["attack"]
     names = [entry["name"] for entry in results["networks"]]
     main = next((name for name in names if name != PLAIN), names[0])
@@ -61,27 +30,25 @@ def render(results: Mapping[str, Any]) -> str:
     best, leak = best_baseline(under), leak_of(results["baselines"])
     shown = most_confused(rows[main, attack], classes=results["classes"])
     chance, guess = wording.guess(rows[main, attack]["confusion"])
-    return rendering.render(
-        "robustness.html.j2",
-        results=results,
-        attack=attack,
-        label=wording.attack_label(attack),
-        main=rows[main, attack],
-        main_trained=next(trained(entry["training"]) for entry in results["networks"] if entry["name"] == main),
-        drawn=MIXED in panels(results),
-        clean=rows[main, CLEAN],
-        plain_known=_plain_known(results),
-        plain=rows[PLAIN, attack] if PLAIN in names and main != PLAIN else None,
-        compared=PLAIN in names and len(names) > 1,
-        leak=leak and leak_sentence(leak),
-        few=what_is_shown(shown, results["classes"], "metrics.json"),
-        best=best and {**best} | {"label": wording.baseline_label(best["name"], results["immunised"])},
-        chance=chance,
-        guess=guess,
-        findings=list(_findings(results, rows, main, attack, best)),
-        networks=[{**entry, "trained": trained(entry["training"])} for entry in results["networks"]],
-        counts=_counts(results),
-        groups=[
+    return {
+        "attack": attack,
+        "label": wording.attack_label(attack),
+        "main": rows[main, attack],
+        "main_trained": next(trained(entry["training"]) for entry in results["networks"] if entry["name"] == main),
+        "drawn": MIXED in panels(results),
+        "clean": rows[main, CLEAN],
+        "plain_known": _plain_known(results),
+        "plain": rows[PLAIN, attack] if PLAIN in names and main != PLAIN else None,
+        "compared": PLAIN in names and len(names) > 1,
+        "leak": leak and leak_sentence(leak),
+        "few": what_is_shown(shown, results["classes"], "metrics.json"),
+        "best": best and {**best} | {"label": wording.baseline_label(best["name"], results["immunised"])},
+        "chance": chance,
+        "guess": guess,
+        "findings": list(_findings(results, rows, main, attack, best)),
+        "networks": [{**entry, "trained": trained(entry["training"])} for entry in results["networks"]],
+        "counts": _counts(results),
+        "groups": [
             {
                 **entry,
                 "rows": [rows[name, entry["attack"]] for name in names],
@@ -93,9 +60,9 @@ def render(results: Mapping[str, Any]) -> str:
             }
             for entry in results["attacks"]
         ],
-        pictured=PICTURED,
-        figure=Markup(figures.drawing(draw_robustness, results)),
-        pictures=[
+        "pictured": PICTURED,
+        "figure": Markup(figures.drawing(draw_robustness, results)),
+        "pictures": [
             {
                 "attack": entry["attack"],
                 "psnr": entry["psnr"],
@@ -103,9 +70,8 @@ def render(results: Mapping[str, Any]) -> str:
             }
             for entry in results["attacks"]
         ],
-        matrices=_matrices(results, attack, best, shown),
-        config=json.dumps(results["config"], indent=2, ensure_ascii=False, default=str),
-    )
+        "matrices": _matrices(results, attack, best, shown),
+    }
 
 
 def trained(training: Mapping[str, Any] | None) -> str:
@@ -144,7 +110,8 @@ def _findings(
     chance, guess = wording.guess(headline["confusion"])
     if headline["ci95_low"] <= chance:
         yield f"Under {label} the {main} network is, within its interval, no better than {guess}."
-    yield _baseline_finding(headline, label, best, results["immunised"])
+    interval = (headline["ci95_low"], headline["ci95_high"])
+    yield baseline_finding({**headline, "ci95": interval}, best, results["immunised"], label)
     yield from _treatment_finding(results, main)
     attacks = [entry["attack"] for entry in results["attacks"] if entry["attack"] != CLEAN]
     for entry in results["networks"]:
@@ -173,23 +140,6 @@ def _treatment_finding(results: Mapping[str, Any], main: str) -> Iterable[str]:
             f"The {main} network was immunised {network}, the immunised baselines {results['immunised']}: what differs "
             "between them may be the treatment. config.baselines.immunise gives the baselines another one."
         )
-
-
-def _baseline_finding(headline: Mapping[str, Any], label: str, best: Mapping[str, Any] | None, how: str) -> str:
-    if best is None:
-        guess = wording.guess(headline["confusion"])[1]
-        return f"No baseline was run on these images, so the numbers have no yardstick but {guess}."
-    (low, high), reached = best["metrics"]["ci95"], wording.percent(best["metrics"]["accuracy"])
-    cheap = wording.baseline_label(best["name"], how)
-    if headline["ci95_low"] > high:
-        points = 100 * (headline["accuracy"] - best["metrics"]["accuracy"])
-        return (
-            f"Under {label} the best baseline, {cheap}, reaches {reached} on the same images: {points:.1f} points less "
-            "than the network."
-        )
-    least = "at least " if best["metrics"]["accuracy"] >= headline["accuracy"] else ""
-    verdict = "is better" if low > headline["ci95_high"] else f"does {least}as well, within the intervals,"
-    return f"Under {label} a cheap baseline, {cheap}, {verdict} on the same images ({reached})."
 
 
 def _attack_finding(name: str, attacked: Sequence[Mapping[str, Any]]) -> str:

@@ -78,7 +78,7 @@ def confusion_table(metrics: Mapping[str, Any]) -> str:
 
 
 def summary_table(results: Mapping[str, Any]) -> str:
-    """Every evaluation and every baseline of `report.page.write_report`'s results, one line each.
+    """Every evaluation and every baseline of a `results.EvaluationPage`, one line each.
 
     The results have "immunised".
 

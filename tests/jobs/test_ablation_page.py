@@ -1,10 +1,13 @@
 import copy
+from functools import partial
 
 import pytest
 from html_page import Page
 from page_results import VIEWS, ablation_results
 
-from ganfp_jax.report.ablation_page import render, write_ablation_page
+from ganfp_jax.report import pages
+
+render = partial(pages.render, "ablation")
 
 SECTIONS = [
     "headline", "votes", "baselines", "confusion", "doubt", "samples", "wrong", "fingerprints", "reproduce",
@@ -89,8 +92,8 @@ def test_everything_is_escaped(results):
 
 
 def test_writing(results, tmp_path):
-    path = write_ablation_page(results, tmp_path / "report" / "index.html")
+    path = pages.write_page("ablation", results, tmp_path / "report" / "index.html")
     assert path.read_text(encoding="utf-8") == render(results)
     del results["conditions"]
     with pytest.raises(ValueError, match="results without conditions"):
-        write_ablation_page(results, path)
+        pages.write_page("ablation", results, path)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import shutil
+from functools import partial
 
 import jax
 import numpy as np
@@ -25,9 +26,11 @@ from ganfp_jax.data.perturb import check_perturbation, family_of, perturb
 from ganfp_jax.interop.weights import write_file
 from ganfp_jax.jobs import robustness
 from ganfp_jax.metrics.statistics import evaluation_metrics, holm, mcnemar_p
+from ganfp_jax.report import pages
 from ganfp_jax.report.robustness_figure import draw_robustness, panels
-from ganfp_jax.report.robustness_page import render
 from ganfp_jax.run.errors import UserError
+
+render = partial(pages.render, "robustness")
 
 CLASSES = small_weights.CLASSES
 ATTACKS = ("noise20", "noise60", "jpeg30", "blur2", "jpeg10-75", "combination")

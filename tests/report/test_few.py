@@ -7,8 +7,8 @@ import pytest
 from html_page import Page
 from page_results import ablation_results, evaluation, fingerprint_results, minimal_results, share
 
-from ganfp_jax.report import ablation_page, few, fingerprint_page, robustness_page
-from ganfp_jax.report import evaluation_page as page
+from ganfp_jax.report import few
+from ganfp_jax.report.pages import render
 from ganfp_jax.report.table import confusion_table
 from ganfp_jax.run.run_folder import write_json
 
@@ -67,14 +67,14 @@ def test_the_page_of_an_evaluation_of_many_sources(crowd):
     results = minimal_results() | {"classes": MANY, "evaluations": [crowd]}
     results["baselines"] = [{"name": "knn", "condition": "clean", "count": 100, "metrics": crowd["metrics"]}]
     results["counts"]["test"] = {name: k for k, name in enumerate(MANY)}
-    check(page.render(results), 3)
+    check(render("evaluation", results), 3)
 
 
 def test_the_page_of_an_ablation_of_many_sources(crowd, tmp_path):
     results = ablation_results(tmp_path) | {"classes": MANY, "fingerprints": None}
     results["main"]["metrics"] = crowd["metrics"]
     results["baselines"] = [{"name": "knn", "condition": "clean", "metrics": crowd["metrics"]}]
-    check(ablation_page.render(results), 3)
+    check(render("ablation", results), 3)
 
 
 def test_the_page_of_attacks_on_many_sources(crowd):
@@ -113,7 +113,7 @@ def test_the_page_of_attacks_on_many_sources(crowd):
         "plain_command": "",
         "immunised": "",
     }
-    shown = check(robustness_page.render(results), 2)
+    shown = check(render("robustness", results), 2)
     assert "One test image of each of 8 sources" in shown.text
 
 
@@ -122,7 +122,7 @@ def test_the_page_of_fingerprints_of_many_sources(crowd):
     shown = few.most_confused(block)
     results = fingerprint_results(shown) | {"metrics": block}
     results["samples"][0]["predicted"] = "source0900"  # none of those shown
-    page = check(fingerprint_page.render(results), 3)
+    page = check(render("fingerprints", results), 3)
     assert "✗ called source0900, not shown here" in page.text
     assert "One image of each of the 10 sources that are confused most" in page.text
     assert len(page.all("img")) == 10 * 12 + 10 + 30  # responses, models, spectra

@@ -1,6 +1,7 @@
 import copy
 import io
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ from html_page import Page
 from page_results import fingerprint_results
 from PIL import Image
 
-from ganfp_jax.report import few, figures, wording
+from ganfp_jax.report import few, figures, pages, wording
 from ganfp_jax.report.fingerprint_figures import FIGURES, RIGHT, WRONG, draw_embedding, spectrum_limits
-from ganfp_jax.report.fingerprint_page import REQUIRED, render, write_fingerprint_page
+
+render = partial(pages.render, "fingerprints")
 
 SECTIONS = ["headline", "responses", "confusion", "embedding", "spectra", "separability", "reproduce"]
 
@@ -140,7 +142,7 @@ def test_drawing_takes_ink_from_the_page_and_is_a_function_of_the_results(result
 
 
 def test_missing_keys(results):
-    for key in REQUIRED:
+    for key in results:
         with pytest.raises(ValueError, match=f"results without {key}"):
             render({name: value for name, value in results.items() if name != key})
     for key, inner in (("metrics", "ci95"), ("embedding", "wrong"), ("spectra", "profiles")):
@@ -168,7 +170,7 @@ def test_parts_that_do_not_fit(results):
 
 def test_writing(results, tmp_path):
     path = tmp_path / "report" / "fingerprints.html"
-    assert write_fingerprint_page(results, path) == path
+    assert pages.write_page("fingerprints", results, path) == path
     assert path.read_text(encoding="utf-8") == render(results)
     assert [file.name for file in path.parent.iterdir()] == ["fingerprints.html"]
 

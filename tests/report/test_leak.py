@@ -13,8 +13,8 @@ from configs import evaluate as config_file
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.interop.weights import write_file
 from ganfp_jax.jobs import evaluate
-from ganfp_jax.report import ablation_page, evaluation_page
 from ganfp_jax.report.leak import best_baseline, leak_box, leak_of
+from ganfp_jax.report.pages import render
 
 ABC = ["a", "b", "c"]
 
@@ -46,20 +46,20 @@ def test_the_box_of_the_console_is_a_rectangle():
 
 
 @pytest.mark.parametrize(
-    ("make", "render"),
-    [(full_results, evaluation_page.render), (ablation_results, ablation_page.render)],
+    ("make", "name"),
+    [(full_results, "evaluation"), (ablation_results, "ablation")],
     ids=["page", "ablation"],
 )
-def test_a_page_begins_with_the_leak(make, render, tmp_path):
+def test_a_page_begins_with_the_leak(make, name, tmp_path):
     results = make(tmp_path)
     results["baselines"] = [baseline(results["classes"], 95, "metadata"), baseline(results["classes"], 50, "knn")]
-    html = render(results)
+    html = render(name, results)
     text = Page(html).text
     assert text.index("LEAK: something other than the pixels") < text.index("95% interval")
     assert '<p class="leak"' in html
     assert "50.0% right with the best baseline nearest neighbours on pixels" in text
     results["baselines"][0] = baseline(results["classes"], 33, "metadata")
-    assert "LEAK" not in render(results)
+    assert "LEAK" not in render(name, results)
 
 
 @pytest.fixture

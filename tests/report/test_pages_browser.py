@@ -12,10 +12,7 @@ from collections import Counter
 import pytest
 from page_results import ablation_results, fingerprint_results, renamed, robustness_results, shown_results
 
-from ganfp_jax.report.ablation_page import write_ablation_page
-from ganfp_jax.report.evaluation_page import write_report
-from ganfp_jax.report.fingerprint_page import write_fingerprint_page
-from ganfp_jax.report.robustness_page import write_robustness_page
+from ganfp_jax.report.pages import write_page
 from tests import hostile_names
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -93,13 +90,13 @@ def written(folder, names):
     """The file of each page, on which everything that is one of `names` is called otherwise."""
     results = shown_results(folder)
     one_evaluation = {"evaluations": results["evaluations"][:1], "baselines": [], "stages": []}
-    write_report(renamed(results, names), folder / "quickstart.html")
-    write_report(renamed(results | one_evaluation, names), folder / "evaluate.html")
-    write_ablation_page(renamed(ablation_results(folder), names), folder / "ablation.html")
-    write_robustness_page(renamed(robustness_results(), names), folder / "robustness.html")
-    write_fingerprint_page(renamed(fingerprint_results(LONG_NAMES), names), folder / "fingerprints.html")
+    write_page("evaluation", renamed(results, names), folder / "quickstart.html")
+    write_page("evaluation", renamed(results | one_evaluation, names), folder / "evaluate.html")
+    write_page("ablation", renamed(ablation_results(folder), names), folder / "ablation.html")
+    write_page("robustness", renamed(robustness_results(), names), folder / "robustness.html")
+    write_page("fingerprints", renamed(fingerprint_results(LONG_NAMES), names), folder / "fingerprints.html")
     of_images = fingerprint_results(LONG_NAMES, image_sized=True)
-    write_fingerprint_page(renamed(of_images, names), folder / "fingerprints of images.html")
+    write_page("fingerprints", renamed(of_images, names), folder / "fingerprints of images.html")
     return {name: folder / f"{name}.html" for name in PAGES}
 
 
@@ -154,7 +151,7 @@ def test_the_vote_is_seen_without_scrolling(browser, pages, label):
 
 def test_a_confusion_matrix_of_seven_sources_fits_on_a_phone(browser, tmp_path):
     names = ["real", "ProGAN", "SNGAN", "CramerGAN", "MMDGAN", "StyleGAN2", "BigGAN"]
-    write_fingerprint_page(fingerprint_results(names), tmp_path / "seven.html")
+    write_page("fingerprints", fingerprint_results(names), tmp_path / "seven.html")
     width, height = SIZES["phone"]
     with browser.new_context(viewport={"width": width, "height": height}) as context:
         page = context.new_page()

@@ -1,15 +1,17 @@
 import copy
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 from html_page import Page
 from page_results import VIEWS, baseline, evaluation, full_results, minimal_results, shown_results
 
-from ganfp_jax.report import wording
-from ganfp_jax.report.evaluation_page import render, write_report
+from ganfp_jax.report import pages, wording
 from ganfp_jax.report.table import ImageRow, per_image_table, summary_table, text_table
 from ganfp_jax.run.errors import UserError
+
+render = partial(pages.render, "evaluation")
 
 SECTIONS = (
     "headline", "method", "evaluations", "baselines", "breakdown", "confusion", "samples", "wrong",
@@ -119,7 +121,8 @@ def test_all_right_with_the_vote_that_repaired_some(full):
 
 def test_a_name_that_is_no_utf8_can_be_written(minimal, tmp_path):
     minimal["method"] = "Images of /data/\udcff and \ud800."
-    assert r"/data/\udcff and \ud800." in write_report(minimal, tmp_path / "index.html").read_text(encoding="utf-8")
+    path = pages.write_page("evaluation", minimal, tmp_path / "index.html")
+    assert r"/data/\udcff and \ud800." in path.read_text(encoding="utf-8")
 
 
 def test_baselines_on_other_images_are_no_yardstick(minimal):
@@ -272,8 +275,8 @@ def test_results_are_left_as_they_were(full):
 
 def test_writing(full, tmp_path):
     path = tmp_path / "report" / "index.html"
-    assert write_report(full, path) == path
-    write_report(full, str(path))
+    assert pages.write_page("evaluation", full, path) == path
+    pages.write_page("evaluation", full, str(path))
     assert path.read_text(encoding="utf-8") == render(full)
     assert [file.name for file in path.parent.iterdir()] == ["index.html"]
 

@@ -15,9 +15,9 @@ from ganfp_jax.attribution import pictures as page_pictures
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
-from ganfp_jax.report.evaluation_page import write_report
 from ganfp_jax.report.grid import image_grid
 from ganfp_jax.report.leak import leak_box, leak_of
+from ganfp_jax.report.pages import write_page
 from ganfp_jax.report.table import ImageRow, per_image_table, summary_table
 from ganfp_jax.run.provenance import provenance
 from ganfp_jax.run.run_folder import write_json
@@ -144,7 +144,7 @@ def publish(study: Study, results: dict[str, Any], attributor: Attributor) -> No
 
     Args:
         study: what was done.
-        results: what `report.page.write_report` takes, but for what the study itself knows: command, config, stages,
+        results: a `report.results.EvaluationPage`, but for what the study itself knows: command, config, stages,
             provenance, and the wrong images of the evaluation that `main` names.
         attributor: the network of that evaluation; its fingerprints are taken for the page.
     """
@@ -168,7 +168,7 @@ def publish(study: Study, results: dict[str, Any], attributor: Attributor) -> No
     write_json(study.workdir / "results.json", results)
     report = study.workdir / "report" / "index.html"
     wrong = page_pictures.with_views(headline["wrong"], folder, resolution=attributor.resolution)
-    write_report(results | {"wrong": wrong, "fingerprints": fingerprints}, report)
+    write_page("evaluation", results | {"wrong": wrong, "fingerprints": fingerprints}, report)
     if results["leak"]:
         print(leak_box(results["leak"]) + "\n")
     for row in evaluations:

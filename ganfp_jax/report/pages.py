@@ -1,0 +1,51 @@
+"""The pages of the report: one HTML file each that opens anywhere, without a network and without a script."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ganfp_jax.report import ablation_page, evaluation_page, fingerprint_page, rendering, results, robustness_page
+from ganfp_jax.run import atomic
+
+
+class Kind(NamedTuple):
+    """What a page asks for, and what its template, `<name>.html.j2`, takes of it."""
+
+    schema: Any
+    values: Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+PAGES = {
+    "evaluation": Kind(results.EvaluationPage, evaluation_page.values),
+    "ablation": Kind(results.AblationPage, ablation_page.values),
+    "robustness": Kind(results.RobustnessPage, robustness_page.values),
+    "fingerprints": Kind(results.FingerprintPage, fingerprint_page.values),
+}
+
+
+def write_page(name: str, found: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
+    """Writes a page and returns where; one that is there already is replaced in one move.
+
+    Args:
+        name: a key of `PAGES`.
+        found: the results, as the page's schema has them; lists and dicts may be empty.
+        path: of the HTML file; its folder is made.
+
+    Raises:
+        ValueError: keys missing, or parts that do not fit each other.
+        UserError: a picture cannot be read.
+    """
+    path = Path(path)
+    page = render(name, found)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic.write_bytes(path, page.encode())
+    return path
+
+
+def render(name: str, found: Mapping[str, Any]) -> str:
+    """The page of `write_page` as text."""
+    results.check(found, PAGES[name].schema)
+    config = json.dumps(found["config"], indent=2, ensure_ascii=False, default=str)
+    return rendering.render(f"{name}.html.j2", **{"results": found, "config": config, **PAGES[name].values(found)})
