@@ -28,6 +28,7 @@ seen vote badly.
 
 from ml_collections import ConfigDict
 
+from configs import common
 from ganfp_jax.run.variants import choose
 
 
@@ -62,51 +63,31 @@ def _published() -> ConfigDict:
                 "beta1": 0.0,
                 "beta2": 0.99,
                 "epsilon": 1e-8,
-                "schedule": "constant",
-                "schedule_args": {},
+                **common.CONSTANT,
             },
             "augment": "mirror",
-            "immunise": {"share": 0.0, "perturbations": ()},
+            "immunise": common.NONE_IMMUNISED,
             "batch_size": 32,
             "num_steps": 3_125_000,
-            # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
-            "data": {"root": "", "resize": "refuse", "cache_gib": 4.0, "layout": "auto"},
+            "data": common.LABELLED,
             "eval_images": 5000,
-            "start_from": "",  # a trained network to begin at: see docs/guide.md, "Longer, and from other weights"
-            "log_every": 100,
-            "eval_every": 5000,
-            "checkpoint_every": 5000,
-            "keep_checkpoints": 2,
-            "compile_effort": "full",
+            **common.logging(),
         }
     )
 
 
 def _celeba() -> ConfigDict:
-    config = _published()
-    config.data.resize = "celeba"
-    return config
+    return common.on_celeba(_published())
 
 
 def _photos() -> ConfigDict:
-    config = _published()
-    config.seed = 0
-    config.resolution = 32
+    config = common.on_study(_published())
     config.model.fmap_base = 256
     config.model.num_features = 512
     config.model.input = "residual"
     config.optimizer.learning_rate = 3e-3
-    config.optimizer.schedule = "cosine"
-    config.optimizer.schedule_args = {"warmup": 0.05}
-    config.augment = "d4"
-    config.immunise.share = 0.5
-    config.immunise.perturbations = ("jpeg50-95",)
     config.batch_size = 64
     config.num_steps = 1000
-    config.data.root = "runs/quickstart-scratch/images"
-    config.data.resize = "crop"
-    config.eval_images = 512
-    config.log_every = 50
     config.eval_every = 250
     config.checkpoint_every = 250
     return config
@@ -127,15 +108,8 @@ def _celeba_smoke() -> ConfigDict:
 
 
 def _tiny() -> ConfigDict:
-    config = _photos()
-    config.resolution = 16
+    config = common.tiny_on_study(_photos())
     config.model.fmap_base = 32
     config.model.num_features = 16
-    config.data.root = "runs/quickstart-tiny/images"
     config.batch_size = 16
-    config.num_steps = 16
-    config.eval_images = 32
-    config.log_every = 4
-    config.eval_every = config.checkpoint_every = 8
-    config.compile_effort = "low"
     return config

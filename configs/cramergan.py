@@ -17,25 +17,35 @@ rate, which the published command names but never runs. How often is logged, mea
 `:tiny` takes seconds and gives noise.
 """
 
+from typing import Any
+
 from ml_collections import ConfigDict
 
-from configs import progan
-from ganfp_jax.run.variants import choose
+from configs import common
 
 
 def get_config(variant: str = "photos") -> ConfigDict:
     """The config of one of the variants photos, celeba, lsun, celeba-smoke, tiny."""
-    variants = {"photos": _photos, "celeba": _celeba, "lsun": _lsun}
-    return choose(variant, variants | {"celeba-smoke": _celeba_smoke, "tiny": _tiny})
+    return common.choose_gan(variant, _published, photos=_photos, smoke=smoke, tiny=tiny)
 
 
 def _published() -> ConfigDict:
+    objective = {
+        "name": "cramer",
+        "args": {},
+        "penalty": {"weight": 10.0, "target": 1.0, "norm": "height", "epsilon": 1e-5, "layers": 0.0},
+    }
+    return published("CramerGAN", critic={"num_features": 256}, objective=objective)
+
+
+def published(name: str, *, critic: dict[str, Any], objective: dict[str, Any]) -> ConfigDict:
+    """The published training of CramerGAN or MMDGAN, without its data."""
     network = {"ch": 64, "bottom_width": 4, "max_multiplier": 16, "dtype": "float32"}
     return ConfigDict(
         {
             "job": "train",
             "program": "gan",
-            "source_name": "CramerGAN",
+            "source_name": name,
             "seed": 0,
             "resolution": 128,
             "generator": {
@@ -45,20 +55,15 @@ def _published() -> ConfigDict:
                 "padding": "zero",
                 **network,
             },
-            "critic": {"name": "dcgan5_critic", "num_features": 256, **network},
+            "critic": {"name": "dcgan5_critic", **critic, **network},
             "latents": {"size": 100, "distribution": "uniform"},
-            "objective": {
-                "name": "cramer",
-                "args": {},
-                "penalty": {"weight": 10.0, "target": 1.0, "norm": "height", "epsilon": 1e-5, "layers": 0.0},
-            },
+            "objective": objective,
             "optimizer": {
                 "learning_rate": 1e-4,
                 "beta1": 0.5,
                 "beta2": 0.9,
                 "epsilon": 1e-8,
-                "schedule": "constant",
-                "schedule_args": {},
+                **common.CONSTANT,
                 "clip_norm": 1.0,
             },
             "plateau": {
@@ -82,85 +87,39 @@ def _published() -> ConfigDict:
                 "augment": "none",
             },
             "num_samples": 64,
-            "start_from": "",  # a trained network to begin at: see docs/guide.md, "Longer, and from other weights"
-            "log_every": 100,
-            "eval_images": 1024,
-            "eval_every": 5000,
-            "sample_every": 1000,
-            "checkpoint_every": 5000,
-            "keep_checkpoints": 2,
-            "dead_after": 1000,  # steps with a gradient of 0 at every log: the training stops; 0: never
-            "compile_effort": "full",
+            **common.logging(eval_images=1024, sample_every=1000, dead_after=1000),
         }
     )
 
 
-def _celeba() -> ConfigDict:
-    return progan.of_celeba(_published())
+def _photos(config: ConfigDict) -> None:
+    on_photographs(config)
+    config.num_steps = 320
 
 
-def _lsun() -> ConfigDict:
-    return progan.of_lsun(_published())
-
-
-def _photos() -> ConfigDict:
-    config = _published()
-    config.resolution = 32
-    config.generator.latent_size = config.latents.size = 128
+def on_photographs(config: ConfigDict) -> None:
+    """Either training made small, its two habits corrected."""
     config.generator.ch = 16
     config.generator.statistics = "running"
-    config.generator.padding = "reflect"
     config.critic.ch = 12
     config.objective.penalty.norm = "sample"
     config.optimizer.learning_rate = 1e-3
     config.batch_size = 16
-    config.num_steps = 320
     config.step.critic_steps = 3
-    config.step.augment = "mirror"
-    config.data = {
-        "source": "photos",
-        "photos": {
-            "split": "train",
-            "fold": 0,
-            "reduction": 2.0,
-            "min_luma_std": 10.0,
-            "count": 3000,
-            "seed": 0,
-        },
-        "folder": {"root": "", "resize": "crop", "cache_gib": 4.0},
-        "tfds": {"name": "", "split": "train", "data_dir": "", "download": False, "resize": "crop", "cache_gib": 4.0},
-    }
-    config.log_every = 25
-    config.eval_images = 256
-    config.eval_every = 200
-    config.sample_every = 200
-    config.checkpoint_every = 200
-    config.dead_after = 100
-    return config
 
 
-def _celeba_smoke() -> ConfigDict:
-    config = progan.smoke(_celeba())
+def smoke(config: ConfigDict) -> None:
+    """Either training on CelebA made tiny."""
     config.generator.ch = config.critic.ch = 4
     config.generator.max_multiplier = config.critic.max_multiplier = 4
     config.batch_size = 4
     config.num_steps = 3
     config.step.critic_steps = 1
-    return config
 
 
-def _tiny() -> ConfigDict:
-    config = _photos()
-    config.resolution = 16
-    config.generator.latent_size = config.latents.size = 16
+def tiny(config: ConfigDict) -> None:
+    """Either training on photographs made tiny."""
     config.generator.ch = config.critic.ch = 4
     config.critic.num_features = 8
     config.step.critic_steps = 1
     config.num_steps = 16
-    config.data.photos.count = 64
-    config.num_samples = 16
-    config.log_every = 4
-    config.eval_images = 32
-    config.eval_every = config.sample_every = config.checkpoint_every = 8
-    config.compile_effort = "low"
-    return config

@@ -21,6 +21,7 @@ four pairs tried on images held out of `train/`. `:tiny` takes seconds, on the i
 
 from ml_collections import ConfigDict
 
+from configs import common
 from ganfp_jax.run.variants import choose
 
 
@@ -54,71 +55,42 @@ def _published() -> ConfigDict:
                 "beta1": 0.0,
                 "beta2": 0.99,
                 "epsilon": 1e-8,
-                "schedule": "constant",
-                "schedule_args": {},
+                **common.CONSTANT,
             },
             "ema_decay": 0.999,
             "augment": "mirror",
-            "immunise": {"share": 0.0, "perturbations": ()},
+            "immunise": common.NONE_IMMUNISED,
             # Images that count; the critic reads as many others in every step.
             "batch_size": 32,
             "num_steps": 781_250,
-            # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
-            "data": {"root": "", "resize": "refuse", "cache_gib": 4.0, "layout": "auto"},
+            "data": common.LABELLED,
             "eval_images": 4500,
             "num_samples": 10,
-            "start_from": "",  # a trained network to begin at: see docs/guide.md, "Longer, and from other weights"
-            "log_every": 100,
-            "eval_every": 5000,
-            "sample_every": 5000,
-            "checkpoint_every": 5000,
-            "keep_checkpoints": 2,
-            "dead_after": 1000,  # steps with a gradient of 0 at every log: the training stops; 0: never
-            "compile_effort": "full",
+            **common.logging(sample_every=5000, dead_after=1000),
         }
     )
 
 
 def _celeba() -> ConfigDict:
-    config = _published()
-    config.data.resize = "celeba"
-    return config
+    return common.on_celeba(_published())
 
 
 def _photos() -> ConfigDict:
-    config = _published()
-    config.seed = 0
-    config.resolution = 32
+    config = common.on_study(_published())  # as configs/attribution.py, so that the two can be compared
     config.model.fmap_base, config.critic.fmap_base = 64, 32
     config.model.latent_res = 8
     config.objective.rec_weight = 5.0
     config.optimizer.learning_rate = 1e-2
-    config.optimizer.schedule = "cosine"
-    config.optimizer.schedule_args = {"warmup": 0.05}
     config.ema_decay = 0.99
-    config.augment = "d4"
-    config.immunise.share = 0.5  # as configs/attribution.py, so that the two can be compared
-    config.immunise.perturbations = ("jpeg50-95",)
     config.batch_size = 16
     config.num_steps = 6000
-    config.data.root = "runs/quickstart-scratch/images"
-    config.data.resize = "crop"
-    config.eval_images = 512
-    config.log_every = 50
     config.eval_every = config.sample_every = config.checkpoint_every = 1000
     config.dead_after = 100
     return config
 
 
 def _tiny() -> ConfigDict:
-    config = _photos()
-    config.resolution = 16
+    config = common.tiny_on_study(_photos())
     config.model.fmap_base = config.critic.fmap_base = 32
     config.ema_decay = 0.9
-    config.data.root = "runs/quickstart-tiny/images"
-    config.num_steps = 16
-    config.eval_images = 32
-    config.log_every = 4
-    config.eval_every = config.sample_every = config.checkpoint_every = 8
-    config.compile_effort = "low"
     return config

@@ -14,13 +14,12 @@ every config. `:tiny` takes seconds and gives noise.
 
 from ml_collections import ConfigDict
 
-from ganfp_jax.run.variants import choose
+from configs import common
 
 
 def get_config(variant: str = "photos") -> ConfigDict:
     """The config of one of the variants photos, celeba, lsun, celeba-smoke, tiny."""
-    variants = {"photos": _photos, "celeba": _celeba, "lsun": _lsun}
-    return choose(variant, variants | {"celeba-smoke": _celeba_smoke, "tiny": _tiny})
+    return common.choose_gan(variant, _published, photos=_photos, smoke=_smoke, tiny=_tiny)
 
 
 def _published() -> ConfigDict:
@@ -72,65 +71,14 @@ def _published() -> ConfigDict:
                 "augment": "none",
             },
             "num_samples": 64,
-            "start_from": "",  # a trained network to begin at: see docs/guide.md, "Longer, and from other weights"
-            "log_every": 100,
-            "eval_images": 1024,
-            "eval_every": 5000,
-            "sample_every": 1000,
-            "checkpoint_every": 5000,
-            "keep_checkpoints": 2,
-            "dead_after": 1000,  # steps with a gradient of 0 at every log: the training stops; 0: never
-            "compile_effort": "full",
+            **common.logging(eval_images=1024, sample_every=1000, dead_after=1000),
         }
     )
 
 
-def _celeba() -> ConfigDict:
-    return of_celeba(_published())
-
-
-def _lsun() -> ConfigDict:
-    return of_lsun(_published())
-
-
-def of_celeba(config: ConfigDict) -> ConfigDict:
-    """A published training, of any of the four generators, on CelebA as the study cut it."""
-    return _on(config, "celeb_a", split="train", resize="celeba")
-
-
-def smoke(config: ConfigDict) -> ConfigDict:
-    """Any of the four published trainings on the few photographs that `python -m experiments.celeba` makes."""
-    config.data.folder.root = "runs/celeba-smoke/img_align_celeba"
-    config.num_samples = config.eval_images = 16
-    config.log_every = 1
-    config.eval_every = config.sample_every = config.checkpoint_every = 100  # at the end
-    config.compile_effort = "low"
-    return config
-
-
-def of_lsun(config: ConfigDict) -> ConfigDict:
-    """The same on the study's 200,000 bedrooms of LSUN."""
-    return _on(config, "lsun/bedroom", split="train[:200000]", resize="lsun")
-
-
-def _on(config: ConfigDict, name: str, *, split: str, resize: str) -> ConfigDict:
-    either = {"resize": resize, "cache_gib": 4.0}
-    config.data = {
-        "source": "folder",
-        "folder": {"root": "", **either},
-        "tfds": {"name": name, "split": split, "data_dir": "", "download": False, **either},
-    }
-    return config
-
-
-def _photos() -> ConfigDict:
-    config = _published()
-    config.seed = 0
-    config.resolution = 32
-    config.generator.latent_size = config.latents.size = 128
+def _photos(config: ConfigDict) -> None:
     config.generator.fmap_base = config.critic.fmap_base = 192
     config.generator.fmap_max = config.critic.fmap_max = 64
-    config.generator.padding = "reflect"
     config.growing = {
         "first_resolution": 8,
         "fade_kimg": 2.0,
@@ -142,31 +90,9 @@ def _photos() -> ConfigDict:
     }
     config.step.critic_steps = 2
     config.step.ema_decay = 0.99
-    config.step.augment = "mirror"
-    config.data = {
-        "source": "photos",
-        "photos": {
-            "split": "train",
-            "fold": 0,
-            "reduction": 2.0,
-            "min_luma_std": 10.0,
-            "count": 3000,
-            "seed": 0,
-        },
-        "folder": {"root": "", "resize": "crop", "cache_gib": 4.0},
-        "tfds": {"name": "", "split": "train", "data_dir": "", "download": False, "resize": "crop", "cache_gib": 4.0},
-    }
-    config.log_every = 25
-    config.eval_images = 256
-    config.eval_every = 200
-    config.sample_every = 200
-    config.checkpoint_every = 200
-    config.dead_after = 100
-    return config
 
 
-def _celeba_smoke() -> ConfigDict:
-    config = smoke(_celeba())
+def _smoke(config: ConfigDict) -> None:
     config.generator.fmap_base = config.critic.fmap_base = 512
     config.generator.fmap_max = config.critic.fmap_max = 16
     config.growing.first_resolution = 64
@@ -174,13 +100,9 @@ def _celeba_smoke() -> ConfigDict:
     config.growing.total_kimg = 0.024
     config.growing.batch_size = {"64": 4, "128": 4}
     config.growing.learning_rate = {"64": 1e-3, "128": 1.5e-3}
-    return config
 
 
-def _tiny() -> ConfigDict:
-    config = _photos()
-    config.resolution = 16
-    config.generator.latent_size = config.latents.size = 16
+def _tiny(config: ConfigDict) -> None:
     config.generator.fmap_base = config.critic.fmap_base = 32
     config.generator.fmap_max = config.critic.fmap_max = 8
     config.step.critic_steps = 1
@@ -188,10 +110,3 @@ def _tiny() -> ConfigDict:
     config.growing.total_kimg = 0.256
     config.growing.batch_size = {"8": 16, "16": 16}
     config.growing.learning_rate = {"8": 3e-3, "16": 3e-3}
-    config.data.photos.count = 64
-    config.num_samples = 16
-    config.log_every = 4
-    config.eval_images = 32
-    config.eval_every = config.sample_every = config.checkpoint_every = 8
-    config.compile_effort = "low"
-    return config

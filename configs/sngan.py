@@ -13,14 +13,12 @@ How often is logged, measured, sampled and saved is ours. Batch normalisation se
 
 from ml_collections import ConfigDict
 
-from configs import progan
-from ganfp_jax.run.variants import choose
+from configs import common
 
 
 def get_config(variant: str = "photos") -> ConfigDict:
     """The config of one of the variants photos, celeba, lsun, celeba-smoke, tiny."""
-    variants = {"photos": _photos, "celeba": _celeba, "lsun": _lsun}
-    return choose(variant, variants | {"celeba-smoke": _celeba_smoke, "tiny": _tiny})
+    return common.choose_gan(variant, _published, photos=_photos, smoke=_smoke, tiny=_tiny)
 
 
 def _published() -> ConfigDict:
@@ -54,79 +52,27 @@ def _published() -> ConfigDict:
                 "augment": "none",
             },
             "num_samples": 64,
-            "start_from": "",  # a trained network to begin at: see docs/guide.md, "Longer, and from other weights"
-            "log_every": 100,
-            "eval_images": 1024,
-            "eval_every": 5000,
-            "sample_every": 750,
-            "checkpoint_every": 5000,
-            "keep_checkpoints": 2,
-            "dead_after": 1000,  # steps with a gradient of 0 at every log: the training stops; 0: never
-            "compile_effort": "full",
+            **common.logging(eval_images=1024, sample_every=750, dead_after=1000),
         }
     )
 
 
-def _celeba() -> ConfigDict:
-    return progan.of_celeba(_published())
-
-
-def _lsun() -> ConfigDict:
-    return progan.of_lsun(_published())
-
-
-def _photos() -> ConfigDict:
-    config = _published()
-    config.resolution = 32
+def _photos(config: ConfigDict) -> None:
     config.generator.ch = config.critic.ch = 16
-    config.generator.padding = "reflect"
     config.optimizer.learning_rate = 1e-3
     config.batch_size = 16
     config.num_steps = 600
     config.step.critic_steps = 1
-    config.step.augment = "mirror"
-    config.data = {
-        "source": "photos",
-        "photos": {
-            "split": "train",
-            "fold": 0,
-            "reduction": 2.0,
-            "min_luma_std": 10.0,
-            "count": 3000,
-            "seed": 0,
-        },
-        "folder": {"root": "", "resize": "crop", "cache_gib": 4.0},
-        "tfds": {"name": "", "split": "train", "data_dir": "", "download": False, "resize": "crop", "cache_gib": 4.0},
-    }
-    config.log_every = 25
-    config.eval_images = 256
-    config.eval_every = 200
-    config.sample_every = 200
-    config.checkpoint_every = 200
-    config.dead_after = 100
-    return config
 
 
-def _celeba_smoke() -> ConfigDict:
-    config = progan.smoke(_celeba())
+def _smoke(config: ConfigDict) -> None:
     config.generator.ch = config.critic.ch = 4
     config.generator.max_multiplier = config.critic.max_multiplier = 4
     config.batch_size = 4
     config.num_steps = 3
     config.step.critic_steps = 1
-    return config
 
 
-def _tiny() -> ConfigDict:
-    config = _photos()
-    config.resolution = 16
-    config.generator.latent_size = config.latents.size = 16
+def _tiny(config: ConfigDict) -> None:
     config.generator.ch = config.critic.ch = 4
     config.num_steps = 16
-    config.data.photos.count = 64
-    config.num_samples = 16
-    config.log_every = 4
-    config.eval_images = 32
-    config.eval_every = config.sample_every = config.checkpoint_every = 8
-    config.compile_effort = "low"
-    return config
