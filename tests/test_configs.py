@@ -12,8 +12,9 @@ from ganfp_jax import models
 from ganfp_jax.generation.folders import FILE_PREFIXES
 from ganfp_jax.jobs import JOBS
 from ganfp_jax.jobs.train import PROGRAMS
-from ganfp_jax.main import default_workdir, job_module
+from ganfp_jax.main import job_module
 from ganfp_jax.models import pixels
+from ganfp_jax.run.command_line import default_workdir
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.training import growing
 from ganfp_jax.training.objectives import OBJECTIVES

@@ -25,7 +25,7 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 STEPS = ("gan_step", "attribution_step", "fingerprint_step", "objectives", "state")
 PURE = ("models", "data.views", "attribution.voting", *(f"training.{step}" for step in STEPS))
 NOT_FOR_ARRAYS = {"pathlib", "os", "json", "io"}
-ONLY_IN = {"orbax": "training", "absl": "main", "grain": "data", "tensorflow_datasets": "data", "gradio": "demo"}
+ONLY_IN = {"orbax": "training", "absl": "run", "grain": "data", "tensorflow_datasets": "data", "gradio": "demo"}
 
 
 def name_of(path: Path) -> str:

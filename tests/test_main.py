@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ganfp_jax.main import explain
-from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.errors import UserError, explain
 from ganfp_jax.run.run_folder import open_run
 
 ROOT = Path(__file__).parent.parent

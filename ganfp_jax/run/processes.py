@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
@@ -60,6 +60,7 @@ for line in sys.stdin.buffer:
     pass
 """
 _filters: list[subprocess.Popen] = []
+_started = False
 
 
 def start(coordinator: str, num_processes: int | None, process_id: int | None) -> None:
@@ -74,6 +75,8 @@ def start(coordinator: str, num_processes: int | None, process_id: int | None) -
     Raises:
         UserError: a count or a number is missing or out of range, or the others do not answer.
     """
+    global _started
+    _started = True
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     jax.config.update("jax_enable_preemption_service", False)  # it takes SIGTERM away from us
     if coordinator == "auto":
@@ -102,6 +105,11 @@ def start(coordinator: str, num_processes: int | None, process_id: int | None) -
     finally:
         late.cancel()
     _meet()
+
+
+def started() -> bool:
+    """Whether this is one of several processes, and has set out to meet the others."""
+    return _started
 
 
 def _check_port(coordinator: str) -> None:
@@ -167,6 +175,20 @@ def disagreement(started_with: Sequence[Mapping[str, Any]]) -> str:
             keys = ", ".join(found[:4]).replace(" there, ", " in process 0, ").replace(" now)", f" in {process})")
             return f"the processes were not started alike: {keys}; give all of them the same command"
     return ""
+
+
+def first_enters(stack: contextlib.ExitStack, claim: Callable[[], contextlib.AbstractContextManager[Any]]) -> None:
+    """The first process enters a context on `stack`, such as the run folder; where it cannot, all of them end."""
+    refusal: Exception | None = None
+    if first():
+        try:
+            stack.enter_context(claim())
+        except Exception as error:  # whatever it is, the others must hear of it
+            refusal = error
+    if anywhere(refusal is not None):
+        if refusal:
+            raise refusal
+        end_as_another_does()  # which says why
 
 
 def _meet() -> None:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ganfp_jax import main
-from ganfp_jax.run import atomic, cache, console
+from ganfp_jax.run import atomic, cache, console, errors
 
 ROOT = Path(__file__).parents[2]
 MISTAKE = "--config=configs/prepare.py:tinny"
@@ -125,35 +124,35 @@ def test_a_full_device_is_that_of_the_file_that_was_written(tmp_path, monkeypatc
     monkeypatch.setattr(Path, "open", lambda path, mode: open("/dev/full", mode, 0))  # noqa: PTH123, SIM115
     with pytest.raises(OSError, match="No space") as full:
         atomic.write_bytes(tmp_path / "copy" / "1.png", b"content")
-    said = main.explain(full.value, Path("runs/audit"))
+    said = errors.explain(full.value, Path("runs/audit"))
     assert said.startswith(f"no space left on the device of {tmp_path}/copy/1.png; free some")
 
 
 def test_a_full_device_is_named_where_a_library_does_not():
     with pytest.raises(OSError, match="No space") as full, atomic.on_device_of(Path("/data/set")):
         raise RuntimeError("Write failed: No space left on device [28]")
-    assert main.explain(full.value, Path("runs/x")).startswith("no space left on the device of /data/set; free")
+    assert errors.explain(full.value, Path("runs/x")).startswith("no space left on the device of /data/set; free")
     with pytest.raises(RuntimeError, match="other"), atomic.on_device_of(Path("/data/set")):
         raise RuntimeError("other")
 
 
-@pytest.mark.parametrize("number", sorted(main._REMEDIES))
+@pytest.mark.parametrize("number", sorted(errors.REMEDIES))
 def test_what_the_system_refuses_is_one_line_with_a_remedy(number):
     error = OSError(number, os.strerror(number), "/some/file")
-    said = main.explain(error, Path("runs/x"))
+    said = errors.explain(error, Path("runs/x"))
     assert said.startswith(f"/some/file cannot be written or read ({os.strerror(number)}); ") and "foreseen" not in said
 
 
 def test_quota_is_room():
     error = OSError(errno.EDQUOT, "Disk quota exceeded", "/home/file")
-    assert main.explain(error, None).startswith("no space left on the device of /home/file")
+    assert errors.explain(error, None).startswith("no space left on the device of /home/file")
 
 
 def test_errors_that_caused_each_other_are_told():
     """An error that is raised again from what it had caused is its own cause."""
     first, second = ValueError("first"), ValueError("second")
     first.__cause__, second.__cause__ = second, first
-    assert main.explain(first, None).startswith("ValueError: first")
+    assert errors.explain(first, None).startswith("ValueError: first")
 
 
 def test_a_line_is_one_line():
