@@ -55,7 +55,10 @@ def test_imports_point_down(module):
         assert not (room == "jobs" and target == "jobs" and rest.split(".")[1:2] != module.split(".")[1:2]), name
     assert all(ONLY_IN.get(library, room) == room for library in libraries), f"{module} imports {libraries}"
     if module.startswith(PURE) and not module.startswith("models.cpu"):
-        assert not libraries & NOT_FOR_ARRAYS and libraries <= {"jax", "flax", "optax", "numpy", "jaxtyping"} | STANDARD
+        assert (
+            not libraries & NOT_FOR_ARRAYS
+            and libraries <= {"jax", "flax", "optax", "numpy", "scipy", "jaxtyping"} | STANDARD
+        )
 
 
 STANDARD = set(sys.stdlib_module_names)

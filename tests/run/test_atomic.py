@@ -12,7 +12,7 @@ from ganfp_jax.run import atomic, run_folder
 
 SLOW_WRITER = """
 import sys, time
-from ganfp_jax import atomic
+from ganfp_jax.run import atomic
 with atomic.writer(sys.argv[1]) as file:
     file.write(b"half")
     file.flush()
@@ -47,7 +47,7 @@ def test_what_a_killed_writer_left_is_swept_away(tmp_path):
 
 HOLDER = """
 import sys, time
-from ganfp_jax import atomic
+from ganfp_jax.run import atomic
 with atomic.locked(sys.argv[1], wait=False):
     print("held", flush=True)
     time.sleep(60)

@@ -46,7 +46,7 @@ def test_a_console_that_is_none(line, status, err):
 
 def test_what_libraries_say_never_lands_in_a_file(tmp_path):
     """Where stderr is closed, its number would be that of the first file that is opened."""
-    code = "import os; from ganfp_jax import console; console.prepare(); open('file', 'w'); os.write(2, b'said')"
+    code = "import os; from ganfp_jax.run import console; console.prepare(); open('file', 'w'); os.write(2, b'said')"
     environment = {"CODE": code, "PYTHONPATH": str(ROOT), "PYTHON": sys.executable}
     status, _, _ = shell(f'cd {tmp_path} && $PYTHON -c "$CODE" 0>&- >&- 2>&-', **environment)
     assert status == 0

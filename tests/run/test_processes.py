@@ -156,7 +156,7 @@ def test_two_processes_train_the_fingerprint_network_as_one(tmp_path, labelled_r
 
 FAILING = """
 import sys, threading, time
-from ganfp_jax import processes
+from ganfp_jax.run import processes
 coordinator, process, failing = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 processes.start(coordinator, 2, process)
 processes.anywhere(False)
@@ -181,7 +181,7 @@ def test_a_failure_ends_all_at_once_and_all_say_why(failing):
 KILLED = """
 import os, signal, sys, threading
 import numpy as np
-from ganfp_jax import processes
+from ganfp_jax.run import processes
 coordinator, process, killed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 processes.start(coordinator, 2, process)
 processes.end_with_others()
@@ -231,7 +231,7 @@ def test_a_port_in_use_is_told_before_jax_meets_it(family, host):
 
 
 def test_a_first_process_that_does_not_answer_is_told():
-    waiting = "from ganfp_jax import processes; processes.START = 1; processes.start('127.0.0.1:1', 2, 1)"
+    waiting = "from ganfp_jax.run import processes; processes.START = 1; processes.start('127.0.0.1:1', 2, 1)"
     ended = subprocess.run([sys.executable, "-c", waiting], cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: --coordinator=127.0.0.1:1: the first process does not answer within 1 sec")

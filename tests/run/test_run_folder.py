@@ -142,5 +142,5 @@ def test_images_generated_before_photographs_of_a_folder_could_be_are_completed(
 
 
 def test_a_job_of_another_name_then_is_resumed(tmp_path):
-    now = course_project.get_config("tiny").to_dict()
+    now = json.loads(json.dumps(course_project.get_config("tiny").to_dict()))
     assert reopened(tmp_path, now | {"job": "course_test"}, now) == now
