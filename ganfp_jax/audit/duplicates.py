@@ -21,6 +21,7 @@ from PIL import Image
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import ImageFile, Refused, decoded
 from ganfp_jax.data.sources import PHOTOS
+from ganfp_jax.data.values import LUMA
 from ganfp_jax.run.progress import progress
 from ganfp_jax.run.threads import ending, results
 
@@ -185,7 +186,7 @@ def shared_photographs(folders: Mapping[str, labelled.LabelledFolder]) -> list[s
 def _luma_std(image: UInt8[np.ndarray, "h w 3"]) -> float:
     sums = np.zeros(2)
     for rows in np.array_split(image, 1 + image.size // _AT_A_TIME):  # as numbers of 8 bytes a large image takes 1.5 GB
-        luma = rows @ np.array([0.299, 0.587, 0.114])
+        luma = rows @ np.array(LUMA)
         sums += luma.sum(), (luma**2).sum()
     mean, square = sums / (image.size / 3)
     return float(np.sqrt(max(0.0, square - mean**2)))

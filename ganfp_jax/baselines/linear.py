@@ -12,13 +12,14 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from ganfp_jax.baselines import method
+from ganfp_jax.data.values import to_signed
 
 LOG_FLOOR = 0.1  # grey levels: below the rounding noise of an 8-bit image, so that log|0| is no outlier
 
 
 def pixels(images: UInt8[np.ndarray, "n h w 3"]) -> Float[np.ndarray, "n f"]:
     """The pixels themselves, in [-1, 1], as one row per image."""
-    return (images.astype(np.float32) / 127.5 - 1).reshape(len(images), -1)
+    return to_signed(images).reshape(len(images), -1)
 
 
 def log_dct(images: UInt8[np.ndarray, "n h w 3"]) -> Float[np.ndarray, "n f"]:

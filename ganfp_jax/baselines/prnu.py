@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ganfp_jax.baselines import method
-from ganfp_jax.metrics.spectra import LUMA
+from ganfp_jax.data.values import LUMA
 
 WAVELET = "db4"
 WINDOWS = (3, 5, 7, 9)  # sides over which the local power of a signal is measured; the least counts

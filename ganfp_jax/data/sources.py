@@ -21,6 +21,7 @@ from ganfp_jax.data.listing import find_images, printable
 from ganfp_jax.data.on_disk import ImagesOnDisk, check_together, fits
 from ganfp_jax.data.preprocess import check_resize, decode_and_fit
 from ganfp_jax.data.tfds import sets
+from ganfp_jax.data.values import LUMA
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.progress import progress
 
@@ -324,7 +325,7 @@ def _crops(
     # NumPy promises that RandomState's streams never change, so these crops do not either. The name's checksum, not
     # its place in a list, tells the streams apart: another photograph in the table changes none.
     rng = np.random.RandomState([seed, zlib.crc32(name.encode())])
-    luma = image @ np.array([0.299, 0.587, 0.114])
+    luma = image @ np.array(LUMA)
     number = 0
     while True:
         for _ in range(_MAX_DRAWS):

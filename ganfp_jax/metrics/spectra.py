@@ -9,10 +9,10 @@ al., "Leveraging Frequency Analysis for Deep Fake Image Recognition" (2020).
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from ganfp_jax.data.values import LUMA, to_signed
 from ganfp_jax.run.errors import UserError
 
 FLOOR = (2 / 255) ** 2 / 12  # the variance that rounding to 8 bits adds; a stored image shows nothing weaker
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 Images = UInt8[np.ndarray, "n r r c"] | Float[np.ndarray, "n r r c"]
 
@@ -68,9 +68,7 @@ def log_spectrum_features(images: UInt8[np.ndarray, "n r r 3"]) -> Float[np.ndar
 
 
 def _unit(images: Images) -> Float[np.ndarray, "n r r c"]:
-    if images.dtype == np.uint8:
-        return images.astype(np.float32) / np.float32(127.5) - 1
-    return images
+    return to_signed(images) if images.dtype == np.uint8 else images
 
 
 def _log_power(images: Float[np.ndarray, "n r r c"]) -> Float[np.ndarray, "n r r c"]:

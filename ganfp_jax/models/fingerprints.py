@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, PyTree, UInt8
 
+from ganfp_jax.data.values import to_signed
 from ganfp_jax.run.errors import UserError
 
 
@@ -137,4 +138,4 @@ def read_fingerprints(
 def _read(
     network: Any, variables: Mapping[str, Any], images: UInt8[Array, "n h w 3"]
 ) -> tuple[Float[Array, "n ..."], Float[Array, "n ... k"]]:
-    return network.apply(variables, images.astype(jnp.float32) / 127.5 - 1, method="fingerprints_and_logits")
+    return network.apply(variables, to_signed(images), method="fingerprints_and_logits")

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 
+from ganfp_jax.data.values import to_signed
 from ganfp_jax.run.errors import UserError
 
 Range = Literal["signed", "dithered", "unit"]
@@ -30,9 +31,9 @@ def to_network(images: UInt8[Array, "n h w c"], key: jax.Array, pixels: Range) -
     "signed": x / 127.5 - 1 in [-1, 1]. "dithered": x / 128 - 1 plus U[0, 1/128) from `key`, in [-1, 1). "unit": x / 255
     in [0, 1].
     """
-    x = images.astype(jnp.float32)
     if pixels == "signed":
-        return x / 127.5 - 1
+        return to_signed(images)
+    x = images.astype(jnp.float32)
     if pixels == "dithered":
         return x / 128 - 1 + jax.random.uniform(key, x.shape, maxval=1 / 128)
     return x / 255

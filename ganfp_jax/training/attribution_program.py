@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
 from ganfp_jax import models
+from ganfp_jax.data.values import to_signed
 from ganfp_jax.run.compiler import PLAIN_CONVOLUTIONS
 from ganfp_jax.run.progress import compiles
 from ganfp_jax.training.attribution_step import make_attribution_step
@@ -62,6 +63,6 @@ def _make_evaluate(
     @compiles
     @jax.jit
     def accuracy(params: PyTree, images: Array, labels: Array) -> Array:
-        return (network.apply({"params": params}, images / 127.5 - 1).argmax(-1) == labels).mean()
+        return (network.apply({"params": params}, to_signed(images)).argmax(-1) == labels).mean()
 
     return lambda state: {"accuracy": float(accuracy(state.network.params, test.images, test.labels))}

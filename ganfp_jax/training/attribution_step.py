@@ -8,6 +8,7 @@ import jax
 import optax
 from jaxtyping import Array, PyTree
 
+from ganfp_jax.data.values import to_signed
 from ganfp_jax.data.views import random_view
 from ganfp_jax.training.objectives import classification
 from ganfp_jax.training.state import AttributionState, NetworkState
@@ -29,7 +30,7 @@ def make_attribution_step(
     """
 
     def step(state: AttributionState, batch: dict[str, Array], key: jax.Array) -> tuple[AttributionState, Metrics]:
-        images = random_view(batch["image"], key, augment) / 127.5 - 1
+        images = to_signed(random_view(batch["image"], key, augment))
 
         def loss_fn(params: PyTree) -> tuple[Array, Array]:
             logits: Any = network.apply({"params": params}, images)

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, PyTree, UInt8
 
 from ganfp_jax import models
+from ganfp_jax.data.values import to_signed
 from ganfp_jax.models.pixels import to_stored
 from ganfp_jax.run.compiler import PLAIN_CONVOLUTIONS
 from ganfp_jax.run.errors import UserError
@@ -91,7 +92,7 @@ def _make_evaluate(network: Any, test: LabelledImages, batch_size: int) -> Calla
     @compiles
     @jax.jit
     def look(params: PyTree, images: Array, labels: Array) -> tuple[Array, Array]:
-        x = images / 127.5 - 1
+        x = to_signed(images)
         outputs = network.apply({"params": params}, x)
         return outputs.logits.argmax(-1) == labels, jnp.abs(outputs.fingerprints).mean((1, 2, 3))
 
@@ -121,7 +122,7 @@ def _make_sample(network: Any, train: LabelledImages, count: int) -> Callable[[P
     @compiles
     @jax.jit
     def rows(params: PyTree, images: Array) -> Array:
-        x = images / 127.5 - 1
+        x = to_signed(images)
         outputs = network.apply({"params": params}, x)
         return to_stored(jnp.concatenate([x, outputs.reconstructions, outputs.fingerprints]), "signed")
 

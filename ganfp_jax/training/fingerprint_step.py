@@ -12,6 +12,7 @@ import jax
 import optax
 from jaxtyping import Array, Float, PyTree
 
+from ganfp_jax.data.values import to_signed
 from ganfp_jax.data.views import random_view
 from ganfp_jax.training.objectives import classification, fingerprint
 from ganfp_jax.training.state import FingerprintState, NetworkState
@@ -92,7 +93,7 @@ def make_fingerprint_step(
         return state.replace(network=apply_update(state.network, grads)), metrics
 
     def step(state: FingerprintState, batch: dict[str, Array], key: jax.Array) -> tuple[FingerprintState, Metrics]:
-        images = random_view(batch["image"], jax.random.fold_in(key, VIEW), augment) / 127.5 - 1
+        images = to_signed(random_view(batch["image"], jax.random.fold_in(key, VIEW), augment))
         first, second = images.reshape(-1, BATCHES, *images.shape[1:]).swapaxes(0, 1)
         state, critic_metrics = critic_update(state, first, jax.random.fold_in(key, MIX))
         state, metrics = autoencoder_update(state, second, batch["label"][1::BATCHES])
