@@ -25,18 +25,22 @@ from ml_collections import ConfigDict
 from configs import attribution, cramergan, mmdgan, progan, sngan
 from ganfp_jax.run.variants import choose
 
+COMMAND = "python -m ganfp_jax.main --config=configs/quickstart.py"
+
 
 def get_config(variant: str = "default") -> ConfigDict:
     """The config of one of the variants default, scratch, course, seeds, tiny."""
     variants = {"default": _shipped, "scratch": _scratch, "course": _course, "seeds": _seeds, "tiny": _tiny}
-    return choose(variant, variants)
+    config = choose(variant, variants)
+    config.command = COMMAND if variant == "default" else f"{COMMAND}:{variant}"
+    return config
 
 
 def _shipped() -> ConfigDict:
     return ConfigDict(
         {
             "job": "quickstart",
-            "command": "python -m ganfp_jax.main --config=configs/quickstart.py",
+            "command": COMMAND,
             "shipped": "photos32",
             "seed": 7,
             "photos": {"reduction": 2.0, "min_luma_std": 10.0},
@@ -52,9 +56,7 @@ def _shipped() -> ConfigDict:
 
 
 def _scratch() -> ConfigDict:
-    config = _study("photos")
-    config.command += ":scratch"
-    return config
+    return _study("photos")
 
 
 def _study(variant: str) -> ConfigDict:
@@ -63,8 +65,8 @@ def _study(variant: str) -> ConfigDict:
     network.batch_size = min(network.batch_size, 32)  # half the time of configs/attribution.py's own
     return ConfigDict(
         {
-            "job": "study",
-            "command": "python -m ganfp_jax.main --config=configs/quickstart.py",
+            "job": "quickstart",
+            "command": COMMAND,
             "seed": 0,
             "resolution": 32,
             "photos": {"fold": 0, "reduction": 2.0, "min_luma_std": 10.0},
@@ -92,7 +94,6 @@ def _study(variant: str) -> ConfigDict:
 
 def _course() -> ConfigDict:
     config = _study("photos")
-    config.command += ":course"
     config.generators = ("progan", "sngan")
     config.test_counts = (5, 50)
     return config
@@ -100,7 +101,6 @@ def _course() -> ConfigDict:
 
 def _seeds() -> ConfigDict:
     config = _study("photos")
-    config.command += ":seeds"
     for name in config.generators:
         del config[name]
     config.generators = ("progan_0", "progan_1", "progan_2")
@@ -114,7 +114,6 @@ def _seeds() -> ConfigDict:
 
 def _tiny() -> ConfigDict:
     config = _study("tiny")
-    config.command += ":tiny"
     config.resolution = 16
     config.gan_images = 64
     config.train_count = 48

@@ -11,7 +11,6 @@ import pytest
 from ganfp_jax import models
 from ganfp_jax.generation.folders import FILE_PREFIXES
 from ganfp_jax.jobs import JOBS
-from ganfp_jax.jobs.train import PROGRAMS
 from ganfp_jax.main import job_module
 from ganfp_jax.models import pixels
 from ganfp_jax.run.command_line import default_workdir
@@ -21,6 +20,7 @@ from ganfp_jax.training.objectives import OBJECTIVES
 from ganfp_jax.training.objectives.fingerprint import LossWeights
 from ganfp_jax.training.objectives.penalties import CriticPenalty
 from ganfp_jax.training.optimizers import make_adam
+from ganfp_jax.training.programs import PROGRAMS
 
 FILES = sorted(Path(__file__).parent.parent.glob("configs/*.py"))
 NAMES = [path.stem for path in FILES]

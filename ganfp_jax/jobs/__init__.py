@@ -39,6 +39,5 @@ JOBS = {
     "quality": Job(),
     "quickstart": Job(resumes=True),
     "robustness": Job(resumes=True),
-    "study": Job(resumes=True),
     "train": Job(resumes=True, several=True, may_grow=longer.may_grow),
 }

@@ -83,7 +83,7 @@ def open_study(folder: Path, networks: Sequence[str]) -> dict[str, Any]:
     if not (folder / CONFIG).is_file():
         raise UserError(f"config.study: {folder} is not a run folder; {remedy}")
     study = read_config(folder)
-    if study.get("job") != "study":
+    if study.get("job") != "quickstart" or "generators" not in study:
         raise UserError(f"config.study: {folder} holds no study (its job is {study.get('job')!r}); {remedy}")
     for key, wanted in (("generators", GENERATORS), ("networks", networks)):
         if absent := [name for name in wanted if name not in study[key]]:

@@ -19,7 +19,7 @@ ADDED = {"critic.first_weights": "published", "start_from": "", "data.layout": "
     "folder.resize": "crop",
 }
 """Keys that older run folders do not have, in any section -> the value that says what was done before."""
-RENAMED = {"course_test": "course_project"}
+RENAMED = {"course_test": "course_project", "study": "quickstart"}
 """Jobs of older run folders -> what they are called now."""
 WATCHING = ("dead_after",)
 """Keys, in any section, that say when to give up and nothing about what is made; a resumed run may have others."""

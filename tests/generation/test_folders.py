@@ -17,11 +17,11 @@ from ganfp_jax.data import labelled
 from ganfp_jax.generation import folders as generation
 from ganfp_jax.generation.folders import write_generated
 from ganfp_jax.generation.sampler import Sampler
-from ganfp_jax.jobs.train import PROGRAMS
 from ganfp_jax.run import atomic
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.run_folder import write_json
 from ganfp_jax.training.checkpoint import Checkpoints
+from ganfp_jax.training.programs import PROGRAMS
 
 
 def run_folder(workdir, config):

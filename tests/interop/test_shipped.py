@@ -16,8 +16,9 @@ from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.data import labelled
 from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.interop import shipped, weights
-from ganfp_jax.jobs import export_weights
-from ganfp_jax.jobs.quickstart import shipped as quickstart
+from ganfp_jax.jobs import export_weights, quickstart
+from ganfp_jax.jobs.quickstart.shipped import make_images
+from ganfp_jax.jobs.quickstart.study import Study
 from ganfp_jax.run.errors import UserError
 
 SET = "photos32"
@@ -184,17 +185,17 @@ def test_a_quickstart_that_cannot_be_is_refused_before_it_writes(tmp_path, chang
 
 def test_images_of_older_generators_are_made_anew(tmp_path):
     config = quickstart_file.get_config().to_dict() | {"count": 3, "resolution": 32}
-    study = quickstart.Study(config, tmp_path, num_stages=4)
-    quickstart.make_images(study)
+    study = Study(config, tmp_path)
+    make_images(study)
     manifest = labelled.read_manifest(tmp_path / "images" / "test")
     image = tmp_path / "images" / "test" / "SNGAN" / "SNGAN_00000000.png"
     made = image.read_bytes()
     image.write_bytes((image.parent.parent / "ProGAN" / "ProGAN_00000000.png").read_bytes())
-    quickstart.make_images(study)
+    make_images(study)
     assert image.read_bytes() != made  # nothing says that it is not what it was
     manifest["sources"]["SNGAN"]["digest"] = "of older weights"
     labelled.write_manifest(tmp_path / "images" / "test", manifest["classes"], manifest["sources"])
-    quickstart.make_images(study)
+    make_images(study)
     assert image.read_bytes() == made
 
 

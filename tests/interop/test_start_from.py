@@ -9,10 +9,10 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from configs import attribution, fingerprint, mmdgan
 from ganfp_jax.interop import start_from
 from ganfp_jax.interop.weights import load
-from ganfp_jax.jobs.train import PROGRAMS
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.run_folder import read_config, write_json
 from ganfp_jax.training.checkpoint import Checkpoints
+from ganfp_jax.training.programs import PROGRAMS
 from ganfp_jax.training.state import AttributionState, NetworkState
 
 

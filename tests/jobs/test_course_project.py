@@ -18,13 +18,13 @@ from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.evaluation import evaluate
 from ganfp_jax.data import labelled
 from ganfp_jax.jobs import course_project
-from ganfp_jax.jobs.quickstart.scratch import make_images
+from ganfp_jax.jobs.quickstart import scratch
 from ganfp_jax.jobs.quickstart.study import Study
-from ganfp_jax.jobs.train import PROGRAMS
 from ganfp_jax.metrics.statistics import mcnemar_p
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.run_folder import write_json
 from ganfp_jax.training.checkpoint import Checkpoints
+from ganfp_jax.training.programs import PROGRAMS
 
 SOURCES = ("real", "ProGAN", "SNGAN")
 SEEDS = (100, 101, 102)
@@ -60,7 +60,7 @@ def study(tmp_path_factory):
         generator = {"params": state.generator.params, "stats": state.generator.stats}
         plain = {"step": state.step, "generator": generator, "ema_params": state.ema_params}
         save(workdir / name, config[name], plain, program.metadata)
-    make_images(Study(config, workdir, num_stages=1))
+    scratch.make_images(Study(config, workdir))
     images = labelled.decode_all(labelled.open_labelled(workdir / "images", split="test"), 16).images
     attribution = config["attribution"]
     network = models.create(**attribution["model"], resolution=16, num_classes=3)

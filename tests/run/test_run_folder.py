@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from configs import course_project, generate
+from configs import course_project, generate, quickstart
 from ganfp_jax.run import longer
 from ganfp_jax.run.errors import UserError
-from ganfp_jax.run.run_folder import ADDED, WATCHING, open_run, read_config
+from ganfp_jax.run.run_folder import ADDED, RENAMED, WATCHING, open_run, read_config
 
 TRAINING = {
     "job": "train",
@@ -113,8 +113,8 @@ def reopened(folder, before, now):
 def test_when_to_give_up_may_change_and_may_be_new(watching, tmp_path):
     for before, now in (({}, {watching: 5}), ({watching: 5}, {watching: 0})):
         assert reopened(tmp_path, {"job": "train"} | before, {"job": "train"} | now) == {"job": "train"} | now
-    study = {"job": "study", "progan": {"seed": 0}}
-    newer = {"job": "study", "progan": {"seed": 0, watching: 5}}
+    study = {"job": "quickstart", "progan": {"seed": 0}}
+    newer = {"job": "quickstart", "progan": {"seed": 0, watching: 5}}
     assert reopened(tmp_path / "study", study, newer) == newer
 
 
@@ -141,6 +141,8 @@ def test_images_generated_before_photographs_of_a_folder_could_be_are_completed(
     assert reopened(tmp_path, before, now) == now
 
 
-def test_a_job_of_another_name_then_is_resumed(tmp_path):
-    now = json.loads(json.dumps(course_project.get_config("tiny").to_dict()))
-    assert reopened(tmp_path, now | {"job": "course_test"}, now) == now
+@pytest.mark.parametrize(("then", "module"), [("course_test", course_project), ("study", quickstart)])
+def test_a_job_of_another_name_then_is_resumed(then, module, tmp_path):
+    now = json.loads(json.dumps(module.get_config("tiny").to_dict()))
+    assert now["job"] == RENAMED[then]
+    assert reopened(tmp_path, now | {"job": then}, now) == now

@@ -27,9 +27,9 @@ from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.evaluation import evaluate
 from ganfp_jax.attribution.voting import make_vote, vote_in_batches
 from ganfp_jax.data import labelled
-from ganfp_jax.jobs.train import PROGRAMS
 from ganfp_jax.training import loop
 from ganfp_jax.training.program import Phase, Program
+from ganfp_jax.training.programs import PROGRAMS
 from ganfp_jax.training.sharding import make_mesh, make_put, replicated
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "compiled_steps.json"

@@ -13,11 +13,11 @@ from golden_files import jit
 
 from configs import cramergan, mmdgan, progan, sngan
 from ganfp_jax import models
-from ganfp_jax.jobs.train import PROGRAMS
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.training import loop
 from ganfp_jax.training.dead_gradients import DeadGradients
 from ganfp_jax.training.program import Phase, Program
+from ganfp_jax.training.programs import PROGRAMS
 
 CONFIG = {"seed": 0, "keep_checkpoints": 1, "compile_effort": "low", "log_every": 2, "checkpoint_every": 4}
 

@@ -9,9 +9,9 @@ from golden_files import jit
 
 from configs import cramergan, progan
 from ganfp_jax import models
-from ganfp_jax.jobs.train import PROGRAMS
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.training import gan_watch
+from ganfp_jax.training.programs import PROGRAMS
 
 
 def program_of(module, **changes):

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import pytest
 
 from configs import progan
-from ganfp_jax.jobs.train import PROGRAMS
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.training.growing import make_fade, plan_stages
+from ganfp_jax.training.programs import PROGRAMS
 
 
 def published(**changes):

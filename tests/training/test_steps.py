@@ -13,7 +13,6 @@ from jax.sharding import AxisType, Mesh
 
 from configs import attribution, cramergan, fingerprint, mmdgan, progan, sngan
 from ganfp_jax.data.views import random_view
-from ganfp_jax.jobs.train import PROGRAMS
 from ganfp_jax.models import create
 from ganfp_jax.models.latents import make_latents
 from ganfp_jax.models.pixels import to_network
@@ -22,6 +21,7 @@ from ganfp_jax.training.objectives import OBJECTIVES, penalties
 from ganfp_jax.training.objectives import fingerprint as losses
 from ganfp_jax.training.objectives.penalties import CriticPenalty
 from ganfp_jax.training.optimizers import make_adam
+from ganfp_jax.training.programs import PROGRAMS
 from ganfp_jax.training.sharding import make_put, replicated
 from ganfp_jax.training.state import init_gan, init_network
 

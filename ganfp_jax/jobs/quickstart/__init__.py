@@ -5,7 +5,8 @@ from typing import Any
 
 
 def run(config: dict[str, Any], workdir: Path) -> None:
-    """The job `quickstart`."""
-    from ganfp_jax.jobs.quickstart import shipped
+    """The job `quickstart`: a config with generators of its own trains them, one without takes a shipped set."""
+    from ganfp_jax.jobs.quickstart import scratch, shipped
+    from ganfp_jax.jobs.quickstart.study import carry_out
 
-    shipped.run(config, workdir)
+    carry_out(scratch.open_study(config, workdir) if "generators" in config else shipped.open_study(config, workdir))

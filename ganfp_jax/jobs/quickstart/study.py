@@ -1,68 +1,149 @@
-"""What a study is made of and what is told of it: its folder, its clock, its pictures, its results and its report."""
+"""A study: its stages, its images, its tests, its results and its report, wherever its networks come from.
 
-import contextlib
+A test set of crops of photographs and of as many images of every generator is named by attribution networks and by
+baselines. `scratch` trains all of them, `shipped` takes them as they come.
+"""
+
 import dataclasses
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
-from ganfp_jax.attribution import pictures as page_pictures
+from ganfp_jax.attribution import pictures
 from ganfp_jax.attribution.attributor import Attributor
+from ganfp_jax.attribution.evaluation import evaluate, image_rows, write_outputs
+from ganfp_jax.baselines import FittedBaseline, beside
+from ganfp_jax.baselines.images import CONDITIONS, FolderImages
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
+from ganfp_jax.generation.folders import write_generated, write_photographs
+from ganfp_jax.generation.sampler import Sampler
+from ganfp_jax.jobs.evaluation_page import per_photograph, wrong_images
 from ganfp_jax.report.grid import image_grid
 from ganfp_jax.report.leak import leak_box, leak_of
 from ganfp_jax.report.pages import write_page
 from ganfp_jax.report.table import ImageRow, per_image_table, summary_table
 from ganfp_jax.run.provenance import provenance
 from ganfp_jax.run.run_folder import write_json
-from ganfp_jax.training.stored import saved_steps
+
+FEW = 10  # images a source, up to which the results list every image
+
+
+class Stage(NamedTuple):
+    """A part of a study.
+
+    One that does not go on where it was stopped but begins anew (`resumes` False) has the time of its last run.
+    """
+
+    name: str
+    do: Callable[[], None]
+    resumes: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Test:
+    """One test of one network: `count` images a source, at `indices` of the test images."""
+
+    network: str
+    views: str
+    perturbation: str
+    count: int
+    indices: Int[np.ndarray, " n"]
+
+    @property
+    def condition(self) -> str:
+        """What the report calls the perturbation."""
+        return CONDITIONS.get(self.perturbation, self.perturbation)
 
 
 @dataclasses.dataclass
 class Study:
-    """A study or quickstart: its config, where it writes, and how long each stage took (kept across restarts)."""
+    """A study in its run folder, and what only those know who made it: `scratch` or `shipped`."""
 
     config: dict[str, Any]
     workdir: Path
-    num_stages: int
-    _begun: int = 0
+    stages: list[Stage] = dataclasses.field(default_factory=list)
+    """What has to be done before there are results."""
+    splits: tuple[str, ...] = ("test",)
+    """The parts of its image set."""
+    attributor: Callable[[], Attributor] = dataclasses.field(init=False)
+    """The network of the test that the report begins with."""
+    told: Callable[[], dict[str, Any]] = dataclasses.field(init=False)
+    """`main` (network, condition, views, rule and count of that test), `steps` of every training, and `method`."""
+    evaluations: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    """One row a test, as a `report.results.EvaluationPage` has them; the stages append to it."""
+    baselines: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    """The same of the baselines."""
 
     @property
     def images(self) -> Path:
-        """The labelled image set, with train/ and test/."""
+        """The labelled image set, with the splits inside."""
         return self.workdir / "images"
 
-    @property
-    def photos(self) -> dict[str, Any]:
-        """How crops are taken from the photographs."""
-        return self.config["photos"]
-
-    @contextlib.contextmanager
-    def stage(self, name: str, *, resumes: bool = True) -> Iterator[None]:
-        """Says that a stage begins and adds the time it takes to `stages.json`.
-
-        One that does not go on where it was, but begins anew (`resumes` False), has the time of its last run.
-        """
-        self._begun += 1
-        print(f"== stage {self._begun} of {self.num_stages}: {name}", flush=True)
-        clock = time.perf_counter()
-        try:
-            yield
-        finally:
-            spent = self.stages()
-            spent[name] = (spent.get(name, 0.0) if resumes else 0.0) + time.perf_counter() - clock
-            write_json(self.workdir / "stages.json", spent)
-
-    def stages(self) -> dict[str, float]:
+    def seconds(self) -> dict[str, float]:
         """Seconds spent in each stage so far, over all runs of this study."""
         path = self.workdir / "stages.json"
         return json.loads(path.read_text()) if path.exists() else {}
+
+
+def carry_out(study: Study) -> None:
+    """Does every stage, then writes and prints the results."""
+    fingerprints: dict[str, Any] = {}
+    last = Stage("take fingerprints", lambda: fingerprints.update(take_fingerprints(study)), resumes=False)
+    stages = [*study.stages, last]
+    for number, stage in enumerate(stages, 1):
+        print(f"== stage {number} of {len(stages)}: {stage.name}", flush=True)
+        clock = time.perf_counter()
+        try:
+            stage.do()
+        finally:
+            spent = study.seconds()
+            spent[stage.name] = (spent.get(stage.name, 0.0) if stage.resumes else 0.0) + time.perf_counter() - clock
+            write_json(study.workdir / "stages.json", spent)
+    publish(study, fingerprints)
+
+
+# --- Images
+
+
+def made_already(study: Study, split: str) -> dict[str, Any]:
+    """The sources that a split has, each with its origin."""
+    return (labelled.read_manifest(study.images / split) or {"sources": {}})["sources"]
+
+
+def write_split(
+    study: Study,
+    split: str,
+    generators: Mapping[str, Callable[[], Sampler]],
+    done: Collection[str],
+    *,
+    photographs: str,
+    count: int,
+    seed: int,
+    batch_size: int,
+) -> None:
+    """Writes crops of the photographs, and as many images of every generator.
+
+    Args:
+        study: whose image set it is.
+        split: the name of its folder.
+        generators: source name -> what loads its generator.
+        done: sources that are there, and stay as they are.
+        photographs: the side of the photographs' split, as `data.sources.photos` takes it.
+        count, seed, batch_size: as for `generation.folders.write_generated`.
+    """
+    root, config = study.images / split, study.config
+    if "real" not in done:
+        photos = config["photos"] | {"split": photographs, "seed": seed}
+        write_photographs(root, source_name="real", count=count, resolution=config["resolution"], photos=photos)
+    for source, load in generators.items():
+        if source not in done:
+            write_generated(load(), root, count=count, seed=seed, batch_size=batch_size)
 
 
 def first_of_each(folder: labelled.LabelledFolder, count: int) -> Int[np.ndarray, " n"]:
@@ -72,24 +153,120 @@ def first_of_each(folder: labelled.LabelledFolder, count: int) -> Int[np.ndarray
     return np.concatenate([order[folder.labels[order] == k][:count] for k in range(len(folder.classes))])
 
 
-def photograph(name: str) -> str:
-    """The photograph that a real image is a crop of: `real/chelsea_00012.png` -> `chelsea`."""
-    return Path(name).stem.rpartition("_")[0]
+# --- Tests
 
 
-def training_steps(study: Study) -> dict[str, int]:
-    """Steps that every network was trained for, by source name or network."""
-    folders = {study.config[name]["source_name"]: name for name in study.config["generators"]}
-    folders |= {f"VisNet ({network})": f"visnet-{network}" for network in study.config["networks"]}
-    return {what: saved_steps(study.workdir / folder)[-1] for what, folder in folders.items()}
+def evaluation_row(
+    attributor: Attributor, folder: labelled.LabelledFolder, test: Test, target: Path, *, rule: str, batch_size: int
+) -> dict[str, Any]:
+    """One row of the report's evaluations; the answers are written to `target`."""
+    evaluation = evaluate(
+        attributor,
+        folder,
+        views=test.views,
+        rule=rule,
+        perturbation=test.perturbation,
+        batch_size=batch_size,
+        indices=test.indices,
+    )
+    write_outputs(target, evaluation)
+    few = len(evaluation.names) <= FEW * len(folder.classes)
+    return {
+        "network": test.network,
+        "condition": test.condition,
+        "count": test.count,
+        "views_name": test.views,
+        "metrics": evaluation.metrics,
+        "per_photograph": per_photograph(evaluation, folder),
+        "wrong": wrong_images(evaluation),
+        "rows": [row._asdict() for row in image_rows(evaluation)] if few else [],
+    }
 
 
-def sample_grids(
-    study: Study, steps: dict[str, int], classes: Sequence[str] | None = None
-) -> dict[str, dict[str, str]]:
-    """A picture of some test images of every source, in the order of `classes`, else of the manifest."""
-    test = labelled.open_labelled(study.images, split="test", classes=classes)
-    pictures, rows = {}, []
+def baseline_rows(
+    fitted: Mapping[str, FittedBaseline],
+    images: FolderImages,
+    perturbations: Sequence[str],
+    classes: Sequence[str],
+    count: int,
+) -> list[dict[str, Any]]:
+    """What baselines reach on a test with `count` images a source."""
+    return [
+        {"name": row["name"], "condition": row["condition"], "count": count, "metrics": row["metrics"]}
+        for row in beside.measure(fitted, [images], perturbations, classes)
+    ]
+
+
+# --- Results
+
+
+def take_fingerprints(study: Study) -> dict[str, Any]:
+    """The pictures of the page's last part, of the network and the test that it begins with."""
+    attributor, row = study.attributor(), main_row(study.evaluations, study.told()["main"])
+    test = labelled.open_labelled(study.images, split="test", classes=attributor.classes)
+    seed = study.config["seed"]
+    return pictures.fingerprint_parts(attributor, test, test.names, row["metrics"], seed=seed)
+
+
+def publish(study: Study, fingerprints: Mapping[str, Any]) -> None:
+    """Writes results.json and report/index.html, and prints the verdicts of small tests and a table of all."""
+    attributor, told = study.attributor(), study.told()
+    classes, wrong = attributor.classes, main_row(study.evaluations, told["main"])["wrong"]
+    folders = {split: labelled.open_labelled(study.images, split=split, classes=classes) for split in study.splits}
+    results: dict[str, Any] = {
+        "title": "Which generator made this image?",
+        "classes": list(classes),
+        "counts": {"train": {}} | {split: image_counts(folder) for split, folder in folders.items()},
+        "photographs": {"train": []} | {split: photographs(folder) for split, folder in folders.items()},
+        "main": told["main"],
+        "evaluations": study.evaluations,
+        "baselines": study.baselines,
+        "samples": sample_grids(study, told["steps"], folders["test"]),
+        "steps": told["steps"],
+        "method": told["method"],
+        "file": "results.json",
+        "immunised": "as the networks",
+        "leak": leak_of(study.baselines),
+        "command": study.config["command"],
+        **provenance(),
+        "config": study.config,
+        "wrong": [row | {"picture": str(study.images / "test" / row["name"])} for row in wrong],
+        "stages": [{"name": name, "seconds": seconds} for name, seconds in study.seconds().items()],
+    }
+    write_json(study.workdir / "results.json", results)
+    report = study.workdir / "report" / "index.html"
+    wrong = pictures.with_views(wrong, folders["test"], resolution=attributor.resolution)
+    write_page("evaluation", results | {"wrong": wrong, "fingerprints": fingerprints}, report)
+    print_results(results)
+    print(f"report: {report}")
+
+
+def print_results(results: Mapping[str, Any]) -> None:
+    """Prints the leak, the verdicts of the small tests of the headline's kind, and a table of all tests."""
+    main = results["main"]
+    if results["leak"]:
+        print(leak_box(results["leak"]) + "\n")
+    for row in results["evaluations"]:
+        if _is_of(row, main) and row["rows"]:
+            print(f"{row['network']}, {main['rule']} of the views {main['views']}:\n")
+            print(per_image_table(ImageRow(**image) for image in row["rows"]) + "\n")
+    print(summary_table(results))
+
+
+def main_row(evaluations: Sequence[dict[str, Any]], main: Mapping[str, Any]) -> dict[str, Any]:
+    """The row of the test that the report begins with."""
+    (row,) = (row for row in evaluations if _is_of(row, main) and row["count"] == main["count"])
+    return row
+
+
+def _is_of(row: Mapping[str, Any], main: Mapping[str, Any]) -> bool:
+    """Whether an evaluation is of the headline's network, condition and views."""
+    return (row["network"], row["condition"], row["views_name"]) == (main["network"], main["condition"], main["views"])
+
+
+def sample_grids(study: Study, steps: Mapping[str, int], test: labelled.LabelledFolder) -> dict[str, dict[str, str]]:
+    """A picture of some test images of every source."""
+    grids, rows = {}, []
     for label, source in enumerate(test.classes):
         indices = first_of_each(test, 48)
         indices = indices[test.labels[indices] == label]
@@ -99,89 +276,9 @@ def sample_grids(
         encode_png(path, image_grid(images, columns=12, scale=2))
         rows.append(images[:12])
         made = f"after {steps[source]:,} training steps" if source in steps else "crops of the test photographs"
-        pictures[source] = {"picture": str(path), "caption": f"the first {len(images)} test images, {made}"}
+        grids[source] = {"picture": str(path), "caption": f"the first {len(images)} test images, {made}"}
     encode_png(path.with_name("sources.png"), image_grid(np.concatenate(rows), columns=12, scale=2))
-    return pictures
-
-
-def write_results(study: Study, evaluations: Sequence[dict[str, Any]], baselines: list[dict[str, Any]]) -> None:
-    """Writes results.json and the report, and prints the tables."""
-    config, steps = study.config, training_steps(study)
-    train, test = (labelled.open_labelled(study.images, split=split) for split in ("train", "test"))
-    main = {
-        "network": config["networks"][-1],
-        "condition": "clean",
-        "views": config["view_sets"][-1],
-        "rule": config["rule"],
-        "count": max(config["test_counts"]),
-    }
-    publish(
-        study,
-        {
-            "title": "Which generator made this image?",
-            "classes": list(test.classes),
-            "counts": {"train": image_counts(train), "test": image_counts(test)},
-            "photographs": {"train": photographs(train), "test": photographs(test)},
-            "main": main,
-            "evaluations": evaluations,
-            "baselines": baselines,
-            "samples": sample_grids(study, steps),
-            "steps": steps,
-            "method": (
-                f"Crops of {config['resolution']}x{config['resolution']} pixels were taken from the photographs after "
-                f"reducing them by {config['photos']['reduction']:g}; flat ones were refused. The generators saw crops "
-                "of the training photographs only; their test images come from other seeds than their training images."
-                + _immunisation(config["attribution"]["immunise"])
-                + " Each network is named after the views that it was trained on."
-            ),
-        },
-        Attributor.load(study.workdir / f"visnet-{main['network']}"),
-    )
-
-
-def publish(study: Study, results: dict[str, Any], attributor: Attributor) -> None:
-    """Writes results.json and report/index.html, and prints the verdicts of small tests and a table of all.
-
-    Args:
-        study: what was done.
-        results: a `report.results.EvaluationPage`, but for what the study itself knows: command, config, stages,
-            provenance, and the wrong images of the evaluation that `main` names.
-        attributor: the network of that evaluation; its fingerprints are taken for the page.
-    """
-    main, evaluations = results["main"], results["evaluations"]
-    (headline,) = (row for row in evaluations if _is_of(row, main) and row["count"] == main["count"])
-    folder = labelled.open_labelled(study.images, split="test", classes=attributor.classes)
-    with study.stage("take fingerprints", resumes=False):
-        fingerprints = page_pictures.fingerprint_parts(
-            attributor, folder, folder.names, headline["metrics"], seed=study.config["seed"]
-        )
-    results = results | {
-        "file": "results.json",
-        "immunised": "as the networks",
-        "leak": leak_of(results["baselines"]),
-        "command": study.config["command"],
-        **provenance(),
-        "config": study.config,
-        "wrong": [row | {"picture": str(study.images / "test" / row["name"])} for row in headline["wrong"]],
-        "stages": [{"name": name, "seconds": seconds} for name, seconds in study.stages().items()],
-    }
-    write_json(study.workdir / "results.json", results)
-    report = study.workdir / "report" / "index.html"
-    wrong = page_pictures.with_views(headline["wrong"], folder, resolution=attributor.resolution)
-    write_page("evaluation", results | {"wrong": wrong, "fingerprints": fingerprints}, report)
-    if results["leak"]:
-        print(leak_box(results["leak"]) + "\n")
-    for row in evaluations:
-        if _is_of(row, main) and row["rows"]:
-            print(f"{row['network']}, {main['rule']} of the views {main['views']}:\n")
-            print(per_image_table(ImageRow(**image) for image in row["rows"]) + "\n")
-    print(summary_table(results))
-    print(f"report: {report}")
-
-
-def _is_of(row: dict[str, Any], main: dict[str, Any]) -> bool:
-    """Whether an evaluation is of the headline's network, condition and views."""
-    return (row["network"], row["condition"], row["views_name"]) == (main["network"], main["condition"], main["views"])
+    return grids
 
 
 def image_counts(folder: labelled.LabelledFolder) -> dict[str, int]:
@@ -190,16 +287,7 @@ def image_counts(folder: labelled.LabelledFolder) -> dict[str, int]:
 
 
 def photographs(folder: labelled.LabelledFolder) -> list[str]:
-    """The photographs that the real images are crops of, by name."""
+    """The photographs that the real images are crops of, by name: `real/chelsea_00012.png` -> `chelsea`."""
     real = folder.classes.index("real")
-    return sorted({photograph(name) for name, k in zip(folder.names, folder.labels, strict=True) if k == real})
-
-
-def _immunisation(immunise: Mapping[str, Any]) -> str:
-    if not immunise["share"]:
-        return ""
-    perturbations = ", ".join(immunise["perturbations"])
-    return (
-        f" Of the networks' training images {immunise['share']:.0%} were perturbed, anew in every batch "
-        f"({perturbations}); none of the generators'."
-    )
+    names = [name for name, k in zip(folder.names, folder.labels, strict=True) if k == real]
+    return sorted({Path(name).stem.rpartition("_")[0] for name in names})
