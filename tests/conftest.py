@@ -1,21 +1,58 @@
-"""Two simulated devices for every test, and run-time checks of every shape annotation of the package."""
+"""Every test has one device and the CPU's kernels, as users have; quick compilation; checks of arrays' shapes."""
 
+import gc
 import os
+import shutil
+import tempfile
 
-os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+# One cache of compiled programs for the whole run: workers, and the processes that tests start, inherit it.
+OWN_CACHE = "" if "JAX_COMPILATION_CACHE_DIR" in os.environ else tempfile.mkdtemp(prefix="ganfp_jax-tests-")
+if OWN_CACHE:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = OWN_CACHE
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # tiny networks run for milliseconds and are compiled for seconds
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 from jaxtyping import install_import_hook
 
-install_import_hook("ganfp_jax", "beartype.beartype")
+# Only where arrays are computed with: elsewhere the checks take more time than the code.
+ARRAYS = ("models", "training", "attribution", "metrics", "data.perturb", "data.views", "data.preprocess")
+install_import_hook([f"ganfp_jax.{room}" for room in ARRAYS], "beartype.beartype")
 
 import hypothesis  # noqa: E402 - after the hook
+import jax  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
 # The first example of a test compiles, and machines differ: time is not what these tests are about.
 hypothesis.settings.register_profile("ganfp_jax", deadline=None)
 hypothesis.settings.load_profile("ganfp_jax")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Tests of two devices need another process: `tests/test_two_devices.py` runs them in one."""
+    if jax.device_count() == 1:
+        chosen = [item for item in items if not item.get_closest_marker("two_devices")]
+        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+        items[:] = chosen
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    jax.config.update("jax_disable_most_optimizations", not item.get_closest_marker("optimised"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_programs_end_with_their_module():
+    """They take gigabytes; what the next module needs of them is in the cache on disk."""
+    yield
+    jax.clear_caches()
+    gc.collect()
+
+
+def pytest_unconfigure():
+    if OWN_CACHE:
+        shutil.rmtree(OWN_CACHE, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The walk between latents (the draws themselves are held by the golden tests and the end-to-end ones)."""
+"""Latents: anchors, the walk between them, the arc (the draws are held by the golden tests and end-to-end ones)."""
 
 import numpy as np
 import pytest
