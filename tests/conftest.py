@@ -1,8 +1,10 @@
 """Every test has one device and the CPU's kernels, as users have; quick compilation; checks of arrays' shapes."""
 
+import ctypes
 import gc
 import os
 import shutil
+import sys
 import tempfile
 
 # One cache of compiled programs for the whole run: workers, and the processes that tests start, inherit it.
@@ -13,7 +15,7 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # tiny networks run for milliseconds and are compiled for seconds
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-from jaxtyping import install_import_hook
+from jaxtyping import install_import_hook  # noqa: E402 - after the variables that JAX reads
 
 # Only where arrays are computed with: elsewhere the checks take more time than the code.
 ARRAYS = ("models", "training", "attribution", "metrics", "data.perturb", "data.views", "data.preprocess")
@@ -43,11 +45,13 @@ def pytest_runtest_setup(item):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def compiled_programs_end_with_their_module():
-    """They take gigabytes; what the next module needs of them is in the cache on disk."""
+def memory_ends_with_its_module():
+    """Compiled programs, which are in the cache on disk too, and what the C library would keep of freed memory."""
     yield
     jax.clear_caches()
     gc.collect()
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def pytest_unconfigure():

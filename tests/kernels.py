@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parent.parent
 
 
 NO_COMPILER = not any(map(shutil.which, ("c++", "g++", "clang++")))

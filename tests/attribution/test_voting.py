@@ -317,10 +317,10 @@ def test_views_in_turn_share_one_compiled_classifier(variables):
 
 @pytest.fixture(scope="module")
 def mesh():
-    assert jax.device_count() >= 2, "the tests run on two simulated devices"
     return jax.make_mesh((2,), ("data",), (AxisType.Auto,), devices=jax.devices()[:2])
 
 
+@pytest.mark.two_devices
 @pytest.mark.parametrize("in_turn", [True, False])
 def test_two_devices_equal_one(variables, mesh, in_turn):
     images = random_images(7)
@@ -331,6 +331,7 @@ def test_two_devices_equal_one(variables, mesh, in_turn):
     np.testing.assert_allclose(two.view_logits, one.view_logits, atol=1e-5)
 
 
+@pytest.mark.two_devices
 @pytest.mark.parametrize("in_turn", [True, False])
 def test_devices_exchange_votes_but_never_images(variables, mesh, in_turn):
     voter = make_vote(logits_fn, "d4", mesh=mesh, in_turn=in_turn)
@@ -342,6 +343,7 @@ def test_devices_exchange_votes_but_never_images(variables, mesh, in_turn):
     assert exchanged, "the result is on every device, so something is exchanged"
 
 
+@pytest.mark.two_devices
 def test_images_must_divide_among_devices_unless_in_batches(variables, mesh):
     voter = make_vote(logits_fn, "mirror", mesh=mesh)
     with pytest.raises(ValueError, match="3 images cannot be shared evenly by 2 devices"):
@@ -350,6 +352,7 @@ def test_images_must_divide_among_devices_unless_in_batches(variables, mesh):
     assert vote_in_batches(voter, variables, random_images(0), 3).predicted.shape == (0,)
 
 
+@pytest.mark.two_devices
 def test_variables_and_images_may_already_be_on_a_device(variables, mesh):
     voter = make_vote(logits_fn, "mirror", mesh=mesh)
     here = jax.device_put((variables, random_images(4)), jax.devices()[1])
@@ -367,6 +370,7 @@ def test_a_mesh_needs_the_data_axis():
 # --- one classifier for many views
 
 
+@pytest.mark.two_devices
 @pytest.mark.parametrize("devices", [1, 2])
 def test_view_voters_say_what_each_view_says_in_the_vote(variables, mesh, devices):
     traced = []

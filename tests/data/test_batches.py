@@ -205,6 +205,7 @@ def test_read_ahead_reads_grain_data_sets():
     np.testing.assert_array_equal(np.concatenate(taken), labels(dataset, range(7, 12)))
 
 
+@pytest.mark.two_devices
 def test_batches_reach_two_devices_ahead_of_their_step():
     mesh = jax.make_mesh((2,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))

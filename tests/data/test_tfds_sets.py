@@ -243,7 +243,7 @@ def test_reading_needs_no_tensorflow(prepared, data_dir):
     code = f"""
 import sys
 from pathlib import Path
-from ganfp_jax import preparing
+from ganfp_jax.jobs import prepare
 from ganfp_jax.data import labelled, sources
 prepare.run({{"data": {{"root": {root!r}, "layout": "auto"}}, "prepare": {again!r}}}, Path({again!r}))
 labelled.decode_all(labelled.open_labelled({again!r}, "test"), 16)

@@ -1,30 +1,21 @@
-"""The main job, tiny: `configs/quickstart.py:tiny` in a subprocess, its outputs, and what is built on them."""
+"""The main job, tiny: `configs/quickstart.py:tiny`, its outputs, and what is built on them."""
 
 import csv
 import json
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from running import run_job
 
 from ganfp_jax import Attributor
 from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.interop import weights
 from ganfp_jax.metrics.statistics import wilson_interval
 
-ROOT = Path(__file__).parents[2]
 SOURCES = ["real", "ProGAN", "SNGAN", "CramerGAN", "MMDGAN"]
-
-
-def run(*arguments):
-    command = [sys.executable, "-m", "ganfp_jax.main", *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+NO_BASELINES = {"baselines.methods": (), "baselines.immunised_methods": ()}
 
 
 def read_json(path):
@@ -34,8 +25,7 @@ def read_json(path):
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("study")
-    out = run("--config=configs/quickstart.py:tiny", f"--workdir={workdir}")
-    return workdir, out
+    return workdir, run_job("quickstart:tiny", workdir)
 
 
 def test_the_study_says_what_it_found_and_where(study):
@@ -95,7 +85,7 @@ def test_a_finished_study_repeats_nothing(study):
     workdir, out = study
     before = {path: path.stat().st_mtime_ns for path in (workdir / "images").rglob("*.png")}
     steps = {path: path.stat().st_mtime_ns for path in workdir.glob("*/checkpoints/*")}
-    again = run("--config=configs/quickstart.py:tiny", f"--workdir={workdir}")
+    again = run_job("quickstart:tiny", workdir)
     assert before == {path: path.stat().st_mtime_ns for path in (workdir / "images").rglob("*.png")}
     assert steps == {path: path.stat().st_mtime_ns for path in workdir.glob("*/checkpoints/*")}
 
@@ -108,10 +98,9 @@ def test_a_finished_study_repeats_nothing(study):
 def test_calibrate_and_attribute_the_network_of_the_study(study, tmp_path):
     workdir, _ = study
     shutil.copytree(workdir / "visnet-d4", tmp_path / "network")
-    checkpoint, images = f"--config.checkpoint={tmp_path / 'network'}", workdir / "images"
-    run("--config=configs/calibrate.py:tiny", f"--workdir={tmp_path}/c", checkpoint, f"--config.data.root={images}")
-    start = ["--config=configs/attribute.py:tiny", f"--workdir={tmp_path}/a", checkpoint]
-    out = run(*start, f"--config.images={images / 'test'}")
+    network, images = tmp_path / "network", workdir / "images"
+    run_job("calibrate:tiny", tmp_path / "c", {"checkpoint": network, "data.root": images})
+    out = run_job("attribute:tiny", tmp_path / "a", {"checkpoint": network, "images": images / "test"})
     threshold = read_json(tmp_path / "network" / "calibration.json")["threshold"]
     assert f"unsure: where the margin is under {threshold:.3g}" in out
     with (tmp_path / "a" / "predictions.csv").open() as file:
@@ -125,12 +114,7 @@ def test_calibrate_and_attribute_the_network_of_the_study(study, tmp_path):
 
 def test_evaluate_agrees_with_the_study(study, tmp_path):
     workdir, _ = study
-    out = run(
-        "--config=configs/evaluate.py:tiny",
-        f"--workdir={tmp_path}",
-        f"--config.checkpoint={workdir / 'visnet-d4'}",
-        f"--config.data.root={workdir / 'images'}",
-    )
+    out = run_job("evaluate:tiny", tmp_path, {"checkpoint": workdir / "visnet-d4", "data.root": workdir / "images"})
     theirs = read_json(workdir / "evaluation" / "d4-clean-d4-24" / "metrics.json")
     ours = read_json(tmp_path / "metrics.json")
     beside = {entry["name"]: entry["confusion"] for entry in ours.pop("baselines")}
@@ -156,23 +140,16 @@ def test_evaluate_agrees_with_the_study(study, tmp_path):
 
 def test_an_exported_network_answers_like_its_run_folder(study, tmp_path):
     workdir, _ = study
-    export = ("--config=configs/export_weights.py:tiny", f"--workdir={tmp_path / 'export'}")
-    out = run(*export, f"--config.checkpoint={workdir / 'visnet-d4'}")
+    out = run_job("export_weights:tiny", tmp_path / "export", {"checkpoint": workdir / "visnet-d4"})
     file = tmp_path / "export" / "weights.safetensors"
     assert f"--config.checkpoint={file}" in out
     assert ", ".join(SOURCES) in out
-    # Another process writes the same bytes, from the run folder and from the file.
+    # The same bytes are written again, from the run folder and from the file.
     for path in (workdir / "visnet-d4", file):
         weights.write_file(tmp_path / "again.safetensors", weights.load(path))
         assert (tmp_path / "again.safetensors").read_bytes() == file.read_bytes()
-    run(
-        "--config=configs/evaluate.py:tiny",
-        f"--workdir={tmp_path / 'evaluation'}",
-        f"--config.checkpoint={file}",
-        f"--config.data.root={workdir / 'images'}",
-        "--config.baselines.methods=()",
-        "--config.baselines.immunised_methods=()",
-    )
+    settings = {"checkpoint": file, "data.root": workdir / "images"}
+    run_job("evaluate:tiny", tmp_path / "evaluation", settings | NO_BASELINES)
     # The study takes the images of a source in another order.
     theirs = (workdir / "evaluation" / "d4-clean-d4-24" / "predictions.csv").read_text().splitlines()
     ours = (tmp_path / "evaluation" / "predictions.csv").read_text().splitlines()
@@ -195,7 +172,7 @@ def test_an_exported_generator_has_the_digest_of_the_manifest_and_its_images(stu
 def test_the_studys_images_give_nothing_but_themselves_away(study, tmp_path):
     workdir, told = study
     assert "warning:" not in told
-    run("--config=configs/audit.py:tiny", f"--workdir={tmp_path}", f"--config.data.root={workdir / 'images'}")
+    run_job("audit:tiny", tmp_path, {"data.root": workdir / "images"})
     results = read_json(tmp_path / "audit.json")
     assert results["verdict"].startswith("No leak found")
     assert {row["kind"] for row in results["kinds"] if row["says"] == "all files alike"} >= {
@@ -208,12 +185,7 @@ def test_the_studys_images_give_nothing_but_themselves_away(study, tmp_path):
 
 def test_baselines_agree_with_the_study_and_stand_beside_its_network(study, tmp_path):
     workdir, _ = study
-    out = run(
-        "--config=configs/baselines.py:tiny",
-        f"--workdir={tmp_path}",
-        f"--config.checkpoint={workdir / 'visnet-d4'}",
-        f"--config.data.root={workdir / 'images'}",
-    )
+    out = run_job("baselines:tiny", tmp_path, {"checkpoint": workdir / "visnet-d4", "data.root": workdir / "images"})
     rows = read_json(tmp_path / "baselines.json")["rows"]
     reached = {(row["method"], row["condition"]): row for row in rows if row["images_per_source"] in (48, None)}
     for entry in read_json(workdir / "baselines.json"):
@@ -226,15 +198,14 @@ def test_baselines_agree_with_the_study_and_stand_beside_its_network(study, tmp_
 
 def test_robustness_agrees_with_the_study_and_compares_its_networks(study, tmp_path):
     workdir, _ = study
-    out = run(
-        "--config=configs/robustness.py:tiny",
-        f"--workdir={tmp_path}",
-        f"--config.immunised={workdir / 'visnet-d4'}",
-        f"--config.networks={{'mirror': '{workdir / 'visnet-mirror'}'}}",
-        f"--config.data.root={workdir / 'images'}",
-        "--config.count=24",
-        "--config.attacks=('jpeg75', 'combination')",
-    )
+    settings = {
+        "immunised": workdir / "visnet-d4",
+        "networks": {"mirror": str(workdir / "visnet-mirror")},
+        "data.root": workdir / "images",
+        "count": 24,
+        "attacks": ("jpeg75", "combination"),
+    }
+    out = run_job("robustness:tiny", tmp_path, settings)
     rows = {(row["network"], row["attack"]): row for row in read_json(tmp_path / "metrics.json")["rows"]}
     for attack in ("clean", "jpeg75"):
         theirs = read_json(workdir / "evaluation" / f"d4-{attack}-d4-24" / "metrics.json")
@@ -251,13 +222,8 @@ def test_robustness_agrees_with_the_study_and_compares_its_networks(study, tmp_p
 def test_generation_is_a_function_of_the_seed(study, tmp_path):
     workdir, _ = study
     for count in (5, 70):  # more than a batch
-        run(
-            "--config=configs/generate.py",
-            f"--workdir={tmp_path / str(count)}",
-            f"--config.generator={workdir / 'progan'}",
-            f"--config.count={count}",
-            "--config.seed=7",
-        )
+        settings = {"generator": workdir / "progan", "count": count, "seed": 7}
+        run_job("generate", tmp_path / str(count), settings)
     few, many = (sorted((tmp_path / n / "images" / "ProGAN").iterdir()) for n in ("5", "70"))
     assert [path.name for path in few] == [f"ProGAN_{i:08d}.png" for i in range(5)]
     assert len(many) == 70
@@ -273,12 +239,8 @@ def test_a_bad_file_is_listed_and_stops_nothing(study, tmp_path):
             (tmp_path / "data" / source / file.name).write_bytes(file.read_bytes())
     (tmp_path / "data" / "real" / "broken.png").write_bytes(b"not a picture")
     Image.new("RGB", (40, 24), (9, 90, 200)).save(tmp_path / "data" / "real" / "large.png")
-    out = run(
-        "--config=configs/evaluate.py:tiny",
-        f"--workdir={tmp_path / 'run'}",
-        f"--config.checkpoint={workdir / 'visnet-d4'}",
-        f"--config.data.root={tmp_path / 'data'}",
-    )
+    settings = {"checkpoint": workdir / "visnet-d4", "data.root": tmp_path / "data"}
+    out = run_job("evaluate:tiny", tmp_path / "run", settings)
     assert (tmp_path / "run" / "rejected.csv").read_text() == "image,reason\nreal/broken.png,not an image\n"
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["total"] == 21
     assert "real/large.png: cropped from 40x24" in out
@@ -292,8 +254,7 @@ def test_a_bad_file_is_listed_and_stops_nothing(study, tmp_path):
 
 def test_quality_of_a_generator_of_the_study(study, tmp_path):
     workdir, _ = study
-    arguments = ["--config=configs/quality.py:tiny", f"--config.generator={workdir / 'progan'}"]
-    out = run(*arguments, f"--workdir={tmp_path}")
+    out = run_job("quality:tiny", tmp_path, {"generator": workdir / "progan"})
     quality = read_json(tmp_path / "quality.json")
     manifest = read_json(workdir / "images" / "test" / "manifest.json")
     assert quality["generator"]["digest"] == manifest["sources"]["ProGAN"]["digest"]
@@ -301,9 +262,8 @@ def test_quality_of_a_generator_of_the_study(study, tmp_path):
     assert "swd64_16  " in out
 
 
-def inspect(checkpoint, images, workdir, *overrides):
-    places = (f"--workdir={workdir}", f"--config.checkpoint={checkpoint}", f"--config.data.root={images}")
-    return run("--config=configs/inspect_fingerprints.py:tiny", *places, *overrides)
+def inspect(checkpoint, images, workdir, **overrides):
+    return run_job("inspect_fingerprints:tiny", workdir, {"checkpoint": checkpoint, "data.root": images} | overrides)
 
 
 def test_fingerprints_of_the_classifier(study, tmp_path):
@@ -347,10 +307,10 @@ def images_of(workdir, rows):
 def test_the_fingerprint_network_from_training_to_pictures(study, tmp_path):
     workdir, _ = study
     images, network = workdir / "images", tmp_path / "network"
-    run("--config=configs/fingerprint.py:tiny", f"--workdir={network}", f"--config.data.root={images}")
-    evaluate = ["--config=configs/evaluate.py:tiny", f"--config.checkpoint={network}", f"--config.data.root={images}"]
-    run(*evaluate, f"--workdir={tmp_path / 'evaluation'}", "--config.views=identity")
-    inspect(network, images, tmp_path / "inspection", "--config.response_limit=5", "--config.mask_negative=True")
+    run_job("fingerprint:tiny", network, {"data.root": images})
+    settings = {"checkpoint": network, "data.root": images, "views": "identity"}
+    run_job("evaluate:tiny", tmp_path / "evaluation", settings)
+    inspect(network, images, tmp_path / "inspection", response_limit=5.0, mask_negative=True)
     metrics, evaluated = (read_json(tmp_path / name / "metrics.json") for name in ("inspection", "evaluation"))
     assert metrics["confusion"] == evaluated["confusion"]
     assert metrics["separability"]["fingerprints"]["dimension"] == 16 * 16 * 3
@@ -390,7 +350,7 @@ def test_a_stopped_study_goes_on(study, tmp_path):
     shutil.move(workdir, tmp_path / "aside")
     shutil.move(copy, workdir)  # paths inside the folder are part of its configs
     try:
-        again = run("--config=configs/quickstart.py:tiny", f"--workdir={workdir}")
+        again = run_job("quickstart:tiny", workdir)
     finally:
         shutil.rmtree(workdir)
         shutil.move(tmp_path / "aside", workdir)

@@ -1,17 +1,15 @@
 """The CPU's own convolutions are XLA's, to rounding, with all their gradients; and memory is kept."""
 
-import os
 import platform
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from kernels import BUILD, NO_COMPILER, ROOT, say
+from kernels import BUILD, NO_COMPILER, say
 
 from ganfp_jax.models import layers
 from ganfp_jax.models.cpu import convolution, library
@@ -122,9 +120,10 @@ def test_a_convolution_may_be_mapped():
 def test_what_the_kernels_do_not_do_is_left_to_xla(monkeypatch):
     monkeypatch.setattr(library, "available", lambda: True)
     x, kernel = draw(1, 8, 8, 3), draw(3, 3, 3, 4)
-    assert jax.device_count() > 1 and not convolution.suits(x, kernel)
-    monkeypatch.setattr(jax, "device_count", lambda: 1)
     assert convolution.suits(x, kernel)
+    with monkeypatch.context() as two:
+        two.setattr(jax, "device_count", lambda: 2)
+        assert not convolution.suits(x, kernel)
     for other in (draw(1, 8, 6, 3), draw(1, 2, 2, 3), x.astype(jnp.bfloat16)):
         assert not convolution.suits(other, kernel)
     for other in (draw(1, 1, 3, 4), draw(7, 7, 3, 4), draw(1, 3, 3, 4), kernel.astype(jnp.bfloat16)):
@@ -137,7 +136,7 @@ NETWORK = """
 import jax, numpy as np, re
 from collections import Counter
 from ganfp_jax import models
-from ganfp_jax.cpu import convolution
+from ganfp_jax.models.cpu import convolution
 module = models.create(name="visnet_classifier", resolution=16, num_classes=3, fmap_base=128, input="residual")
 images = np.random.default_rng(0).normal(size=(8, 16, 16, 3)).astype(np.float32)
 variables = jax.jit(module.init)(jax.random.key(0), images)
@@ -176,27 +175,6 @@ def test_a_processor_with_shorter_vectors_computes_the_same(tmp_path):
     assert calls == EACH_ONCE and float(worst) < 1e-4
 
 
-@needs_kernels
-def test_the_recorded_numbers_hold_with_the_kernels():
-    """The tests of the networks and losses once more; those of this process have two devices, and so XLA's."""
-    files = sorted(str(path) for path in Path(__file__).parent.glob("test_golden_*.py"))
-    env = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "", "GANFP_KERNELS": "required"}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:xdist",
-        "--override-ini=addopts=",
-    ]
-    done = subprocess.run([*command, *files], cwd=ROOT, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
-    assert len(files) == 5
-
-
 def test_a_misspelt_wish_is_an_error():
     with pytest.raises(subprocess.CalledProcessError) as failed:
         say(BUILD, GANFP_KERNELS="of")
@@ -205,7 +183,7 @@ def test_a_misspelt_wish_is_an_error():
 
 FAULTS = """
 import resource
-from ganfp_jax.cpu import memory
+from ganfp_jax.run import memory
 if KEEP:
     assert memory.keep_memory()
 import jax, jax.numpy as jnp

@@ -10,6 +10,8 @@ from ganfp_jax.interop import layouts
 from ganfp_jax.models import create
 from ganfp_jax.training.objectives import fingerprint
 
+pytestmark = pytest.mark.both_convolutions
+
 NETWORK = create("fingerprint_autoencoder", resolution=32, num_classes=5, fmap_base=64, fmap_max=16)
 CRITIC = create("fingerprint_discriminator", resolution=32, fmap_base=64, fmap_max=16)
 

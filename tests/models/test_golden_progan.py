@@ -12,6 +12,8 @@ from ganfp_jax.models.layers import box_downsample
 from ganfp_jax.models.progan import enlarge
 from ganfp_jax.training.objectives import penalties, wgan_gp
 
+pytestmark = pytest.mark.both_convolutions
+
 GENERATOR = create("progan_generator", resolution=32, latent_size=8, fmap_base=64, fmap_max=8)
 CRITIC = create("progan_discriminator", resolution=32, fmap_base=64, fmap_max=8)
 LODS = [0.0, 0.3, 1.0, 1.6, 2.0, 3.0]

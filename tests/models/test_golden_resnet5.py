@@ -13,6 +13,8 @@ from ganfp_jax.interop import layouts
 from ganfp_jax.models import create
 from ganfp_jax.training.objectives import cramer, mmd, penalties
 
+pytestmark = pytest.mark.both_convolutions
+
 GENERATOR = create("resnet5_generator", resolution=64, latent_size=8, ch=2, bottom_width=2)
 critic_of = functools.partial(create, "dcgan5_critic", resolution=64, ch=2, bottom_width=2)
 

@@ -10,6 +10,8 @@ from ganfp_jax.interop import layouts
 from ganfp_jax.models import create
 from ganfp_jax.training.objectives import hinge
 
+pytestmark = pytest.mark.both_convolutions
+
 
 @pytest.mark.parametrize("classes", [0, 1])
 def test_images_and_running_statistics(classes):

@@ -7,6 +7,8 @@ from golden_files import assert_same_variables, jit, load
 from ganfp_jax.interop import layouts
 from ganfp_jax.models import create
 
+pytestmark = pytest.mark.both_convolutions
+
 
 @pytest.mark.parametrize("name", ["postpool_4", "postpool_16", "predownscale_16", "patch_latent8"])
 def test_logits_are_products_of_fingerprints(name):

@@ -99,6 +99,7 @@ def adam(network):
     return optax.tree.get(network.opt_state, "mu"), optax.tree.get(network.opt_state, "nu")
 
 
+@pytest.mark.two_devices
 @pytest.mark.parametrize("family", CONFIGS)
 def test_two_devices_step_as_one(family, labelled_root):
     root = labelled_root if family in LABELLED else None
