@@ -7,7 +7,7 @@ import pytest
 
 from ganfp_jax.attribution import inspection
 from ganfp_jax.attribution.inspection import Inspected
-from ganfp_jax.jobs.inspect_fingerprints import write_pictures
+from ganfp_jax.jobs import inspect_fingerprints as job
 from ganfp_jax.models.fingerprints import Fingerprints
 
 PICTURE = np.zeros((4, 4, 3), np.uint8)
@@ -31,8 +31,8 @@ def inspected(classes, each, groups=None, size=6):
 
 
 def said(found, real="real"):
-    metrics = inspection.measure(found, real=real, seed=0)
-    return metrics, " ".join(inspection._notes(found, metrics))
+    metrics = job.measure(found, real=real, seed=0)
+    return metrics, " ".join(job._notes(found, metrics))
 
 
 def test_where_photographs_are_unknown_no_control_over_them_is_claimed():
@@ -56,8 +56,8 @@ def test_where_photographs_are_known_the_control_is_said():
 
 
 def test_of_many_sources_some_are_compared(monkeypatch):
-    monkeypatch.setattr(inspection, "MOST", 5)
-    monkeypatch.setattr(inspection, "COMPARED", 3)
+    monkeypatch.setattr(job, "MOST", 5)
+    monkeypatch.setattr(job, "COMPARED", 3)
     classes = ["real", *(f"s{k}" for k in range(6))]
     metrics, notes = said(inspected(classes, 6))
     assert "real" in metrics["compared"] and len(metrics["compared"]) == 3
@@ -79,7 +79,7 @@ def test_pictures_and_map_are_of_the_sources_asked_for():
     assert samples[0]["logits"] == found.fingerprints.logits[shown[0], [3, 1]].tolist()
     drawn = inspection.map_of(found, 0, columns)
     assert drawn["labels"].tolist() == [0] * 6 + [1] * 6
-    assert set(inspection.spectra_of(found, columns)["images"]) == set(columns)
+    assert set(job.spectra_of(found, columns)["images"]) == set(columns)
 
 
 @pytest.mark.parametrize(("asked", "sources", "taken"), [(400, 2, 400), (400, 1000, 10), (0, 1000, 0), (3, 1000, 3)])
@@ -96,7 +96,7 @@ def test_pictures_lie_inside_their_folder_and_none_replaces_another(tmp_path):
     names = ["real/a.png", "real/a.jpg", "../b.png", "../../b.png", "/b.png", f"real/{'x' * 240}.png"]
     folder = tmp_path / "out" / "pictures"
     classes = ("real", "G" * 250)
-    write_pictures(folder, classes, [sample(name, i) for i, name in enumerate(names)], [PICTURE, PICTURE])
+    job.write_pictures(folder, classes, [sample(name, i) for i, name in enumerate(names)], [PICTURE, PICTURE])
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert all(folder in path.parents for path in files)
     assert len(files) == len(classes) + len(names) * (1 + len(classes))
