@@ -43,7 +43,8 @@ def folder_row(size: int, options: Options) -> Row:
 
         def call() -> dict[str, Any]:
             folder = labelled.open_labelled(files(), classes=attributor.classes)
-            evaluation = evaluate(attributor, folder, views="d4", rule="mean_logit", batch_size=BATCH)
+            images = labelled.Images(folder, attributor.resolution)
+            evaluation = evaluate(attributor, images, views="d4", rule="mean_logit", batch_size=BATCH)
             out().write_text(predictions_csv(evaluation))
             return _read(out())
 

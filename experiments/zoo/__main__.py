@@ -23,7 +23,7 @@ from experiments.zoo import photographs
 from ganfp_jax import baselines
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.certainty import margins
-from ganfp_jax.attribution.evaluation import Evaluation, evaluate
+from ganfp_jax.attribution.evaluation import Evaluation, evaluate, per_photograph
 from ganfp_jax.baselines import beside
 from ganfp_jax.baselines.images import FolderImages
 from ganfp_jax.data import labelled
@@ -31,7 +31,6 @@ from ganfp_jax.generation.folders import write_generated, write_photographs
 from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.interop import shipped, weights
 from ganfp_jax.jobs import calibrate, train
-from ganfp_jax.jobs.evaluation_page import per_photograph
 from ganfp_jax.jobs.quickstart.study import first_of_each
 from ganfp_jax.report import wording
 from ganfp_jax.run import atomic
@@ -161,7 +160,8 @@ def measure(workdir: Path, out: Path, sizes: Mapping[str, int]) -> list[dict[str
         folder = labelled.open_labelled(workdir / "images" / split, classes=attributor.classes)
         images = FolderImages.read(folder, sizes["resolution"])
         for perturbation in CONDITIONS:
-            evaluation = evaluate(attributor, folder, views=VIEWS, rule=RULE, perturbation=perturbation)
+            shown = labelled.Images(folder, attributor.resolution, perturbation=perturbation)
+            evaluation = evaluate(attributor, shown, views=VIEWS, rule=RULE)
             same = {"images": split, "perturbation": perturbation}
             single = evaluation.metrics["single_view"]
             rows.append({**same, "method": "network, vote", **_kept(evaluation.metrics)})

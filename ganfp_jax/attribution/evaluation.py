@@ -5,7 +5,7 @@ import dataclasses
 import io
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,18 +13,15 @@ import numpy as np
 
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.voting import Vote, join_votes
-from ganfp_jax.data import labelled, perturb
+from ganfp_jax.data import labelled
 from ganfp_jax.data.cells import cell
 from ganfp_jax.data.views import resolve_views
-from ganfp_jax.metrics.statistics import evaluation_metrics
+from ganfp_jax.metrics.statistics import evaluation_metrics, proportion
 from ganfp_jax.report.table import ImageRow
 from ganfp_jax.run import atomic, processes
 from ganfp_jax.run.errors import UserError
-from ganfp_jax.run.progress import aside, progress
+from ganfp_jax.run.progress import aside
 from ganfp_jax.run.run_folder import write_json
-
-# Images decoded and held at a time, so that memory does not grow with the folder.
-CHUNK = 1024
 
 METRICS = "metrics.json"
 
@@ -47,42 +44,36 @@ class Evaluation:
 
 def evaluate(
     attributor: Attributor,
-    folder: labelled.LabelledFolder,
+    images: labelled.Images,
     *,
     views: str | Sequence[str],
     rule: str,
-    perturbation: str = "none",
-    seed: int = 0,
-    resize: str = "crop",
     batch_size: int = 32,
-    indices: np.ndarray | None = None,
     early_stopping: bool = False,
 ) -> Evaluation:
-    """Attributes the images of `folder` (or those at `indices`) by a vote over views.
+    """Attributes images of a labelled folder by a vote over views.
 
     Several processes (`ganfp_jax.run.processes`) take a part of the images each, and all of them get the whole answer.
 
     Args:
-        perturbation: done to every decoded image first, such as "jpeg75".
-        seed: of perturbations that draw noise.
+        images: of the network's size, from a folder that was opened with its classes.
         early_stopping: show an image no more views than its majority needs; the metrics then have `views_saved`, the
             share of view evaluations that was not needed.
 
     Raises:
-        UserError: other classes than the network's, or in another order; unknown view, rule or perturbation, a view
-            that does not fit the network's images; no image could be read.
+        UserError: other classes or another size than the network's; unknown view or rule, a view that does not fit the
+            network's images; no image could be read.
     """
-    check_classes(attributor, folder)
+    check_images(attributor, images)
     attributor.check_vote(views, rule, early_stopping)
-    perturb.check_perturbation(perturbation)
+    folder = images.folder
     view_names = resolve_views(views)
     kept: list[np.ndarray] = []
     votes: list[Vote] = []
     notes: dict[str, str] = {}
     rejected: list[tuple[str, str]] = []
     seconds = 0.0
-    own = processes.share(np.arange(len(folder)) if indices is None else indices)
-    for chunk in read_chunks(folder, attributor.resolution, perturbation, seed, resize, own):
+    for chunk in images.part(processes.share(images.indices)).chunks("evaluate"):
         notes |= chunk.notes
         rejected += chunk.rejected
         if not len(chunk.kept):
@@ -138,8 +129,14 @@ def _unpack(content: bytes) -> _Part:
     return _Part(kept, vote, notes, [(name, reason) for name, reason in rejected], seconds)
 
 
-def check_classes(attributor: Attributor, folder: labelled.LabelledFolder) -> None:
-    """Raises UserError unless `folder` was opened with the network's classes, in their order."""
+def check_images(attributor: Attributor, images: labelled.Images) -> None:
+    """Raises UserError unless the images have the network's size and their folder its classes, in their order."""
+    folder = images.folder
+    if images.resolution != attributor.resolution:
+        raise UserError(
+            f"{folder.root} is read at {images.resolution}x{images.resolution}, the network takes "
+            f"{attributor.resolution}x{attributor.resolution}"
+        )
     if tuple(folder.classes) != tuple(attributor.classes):
         raise UserError(
             f"{folder.root} was opened with the classes {', '.join(folder.classes)}, the network has "
@@ -150,25 +147,6 @@ def check_classes(attributor: Attributor, folder: labelled.LabelledFolder) -> No
 def nothing_read(folder: labelled.LabelledFolder, rejected: Sequence[tuple[str, str]]) -> UserError:
     """The error where every image was refused."""
     return UserError(f"no image of {folder.root} could be read: {rejected[0][0]}: {rejected[0][1]}")
-
-
-def read_chunks(
-    folder: labelled.LabelledFolder,
-    resolution: int,
-    perturbation: str = "none",
-    seed: int = 0,
-    resize: str = "crop",
-    indices: np.ndarray | None = None,
-    label: str = "evaluate",
-) -> Iterator[labelled.Decoded]:
-    """Decodes and perturbs the images of `folder` (or those at `indices`), `CHUNK` at a time, with a progress bar."""
-    indices = np.arange(len(folder)) if indices is None else indices
-    with progress(len(indices), label, "image", disable=not processes.first()) as bar:
-        for chunk in np.array_split(indices, max(1, -(-len(indices) // CHUNK))):
-            decoded = labelled.decode_all(folder, resolution, resize=resize, indices=chunk)
-            images = perturb.perturb(decoded.images, perturbation, seed, numbers=decoded.kept)
-            yield dataclasses.replace(decoded, images=images)
-            bar.update(len(chunk))
 
 
 def predictions_csv(evaluation: Evaluation) -> str:
@@ -212,6 +190,16 @@ def write_outputs(folder: Path, evaluation: Evaluation) -> None:
     """Writes the tables and the metrics."""
     write_tables(folder, evaluation)
     write_metrics(folder, evaluation)
+
+
+def per_photograph(evaluation: Evaluation, folder: labelled.LabelledFolder) -> dict[str, Any]:
+    """Accuracy on the images of each photograph, where the folder's manifest lists photographs."""
+    origins = dict(zip(folder.names, labelled.origins(folder), strict=True))
+    right: dict[str, list[bool]] = {}
+    for name, target, predicted in zip(evaluation.names, evaluation.targets, evaluation.vote.predicted, strict=True):
+        if origins[name] != name:
+            right.setdefault(origins[name].partition("/")[2], []).append(bool(predicted == target))
+    return {name: proportion(sum(hits), len(hits)) for name, hits in sorted(right.items())}
 
 
 def image_rows(evaluation: Evaluation) -> list[ImageRow]:

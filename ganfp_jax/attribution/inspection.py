@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.data import labelled
+from ganfp_jax.data.labelled import Images, origins
 from ganfp_jax.metrics.embedding import FEWEST, tsne
 from ganfp_jax.models.fingerprints import Fingerprints
 from ganfp_jax.report.signed import signed_picture, vector_as_rows
@@ -83,30 +83,23 @@ class Scales:
         }
 
 
-def inspect(
-    attributor: Attributor,
-    folder: labelled.LabelledFolder,
-    *,
-    images_per_source: int,
-    seed: int,
-    resize: str = "crop",
-) -> Inspected:
-    """Takes the fingerprints of some images of every source: a random choice that depends on `seed` alone.
+def inspect(attributor: Attributor, images: Images, *, images_per_source: int) -> Inspected:
+    """Takes the fingerprints of some images of every source: a random choice that depends on their seed alone.
 
     Args:
-        folder: opened with the network's classes.
+        images: of the network's size, from a folder that was opened with its classes.
         images_per_source: at most; 0 takes all. Of very many sources fewer are taken, `MOST_IMAGES` in all.
 
     Raises:
         UserError: no image of a source could be read, or fewer than four of all.
     """
-    rng = np.random.default_rng(seed)
+    folder, rng = images.folder, np.random.default_rng(images.seed)
     images_per_source = images_of_each(images_per_source, len(folder.classes))
     chosen = [
         np.sort(rng.permutation(np.flatnonzero(folder.labels == k))[: images_per_source or None])
         for k in range(len(folder.classes))
     ]
-    decoded = labelled.decode_all(folder, attributor.resolution, resize=resize, indices=np.concatenate(chosen))
+    decoded = images.part(np.concatenate(chosen)).decode()
     targets = folder.labels[decoded.kept]
     for k, name in enumerate(folder.classes):
         if k not in targets:
@@ -114,13 +107,13 @@ def inspect(
             raise UserError(f"{folder.root} has no usable image of {name} ({reason}); see data.resize and data.root")
     if len(targets) < FEWEST:
         raise UserError(f"{folder.root} gives {len(targets)} images; fingerprints are compared from {FEWEST} images on")
-    origins = np.array(labelled.origins(folder))[decoded.kept]
+    origin_of = np.array(origins(folder))[decoded.kept]
     return Inspected(
         classes=folder.classes,
         names=[folder.names[i] for i in decoded.kept],
         images=decoded.images,
         targets=targets,
-        groups=np.unique(origins, return_inverse=True)[1].reshape(-1),
+        groups=np.unique(origin_of, return_inverse=True)[1].reshape(-1),
         fingerprints=attributor.fingerprints(decoded.images),
         rejected=[*decoded.rejected, *folder.left_out],
     )

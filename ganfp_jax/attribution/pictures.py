@@ -4,6 +4,7 @@ All are made again from the files, so a page can be written long after the netwo
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,9 +13,10 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from ganfp_jax.attribution.attributor import Attributor
+from ganfp_jax.attribution.evaluation import Evaluation
 from ganfp_jax.attribution.inspection import Inspected, choose_scales, map_of, pictures
-from ganfp_jax.data import labelled, perturb
 from ganfp_jax.data.decode import png_bytes
+from ganfp_jax.data.labelled import Images
 from ganfp_jax.data.views import apply_view
 from ganfp_jax.metrics.embedding import FEWEST
 from ganfp_jax.report.few import most_confused
@@ -32,81 +34,100 @@ RESPONDING = 10  # rows of images with their responses, at most
 RESPONSE_SIDE = 64  # larger pictures of fingerprints and responses are reduced to it
 
 
-def samples(
-    folder: labelled.LabelledFolder,
-    names: Sequence[str],
-    sources: Sequence[str],
-    *,
-    resolution: int,
-    resize: str = "crop",
-) -> dict[str, dict[str, Any]]:
+def samples(images: Images, sources: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The first images of some sources: source -> `report.results.Sample`.
 
     Args:
-        folder: where the images lie.
-        names: "source/file" of those that may be shown.
+        images: those that may be shown; they are shown clean.
         sources: the classes that are shown, at least one.
-        resolution, resize: as for `data.labelled.decode_all`.
     """
+    labels = images.folder.labels[images.indices]
     room = min(SAMPLE_BYTES, SAMPLES_BYTES // len(sources))
-    side = min(resolution, math.isqrt(room // 3))
+    side = min(images.resolution, math.isqrt(room // 3))
     most = min(SAMPLES, max(1, room // (3 * side**2)))
-    known, found = set(names), {}
+    found = {}
     for source in sources:
-        label = folder.classes.index(source)
-        own = [int(i) for i in np.flatnonzero(folder.labels == label) if folder.names[i] in known][:most]
-        if own:
-            images = labelled.decode_all(folder, resolution, resize, indices=own).images
-            small = np.stack([_reduced(image, side) for image in images]) if len(images) else images
+        places = np.sort(images.indices[labels == images.folder.classes.index(source)])[:most]
+        if len(places):
+            shown = images.under("none").part(places).decode().images
+            small = np.stack([_reduced(image, side) for image in shown]) if len(shown) else shown
             grid = image_grid(small, columns=max(1, min(12, 768 // side)), scale=max(1, 64 // side))
-            caption = "the first test image" if len(own) == 1 else f"the first {len(own)} test images"
+            caption = "the first test image" if len(places) == 1 else f"the first {len(places)} test images"
             found[source] = {"picture": png_bytes(grid), "caption": caption}
     return found
 
 
-def with_views(
-    rows: Sequence[Mapping[str, Any]],
-    folder: labelled.LabelledFolder,
-    *,
-    resolution: int,
-    resize: str = "crop",
-    perturbation: str = "none",
-    seed: int = 0,
-) -> list[dict[str, Any]]:
-    """Rows of `evaluation_page.wrong_images` with the pictures that the network was shown; as many as a page can hold.
+def parts(attributor: Attributor, images: Images, evaluation: Evaluation) -> dict[str, Any]:
+    """What the page of an evaluation shows of its images: "samples", "wrong" and "fingerprints".
+
+    Args:
+        attributor: the network that was evaluated.
+        images: those that could be read.
+        evaluation: what it said of them.
+    """
+    metrics = evaluation.metrics
+    return {
+        "samples": samples(images, most_confused(metrics)),
+        "wrong": with_views(wrong_images(evaluation), images),
+        "fingerprints": fingerprint_parts(attributor, images, metrics),
+    }
+
+
+def wrong_images(evaluation: Evaluation, most: int = 24) -> list[dict[str, Any]]:
+    """Images that the vote or the single view got wrong: the voted ones first, the sources in turn.
+
+    Each is a `report.results.Wrong` but for the pictures, which `with_views` adds.
+    """
+    classes, vote, targets = evaluation.metrics["classes"], evaluation.vote, evaluation.targets
+    single = vote.view_predictions[evaluation.metrics["views"].index(evaluation.metrics["single_view"]["view"])]
+    shown: list[int] = []
+    for wrong in (vote.predicted != targets, (vote.predicted == targets) & (single != targets)):
+        indices = np.flatnonzero(wrong)
+        before: Counter[int] = Counter()
+        turn = []
+        for target in targets[indices].tolist():
+            turn.append(before[target])
+            before[target] += 1
+        shown += [int(i) for i in indices[np.argsort(turn, kind="stable")]]
+    return [
+        {
+            "name": evaluation.names[i],
+            "target": classes[targets[i]],
+            "single": classes[single[i]],
+            "voted": classes[vote.predicted[i]],
+            "votes": {classes[k]: int(n) for k, n in enumerate(vote.votes[i]) if n},
+            "confidence": float(vote.probabilities[i].max()),
+            "views": [
+                {"name": view, "called": "" if called < 0 else classes[called]}
+                for view, called in zip(evaluation.metrics["views"], vote.view_predictions[:, i], strict=True)
+            ],
+        }
+        for i in shown[:most]
+    ]
+
+
+def with_views(rows: Sequence[Mapping[str, Any]], images: Images) -> list[dict[str, Any]]:
+    """Rows of `wrong_images` with the pictures that the network was shown; as many as a page can hold.
 
     Args:
         rows: each may have "views".
-        folder: where the images lie.
-        resolution, resize: as for `data.labelled.decode_all`.
-        perturbation, seed: as for `evaluation.evaluate`.
+        images: those that it was shown.
     """
     if not rows:
         return []
     views = [view["name"] for view in rows[0].get("views", ())]
-    weight = 3 * (resolution**2 + len(views) * min(resolution, VIEW_SIDE) ** 2)
+    weight = 3 * (images.resolution**2 + len(views) * min(images.resolution, VIEW_SIDE) ** 2)
     rows = rows[: max(1, WRONG_BYTES // weight)]
-    place = {name: i for i, name in enumerate(folder.names)}
-    decoded = labelled.decode_all(folder, resolution, resize, indices=[place[row["name"]] for row in rows])
-    images = perturb.perturb(decoded.images, perturbation, seed, numbers=decoded.kept)
-    seen = {view: _seen_as(images, view) for view in views}
+    shown = images.part(images.folder.places(row["name"] for row in rows)).decode().images
+    seen = {view: _seen_as(shown, view) for view in views}
     return [
         {**row, "picture": png_bytes(image)}
         | ({"views": [view | {"picture": seen[view["name"]][i]} for view in row["views"]]} if views else {})
-        for i, (row, image) in enumerate(zip(rows, images, strict=True))
+        for i, (row, image) in enumerate(zip(rows, shown, strict=True))
     ]
 
 
-def fingerprint_parts(
-    attributor: Attributor,
-    folder: labelled.LabelledFolder,
-    names: Sequence[str],
-    metrics: Mapping[str, Any],
-    *,
-    resize: str = "crop",
-    perturbation: str = "none",
-    seed: int = 0,
-) -> dict[str, Any]:
+def fingerprint_parts(attributor: Attributor, images: Images, metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Fingerprints, responses and map of some images: `report.results.Fingerprints`.
 
     Of every source that a page shows some images are drawn at random. All are on the map, where they are enough for
@@ -115,27 +136,23 @@ def fingerprint_parts(
 
     Args:
         attributor: the network.
-        folder: opened with its classes.
-        names: "source/file" of the images that may be drawn; at least one.
+        images: those that may be drawn, by their seed; at least one, of a folder that was opened with its classes.
         metrics: of the evaluation, which say which sources are shown.
-        resize: as for `data.labelled.decode_all`.
-        perturbation, seed: as for `evaluation.evaluate`; the seed draws the images too.
     """
-    known, rng = set(names), np.random.default_rng(seed)
-    usable = np.array([name in known for name in folder.names])
+    folder, rng = images.folder, np.random.default_rng(images.seed)
+    places, sources = np.sort(images.indices), most_confused(metrics)
     drawn = [
-        np.sort(rng.permutation(np.flatnonzero(usable & (folder.labels == k)))[:MAPPED])
-        for k in map(folder.classes.index, most_confused(metrics))
+        np.sort(rng.permutation(places[folder.labels[places] == k])[:MAPPED])
+        for k in map(folder.classes.index, sources)
     ]
-    decoded = labelled.decode_all(folder, attributor.resolution, resize, indices=np.concatenate(drawn))
-    images = perturb.perturb(decoded.images, perturbation, seed, numbers=decoded.kept)
+    decoded = images.part(np.concatenate(drawn)).decode()
     found = Inspected(
         classes=folder.classes,
         names=[folder.names[i] for i in decoded.kept],
-        images=images,
+        images=decoded.images,
         targets=folder.labels[decoded.kept],
-        groups=np.arange(len(images)),
-        fingerprints=attributor.fingerprints(images),
+        groups=np.arange(len(decoded.kept)),
+        fingerprints=attributor.fingerprints(decoded.images),
         rejected=(),
     )
     columns = most_confused(metrics, COLUMNS)
@@ -147,10 +164,10 @@ def fingerprint_parts(
         row["responses"] = [_reduced(response, RESPONSE_SIDE) for response in row["responses"]]
     return {
         "classes": columns,
-        "mapped": most_confused(metrics),
+        "mapped": sources,
         "samples": rows,
         "models": [_reduced(model, RESPONSE_SIDE) for model in models],
-        "embedding": map_of(found, seed, most_confused(metrics)) if len(images) >= FEWEST else None,
+        "embedding": map_of(found, images.seed, sources) if len(decoded.kept) >= FEWEST else None,
         "scales": scales.words(),
     }
 

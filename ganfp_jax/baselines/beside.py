@@ -17,8 +17,6 @@ from ganfp_jax.metrics.statistics import accuracy_block
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.progress import progress
 
-CHUNK = 1024  # test images that are read at a time
-
 
 class Method(NamedTuple):
     """What a row is called, the baseline that it is of, and whether that is trained on immunised images."""
@@ -148,30 +146,24 @@ def why_none(config: Mapping[str, Any], root: Path, folder: labelled.LabelledFol
 def train_and_measure(
     config: Mapping[str, Any],
     root: Path,
-    folder: labelled.LabelledFolder,
-    names: Sequence[str],
+    tested: labelled.Images,
     perturbations: Sequence[str],
-    *,
-    resolution: int,
-    resize: str,
-    seed: int,
 ) -> list[dict[str, Any]]:
     """What cheap methods reach on the images that a network was tested on, trained on some of `<root>/train/`.
 
     Args:
         config: the section `baselines` of configs/evaluate.py.
-        root: where `folder` was opened; `rows_or_reason` says whether it has what is needed.
-        names: of the images of `folder` that the network was tested on; all can be read.
+        root: where their folder was opened; `rows_or_reason` says whether it has what is needed.
+        tested: the images that the network was tested on; all can be read. Their seed is the training's too.
         perturbations: as for `measure`, as is what is returned.
-        resolution, resize, seed: of the test.
     """
     methods = methods_of(config["methods"], config["immunised_methods"])
     methods = [m for m in methods if "none" in perturbations or baselines.BASELINES[m.name].needs == "images"]
+    folder, seed = tested.folder, tested.seed
     known = labelled.open_labelled(root, split="train", classes=folder.classes, layout=folder.layout)
     chosen = first_at_random(known.labels, config["images_per_source"], seed)
-    train = FolderImages.read(known, resolution, resize, indices=chosen)
+    train = FolderImages.read(known, tested.resolution, tested.resize, indices=chosen)
     fitted = dict(fit(methods, train, folder.classes, seed=seed, immunise=config["immunise"]))
-    place = {name: i for i, name in enumerate(folder.names)}
-    chunks = np.array_split([place[name] for name in names], -(-len(names) // CHUNK))
-    parts = (FolderImages.read(folder, resolution, resize, indices=chunk) for chunk in chunks)
+    chunks = np.array_split(tested.indices, -(-len(tested) // labelled.CHUNK))
+    parts = (FolderImages.read(folder, tested.resolution, tested.resize, indices=chunk) for chunk in chunks)
     return measure(fitted, parts, perturbations, folder.classes, seed=seed)

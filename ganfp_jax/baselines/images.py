@@ -13,8 +13,6 @@ from ganfp_jax.baselines.method import Images, Samples
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.run.errors import UserError
 
-CONDITIONS = {"none": "clean"}  # other perturbations are called by their own name
-
 
 @dataclasses.dataclass(frozen=True)
 class FolderImages:
@@ -73,7 +71,7 @@ class FolderImages:
     def perturbed(self, name: str, perturbations: Sequence[str], seed: int = 0) -> Iterator[tuple[str, Samples]]:
         """(condition, samples) as the baseline `name` takes them; one that reads files only meets "clean" ones."""
         for perturbation in perturbations:
-            condition = CONDITIONS.get(perturbation, perturbation)
+            condition = perturb.label(perturbation)
             if baselines.BASELINES[name].needs == "images":
                 yield condition, perturb.perturb(self.images, perturbation, seed, self.numbers)
             elif perturbation == "none":

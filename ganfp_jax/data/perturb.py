@@ -62,6 +62,11 @@ def family_of(name: str) -> str:
     return name if name in ("none", COMBINATION) else _parse_range(name)[0]
 
 
+def label(name: str) -> str:
+    """What images under a perturbation are called in results: "clean" under "none", else by the perturbation's name."""
+    return "clean" if name == "none" else name
+
+
 def check_immunisation(share: float, perturbations: Sequence[str]) -> None:
     """Raise `UserError` unless `immunise` takes these settings."""
     if not 0 <= share <= 1 or (share > 0) != bool(perturbations):

@@ -5,44 +5,33 @@ stay in `logits-<condition>.npz` for whoever wants to count others.
 """
 
 import csv
-import dataclasses
 import io
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-from jaxtyping import Float, Int, Int32
-
+from ganfp_jax.attribution import pictures
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.evaluation import Evaluation, check_classes, nothing_read, read_chunks
-from ganfp_jax.attribution.voting import Vote, check_vote, count_votes
+from ganfp_jax.attribution.evaluation import Evaluation
+from ganfp_jax.attribution.view_logits import REFERENCE, ViewLogits, ablate, evaluation_of, logits_npz, view_logits
+from ganfp_jax.attribution.voting import check_vote
 from ganfp_jax.baselines import beside
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.data.views import resolve_views
-from ganfp_jax.jobs import ablation_page
 from ganfp_jax.metrics.statistics import (
     accuracy_block,
-    auroc,
-    bootstrap_weights,
-    evaluation_metrics,
-    holm,
-    percentile_interval,
-    proportion,
-    vote_changes,
 )
-from ganfp_jax.report import wording
+from ganfp_jax.report import pages, wording
 from ganfp_jax.report.ablation_figure import draw_ablation
 from ganfp_jax.report.figures import png
-from ganfp_jax.report.leak import leak_box
+from ganfp_jax.report.leak import leak_box, leak_of
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run import atomic
+from ganfp_jax.run.command import command
 from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.provenance import provenance
 from ganfp_jax.run.run_folder import write_json
 
-REFERENCE = "identity"  # the single view that every vote is compared with
 COLUMNS = (
     *("views", "rule", "num_views", "accuracy", "ci95_low", "ci95_high"),
     *("wrong_to_right", "right_to_wrong", "mcnemar_p", "images_per_second"),
@@ -62,152 +51,6 @@ METHOD = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class ViewLogits:
-    """What each view alone says of the N images that could be read, and the seconds that it took for all of them."""
-
-    names: Sequence[str]
-    targets: Int32[np.ndarray, " n"]
-    origins: Sequence[str]
-    logits: Mapping[str, Float[np.ndarray, "n k"]]
-    seconds: Mapping[str, float]
-    notes: Mapping[str, str]
-    rejected: Sequence[tuple[str, str]]
-
-
-def view_logits(
-    attributor: Attributor,
-    folder: labelled.LabelledFolder,
-    views: Sequence[str],
-    *,
-    perturbation: str = "none",
-    seed: int = 0,
-    resize: str = "crop",
-    batch_size: int = 32,
-    label: str = "ablation",
-) -> ViewLogits:
-    """Classify every image of `folder` once in each view.
-
-    Args:
-        views: names of single views.
-        perturbation, seed, resize, batch_size: as for `evaluation.evaluate`.
-        label: of the progress bar.
-
-    Raises:
-        UserError: as `evaluation.evaluate`, and a view that does not fit the network's images.
-    """
-    check_classes(attributor, folder)
-    perturb.check_perturbation(perturbation)
-    voters = attributor.view_voters(views)
-    kept: list[int] = []
-    parts: dict[str, list[np.ndarray]] = {view: [] for view in voters}
-    seconds = dict.fromkeys(voters, 0.0)
-    notes: dict[str, str] = {}
-    rejected = list(folder.left_out)
-    for chunk in read_chunks(folder, attributor.resolution, perturbation, seed, resize, label=label):
-        notes |= chunk.notes
-        rejected += chunk.rejected
-        if not len(chunk.kept):
-            continue
-        for view, voter in voters.items():
-            if not kept:  # compile before the clock runs
-                voter(chunk.images[:1], batch_size)
-            clock = time.perf_counter()
-            parts[view].append(np.asarray(voter(chunk.images, batch_size).view_logits[0]))
-            seconds[view] += time.perf_counter() - clock
-        kept += chunk.kept.tolist()
-    if not kept:
-        raise nothing_read(folder, rejected[len(folder.left_out) :])
-    origins = labelled.origins(folder)
-    return ViewLogits(
-        names=[folder.names[i] for i in kept],
-        targets=folder.labels[kept],
-        origins=[origins[i] for i in kept],
-        logits={view: np.concatenate(arrays) for view, arrays in parts.items()},
-        seconds=seconds,
-        notes=notes,
-        rejected=rejected,
-    )
-
-
-def logits_npz(measured: ViewLogits) -> bytes:
-    """The content of `logits-<condition>.npz`.
-
-    Arrays `views` (V), `images` (N), `origins` (N: what an image is a crop of, or itself), `targets` (N), `logits`
-    (V, N, K).
-    """
-    content = io.BytesIO()
-    np.savez(
-        content,
-        views=np.array(list(measured.logits)),
-        images=np.array(measured.names),
-        origins=np.array(measured.origins),
-        targets=measured.targets,
-        logits=np.stack(list(measured.logits.values())),
-    )
-    return content.getvalue()
-
-
-def ablate(
-    measured: ViewLogits,
-    view_sets: Mapping[str, Sequence[str]],
-    rules: Sequence[str],
-    *,
-    repeats: int = 1000,
-    seed: int = 0,
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Count every set of views by every rule.
-
-    Args:
-        measured: the logits of all views of all sets, and of `REFERENCE`.
-        view_sets: what each set is called -> its views.
-        repeats, seed: of the bootstrap of the doubt signals.
-
-    Returns:
-        The rows of the table: `COLUMNS`, `correct`, `total`, `view_names`, and `holm_p`, which is None for
-        `REFERENCE` alone. And for each set of several views how well two signals of doubt tell wrong answers from
-        right ones: `views`, `num_views`, `errors_of` ("single_view" or a rule), `errors`, and `disagreement`, `control`
-        and `difference` with `auroc` and `ci95`, which are None where no answer is wrong, or none right.
-    """
-    targets, total = measured.targets, len(measured.targets)
-    single_logits = measured.logits[REFERENCE]
-    single = single_logits.argmax(-1)
-    top = np.asarray(jax.nn.softmax(single_logits)).max(-1).astype(np.float64)
-    rows: list[dict[str, Any]] = []
-    doubts: list[dict[str, Any]] = []
-    for label, views in view_sets.items():
-        stacked = np.stack([measured.logits[view] for view in views])
-        votes = {rule: _count(stacked, rule) for rule in rules}
-        speed = total / sum(measured.seconds[view] for view in views)
-        for rule, vote in votes.items():
-            predicted = np.asarray(vote.predicted)
-            right = proportion(int((predicted == targets).sum()), total)
-            low, high = right.pop("ci95")
-            row = {"views": label, "rule": rule, "num_views": len(views), **right, "ci95_low": low, "ci95_high": high}
-            row |= vote_changes(targets, single, predicted)
-            rows.append(row | {"images_per_second": speed, "view_names": list(views)})
-        if len(views) > 1:
-            signals = {
-                "disagreement": 1 - votes[rules[0]].votes.max(-1) / len(views),  # the counts are the same by any rule
-                "control": top * (1 - top),
-            }
-            answers = {"single_view": single} | {rule: vote.predicted for rule, vote in votes.items()}
-            doubts += [
-                {"views": label, "num_views": len(views), "errors_of": name, "errors": int((answer != targets).sum())}
-                | {"wrong": answer != targets, "signals": signals}
-                for name, answer in answers.items()
-            ]
-    tested = [row for row in rows if row["view_names"] != [REFERENCE]]
-    corrected = holm([row["mcnemar_p"] for row in tested])
-    for row in rows:
-        row["holm_p"] = None
-    for row, p in zip(tested, corrected, strict=True):
-        row["holm_p"] = p
-    _, groups = np.unique(measured.origins, return_inverse=True)
-    _measure_doubts(doubts, groups, repeats, seed)
-    return rows, doubts
-
-
 def table_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """The text of ablation.csv: `COLUMNS` of one condition."""
     text = io.StringIO()
@@ -224,19 +67,14 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     folder = labelled.open_labelled(
         Path(config["data"]["root"]), split="test", classes=attributor.classes, layout=config["data"]["layout"]
     )
+    images = labelled.Images(folder, attributor.resolution, config["data"]["resize"], seed=config["seed"])
     views = list(dict.fromkeys([REFERENCE, *(view for names in view_sets.values() for view in names)]))
     results: dict[str, Any] = {"classes": list(attributor.classes), "method": METHOD, "conditions": []}
     first: ViewLogits | None = None
     for number, (condition, perturbation) in enumerate(conditions.items()):
+        label = f"{condition}, {len(views)} views"
         measured = view_logits(
-            attributor,
-            folder,
-            views,
-            perturbation=perturbation,
-            seed=config["seed"],
-            resize=config["data"]["resize"],
-            batch_size=config["batch_size"],
-            label=f"{condition}, {len(views)} views",
+            attributor, images.under(perturbation), views, batch_size=config["batch_size"], label=label
         )
         if first is None:  # they can be measured: what an ablation of other conditions left here goes
             for path in [*workdir.glob("ablation-*.csv"), *workdir.glob("logits-*.npz")]:
@@ -264,10 +102,11 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     atomic.write_bytes(workdir / "ablation.png", png(draw_ablation, results))
     labelled.report_rejected(measured.rejected, workdir)
     labelled.report_notes(measured.notes, workdir)
-    row = ablation_page.best_row(results["conditions"][0]["rows"])
+    row = best_row(results["conditions"][0]["rows"])
     evaluation = evaluation_of(row, first or measured, attributor.classes)
     report = workdir / "report" / "index.html"
-    results["leak"] = leak = ablation_page.write_page(report, attributor, folder, evaluation, row, results, config)
+    read = images.under(config["perturb"][0]).part(folder.places(evaluation.names))
+    results["leak"] = leak = write_page(report, attributor, read, evaluation, row, results, config)
     write_json(workdir / "ablation.json", results)
     if leak:
         print(leak_box(leak) + "\n")
@@ -275,20 +114,56 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     print(f"report: {report}")
 
 
-def evaluation_of(row: Mapping[str, Any], measured: ViewLogits, classes: Sequence[str]) -> Evaluation:
-    """What one vote of the table, a row of `ablate`, said of every image: the same as `evaluate` with its views."""
-    vote = _count(np.stack([measured.logits[view] for view in row["view_names"]]), row["rule"])
-    metrics = evaluation_metrics(
-        vote, measured.targets, classes, tuple(row["view_names"]), row["rule"], row["images_per_second"]
+def best_row(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The vote with most right answers, of equals the one with fewest views; a single view only where no vote is."""
+    votes = [row for row in rows if row["num_views"] > 1] or rows
+    return max(votes, key=lambda row: (row["correct"], -row["num_views"]))
+
+
+def write_page(
+    path: Path,
+    attributor: Attributor,
+    images: labelled.Images,
+    evaluation: Evaluation,
+    row: Mapping[str, Any],
+    results: Mapping[str, Any],
+    config: Mapping[str, Any],
+) -> dict[str, Any] | None:
+    """Writes report/index.html; returns what gives the sources away beside their pixels.
+
+    Args:
+        path: of the HTML file.
+        attributor: the network.
+        images: those that could be read, under the first perturbation.
+        evaluation: what the best vote said of them.
+        row: of that vote.
+        results: the content of ablation.json.
+        config: of the job.
+    """
+    section, root, folder = config["baselines"], Path(config["data"]["root"]), images.folder
+    baselines, why_not = beside.rows_or_reason(
+        section, root, folder, lambda: beside.train_and_measure(section, root, images, [images.perturbation])
     )
-    return Evaluation(
-        names=measured.names,
-        targets=measured.targets,
-        vote=vote,
-        metrics=metrics,
-        notes=dict(measured.notes),
-        rejected=measured.rejected,
+    pages.write_page(
+        "ablation",
+        {
+            "title": "How should the views vote?",
+            "command": command("ablation", config),
+            **provenance(),
+            "config": config,
+            "classes": results["classes"],
+            "conditions": results["conditions"],
+            "main": {**{key: row[key] for key in ("views", "rule", "holm_p")}, "metrics": evaluation.metrics},
+            "baselines": baselines,
+            **pictures.parts(attributor, images, evaluation),
+            "immunised": wording.immunised_by(section["immunise"]),
+            "photographs": labelled.origins(folder) != folder.names,
+            "method": f"The network of {config['checkpoint']} was tested on the images of {folder.root}."
+            + (f" No baseline was run: {why_not}." if why_not else ""),
+        },
+        path,
     )
+    return leak_of(baselines)
 
 
 def rows_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -352,35 +227,8 @@ def _checked(config: Mapping[str, Any]) -> tuple[dict[str, tuple[str, ...]], lis
     for label, views in view_sets.items():
         if (other := known.setdefault(frozenset(views), label)) != label:
             raise UserError(f"config.view_sets has {label!r} and {other!r}, which are the same views; leave one out")
-    return view_sets, list(config["rules"]), {"clean" if p == "none" else p: p for p in config["perturb"]}
+    return view_sets, list(config["rules"]), {perturb.label(name): name for name in config["perturb"]}
 
 
 def _twice(names: Sequence[str]) -> str:
     return next(name for name in names if list(names).count(name) > 1)
-
-
-def _count(logits: Float[np.ndarray, "v n k"], rule: str) -> Vote:
-    return jax.tree.map(np.asarray, count_votes(logits, rule))
-
-
-def _measure_doubts(doubts: list[dict[str, Any]], groups: Int[np.ndarray, " n"], repeats: int, seed: int) -> None:
-    """Replaces the answers and the signals of each entry by the areas; every entry sees the same bootstrap samples."""
-    curves = [{name: auroc(signal, entry["wrong"]) for name, signal in entry["signals"].items()} for entry in doubts]
-    drawn: list[dict[str, list[float | None]]] = [{name: [] for name in areas} for areas in curves]
-    for weights in bootstrap_weights(groups, repeats, seed) if doubts else ():
-        for areas, values in zip(curves, drawn, strict=True):
-            for name, area in areas.items():
-                values[name].append(area(weights))
-    for entry, areas, values in zip(doubts, curves, drawn, strict=True):
-        del entry["wrong"], entry["signals"]
-        for name, area in areas.items():
-            entry[name] = {"auroc": area(None), "ci95": percentile_interval(values[name])}
-        ours, control = entry["disagreement"]["auroc"], entry["control"]["auroc"]
-        differences = [
-            None if a is None or b is None else a - b
-            for a, b in zip(values["disagreement"], values["control"], strict=True)
-        ]
-        entry["difference"] = {
-            "auroc": None if ours is None or control is None else ours - control,
-            "ci95": percentile_interval(differences),
-        }

@@ -13,7 +13,7 @@ import numpy as np
 
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.baselines import beside
-from ganfp_jax.baselines.images import CONDITIONS, FolderImages, first_at_random
+from ganfp_jax.baselines.images import FolderImages, first_at_random
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.metrics.statistics import accuracy_block
 from ganfp_jax.report import wording
@@ -145,7 +145,7 @@ def measure_network(
             predicted = np.asarray(attributor.vote(images, "identity").predicted)
             rows.append({
                 "method": NETWORK,
-                "condition": CONDITIONS.get(perturbation, perturbation),
+                "condition": perturb.label(perturbation),
                 "images_per_source": None,
                 **accuracy_block(test.labels, predicted, attributor.classes),
                 "settings": {},

@@ -61,7 +61,8 @@ def calibrate(
     check_rate(error_rate, min_decided)
     check_enough(len(folder), error_rate)
     views = views or attributor.default_views
-    evaluation = evaluate(attributor, folder, views=views, rule=rule, resize=resize, batch_size=batch_size)
+    images = labelled.Images(folder, attributor.resolution, resize)
+    evaluation = evaluate(attributor, images, views=views, rule=rule, batch_size=batch_size)
     return from_evaluation(attributor, evaluation, error_rate, min_decided)
 
 
@@ -118,10 +119,9 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         print(f"warning: {warning}")
     evaluation = evaluate(
         attributor,
-        folder,
+        labelled.Images(folder, attributor.resolution, data["resize"]),
         views=config["views"] or attributor.default_views,
         rule=config["rule"],
-        resize=data["resize"],
         batch_size=config["batch_size"],
     )
     labelled.report_rejected(evaluation.rejected, workdir)

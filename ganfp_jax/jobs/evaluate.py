@@ -1,21 +1,34 @@
 """The job `evaluate`: a checkpoint and a labelled folder -> predictions, metrics, what was not used or cut, a page."""
 
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ganfp_jax.attribution import pictures
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.evaluation import METRICS, evaluate, image_rows, write_metrics, write_tables
+from ganfp_jax.attribution.evaluation import (
+    METRICS,
+    Evaluation,
+    evaluate,
+    image_rows,
+    per_photograph,
+    write_metrics,
+    write_tables,
+)
 from ganfp_jax.attribution.voting import check_vote
 from ganfp_jax.audit.quick import quick_check
-from ganfp_jax.baselines import beside
-from ganfp_jax.data import labelled
-from ganfp_jax.jobs import evaluation_page
-from ganfp_jax.report import wording
+from ganfp_jax.baselines import IMMUNISED, beside
+from ganfp_jax.data import labelled, perturb
+from ganfp_jax.report import pages, wording
 from ganfp_jax.report.leak import leak_box, leak_of
 from ganfp_jax.report.table import confusion_table, per_image_table, text_table
 from ganfp_jax.run import processes
+from ganfp_jax.run.command import command
 from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.provenance import provenance
 from ganfp_jax.training import known_images
 
 
@@ -36,16 +49,16 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         warnings = [*filter(None, [known_images.warning_of(config["checkpoint"], folder)]), *quick_check(folder)]
         for warning in warnings:
             print(f"warning: {warning}")
-    same = {"resize": config["data"]["resize"], "perturbation": config["perturb"], "seed": config["seed"]}
+    data = config["data"]
+    images = labelled.Images(folder, attributor.resolution, data["resize"], config["perturb"], config["seed"])
     clock = time.perf_counter()
     evaluation = evaluate(
         attributor,
-        folder,
+        images,
         views=config["views"],
         rule=config["rule"],
         batch_size=config["batch_size"],
         early_stopping=config["early_stopping"],
-        **same,
     )
     if not processes.first():
         return
@@ -57,20 +70,12 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     if len(evaluation.names) <= 30:
         print(per_image_table(image_rows(evaluation)))
     clock = time.perf_counter()
+    read = images.part(folder.places(evaluation.names))
     rows, reason = beside.rows_or_reason(
         config["baselines"],
         root,
         folder,
-        lambda: beside.train_and_measure(
-            config["baselines"],
-            root,
-            folder,
-            evaluation.names,
-            [config["perturb"]],
-            resolution=attributor.resolution,
-            resize=config["data"]["resize"],
-            seed=config["seed"],
-        ),
+        lambda: beside.train_and_measure(config["baselines"], root, read, [config["perturb"]]),
     )
     if rows:
         seconds["baselines"] = time.perf_counter() - clock
@@ -79,7 +84,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     write_metrics(workdir, evaluation)
     if leak:
         print(leak_box(leak))
-    evaluation_page.write_page(report, attributor, evaluation, folder, rows, config, seconds=seconds, warnings=warnings)
+    write_page(report, attributor, evaluation, read, rows, config, seconds=seconds, warnings=warnings)
     print(summary(evaluation.metrics, wording.immunised_by(config["baselines"]["immunise"])))
     if reason:
         print(f"no baselines: {reason}")
@@ -119,3 +124,80 @@ def summary(metrics: dict[str, Any], immunised: str = "") -> str:
             confusion_table(metrics),
         ]
     )
+
+
+def write_page(
+    path: Path,
+    attributor: Attributor,
+    evaluation: Evaluation,
+    images: labelled.Images,
+    baseline_rows: Sequence[dict[str, Any]],
+    config: Mapping[str, Any],
+    *,
+    seconds: Mapping[str, float],
+    warnings: Sequence[str] = (),
+) -> None:
+    """Writes report/index.html of the job `evaluate`.
+
+    Args:
+        path: of the HTML file.
+        attributor: the network that was evaluated.
+        evaluation: what it said.
+        images: those that could be read.
+        baseline_rows: of `beside.measure`.
+        config: of the job.
+        seconds: what each stage took.
+        warnings: what the files were seen to give away.
+    """
+    folder, metrics, condition = images.folder, evaluation.metrics, perturb.label(images.perturbation)
+    views = config["views"] if isinstance(config["views"], str) else ",".join(config["views"])
+    counts = np.bincount(evaluation.targets, minlength=len(folder.classes))
+    count = int(counts[0]) if len(set(counts.tolist())) == 1 else None
+    network = Path(config["checkpoint"]).name.removesuffix(".safetensors")
+    tested = {"network": network, "condition": condition, "count": count}
+    results = {
+        "title": "Which generator made these images?",
+        "command": command("evaluate", {**config, "views": views}),
+        **provenance(),
+        "config": config,
+        "classes": list(folder.classes),
+        "counts": {"train": {}, "test": dict(zip(folder.classes, counts.tolist(), strict=True))},
+        "photographs": {"train": [], "test": []},
+        "main": {**tested, "views": views, "rule": metrics["rule"]},
+        "evaluations": [
+            {**tested, "views_name": views, "metrics": metrics, "per_photograph": per_photograph(evaluation, folder)}
+        ],
+        "baselines": [row | {"count": count} for row in baseline_rows],
+        **pictures.parts(attributor, images, evaluation),
+        "stages": [{"name": name, "seconds": spent} for name, spent in seconds.items()],
+        "method": _method(evaluation, folder, baseline_rows, config),
+        "immunised": wording.immunised_by(config["baselines"]["immunise"]),
+        "warnings": [f"Warning: {warning}." for warning in warnings],
+    }
+    pages.write_page("evaluation", results, path)
+
+
+def _method(
+    evaluation: Evaluation,
+    folder: labelled.LabelledFolder,
+    baseline_rows: Sequence[Mapping[str, Any]],
+    config: Mapping[str, Any],
+) -> str:
+    sentences = [f"The network of {config['checkpoint']} was tested on the images of {folder.root}."]
+    if baseline_rows:
+        count, immunise = config["baselines"]["images_per_source"], config["baselines"]["immunise"]
+        root = config["data"]["root"]
+        sentences.append(f"The baselines were trained on at most {count:,} images of each source of train/ of {root}.")
+        if any(row["name"].endswith(IMMUNISED) for row in baseline_rows):
+            sentences.append(
+                f"Of the immunised ones' training images {immunise['share']:.0%} were perturbed "
+                f"({', '.join(immunise['perturbations'])})."
+            )
+    if evaluation.notes:
+        sentences.append(
+            f"{len(evaluation.notes):,} images were not taken as they are "
+            f"(resize={config['data']['resize']}, turned, converted: notes.csv)."
+        )
+    if evaluation.rejected:
+        sentences.append(f"{len(evaluation.rejected):,} files could not be used (rejected.csv).")
+    return " ".join(sentences)

@@ -150,13 +150,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     folder = labelled.open_labelled(
         Path(config["data"]["root"]), split="test", classes=attributor.classes, layout=config["data"]["layout"]
     )
-    inspected = inspect(
-        attributor,
-        folder,
-        images_per_source=config["images_per_source"],
-        seed=config["seed"],
-        resize=config["data"]["resize"],
-    )
+    images = labelled.Images(folder, attributor.resolution, config["data"]["resize"], seed=config["seed"])
+    inspected = inspect(attributor, images, images_per_source=config["images_per_source"])
     metrics = measure(inspected, real=config["real"], seed=config["seed"])
     write_json(workdir / METRICS, metrics)  # before whatever is only drawn from them
     sources = most_confused(metrics, always=config["real"])

@@ -18,11 +18,11 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.evaluation import evaluate, read_chunks, write_outputs
+from ganfp_jax.attribution.evaluation import evaluate, write_outputs
 from ganfp_jax.attribution.voting import check_vote
 from ganfp_jax.audit.quick import report_leaks
 from ganfp_jax.baselines import beside
-from ganfp_jax.baselines.images import CONDITIONS, first_at_random
+from ganfp_jax.baselines.images import first_at_random
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.data.cells import text_of
 from ganfp_jax.data.views import resolve_views
@@ -105,34 +105,30 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     folder = labelled.open_labelled(root, split="test", classes=classes, layout=config["data"]["layout"])
     _check_unchanged(networks, checkpoints, workdir)  # writes: not before the inputs can be read
     report_leaks(folder)
-    same: dict[str, Any] = {"resize": config["data"]["resize"], "seed": config["seed"]}
-    answers = _ask(networks, attacks, folder, config, workdir)
-    place = {name: i for i, name in enumerate(folder.names)}
-    names = answers[next(iter(networks))][CLEAN].names
-    indices = np.array([place[name] for name in names])
-    strengths = _once(workdir / "attacks.json", lambda: psnr(folder, indices, attacks, resolution=resolution, **same))
+    images = labelled.Images(folder, resolution, config["data"]["resize"], seed=config["seed"])
+    answers = _ask(networks, attacks, images, config, workdir)
+    images = images.part(folder.places(answers[next(iter(networks))][CLEAN].names))
+    strengths = _once(workdir / "attacks.json", lambda: psnr(images, attacks))
     baselines, reason = beside.rows_or_reason(
         config["baselines"],
         root,
         folder,
         lambda: _once(
             workdir / "baselines.json",
-            lambda: beside.train_and_measure(
-                config["baselines"], root, folder, names, attacks, resolution=resolution, **same
-            ),
+            lambda: beside.train_and_measure(config["baselines"], root, images, attacks),
         ),
     )
     results = {
         "classes": list(classes),
         "views": list(resolve_views(config["views"])),
         "rule": config["rule"],
-        "total": len(indices),
-        "per_source": np.bincount(folder.labels[indices], minlength=len(classes)).tolist(),
+        "total": len(images),
+        "per_source": np.bincount(folder.labels[images.indices], minlength=len(classes)).tolist(),
         "networks": [
             {"name": name, "checkpoint": str(checkpoints[name]), "training": training[name]} for name in networks
         ],
         "attacks": [
-            {"attack": _condition(attack), "family": perturb.family_of(attack), "psnr": strengths[attack]}
+            {"attack": perturb.label(attack), "family": perturb.family_of(attack), "psnr": strengths[attack]}
             for attack in attacks
         ],
         "rows": compare(answers, strengths),
@@ -153,7 +149,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
             "title": "What attacks do to attribution",
             "command": command("robustness", config, whole=("networks",)),
             "config": config,
-            "pictures": pictures(folder, indices, attacks, resolution=resolution, **same),
+            "pictures": pictures(images, attacks),
             "sentences": _sentences(config, folder, reason),
             "plain_command": plain_command,
         },
@@ -172,30 +168,26 @@ def run(config: dict[str, Any], workdir: Path) -> None:
 def _ask(
     networks: Mapping[str, Attributor],
     attacks: Sequence[str],
-    folder: labelled.LabelledFolder,
+    images: labelled.Images,
     config: Mapping[str, Any],
     workdir: Path,
 ) -> dict[str, dict[str, Answers]]:
     """Network -> attack -> its answers; those that are in the run folder are read from there."""
-    indices = np.arange(len(folder))
+    folder = images.folder
     if config["count"]:
-        indices = first_at_random(folder.labels, config["count"], config["seed"])
+        images = images.part(first_at_random(folder.labels, config["count"], config["seed"]))
     found: dict[str, dict[str, Answers]] = {}
     with progress(len(networks) * len(attacks), "robustness", "attack") as bar:
         for name, attributor in networks.items():
             for attack in attacks:
-                target = workdir / "networks" / name / _condition(attack)
+                target = workdir / "networks" / name / perturb.label(attack)
                 if not (target / "metrics.json").exists():
                     evaluation = evaluate(
                         attributor,
-                        folder,
+                        images.under(attack),
                         views=config["views"],
                         rule=config["rule"],
-                        perturbation=attack,
-                        seed=config["seed"],
-                        resize=config["data"]["resize"],
                         batch_size=config["batch_size"],
-                        indices=indices,
                     )
                     write_outputs(target, evaluation)
                 found.setdefault(name, {})[attack] = Answers.read(target)
@@ -206,21 +198,13 @@ def _ask(
     return found
 
 
-def psnr(
-    folder: labelled.LabelledFolder,
-    indices: Int[np.ndarray, " n"],
-    attacks: Sequence[str],
-    *,
-    resolution: int,
-    resize: str,
-    seed: int,
-) -> dict[str, float | None]:
-    """How much each attack changes the images at `indices`, in dB (`METHOD`); None where it changes nothing."""
+def psnr(images: labelled.Images, attacks: Sequence[str]) -> dict[str, float | None]:
+    """How much each attack changes the images, which are clean, in dB (`METHOD`); None where it changes nothing."""
     squares, values = dict.fromkeys(attacks, 0), 0
-    for chunk in read_chunks(folder, resolution, resize=resize, indices=indices, label="strength of the attacks"):
+    for chunk in images.chunks("strength of the attacks"):
         values += chunk.images.size
         for attack in attacks:
-            attacked = perturb.perturb(chunk.images, attack, seed, numbers=chunk.kept)
+            attacked = perturb.perturb(chunk.images, attack, images.seed, numbers=chunk.kept)
             squares[attack] += int(np.square(attacked.astype(np.int32) - chunk.images).sum(dtype=np.int64))
     return {attack: 10 * math.log10(255**2 * values / square) if square else None for attack, square in squares.items()}
 
@@ -245,7 +229,7 @@ def compare(
             metrics = given.metrics
             own.append({
                 "network": name,
-                "attack": _condition(attack),
+                "attack": perturb.label(attack),
                 "accuracy": metrics["accuracy"],
                 "ci95_low": metrics["ci95"][0],
                 "ci95_high": metrics["ci95"][1],
@@ -263,7 +247,7 @@ def compare(
                 own[-1]["against_plain"] = vote_changes(
                     given.targets, answers[PLAIN][attack].predicted, given.predicted
                 )
-        attacked = [row for row in own if row["attack"] != _condition(CLEAN)]
+        attacked = [row for row in own if row["attack"] != perturb.label(CLEAN)]
         _correct(attacked)
         _correct([row["against_plain"] for row in own if row["against_plain"]])
         rows += [{"holm_p": None, **row} for row in own]
@@ -275,24 +259,13 @@ def _correct(tests: Sequence[dict[str, Any]]) -> None:
         test["holm_p"] = p
 
 
-def pictures(
-    folder: labelled.LabelledFolder,
-    indices: Int[np.ndarray, " n"],
-    attacks: Sequence[str],
-    *,
-    resolution: int,
-    resize: str,
-    seed: int,
-) -> dict[str, UInt8[np.ndarray, "h w 3"]]:
+def pictures(images: labelled.Images, attacks: Sequence[str]) -> dict[str, UInt8[np.ndarray, "h w 3"]]:
     """What each attack makes of one image of each of the first sources, side by side, by what the attack is called."""
-    labels = folder.labels[indices]
-    shown = [int(indices[np.flatnonzero(labels == label)[0]]) for label in np.unique(labels)[:PICTURED]]
-    decoded = labelled.decode_all(folder, resolution, resize, indices=shown)
-    scale = max(1, 64 // resolution)
+    labels = images.folder.labels[images.indices]
+    firsts = images.part([int(images.indices[labels == label][0]) for label in np.unique(labels)[:PICTURED]])
+    scale = max(1, 64 // images.resolution)
     return {
-        _condition(attack): image_grid(
-            perturb.perturb(decoded.images, attack, seed, decoded.kept), len(shown), scale=scale, gap=2
-        )
+        perturb.label(attack): image_grid(firsts.under(attack).decode().images, len(firsts), scale=scale, gap=2)
         for attack in attacks
     }
 
@@ -442,10 +415,6 @@ def _common(networks: Mapping[str, Attributor]) -> tuple[int, tuple[str, ...]]:
     return one.resolution, one.classes
 
 
-def _condition(attack: str) -> str:
-    return CONDITIONS.get(attack, attack)
-
-
 def _once(path: Path, make: Callable[[], Any]) -> Any:
     """What `make` gives, or gave before the run was stopped."""
     if not path.exists():
@@ -455,7 +424,7 @@ def _once(path: Path, make: Callable[[], Any]) -> Any:
 
 def _pairs(workdir: Path, networks: Iterable[str], file: str) -> list[tuple[str, str]]:
     """(name, words) of the images that were refused, or that have a note: the same for every network and attack."""
-    path = workdir / "networks" / next(iter(networks)) / _condition(CLEAN) / file
+    path = workdir / "networks" / next(iter(networks)) / perturb.label(CLEAN) / file
     with path.open(newline="") as lines:
         return [(text_of(name), text_of(words)) for name, words in list(csv.reader(lines))[1:]]
 

@@ -15,6 +15,7 @@ from configs import attribution
 from ganfp_jax import models
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.evaluation import evaluate
+from ganfp_jax.attribution.view_logits import ViewLogits, ablate
 from ganfp_jax.attribution.voting import count_votes
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
@@ -58,7 +59,7 @@ def run_folder(tmp_path_factory, images_root):
     network = models.create(**config["model"], resolution=16, num_classes=3)
     params = initialize(network, jax.random.key(0))["params"]
     folder = labelled.open_labelled(images_root, split="test")
-    images = labelled.decode_all(folder, 16).images
+    images = labelled.Images(folder, 16).decode().images
     logits = Attributor(network, {"params": params}, CLASSES, 16).vote(images, "identity").view_logits[0]
     # The biases of the logits are the only array of three.
     params = jax.tree.map(lambda leaf: leaf - logits.mean(0) if leaf.shape == (3,) else leaf, params)
@@ -115,7 +116,8 @@ def test_the_table_has_the_columns_and_a_row_for_every_set_and_rule(job, config)
 @pytest.mark.parametrize(("perturbation", "file"), [("none", "ablation.csv"), ("blur0.7", "ablation-blur0.7.csv")])
 def test_rows_are_what_evaluate_measures_on_the_same_images(job, attributor, images_root, perturbation, file):
     folder = labelled.open_labelled(images_root, split="test", classes=attributor.classes)
-    metrics = evaluate(attributor, folder, views="d4", rule="majority", perturbation=perturbation).metrics
+    images = labelled.Images(folder, 16, perturbation=perturbation)
+    metrics = evaluate(attributor, images, views="d4", rule="majority").metrics
     rows = rows_of(job / file)
     for row, block in (
         (rows["d4", "majority"], metrics),
@@ -129,9 +131,7 @@ def test_rows_are_what_evaluate_measures_on_the_same_images(job, attributor, ima
         assert changes["wrong_to_right"] + changes["right_to_wrong"], "this network's votes change nothing"
     assert len({rows["identity", rule]["accuracy"] for rule in ("majority", "mean_logit", "mean_probability")}) == 1
 
-    early = evaluate(
-        attributor, folder, views="d4", rule="majority", perturbation=perturbation, early_stopping=True
-    ).metrics
+    early = evaluate(attributor, images, views="d4", rule="majority", early_stopping=True).metrics
     saved = early.pop("views_saved")
     assert 0 < saved <= 3 / 8
     for block in (early, metrics):
@@ -165,7 +165,7 @@ def test_the_logits_are_kept(job, attributor, images_root):
     kept = np.load(job / "logits-clean.npz")
     assert kept["logits"].shape == (len(kept["views"]), 72, 3)
     folder = labelled.open_labelled(images_root, split="test", classes=CLASSES)
-    evaluation = evaluate(attributor, folder, views="vertical_flip,crop-4_ul", rule="majority")
+    evaluation = evaluate(attributor, labelled.Images(folder, 16), views="vertical_flip,crop-4_ul", rule="majority")
     assert kept["images"].tolist() == list(evaluation.names)
     np.testing.assert_array_equal(kept["targets"], evaluation.targets)
     assert len(kept["origins"]) == 72
@@ -191,7 +191,7 @@ def test_the_figure_is_a_png_and_shows_every_row(job, config):
 
 def measured(logits, targets, seconds=1.0):
     views = ("identity", "mirror", "rot90")[: len(logits)]
-    return ablation.ViewLogits(
+    return ViewLogits(
         names=[f"real/{i}.png" for i in range(len(targets))],
         targets=np.array(targets, np.int32),
         origins=[f"real/{i}.png" for i in range(len(targets))],
@@ -206,7 +206,7 @@ def test_rows_and_doubts_by_hand():
     identity = [[2, 0], [0, 2], [1, 0], [0, 1]]
     mirror = [[2, 0], [0, 2], [0, 3], [0, 1]]
     rot90 = [[2, 0], [0, 2], [0, 1], [1, 0]]
-    rows, doubts = ablation.ablate(
+    rows, doubts = ablate(
         measured([identity, mirror, rot90], [0, 1, 1, 1], seconds=0.5),
         {"identity": ("identity",), "all": ("identity", "mirror", "rot90"), "mirror alone": ("mirror",)},
         ("majority", "mean_logit"),
@@ -233,7 +233,7 @@ def test_counting_is_the_vote_s():
     targets = rng.integers(0, 3, 50)
     names = ("identity", "mirror", "rot90")
     for rule in ("majority", "mean_logit", "mean_probability"):
-        (row,), _ = ablation.ablate(measured(logits, targets), {"all": names}, (rule,), repeats=1)
+        (row,), _ = ablate(measured(logits, targets), {"all": names}, (rule,), repeats=1)
         assert row["correct"] == int((count_votes(logits, rule).predicted == targets).sum())
 
 

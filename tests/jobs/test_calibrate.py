@@ -125,7 +125,7 @@ def test_a_file_is_left_as_it_is(network, root, tmp_path, capsys):
 
 
 def test_too_few_images_are_said_before_any_is_read(network, root, tmp_path, monkeypatch):
-    monkeypatch.setattr(labelled, "decode_all", None)
+    monkeypatch.setattr(labelled.Images, "decode", None)
     with pytest.raises(
         UserError, match=f"{COUNT} images are too few to show an error rate of 0.0001: that takes 29956"
     ):

@@ -139,7 +139,7 @@ def test_rows_are_what_evaluate_finds_in_the_same_folder(job, study):
     attributor = Attributor.load(study / "visnet-d4")
     folder = labelled.open_labelled(job / "images" / "seed101", classes=attributor.classes)
     for views in ("mirror", "d4"):
-        metrics = evaluate(attributor, folder, views=views, rule="majority").metrics
+        metrics = evaluate(attributor, labelled.Images(folder, 16), views=views, rule="majority").metrics
         row, single = rows[18, 101, "d4", views], rows[18, 101, "d4", "identity"]
         assert (row["correct"], single["correct"]) == (metrics["correct"], metrics["single_view"]["correct"])
         assert row["right"] == {name: block["correct"] for name, block in metrics["per_class"].items()}

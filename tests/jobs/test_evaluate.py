@@ -14,7 +14,6 @@ from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.interop.weights import write_file
 from ganfp_jax.jobs import evaluate as evaluation_job
-from ganfp_jax.jobs import evaluation_page
 from ganfp_jax.run.errors import UserError
 
 
@@ -33,7 +32,7 @@ def test_metrics_are_not_lost_with_the_page(tmp_path, monkeypatch):
     def full(*arguments, **settings):
         raise OSError("no space left")
 
-    monkeypatch.setattr(evaluation_page, "write_page", full)
+    monkeypatch.setattr(evaluation_job, "write_page", full)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "metrics.json").write_text("{}")  # of an earlier run, on other images perhaps
     with pytest.raises(OSError, match="no space left"):
@@ -78,10 +77,10 @@ def test_training_images_of_no_use_cost_the_baselines_only(tmp_path, capsys, fau
 )
 def test_a_vote_that_does_not_fit_is_said_before_an_image_is_read(tmp_path, monkeypatch, settings, words):
     attributor = Attributor(models.create(**network().model), network().variables, CLASSES, 16)
-    monkeypatch.setattr(labelled, "decode_all", None)
+    monkeypatch.setattr(labelled.Images, "decode", None)
     for name in CLASSES:
         (tmp_path / name).mkdir()
         encode_png(tmp_path / name / "x.png", np.zeros((16, 16, 3), np.uint8))
     folder = labelled.open_labelled(tmp_path, classes=CLASSES)
     with pytest.raises(UserError, match=words):
-        evaluate(attributor, folder, **{"views": "identity", "rule": "majority"} | settings)
+        evaluate(attributor, labelled.Images(folder, 16), **{"views": "identity", "rule": "majority"} | settings)

@@ -146,11 +146,9 @@ def test_rows_are_what_evaluate_measures_on_the_same_images(job, config):
     attributor = Attributor.load(config["immunised"])
     folder = labelled.open_labelled(config["data"]["root"], split="test", classes=attributor.classes)
     kept = robustness.Answers.read(job / "networks" / "immunised" / "noise60")
-    indices = np.array([folder.names.index(name) for name in kept.names])
+    images = labelled.Images(folder, attributor.resolution).part(folder.places(kept.names))
     answers = {
-        attack: evaluate(
-            attributor, folder, views="mirror", rule="majority", perturbation=attack, seed=0, indices=indices
-        )
+        attack: evaluate(attributor, images.under(attack), views="mirror", rule="majority")
         for attack in ("none", "noise60")
     }
     row = next(r for r in read(job)["rows"] if (r["network"], r["attack"]) == ("immunised", "noise60"))

@@ -35,7 +35,7 @@ def test_a_training_that_became_longer_is_the_longer_training(tmp_path, labelled
     capsys.readouterr()
 
     # Once it is finished it decodes nothing.
-    monkeypatch.setattr(labelled_images.labelled, "decode_all", None)
+    monkeypatch.setattr(labelled_images.labelled.Images, "decode", None)
     config = train(tmp_path / "long", labelled_root, 5)
     out = capsys.readouterr().out
     assert out == finished.summary(config, tmp_path / "long", 5) + "\n"

@@ -202,9 +202,10 @@ def test_an_evaluation_compiles_what_warming_up_does(early_stopping, labelled_ro
     folder = labelled.open_labelled(labelled_root, split="train", classes=attributor.classes)
     options = {"views": "mirror", "rule": "majority", "batch_size": 10, "early_stopping": early_stopping}
     attributor.warm_up(**options)
+    images = labelled.Images(folder, attributor.resolution)
     with COMPILATIONS.counted() as counter:
         for count in (10, 37):
-            evaluate(attributor, folder, indices=np.arange(count), **options)
+            evaluate(attributor, images.part(range(count)), **options)
     assert not counter
 
 

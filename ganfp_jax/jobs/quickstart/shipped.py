@@ -11,7 +11,7 @@ import numpy as np
 
 from ganfp_jax import baselines
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.baselines.images import CONDITIONS, FolderImages
+from ganfp_jax.baselines.images import FolderImages
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.interop import shipped
@@ -116,7 +116,7 @@ def told(config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "main": {
             "network": name,
-            "condition": CONDITIONS.get(condition, condition),
+            "condition": perturb.label(condition),
             "count": config["count"],
             "views": config["views"],
             "rule": config["rule"],

@@ -16,14 +16,14 @@ from jaxtyping import Int
 
 from ganfp_jax.attribution import pictures
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.evaluation import evaluate, image_rows, write_outputs
+from ganfp_jax.attribution.evaluation import evaluate, image_rows, per_photograph, write_outputs
+from ganfp_jax.attribution.pictures import wrong_images
 from ganfp_jax.baselines import FittedBaseline, beside
-from ganfp_jax.baselines.images import CONDITIONS, FolderImages
-from ganfp_jax.data import labelled
+from ganfp_jax.baselines.images import FolderImages
+from ganfp_jax.data import labelled, perturb
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.generation.folders import write_generated, write_photographs
 from ganfp_jax.generation.sampler import Sampler
-from ganfp_jax.jobs.evaluation_page import per_photograph, wrong_images
 from ganfp_jax.report.grid import image_grid
 from ganfp_jax.report.leak import leak_box, leak_of
 from ganfp_jax.report.pages import write_page
@@ -58,7 +58,7 @@ class Test:
     @property
     def condition(self) -> str:
         """What the report calls the perturbation."""
-        return CONDITIONS.get(self.perturbation, self.perturbation)
+        return perturb.label(self.perturbation)
 
 
 @dataclasses.dataclass
@@ -160,15 +160,8 @@ def evaluation_row(
     attributor: Attributor, folder: labelled.LabelledFolder, test: Test, target: Path, *, rule: str, batch_size: int
 ) -> dict[str, Any]:
     """One row of the report's evaluations; the answers are written to `target`."""
-    evaluation = evaluate(
-        attributor,
-        folder,
-        views=test.views,
-        rule=rule,
-        perturbation=test.perturbation,
-        batch_size=batch_size,
-        indices=test.indices,
-    )
+    images = labelled.Images(folder, attributor.resolution, perturbation=test.perturbation).part(test.indices)
+    evaluation = evaluate(attributor, images, views=test.views, rule=rule, batch_size=batch_size)
     write_outputs(target, evaluation)
     few = len(evaluation.names) <= FEW * len(folder.classes)
     return {
@@ -204,8 +197,8 @@ def take_fingerprints(study: Study) -> dict[str, Any]:
     """The pictures of the page's last part, of the network and the test that it begins with."""
     attributor, row = study.attributor(), main_row(study.evaluations, study.told()["main"])
     test = labelled.open_labelled(study.images, split="test", classes=attributor.classes)
-    seed = study.config["seed"]
-    return pictures.fingerprint_parts(attributor, test, test.names, row["metrics"], seed=seed)
+    images = labelled.Images(test, attributor.resolution, seed=study.config["seed"])
+    return pictures.fingerprint_parts(attributor, images, row["metrics"])
 
 
 def publish(study: Study, fingerprints: Mapping[str, Any]) -> None:
@@ -235,7 +228,7 @@ def publish(study: Study, fingerprints: Mapping[str, Any]) -> None:
     }
     write_json(study.workdir / "results.json", results)
     report = study.workdir / "report" / "index.html"
-    wrong = pictures.with_views(wrong, folders["test"], resolution=attributor.resolution)
+    wrong = pictures.with_views(wrong, labelled.Images(folders["test"], attributor.resolution))
     write_page("evaluation", results | {"wrong": wrong, "fingerprints": fingerprints}, report)
     print_results(results)
     print(f"report: {report}")
@@ -270,7 +263,7 @@ def sample_grids(study: Study, steps: Mapping[str, int], test: labelled.Labelled
     for label, source in enumerate(test.classes):
         indices = first_of_each(test, 48)
         indices = indices[test.labels[indices] == label]
-        images = labelled.decode_all(test, study.config["resolution"], indices=indices).images
+        images = labelled.Images(test, study.config["resolution"]).part(indices).decode().images
         path = study.workdir / "samples" / f"{source}.png"
         path.parent.mkdir(exist_ok=True)
         encode_png(path, image_grid(images, columns=12, scale=2))
