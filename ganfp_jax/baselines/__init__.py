@@ -28,27 +28,33 @@ IMMUNISED = "_immunised"  # ends what a baseline is called that learned from imm
 class Baseline:
     """How a baseline is trained, and whether it looks at images or at the files they came in.
 
-    `restore` makes the model again of the arrays that it learned, where they are all that it learned.
+    `label` is what it is called in a sentence. `restore` makes the model again of the arrays that it learned, where
+    they are all that it learned.
     """
 
     train: Callable[[Training], Model]
+    label: str
     needs: Literal["images", "paths"] = "images"
     restore: Callable[[Mapping[str, np.ndarray]], Model] | None = None
 
 
-def _logistic(features: Callable[[Images], np.ndarray]) -> Baseline:
-    return Baseline(linear.make_logistic(features), restore=lambda arrays: linear.from_arrays(features, arrays))
+def _logistic(features: Callable[[Images], np.ndarray], of: str) -> Baseline:
+    return Baseline(
+        linear.make_logistic(features),
+        f"logistic regression on {of}",
+        restore=lambda arrays: linear.from_arrays(features, arrays),
+    )
 
 
 BASELINES: dict[str, Baseline] = {
-    "knn": Baseline(knn.fit),
-    "eigenface": Baseline(eigenface.fit),
-    "prnu": Baseline(prnu.fit),
-    "logistic_pixels": _logistic(linear.pixels),
-    "logistic_log_dct": _logistic(linear.log_dct),
-    "logistic_log_packets": _logistic(wavelet.log_packets),
-    "metadata": Baseline(metadata.fit, needs="paths"),
-    "file_size": Baseline(metadata.fit_file_size, needs="paths"),
+    "knn": Baseline(knn.fit, "nearest neighbours on pixels"),
+    "eigenface": Baseline(eigenface.fit, "Eigenface (PCA, linear SVM)"),
+    "prnu": Baseline(prnu.fit, "correlation of noise residuals (PRNU)"),
+    "logistic_pixels": _logistic(linear.pixels, "pixels"),
+    "logistic_log_dct": _logistic(linear.log_dct, "log-DCT"),
+    "logistic_log_packets": _logistic(wavelet.log_packets, "log wavelet packets"),
+    "metadata": Baseline(metadata.fit, "control: metadata of the files only", needs="paths"),
+    "file_size": Baseline(metadata.fit_file_size, "size of the files only", needs="paths"),
 }
 
 
@@ -63,6 +69,17 @@ class FittedBaseline:
     model: Model
     shape: tuple[int, ...]
     classes: tuple[str, ...]
+
+
+NETWORK = "network"
+"""The name under which a network stands among the baselines of the same images."""
+
+
+def label(name: str) -> str:
+    """What a baseline is called in a sentence; others by their names, without underscores."""
+    if name == NETWORK:
+        return "the network, one view"
+    return BASELINES[name].label if name in BASELINES else name.replace("_", " ")
 
 
 def check(names: Sequence[str]) -> None:

@@ -67,6 +67,14 @@ def label(name: str) -> str:
     return "clean" if name == "none" else name
 
 
+def in_words(name: str) -> str:
+    """What a perturbation is called: "JPEG quality 75", "crop 5–20%"; other names stay as they are."""
+    match = re.fullmatch(r"([a-z]+)(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?", name)
+    if not match or match[1] not in PERTURBATIONS:
+        return name
+    return PERTURBATIONS[match[1]].label.format(f"{match[2]}–{match[3]}" if match[3] else match[2])
+
+
 def check_immunisation(share: float, perturbations: Sequence[str]) -> None:
     """Raise `UserError` unless `immunise` takes these settings."""
     if not 0 <= share <= 1 or (share > 0) != bool(perturbations):
@@ -244,22 +252,48 @@ class Perturbation:
     """One family of perturbations: what it does, and which strengths it has.
 
     `apply` is a function (images, strength, seed, numbers) -> images. Strengths are above 0 and at most `highest`; with
-    a `step` they are 1, 1 + `step`, ... `example` is shown where a name is not understood.
+    a `step` they are 1, 1 + `step`, ... `example` is shown where a name is not understood, `label` is what it is called
+    in a sentence, "{}" in the place of the strength, and `axis` what the strengths are of. Higher ones do more damage,
+    or less where it `eases`.
     """
 
     apply: Callable[..., UInt8[np.ndarray, "n h w 3"]]
     example: str
+    label: str
+    axis: str
+    eases: bool = False
     highest: float = np.inf
     step: int = 0
 
 
 PERTURBATIONS = {
-    "jpeg": Perturbation(jpeg, "jpegQ (quality 1 to 100, such as jpeg75)", highest=100.0, step=1),
-    "noise": Perturbation(noise, "noiseS (standard deviation, such as noise15)"),
-    "blur": Perturbation(blur, "blurS (standard deviation in pixels, such as blur0.7)"),
-    "kernel": Perturbation(blur_by_kernel, "kernelK (blur, odd width in pixels: kernel5)", highest=99.0, step=2),
-    "crop": Perturbation(crop, "cropP (percent of each side up to 90, such as crop10)", highest=90.0),
-    "relight": Perturbation(relight, "relightE (stops up to 4, such as relight0.5)", highest=4.0),
+    "jpeg": Perturbation(
+        jpeg,
+        "jpegQ (quality 1 to 100, such as jpeg75)",
+        "JPEG quality {}",
+        "JPEG, quality",
+        eases=True,
+        highest=100.0,
+        step=1,
+    ),
+    "noise": Perturbation(noise, "noiseS (standard deviation, such as noise15)", "noise σ {}", "noise, σ of 255"),
+    "blur": Perturbation(
+        blur, "blurS (standard deviation in pixels, such as blur0.7)", "blur σ {}", "blur, σ in pixels"
+    ),
+    "kernel": Perturbation(
+        blur_by_kernel,
+        "kernelK (blur, odd width in pixels: kernel5)",
+        "blur kernel {}",
+        "blur, kernel in pixels",
+        highest=99.0,
+        step=2,
+    ),
+    "crop": Perturbation(
+        crop, "cropP (percent of each side up to 90, such as crop10)", "crop {}%", "crop, % of the side", highest=90.0
+    ),
+    "relight": Perturbation(
+        relight, "relightE (stops up to 4, such as relight0.5)", "relighting {} EV", "relighting, stops", highest=4.0
+    ),
 }
 """The perturbations by the first part of their name."""
 

@@ -18,7 +18,8 @@ training and the views of the vote are one decision.
 import functools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +27,8 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from ganfp_jax.run.errors import UserError
+
+Images = Shaped[Array | np.ndarray, "n h w c"]
 
 # view -> (transpose, reverse the rows, reverse the columns), applied from left to right
 _D4 = {
@@ -39,9 +42,6 @@ _D4 = {
     "anti_transpose": (True, True, True),
 }
 _QUARTER_TURNS = {0: "identity", 90: "rot90", 180: "rot180", 270: "rot270"}
-_TURN = re.compile(r"rot([+-]?[0-9]{1,6})")
-_SHIFT = re.compile(r"shift([+-]?[0-9]{1,4})_([+-]?[0-9]{1,4})")
-_CROP = re.compile(r"crop(-?[1-9][0-9]{0,3})(?:_(ul|ur|ll|lr))?")
 
 EXACT_VIEWS: tuple[str, ...] = tuple(_D4)
 VIEW_SETS: dict[str, tuple[str, ...]] = {
@@ -101,25 +101,6 @@ def check_size(views: Sequence[str], side: int) -> None:
         jax.eval_shape(functools.partial(apply_view, view=view), image)
 
 
-def inverse_view(view: str) -> str:
-    """Name of the view that undoes `view`.
-
-    Exactly for `EXACT_VIEWS`, up to interpolation for the other turns, and for shifts but for what left the frame.
-
-    Raises:
-        UserError: unknown view.
-        ValueError: a crop, which nothing undoes.
-    """
-    view = _canonical(view)
-    if turn := _TURN.fullmatch(view):
-        return _canonical(f"rot{-int(turn[1])}")
-    if shift := _SHIFT.fullmatch(view):
-        return _canonical(f"shift{-int(shift[1])}_{-int(shift[2])}")
-    if _CROP.fullmatch(view):
-        raise ValueError(f"nothing undoes the view {view!r}: what lay outside the crop is gone")
-    return view  # every reflection is its own inverse
-
-
 def apply_view(images: Shaped[Array | np.ndarray, "n h w c"], view: str) -> Shaped[Array, "n h w c"]:
     """Every image, seen as `view`.
 
@@ -136,13 +117,15 @@ def apply_view(images: Shaped[Array | np.ndarray, "n h w c"], view: str) -> Shap
         ValueError: a view that exchanges rows and columns, on images that are not square.
     """
     view = _canonical(view)
-    if turn := _TURN.fullmatch(view):
-        if view not in _D4:
-            return rotate(images, int(turn[1]))
-    elif view not in _D4:
-        rows, columns = _source_lines(view, *images.shape[1:3])
-        pixels = jnp.asarray(images).at[:, rows].get(mode="promise_in_bounds")
-        return pixels.at[:, :, columns].get(mode="promise_in_bounds")
+    if view in _D4:
+        return _move(images, view)
+    found = _in_family(view)
+    assert found  # a canonical name is one or the other
+    family, match = found
+    return family.apply(images, match)
+
+
+def _move(images: Shaped[Array | np.ndarray, "n h w c"], view: str) -> Shaped[Array, "n h w c"]:
     transpose, reverse_rows, reverse_columns = _D4[view]
     images = jnp.asarray(images)
     if transpose:
@@ -208,48 +191,100 @@ def _canonical(view: str) -> str:
     """The one name of a view; `UserError` if there is no such view."""
     if view in _D4:
         return view
-    if turn := _TURN.fullmatch(view):
-        degrees = int(turn[1]) % 360
-        return _QUARTER_TURNS.get(degrees, f"rot{degrees}")
-    if shift := _SHIFT.fullmatch(view):
-        down, right = int(shift[1]), int(shift[2])
-        return f"shift{down}_{right}" if down or right else "identity"
-    if _CROP.fullmatch(view):
-        return view
+    if found := _in_family(view):
+        family, match = found
+        return family.canonical(match)
     hint = f"{view!r} is a set of views, give it alone; " if view in VIEW_SETS else ""
     raise UserError(f"unknown view {view!r}: {hint}choose {_choices()}")
 
 
+def _in_family(view: str) -> "tuple[Family, re.Match[str]] | None":
+    for family in FAMILIES.values():
+        if match := family.pattern.fullmatch(view):
+            return family, match
+    return None
+
+
 def _choices() -> str:
-    return (
-        f"a set ({', '.join(VIEW_SETS)}) or views among {', '.join(EXACT_VIEWS)}, rotD for D whole degrees (rot15), "
-        "shiftR_C for R pixels down and C to the right (shift-1_3), cropS for the central SxS pixels (crop28), crop-S "
-        "for S rows and columns fewer, either with _ul, _ur, _ll or _lr for a corner (crop28_ul)"
-    )
+    examples = ", ".join(family.example for family in FAMILIES.values())
+    return f"a set ({', '.join(VIEW_SETS)}) or views among {', '.join(EXACT_VIEWS)}, {examples}"
 
 
-def _source_lines(view: str, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """The row and the column of the image that each row and column of a shift or a crop is copied from."""
-    rows, columns = np.arange(height), np.arange(width)
-    if shift := _SHIFT.fullmatch(view):
-        down, right = int(shift[1]), int(shift[2])
-        if abs(down) >= height or abs(right) >= width:
-            raise UserError(
-                f"the view {view!r} moves the whole of a {height}x{width} image out of sight: shift it less"
-            )
-        return _reflect(rows - down, height), _reflect(columns - right, width)
-    crop = _CROP.fullmatch(view)
-    assert crop
+def _one_turn(turn: re.Match[str]) -> str:
+    degrees = int(turn[1]) % 360
+    return _QUARTER_TURNS.get(degrees, f"rot{degrees}")
+
+
+def _turn(images: Images, turn: re.Match[str]) -> Shaped[Array, "n h w c"]:
+    return rotate(images, int(turn[1]))
+
+
+def _one_shift(shift: re.Match[str]) -> str:
+    down, right = int(shift[1]), int(shift[2])
+    return f"shift{down}_{right}" if down or right else "identity"
+
+
+def _shift(images: Images, shift: re.Match[str]) -> Shaped[Array, "n h w c"]:
+    height, width = images.shape[1:3]
+    down, right = int(shift[1]), int(shift[2])
+    if abs(down) >= height or abs(right) >= width:
+        raise UserError(
+            f"the view {shift[0]!r} moves the whole of a {height}x{width} image out of sight: shift it less"
+        )
+    return _copy(images, _reflect(np.arange(height) - down, height), _reflect(np.arange(width) - right, width))
+
+
+def _crop(images: Images, crop: re.Match[str]) -> Shaped[Array, "n h w c"]:
+    height, width = images.shape[1:3]
     sides = [int(crop[1]) + (size if int(crop[1]) < 0 else 0) for size in (height, width)]
     if not (0 < sides[0] < height and 0 < sides[1] < width):
         raise UserError(
-            f"the view {view!r} of {height}x{width} images would be {sides[0]}x{sides[1]}: a crop must be smaller than "
-            "the image and hold a pixel"
+            f"the view {crop[0]!r} of {height}x{width} images would be {sides[0]}x{sides[1]}: a crop must be smaller "
+            "than the image and hold a pixel"
         )
     corner = crop[2] or ""
     top = {"u": 0, "l": height - sides[0]}.get(corner[:1], (height - sides[0]) // 2)
     left = {"l": 0, "r": width - sides[1]}.get(corner[1:], (width - sides[1]) // 2)
-    return top + _reflect(rows - top, sides[0]), left + _reflect(columns - left, sides[1])
+    rows, columns = _reflect(np.arange(height) - top, sides[0]), _reflect(np.arange(width) - left, sides[1])
+    return _copy(images, top + rows, left + columns)
+
+
+def _copy(images: Images, rows: np.ndarray, columns: np.ndarray) -> Shaped[Array, "n h w c"]:
+    """Images whose rows and columns are copied from these of the given ones."""
+    pixels = jnp.asarray(images).at[:, rows].get(mode="promise_in_bounds")
+    return pixels.at[:, :, columns].get(mode="promise_in_bounds")
+
+
+class Family(NamedTuple):
+    """Views of one kind, with numbers in their names.
+
+    `canonical` gives the one name of the view whose name `pattern` matches, `apply` shows images so: its arguments are
+    the images and the match of that name. `example` is shown where a name is not understood.
+    """
+
+    pattern: re.Pattern[str]
+    canonical: Callable[[re.Match[str]], str]
+    apply: Callable[[Images, re.Match[str]], Shaped[Array, "n h w c"]]
+    example: str
+
+
+FAMILIES: dict[str, Family] = {
+    "rot": Family(re.compile(r"rot([+-]?[0-9]{1,6})"), _one_turn, _turn, "rotD for D whole degrees (rot15)"),
+    "shift": Family(
+        re.compile(r"shift([+-]?[0-9]{1,4})_([+-]?[0-9]{1,4})"),
+        _one_shift,
+        _shift,
+        "shiftR_C for R pixels down and C to the right (shift-1_3)",
+    ),
+    "crop": Family(
+        re.compile(r"crop(-?[1-9][0-9]{0,3})(?:_(ul|ur|ll|lr))?"),
+        lambda crop: crop[0],
+        _crop,
+        "cropS for the central SxS pixels (crop28), crop-S for S rows and columns fewer, either with _ul, _ur, _ll or "
+        "_lr for a corner (crop28_ul)",
+    ),
+}
+"""The families of views by the first part of their names."""
 
 
 def _require_square(sides: tuple[int, ...], what: str) -> None:

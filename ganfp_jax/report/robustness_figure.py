@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ganfp_jax.data.perturb import PERTURBATIONS
 from ganfp_jax.report import wording
 from ganfp_jax.report.figures import DASHES, INK, MARKERS, PALETTE
 from ganfp_jax.report.legends import legend_below
@@ -13,14 +14,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FAMILIES = {
-    "jpeg": "JPEG, quality",
-    "noise": "noise, σ of 255",
-    "blur": "blur, σ in pixels",
-    "kernel": "blur, kernel in pixels",
-    "crop": "crop, % of the side",
-    "relight": "relighting, stops",
-}
 MIXED = "drawn for each image"
 COLUMNS = 3
 
@@ -63,9 +56,9 @@ def panels(results: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
     for entry in results["attacks"]:
         attack, family = entry["attack"], entry["family"]
         strength = attack.removeprefix(family)
-        if family in FAMILIES and "-" not in strength:
-            severity = -float(strength) if family == "jpeg" else float(strength)
-            groups.setdefault(FAMILIES[family], []).append((severity, attack, strength))
+        if family in PERTURBATIONS and "-" not in strength:
+            severity = -float(strength) if PERTURBATIONS[family].eases else float(strength)
+            groups.setdefault(PERTURBATIONS[family].axis, []).append((severity, attack, strength))
         elif family != "none":
             words = wording.condition_label(attack).replace(" ", "\n", 1)
             groups.setdefault(MIXED, []).append((0.0, attack, words))

@@ -5,27 +5,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_BASELINES = {
-    "knn": "nearest neighbours on pixels",
-    "eigenface": "Eigenface (PCA, linear SVM)",
-    "prnu": "correlation of noise residuals (PRNU)",
-    "logistic_pixels": "logistic regression on pixels",
-    "logistic_log_dct": "logistic regression on log-DCT",
-    "logistic_log_packets": "logistic regression on log wavelet packets",
-    "metadata": "control: metadata of the files only",
-    "network": "the network, one view",
-    "file_size": "size of the files only",
-}
+from ganfp_jax import baselines
+from ganfp_jax.data import perturb
+
 MOST_LISTED = 30  # names in a sentence
-_PERTURBATION = re.compile(r"(jpeg|noise|blur|kernel|crop|relight)(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?")
-_PERTURBATION_LABEL = {
-    "jpeg": "JPEG quality {}",
-    "noise": "noise σ {}",
-    "blur": "blur σ {}",
-    "kernel": "blur kernel {}",
-    "crop": "crop {}%",
-    "relight": "relighting {} EV",
-}
 
 
 def percent(share: float | int | None) -> str:
@@ -115,7 +98,7 @@ def guess(confusion: Sequence[Sequence[int]]) -> tuple[float, str]:
 def baseline_label(name: str, how: str = "") -> str:
     """The name of a baseline in words; `how` says what an immunised one was immunised by, as `immunised_by` does."""
     plain = name.removesuffix("_immunised")
-    words = _BASELINES.get(plain, plain.replace("_", " "))
+    words = baselines.label(plain)
     return words if plain == name else f"{words}, immunised {how}".rstrip()
 
 
@@ -133,10 +116,7 @@ def attack_label(attack: str) -> str:
 
 def condition_label(condition: str) -> str:
     """ "jpeg75" -> "JPEG quality 75", "crop5-20" -> "crop 5–20%"; other names stay as they are."""
-    match = _PERTURBATION.fullmatch(condition)
-    if not match:
-        return condition
-    return _PERTURBATION_LABEL[match[1]].format(f"{match[2]}–{match[3]}" if match[3] else match[2])
+    return perturb.in_words(condition)
 
 
 def rule_label(rule: str) -> str:
