@@ -12,7 +12,7 @@ from configs import attribution
 from experiments.benchmark import vote
 from experiments.benchmark.competitor import Competitor, check_agreement
 from experiments.benchmark.row import OURS, Cost, Options, Row, check_close, cost_of
-from ganfp_jax.attribution.voting import vote_function
+from ganfp_jax.attribution.voting import unmeasured, vote_function
 from ganfp_jax.data.views import EXACT_VIEWS
 from ganfp_jax.run.compiler import PLAIN_CONVOLUTIONS, known
 from ganfp_jax.training.attribution_step import make_attribution_step
@@ -64,7 +64,7 @@ def _views_row(name: str, size: int, batch: int, options: Options, ours: dict[st
     def cost() -> Cost:
         views = EXACT_VIEWS if theirs == "ttach d4" else ("identity",)
         # All views at once: XLA counts the body of a loop over the views once.
-        function = vote_function(network.module.apply, views, in_turn=False)
+        function = vote_function(unmeasured(network.module.apply), views, in_turn=False)
         return cost_of(function, {"params": network.params}, jax.ShapeDtypeStruct(images.shape, "uint8"))
 
     return Row(name, batch, makers, check, cost, lesser=(vote.ONE_VIEW,) if theirs == "ttach d4" else ())

@@ -50,7 +50,7 @@ def compare(settings: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
 
     from experiments.benchmark.timing import spread, take_turns
-    from ganfp_jax.attribution.voting import make_vote
+    from ganfp_jax.attribution.voting import make_vote, unmeasured
     from ganfp_jax.training.attribution_step import make_attribution_step
     from ganfp_jax.training.optimizers import make_adam
     from ganfp_jax.training.sharding import make_mesh, make_put, replicated
@@ -68,7 +68,7 @@ def compare(settings: dict[str, Any]) -> dict[str, Any]:
     for number in range(STEPS):
         state, metrics = step(state, batch, jax.random.key(number))
         losses.append(float(metrics["loss"]))
-    voter = make_vote(network.apply, settings["views"], mesh=mesh)
+    voter = make_vote(unmeasured(network.apply), settings["views"], mesh=mesh)
     variables = {"params": state.network.params}
     logits = np.asarray(voter.compiled(variables, batch["image"]).view_logits)
     times = take_turns(
@@ -88,7 +88,7 @@ def _make_call(settings: dict[str, Any]) -> Callable[[], Any]:
     import jax
     import numpy as np
 
-    from ganfp_jax.attribution.voting import make_vote
+    from ganfp_jax.attribution.voting import make_vote, unmeasured
     from ganfp_jax.run.compiler import PLAIN_CONVOLUTIONS, known
     from ganfp_jax.training.attribution_step import make_attribution_step
     from ganfp_jax.training.optimizers import make_adam
@@ -97,7 +97,7 @@ def _make_call(settings: dict[str, Any]) -> Callable[[], Any]:
     network, params = _network(settings)
     images, labels = _images(settings)
     if settings["job"] == "vote":
-        voter = make_vote(network.apply, settings["views"])
+        voter = make_vote(unmeasured(network.apply), settings["views"])
         variables = jax.device_put({"params": params})
         return lambda: jax.device_get(voter.compiled(variables, images))
     optimizer = make_adam(learning_rate=1e-3, beta1=0.0, beta2=0.99, num_steps=1000)

@@ -22,8 +22,8 @@ from configs import attribution, cramergan, mmdgan, progan, sngan
 from experiments.zoo import photographs
 from ganfp_jax import baselines
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.certainty import margins
 from ganfp_jax.attribution.evaluation import Evaluation, evaluate, per_photograph
+from ganfp_jax.attribution.verdict import decide
 from ganfp_jax.baselines import beside
 from ganfp_jax.baselines.images import FolderImages
 from ganfp_jax.data import labelled
@@ -178,7 +178,7 @@ def _decided(attributor: Attributor, evaluation: Evaluation) -> dict[str, int]:
     if attributor.calibration is None:
         return {}
     predicted = np.asarray(evaluation.vote.predicted)
-    sure = margins(np.asarray(evaluation.vote.probabilities), predicted) >= attributor.calibration.threshold
+    sure = ~np.array(decide(evaluation.vote, attributor.calibration.rules), bool)
     wrong = predicted != evaluation.targets
     real = evaluation.targets == attributor.classes.index("real")
     counts = {"decided": sure, "decided_wrong": sure & wrong, "wrong": wrong}

@@ -10,19 +10,10 @@ import numpy as np
 from jaxtyping import PyTree, UInt8
 
 from ganfp_jax import models
-from ganfp_jax.attribution.certainty import UNSURE, Calibration, margins
+from ganfp_jax.attribution.certainty import Calibration
 from ganfp_jax.attribution.stages import StagedVoter, default_stages, make_staged_vote, vote_in_stages
-from ganfp_jax.attribution.verdict import Attribution, Refusal, RefusedImagesError
-from ganfp_jax.attribution.voting import (
-    MeasuredVote,
-    Vote,
-    Voter,
-    check_rule,
-    make_measured_vote,
-    make_view_voters,
-    make_vote,
-    vote_in_batches,
-)
+from ganfp_jax.attribution.verdict import Attribution, Refusal, RefusedImagesError, Rule, attributions
+from ganfp_jax.attribution.voting import Vote, Voter, check_rule, make_view_voters, make_vote, vote_in_batches
 from ganfp_jax.data.decode import Picture, Refused, picture_of, reason_of
 from ganfp_jax.data.listing import printable
 from ganfp_jax.data.preprocess import check_resize, fit_picture, read_fitted
@@ -31,7 +22,6 @@ from ganfp_jax.interop.weights import Weights, digest, load
 from ganfp_jax.models.fingerprints import (
     AttributionNetwork,
     Fingerprints,
-    make_logits,
     make_logits_and_distances,
     read_fingerprints,
 )
@@ -77,12 +67,10 @@ class Attributor:
         self.augment = augment
         self.calibration = calibration
         self._network = network
-        self._logits = make_logits(network)
+        self._network_fn = make_logits_and_distances(network)
         self._mesh = make_local_mesh() if jax.local_device_count() > 1 else None  # a call of one device costs less
         self._variables = jax.device_put(variables, replicated(self._mesh) if self._mesh else None)
-        self._voters: dict[tuple[tuple[str, ...], str], Voter[Vote]] = {}
-        self._judges: dict[tuple[tuple[str, ...], str], Voter[MeasuredVote]] = {}
-        self._staged: dict[tuple[tuple[str, ...], tuple[int, ...]], StagedVoter] = {}
+        self._voters: dict[tuple[Any, ...], Voter | StagedVoter] = {}  # by views, rule and stages
 
     @classmethod
     def load(cls, path: str | Path, *, calibrated: bool = True) -> "Attributor":
@@ -126,6 +114,15 @@ class Attributor:
         """
         fits = self.calibration is not None and self.calibration.is_for(resolve_views(views), rule)
         return self.calibration if fits else None
+
+    def rules_for(self, views: str | Sequence[str], rule: str) -> tuple[Rule, ...]:
+        """The rules of its verdicts on a vote of these views by this rule: those of the calibration, or none.
+
+        Raises:
+            UserError: unknown view or view set.
+        """
+        calibration = self.calibration_for(views, rule)
+        return () if calibration is None else calibration.rules
 
     def fingerprints(self, images: UInt8[np.ndarray, "n r r 3"]) -> Fingerprints:
         """Takes the fingerprints of images of the network's own size, and those of the sources it knows.
@@ -194,11 +191,11 @@ class Attributor:
             UserError: unknown view or view set.
         """
 
-        def bind(voter: Voter[Vote]) -> Callable[[UInt8[np.ndarray, "n r r 3"], int], Vote]:
+        def bind(voter: Voter) -> Callable[[UInt8[np.ndarray, "n r r 3"], int], Vote]:
             return lambda images, batch_size: vote_in_batches(voter, self._variables, images, batch_size)
 
         names = self._views(views)
-        return {view: bind(voter) for view, voter in make_view_voters(self._logits, names, mesh=self._mesh).items()}
+        return {view: bind(voter) for view, voter in make_view_voters(self._network_fn, names, mesh=self._mesh).items()}
 
     def _views(self, views: str | Sequence[str]) -> tuple[str, ...]:
         """The views by name, those of the training where none are given.
@@ -210,32 +207,26 @@ class Attributor:
         check_size(names, self.resolution)
         return names
 
-    def _judge(self, views: str | Sequence[str], rule: str) -> Voter[MeasuredVote]:
-        """The voter that also measures, of each view, the distance of its fingerprint to the nearest source's."""
-        names = self._views(views)
-        if (names, rule) not in self._judges:
-            measured = make_logits_and_distances(self._network)
-            self._judges[names, rule] = make_measured_vote(measured, names, rule, mesh=self._mesh)
-        return self._judges[names, rule]
-
     def _voter(
         self, views: str | Sequence[str], rule: str, early_stopping: bool | Sequence[int]
-    ) -> Voter[Vote] | StagedVoter:
+    ) -> Voter | StagedVoter:
+        """The compiled vote of these views by this rule, made once; all that `Attributor` says of images is its."""
         check_rule(rule)
         names = self._views(views)
-        if early_stopping is False:
-            if (names, rule) not in self._voters:
-                self._voters[names, rule] = make_vote(self._logits, names, rule, mesh=self._mesh)
-            return self._voters[names, rule]
-        if rule != "majority":
+        if early_stopping is not False and rule != "majority":
             raise UserError(
                 f"early stopping needs the rule majority, not {rule}: a mean can change until the last view; "
                 "set config.rule=majority or config.early_stopping=False"
             )
-        stages = default_stages(len(names)) if early_stopping is True else tuple(early_stopping)
-        if (names, stages) not in self._staged:
-            self._staged[names, stages] = make_staged_vote(self._logits, names, stages, mesh=self._mesh)
-        return self._staged[names, stages]
+        stages = default_stages(len(names)) if early_stopping is True else tuple(early_stopping or ())
+        key = (names, rule, early_stopping is not False, stages)
+        if key not in self._voters:
+            self._voters[key] = (
+                make_vote(self._network_fn, names, rule, mesh=self._mesh)
+                if early_stopping is False
+                else make_staged_vote(self._network_fn, names, stages, mesh=self._mesh)
+            )
+        return self._voters[key]
 
     @overload
     def attribute(
@@ -291,41 +282,25 @@ class Attributor:
         if errors not in ERRORS:
             raise UserError(f"errors is {errors!r}; choose from {', '.join(ERRORS)}")
         check_resize(resize)
-        judge = self._judge(views, rule)
+        self.check_vote(views, rule)
         read = [self._read(i, image, resize) for i, image in enumerate(images)]
         usable = [entry for entry in read if not isinstance(entry, Refusal)]
-        verdicts = iter(self._verdicts(judge, usable, batch_size or batch_size_for(len(usable))))
+        verdicts = iter(self._verdicts(usable, views, rule, batch_size or batch_size_for(len(usable))))
         found = [entry if isinstance(entry, Refusal) else next(verdicts) for entry in read]
         if errors == "raise" and len(usable) < len(read):
             raise RefusedImagesError(found)
         return found
 
     def _verdicts(
-        self, judge: Voter[MeasuredVote], images: Sequence[tuple[np.ndarray, str]], batch_size: int
+        self, images: Sequence[tuple[np.ndarray, str]], views: str | Sequence[str], rule: str, batch_size: int
     ) -> list[Attribution]:
         """The verdicts on images of the network's size, each with its note."""
         if not images:
             return []
         fitted, notes = zip(*images, strict=True)
-        vote, distances = vote_in_batches(judge, self._variables, np.stack(fitted), batch_size)
-        shown = distances[judge.views.index("identity") if "identity" in judge.views else 0]
-        leads = margins(np.asarray(vote.probabilities), np.asarray(vote.predicted))
-        calibration = self.calibration_for(judge.views, judge.rule)
-        sure = leads >= (-1 if calibration is None else calibration.threshold)
-        return [
-            Attribution(
-                predicted=self.classes[k],
-                confidence=float(vote.probabilities[i, k]),
-                votes={name: int(n) for name, n in zip(self.classes, vote.votes[i], strict=True) if n},
-                probabilities={name: float(p) for name, p in zip(self.classes, vote.probabilities[i], strict=True)},
-                note=note,
-                verdict=self.classes[k] if sure[i] else UNSURE,
-                margin=float(leads[i]),
-                distance=float(shown[i]),
-                views={v: self.classes[c] for v, c in zip(judge.views, vote.view_predictions[:, i], strict=True)},
-            )
-            for i, (k, note) in enumerate(zip(vote.predicted, notes, strict=True))
-        ]
+        names = self._views(views)
+        vote = self.vote(np.stack(fitted), names, rule, batch_size)
+        return attributions(vote, self.rules_for(names, rule), self.classes, names, notes)
 
     def _read(self, index: int, image: Any, resize: str) -> tuple[np.ndarray, str] | Refusal:
         """The image at the network's size and what was done to it, or why there is none."""

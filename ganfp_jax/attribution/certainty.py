@@ -12,24 +12,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Bool, Float
 
+from ganfp_jax.attribution.verdict import UNSURE, Rule
 from ganfp_jax.run.errors import UserError
 
-UNSURE = "unsure"
 CONFIDENCE = 0.95  # of the bound on the error rate
 FORGIVEN = 2  # mistakes that the smallest set of images which is looked at can have
-
-
-def margins(probabilities: Float[np.ndarray, "n k"], predicted: Integer[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """The lead of the class that a vote chose: its probability minus the highest of the others, -1 to 1.
-
-    Negative where a majority of views overrules their mean; a network of one class has margins of 1.
-    """
-    chosen = np.take_along_axis(probabilities, predicted[:, None], axis=1)[:, 0]
-    others = probabilities.copy()
-    np.put_along_axis(others, predicted[:, None], 0.0, axis=1)
-    return chosen - others.max(axis=1)
 
 
 def where_unsure(threshold: float) -> str:
@@ -105,6 +94,11 @@ class Calibration:
         if not sound:
             raise UserError("the calibration is damaged; calibrate the network again with configs/calibrate.py")
         return found
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """What it says of a vote: a margin under the threshold is not enough for a verdict."""
+        return (Rule("margin", self.threshold, UNSURE),)
 
     def is_for(self, views: Sequence[str], rule: str) -> bool:
         """Whether it is of a vote of these views, in any order, by this rule."""

@@ -18,7 +18,7 @@ from jax.sharding import Mesh
 from jaxtyping import Bool, Float, Integer, UInt8
 
 from ganfp_jax.attribution.voting import (
-    LogitsFn,
+    NetworkFn,
     Vote,
     Voter,
     count_votes,
@@ -70,7 +70,7 @@ class StagedVoter:
 
 
 def make_staged_vote(
-    logits_fn: LogitsFn,
+    network_fn: NetworkFn,
     views: str | Sequence[str],
     stages: Sequence[int] = (),
     *,
@@ -80,7 +80,7 @@ def make_staged_vote(
     """Make the compiled calls, one a stage, of a majority vote that stops early.
 
     Args:
-        logits_fn, views, mesh, in_turn: as for `voting.make_vote`.
+        network_fn, views, mesh, in_turn: as for `voting.make_vote`.
         stages: how many views each stage shows, in the order given but for identity, which comes first; by default
             `default_stages`.
 
@@ -95,7 +95,7 @@ def make_staged_vote(
     order = sorted(names, key=lambda view: view != "identity")
     ends = np.cumsum(sizes).tolist()
     groups = [order[end - size : end] for size, end in zip(sizes, ends, strict=True)]
-    voters = [make_vote(logits_fn, group, "majority", mesh=mesh, in_turn=in_turn) for group in groups]
+    voters = [make_vote(network_fn, group, "majority", mesh=mesh, in_turn=in_turn) for group in groups]
     return StagedVoter(names, tuple(voters))
 
 
@@ -120,19 +120,23 @@ def vote_in_stages(voter: StagedVoter, variables: Any, images: UInt8[np.ndarray,
     """
     active = np.arange(len(images))
     logits = np.zeros((0, 0, 0), np.float32)
+    distance: Any = None
     shown = 0
     for stage in voter.stages:
         if shown and not len(active):
             break
         vote = vote_in_batches(stage, variables, images[active], batch_size)
         if not shown:
-            votes = np.zeros_like(vote.votes)
+            votes, distance = (
+                np.zeros_like(vote.votes),
+                vote.distance,
+            )  # the single view is among these
             logits = np.full((len(voter.views), *vote.votes.shape), np.nan, np.float32)
         logits[np.ix_(voter.places(stage), active)] = vote.view_logits
         votes[active] += vote.votes
         shown += len(stage.views)
         active = active[~is_decided(votes[active], len(voter.views) - shown)]
-    return _count(logits, batch_size)
+    return _count(logits, batch_size)._replace(distance=distance)
 
 
 def _count(logits: Float[np.ndarray, "v n k"], batch_size: int) -> Vote:

@@ -1,11 +1,65 @@
-"""What is said of an image: a verdict, or why there is none."""
+"""What is said of an image: a verdict, or why there is none; and how a verdict comes from a vote.
+
+A verdict is the class of the vote, unless a rule forbids it: `Rule(score, threshold, word)` gives its word to images
+whose score is on the wrong side of the threshold. A further verdict is one rule, and one entry in `SCORES` where none
+of them tells it.
+"""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
+from jaxtyping import Float, Integer
+
+from ganfp_jax.attribution.voting import Vote
 from ganfp_jax.run.errors import UserError
 
+UNSURE = "unsure"
 SOME = 3  # refused images that an error names
+
+
+def margins(probabilities: Float[np.ndarray, "n k"], predicted: Integer[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """The lead of the class that a vote chose: its probability minus the highest of the others, -1 to 1.
+
+    Negative where a majority of views overrules their mean; a network of one class has margins of 1.
+    """
+    chosen = np.take_along_axis(probabilities, predicted[:, None], axis=1)[:, 0]
+    others = probabilities.copy()
+    np.put_along_axis(others, predicted[:, None], 0.0, axis=1)
+    return chosen - others.max(axis=1)
+
+
+class Score(NamedTuple):
+    """A number that a vote gives each image, and where a verdict can stand on it."""
+
+    of: Callable[[Vote], Float[np.ndarray, " n"]]
+    stands: Callable[[Any, float], Any]
+    """(scores, threshold) -> which are on the right side: `operator.ge` of a score that is high where all is well."""
+
+
+SCORES: dict[str, Score] = {
+    "margin": Score(lambda vote: margins(np.asarray(vote.probabilities), np.asarray(vote.predicted)), operator.ge),
+    "distance": Score(lambda vote: np.asarray(vote.distance), operator.le),
+}
+
+
+class Rule(NamedTuple):
+    """When an image gets `word` for a verdict instead of the class that the vote chose."""
+
+    score: str  # one of `SCORES`
+    threshold: float  # a score that is equal to it stands
+    word: str
+
+
+def decide(vote: Vote, rules: Sequence[Rule]) -> list[str]:
+    """The word of the first rule that forbids the verdict on each of N images; "" where the voted class stands."""
+    words = np.full(len(vote.predicted), "", object)
+    for rule in reversed(rules):
+        score = SCORES[rule.score]
+        words[~score.stands(score.of(vote), rule.threshold)] = rule.word
+    return words.tolist()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,12 +73,13 @@ class Attribution:
         probabilities: of every source.
         note: what was done to the image before the network saw it, as in "cropped from 300x200; turned upright"; else
             "".
-        verdict: `predicted`, or "unsure" where the margin is smaller than the network's calibration asks for.
+        verdict: `predicted`, or the word of the rule that forbids it (`decide`), such as "unsure" where the margin is
+            smaller than the network's calibration asks for.
         margin: `confidence` minus the highest probability of another source, -1 to 1; negative where a majority
             of views overrules their mean.
         distance: the cosine distance of the image's fingerprint to the nearest source's, 0 to 2, as
             `fingerprints.nearest_distance` has it; of the view identity, or of the first where that has no vote.
-        views: what each view chose, in the order of the vote.
+        views: what each view that was shown the image chose, in the order of the vote.
     """
 
     predicted: str
@@ -36,6 +91,37 @@ class Attribution:
     margin: float = dataclasses.field(kw_only=True)
     distance: float = dataclasses.field(kw_only=True)
     views: Mapping[str, str] = dataclasses.field(kw_only=True)
+
+
+def attributions(
+    vote: Vote, rules: Sequence[Rule], classes: Sequence[str], views: Sequence[str], notes: Sequence[str]
+) -> list[Attribution]:
+    """The verdicts of a vote, one an image, in order.
+
+    Args:
+        vote: of N images, in NumPy arrays.
+        rules: those that may forbid a verdict.
+        classes: K names.
+        views: V names, in the order of the vote.
+        notes: what was done to each image.
+    """
+    shown = zip(*(SCORES[name].of(vote).tolist() for name in ("margin", "distance")), strict=True)
+    return [
+        Attribution(
+            predicted=classes[k],
+            confidence=float(vote.probabilities[i, k]),
+            votes={name: int(n) for name, n in zip(classes, vote.votes[i], strict=True) if n},
+            probabilities={name: float(p) for name, p in zip(classes, vote.probabilities[i], strict=True)},
+            note=note,
+            verdict=word or classes[k],
+            margin=margin,
+            distance=distance,
+            views={v: classes[c] for v, c in zip(views, vote.view_predictions[:, i], strict=True) if c >= 0},
+        )
+        for i, (k, word, note, (margin, distance)) in enumerate(
+            zip(vote.predicted, decide(vote, rules), notes, shown, strict=True)
+        )
+    ]
 
 
 @dataclasses.dataclass(frozen=True)

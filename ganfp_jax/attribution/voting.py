@@ -1,14 +1,15 @@
 """Voting: one classifier looks at several views of an image, and the views decide together.
 
 `make_vote` compiles the whole of it (views, classifier, rule) into one call; `vote_in_batches` runs that call
-over any number of images with a single compilation. `make_view_voters` is for those who want the logits of many
+over any number of images with a single compilation. Every vote measures too: what the network says of the view that
+stands for the image, at no further look at it. `make_view_voters` is for those who want the logits of many
 views to try votes on. `ganfp_jax.attribution.stages` shows an image no more views than its majority needs.
 """
 
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,8 +25,8 @@ IMAGES_A_TURN = 64
 RULES: tuple[str, ...] = ("majority", "mean_logit", "mean_probability")
 
 AnyArray = Array | np.ndarray
-LogitsFn = Callable[[Any, Array], Array]
-MeasuringFn = Callable[[Any, Array], tuple[Array, Array]]
+# (variables, images (N, H, W, C) in [-1, 1]) -> logits (N, K) and the distances (N,) measured with them, or None.
+NetworkFn = Callable[[Any, Array], tuple[Array, Array | None]]
 
 
 def check_rule(rule: str) -> None:
@@ -57,6 +58,7 @@ class Vote(NamedTuple):
     votes: Int32[AnyArray, "n k"]  # how many views chose each class
     view_predictions: Int32[AnyArray, "v n"]  # the class that each view chose, -1 where it was not shown the image
     view_logits: Float[AnyArray, "v n k"]  # NaN where the view was not shown the image
+    distance: Float[AnyArray, " n"]  # measured by the network in the image's `single_view`; NaN where it was not
 
     @property
     def views_used(self) -> Int32[AnyArray, " n"]:
@@ -64,17 +66,8 @@ class Vote(NamedTuple):
         return self.votes.sum(axis=-1, dtype=np.int32)
 
 
-class MeasuredVote(NamedTuple):
-    """A vote, and what else the same look at each view found: one number an image."""
-
-    vote: Vote
-    measures: Float[AnyArray, "v n"]
-
-
-AnyVote = TypeVar("AnyVote", Vote, MeasuredVote)
-
-_IMAGE_AXIS = Vote(predicted=0, probabilities=0, votes=0, view_predictions=1, view_logits=1)  # type: ignore[arg-type]
-_IMAGE_AXES = {Vote: _IMAGE_AXIS, MeasuredVote: MeasuredVote(_IMAGE_AXIS, 1)}  # type: ignore[arg-type]
+# Where the images stand in each array of a `Vote`.
+_IMAGE_AXIS = Vote(0, 0, 0, 1, 1, distance=0)  # type: ignore[arg-type]
 
 
 def count_votes(view_logits: Float[AnyArray, "v n k"], rule: str, seen: Bool[AnyArray, "v n"] | None = None) -> Vote:
@@ -90,7 +83,7 @@ def count_votes(view_logits: Float[AnyArray, "v n k"], rule: str, seen: Bool[Any
 
     Returns:
         A `Vote`. Its `probabilities` are the softmax of the mean logits for `"mean_logit"`, and the mean over
-        views of the softmaxes for the other two rules.
+        views of the softmaxes for the other two rules. Logits tell no distance: it is NaN.
 
     Raises:
         UserError: unknown rule.
@@ -112,22 +105,19 @@ def count_votes(view_logits: Float[AnyArray, "v n k"], rule: str, seen: Bool[Any
         leads = votes == votes.max(axis=-1, keepdims=True)
         score = jnp.where(leads, probabilities, -1.0)  # below every probability
     predicted = jnp.argmax(score, axis=-1).astype(jnp.int32)  # the first, so the lower index of equals
-    return Vote(predicted, probabilities, votes, view_predictions, logits)
+    return Vote(predicted, probabilities, votes, view_predictions, logits, jnp.full(predicted.shape, jnp.nan))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Voter(Generic[AnyVote]):
-    """A compiled vote, made by `make_vote`: `voter(variables, images) -> Vote`; or by `make_measured_vote`.
-
-    Each batch shape is compiled once.
-    """
+class Voter:
+    """A compiled vote, made by `make_vote`: `voter(variables, images) -> Vote`. Each batch shape is compiled once."""
 
     views: tuple[str, ...]
     rule: str
     mesh: Mesh | None
-    compiled: Callable[[Any, Any], AnyVote]  # (variables, images) -> Vote, jitted
+    compiled: Callable[[Any, Any], Vote]  # (variables, images) -> Vote, jitted
 
-    def __call__(self, variables: Any, images: UInt8[AnyArray, "n h w c"]) -> AnyVote:
+    def __call__(self, variables: Any, images: UInt8[AnyArray, "n h w c"]) -> Vote:
         """Vote on `images`, 0..255. With a mesh, N must be a multiple of `num_shards` (ValueError).
 
         The result is on the device, with a mesh on all its devices, and may still be being computed.
@@ -155,18 +145,18 @@ class Voter(Generic[AnyVote]):
 
 
 def make_vote(
-    logits_fn: LogitsFn,
+    network_fn: NetworkFn,
     views: str | Sequence[str],
     rule: str = "majority",
     *,
     mesh: Mesh | None = None,
     in_turn: bool | None = None,
-) -> Voter[Vote]:
+) -> Voter:
     """Make the one compiled call that turns uint8 images into votes.
 
     Args:
-        logits_fn: `(variables, images float32 (N, H, W, C) in [-1, 1]) -> logits (N, K)`. The logits of an
-            image must not depend on the other images of the batch (no batch statistics).
+        network_fn: `(variables, images float32 (N, H, W, C) in [-1, 1]) -> logits (N, K), distances (N,)`. What it
+            says of an image must not depend on the other images of the batch (no batch statistics).
         views: as for `ganfp_jax.data.views.resolve_views`.
         rule: one of `RULES`.
         mesh: spread images over its axis `"data"` and copy the variables to each device.
@@ -181,43 +171,17 @@ def make_vote(
     """
     names = resolve_views(views)
     _check_mesh(mesh)
-    vote = vote_function(logits_fn, names, rule, in_turn=_in_turn(in_turn, mesh))
-    return Voter(names, rule, mesh, _compile(vote, mesh))
-
-
-def make_measured_vote(
-    measuring_fn: MeasuringFn,
-    views: str | Sequence[str],
-    rule: str = "majority",
-    *,
-    mesh: Mesh | None = None,
-    in_turn: bool | None = None,
-) -> Voter[MeasuredVote]:
-    """`make_vote` for a network that says one more number of each image, at no further look at it.
-
-    Args:
-        measuring_fn: as `logits_fn` of `make_vote`, but it returns the logits (N, K) and the numbers (N,).
-        views, rule, mesh, in_turn: as for `make_vote`, and so are the errors.
-    """
-    names = resolve_views(views)
-    _check_mesh(mesh)
-    check_rule(rule)
-    look = _look_function(measuring_fn, names, in_turn=_in_turn(in_turn, mesh))
-
-    def vote(variables: Any, images: Array) -> MeasuredVote:
-        logits, measures = look(variables, images)
-        return MeasuredVote(count_votes(logits, rule), measures)
-
+    vote = vote_function(network_fn, names, rule, in_turn=_in_turn(in_turn, mesh))
     return Voter(names, rule, mesh, _compile(vote, mesh))
 
 
 def vote_function(
-    logits_fn: LogitsFn, views: str | Sequence[str], rule: str = "majority", *, in_turn: bool
+    network_fn: NetworkFn, views: str | Sequence[str], rule: str = "majority", *, in_turn: bool
 ) -> Callable[[Any, Array], Vote]:
     """What `make_vote` compiles: `(variables, images uint8 (N, H, W, C)) -> Vote`, pure.
 
     Args:
-        logits_fn: as for `make_vote`.
+        network_fn: as for `make_vote`.
         views: as for `make_vote`.
         rule: as for `make_vote`.
         in_turn: map the classifier over the views, as many at a time as make `IMAGES_A_TURN` images (True), or show
@@ -229,32 +193,37 @@ def vote_function(
     """
     names = resolve_views(views)
     check_rule(rule)
-    look = _look_function(functools.partial(_classify, logits_fn), names, in_turn=in_turn)
 
     def vote(variables: Any, images: Array) -> Vote:
-        return count_votes(look(variables, images), rule)
+        logits, distances = _look(functools.partial(_classify, network_fn, variables), images, names, in_turn)
+        vote = count_votes(logits, rule)
+        return vote if distances is None else vote._replace(distance=distances[single_view(names)])
 
     return vote
 
 
-def _look_function(
-    network_fn: Callable[[Any, Array], Any], names: Sequence[str], *, in_turn: bool
-) -> Callable[[Any, Array], Any]:
-    """(variables, images uint8 (N, H, W, C)) -> what the network says of every view; V first in its arrays."""
+def unmeasured(logits_fn: Callable[[Any, Array], Array]) -> NetworkFn:
+    """What `make_vote` takes, of a classifier that gives logits alone; its votes tell no distance."""
+    return lambda variables, images: (logits_fn(variables, images), None)
 
-    def look(variables: Any, images: Array) -> Any:
-        signed = _to_signed(images)
-        seen = [apply_view(signed, view) for view in names]
-        if in_turn and (turns := _count_turns(len(seen), images.shape[0])) > 1:
-            batches = jnp.stack(seen).reshape(turns, -1, *images.shape[1:])
-            said = jax.lax.map(lambda batch: network_fn(variables, batch), batches)  # arrays (T, V N / T, ...)
-            return jax.tree.map(lambda x: x.reshape(len(seen), images.shape[0], *x.shape[2:]), said)
-        # the views of an image side by side, so that a batch cut among devices stays where it is
-        batch = jnp.stack(seen, axis=1).reshape(-1, *images.shape[1:])  # (N V, H, W, C)
-        said = network_fn(variables, batch)  # arrays (N V, ...)
-        return jax.tree.map(lambda x: x.reshape(images.shape[0], len(names), *x.shape[1:]).swapaxes(0, 1), said)
 
-    return look
+def single_view(views: Sequence[str]) -> int:
+    """The place of the view that stands for the image where only one does: identity, or else the first."""
+    return views.index("identity") if "identity" in views else 0
+
+
+def _look(network: Callable[[Array], Any], images: Array, views: Sequence[str], in_turn: bool) -> Any:
+    """What the network says of every view of uint8 images (N, H, W, C); V first in its arrays."""
+    signed = _to_signed(images)
+    seen = [apply_view(signed, view) for view in views]
+    if in_turn and (turns := _count_turns(len(seen), images.shape[0])) > 1:
+        batches = jnp.stack(seen).reshape(turns, -1, *images.shape[1:])
+        said = jax.lax.map(network, batches)  # arrays (T, V N / T, ...)
+        return jax.tree.map(lambda x: x.reshape(len(seen), images.shape[0], *x.shape[2:]), said)
+    # the views of an image side by side, so that a batch cut among devices stays where it is
+    batch = jnp.stack(seen, axis=1).reshape(-1, *images.shape[1:])  # (N V, H, W, C)
+    said = network(batch)  # arrays (N V, ...)
+    return jax.tree.map(lambda x: x.reshape(images.shape[0], len(views), *x.shape[1:]).swapaxes(0, 1), said)
 
 
 def _count_turns(views: int, images: Any) -> int:
@@ -268,7 +237,9 @@ def _count_turns(views: int, images: Any) -> int:
     return next((n for n in divisors if views // n * images <= IMAGES_A_TURN), views)
 
 
-def make_view_voters(logits_fn: LogitsFn, views: str | Sequence[str], *, mesh: Mesh | None = None) -> dict[str, Voter]:
+def make_view_voters(
+    network_fn: NetworkFn, views: str | Sequence[str], *, mesh: Mesh | None = None
+) -> dict[str, Voter]:
     """A voter for each view alone, all around one compiled classifier.
 
     Compiling the classifier takes seconds and making a view takes none, so this is the way to the logits of dozens
@@ -279,7 +250,9 @@ def make_view_voters(logits_fn: LogitsFn, views: str | Sequence[str], *, mesh: M
     split = None if mesh is None else NamedSharding(mesh, PartitionSpec("data"))
 
     def vote(variables: Any, seen: Array) -> Vote:
-        return count_votes(_classify(logits_fn, variables, seen)[None], "mean_logit")
+        logits, distances = _classify(network_fn, variables, seen)
+        vote = count_votes(logits[None], "mean_logit")
+        return vote if distances is None else vote._replace(distance=distances)
 
     voted = _compile(vote, mesh)
 
@@ -290,13 +263,11 @@ def make_view_voters(logits_fn: LogitsFn, views: str | Sequence[str], *, mesh: M
     return {view: alone(view) for view in names}
 
 
-def vote_in_batches(
-    voter: Voter[AnyVote], variables: Any, images: UInt8[np.ndarray, "n h w c"], batch_size: int
-) -> AnyVote:
+def vote_in_batches(voter: Voter, variables: Any, images: UInt8[np.ndarray, "n h w c"], batch_size: int) -> Vote:
     """Vote on any number of images, none included, with one compilation for one `batch_size`.
 
     Args:
-        voter: made by `make_vote` or `make_measured_vote`.
+        voter: made by `make_vote`.
         variables: of the classifier, on the host or on devices.
         images: uint8, 0..255, on the host.
         batch_size: images a call, rounded up to a multiple of `voter.num_shards`. The last batch is filled up
@@ -316,7 +287,7 @@ def vote_in_batches(
     if len(images) == 0:  # shaped as the vote on a blank batch is
         blank = np.zeros((batch_size, *images.shape[1:]), np.uint8)
         return first_images(jax.device_get(voter(variables, blank)), 0)
-    parts: list[AnyVote] = []
+    parts: list[Vote] = []
     for start in range(0, len(images), batch_size):
         batch = images[start : start + batch_size]
         if len(batch) < batch_size:
@@ -326,16 +297,16 @@ def vote_in_batches(
             parts[-2] = _fetch(parts[-2])
     parts[-1] = _fetch(parts[-1])
     vote = parts[0] if len(images) == batch_size else first_images(join_votes(parts), len(images))
-    _refuse_nan(vote.vote if isinstance(vote, MeasuredVote) else vote)
+    _refuse_nan(vote)
     return vote
 
 
-def first_images(vote: AnyVote, count: int) -> AnyVote:
+def first_images(vote: Vote, count: int) -> Vote:
     """The part of a `Vote` of NumPy arrays that is on the first `count` images."""
-    return jax.tree.map(lambda axis, x: x.take(range(count), axis), _IMAGE_AXES[type(vote)], vote)
+    return jax.tree.map(lambda axis, x: x.take(range(count), axis), _IMAGE_AXIS, vote)
 
 
-def join_votes(votes: Sequence[AnyVote]) -> AnyVote:
+def join_votes(votes: Sequence[Vote]) -> Vote:
     """One `Vote` of NumPy arrays on all images of several, in their order.
 
     Raises:
@@ -343,10 +314,10 @@ def join_votes(votes: Sequence[AnyVote]) -> AnyVote:
     """
     if not votes:
         raise ValueError("there are no votes to join")
-    return jax.tree.map(lambda axis, *parts: np.concatenate(parts, axis), _IMAGE_AXES[type(votes[0])], *votes)
+    return jax.tree.map(lambda axis, *parts: np.concatenate(parts, axis), _IMAGE_AXIS, *votes)
 
 
-def _fetch(vote: AnyVote) -> AnyVote:
+def _fetch(vote: Vote) -> Vote:
     """As NumPy arrays. On CPU they are in its memory, and how `device_get` asks for them takes longer than the copy."""
     return jax.tree.map(np.asarray, vote) if jax.default_backend() == "cpu" else jax.device_get(vote)
 
@@ -356,14 +327,14 @@ def _to_signed(images: Shaped[Array, "n h w c"]) -> Float[Array, "n h w c"]:
     return images.astype(jnp.float32) / 127.5 - 1.0
 
 
-def _classify(logits_fn: LogitsFn, variables: Any, images: Float[Array, "n h w c"]) -> Array:
-    logits = logits_fn(variables, images)
+def _classify(network_fn: NetworkFn, variables: Any, images: Float[Array, "n h w c"]) -> tuple[Array, Array | None]:
+    logits, distances = network_fn(variables, images)
     if logits.ndim != 2:
         raise ValueError(f"a vote needs logits (N, K), not the shape {logits.shape} of this classifier")
-    return logits
+    return logits, distances
 
 
-def _compile(vote: Callable[[Any, Any], AnyVote], mesh: Mesh | None) -> Callable[[Any, Any], AnyVote]:
+def _compile(vote: Callable[[Any, Any], Vote], mesh: Mesh | None) -> Callable[[Any, Any], Vote]:
     """(variables, images) -> Vote, with the images cut among the devices of a mesh."""
     everywhere, split = _shardings(mesh)
     return jax.jit(

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ganfp_jax.attribution.attributor import Attributor, batch_size_for
-from ganfp_jax.attribution.certainty import UNSURE, where_unsure
-from ganfp_jax.attribution.verdict import Attribution
+from ganfp_jax.attribution.certainty import where_unsure
+from ganfp_jax.attribution.verdict import UNSURE, Attribution
 from ganfp_jax.attribution.voting import check_vote
 from ganfp_jax.data import labelled
 from ganfp_jax.data.cells import cell

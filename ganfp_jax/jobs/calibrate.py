@@ -18,10 +18,10 @@ from ganfp_jax.attribution.certainty import (
     check_enough,
     check_rate,
     choose_threshold,
-    margins,
     where_unsure,
 )
 from ganfp_jax.attribution.evaluation import Evaluation, evaluate
+from ganfp_jax.attribution.verdict import margins
 from ganfp_jax.attribution.voting import check_vote
 from ganfp_jax.data import labelled
 from ganfp_jax.interop.weights import CALIBRATION, FILE, load, write_file

@@ -11,7 +11,7 @@ from jax import export
 
 from ganfp_jax import models
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.voting import check_vote, vote_function
+from ganfp_jax.attribution.voting import check_vote, unmeasured, vote_function
 from ganfp_jax.data.views import resolve_views
 from ganfp_jax.interop.weights import FILE, Weights, digest, load, read_file, write_file
 from ganfp_jax.models.cpu import convolution
@@ -75,10 +75,11 @@ def export_vote(
     image = jax.ShapeDtypeStruct((1, side, side, 3), np.float32)
     if jax.eval_shape(logits, variables, image).ndim != 2:
         raise UserError("this network answers with a map of logits (model.latent_res); a vote needs one logit a source")
-    voted = vote_function(logits, views, rule, in_turn="cpu" in platforms)
+    voted = vote_function(unmeasured(logits), views, rule, in_turn="cpu" in platforms)
 
     def vote(images: jax.Array) -> dict[str, jax.Array]:
-        return voted(variables, images)._asdict()
+        answer = voted(variables, images)
+        return {name: getattr(answer, name) for name in OUTPUTS}
 
     (count,) = (batch_size,) if batch_size else export.symbolic_shape("n")
     images = jax.ShapeDtypeStruct((count, side, side, 3), np.uint8)

@@ -34,7 +34,7 @@ class AttributionNetwork(Protocol):
 
 
 def make_logits(network: AttributionNetwork) -> Callable[[PyTree, Float[Array, "n h w 3"]], Any]:
-    """logits(variables, images in [-1, 1]): what `ganfp_jax.attribution.voting.make_vote` votes with."""
+    """logits(variables, images in [-1, 1]), for whom the distances are of no use."""
     return lambda variables, images: network.apply(variables, images, method="fingerprints_and_logits")[1]
 
 
@@ -42,6 +42,8 @@ def make_logits_and_distances(
     network: AttributionNetwork,
 ) -> Callable[[PyTree, Float[Array, "n h w 3"]], tuple[Any, Any]]:
     """(variables, images in [-1, 1]) -> logits (N, K), `nearest_distance` (N,): one look for both.
+
+    `ganfp_jax.attribution.voting.make_vote` votes and measures with it.
 
     Raises (the function): UserError for a network whose logits are a map (`latent_res`).
     """
@@ -64,7 +66,7 @@ def nearest_distance(images: Float[Array, "n ..."], models: Float[Any, "... k"])
         images: (N, *F).
         models: (*F, K), as `Fingerprints.models`.
     """
-    flat = images.reshape(len(images), -1)  # (N, F)
+    flat = images.reshape(images.shape[0], math.prod(images.shape[1:]))  # (N, F)
     sources = jnp.asarray(models).reshape(flat.shape[1], -1)  # (F, K)
     lengths = jnp.linalg.norm(flat, axis=1)[:, None] * jnp.linalg.norm(sources, axis=0)  # (N, K)
     return 1 - (flat @ sources / jnp.maximum(lengths, jnp.finfo(lengths.dtype).tiny)).max(axis=1)
@@ -72,7 +74,9 @@ def nearest_distance(images: Float[Array, "n ..."], models: Float[Any, "... k"])
 
 def _refuse_map(logits: Any) -> None:
     if logits.ndim != 2:
-        raise UserError("this network answers with a map of logits; fingerprints need one logit a source")
+        raise UserError(
+            "this network answers with a map of logits (model.latent_res); votes and fingerprints need one a source"
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from ganfp_jax.attribution.certainty import Calibration, choose_threshold, margins, upper_bound, where_unsure
+from ganfp_jax.attribution.certainty import Calibration, choose_threshold, upper_bound, where_unsure
+from ganfp_jax.attribution.verdict import margins
 from ganfp_jax.run.errors import UserError
 
 CALIBRATION = Calibration(

@@ -19,10 +19,13 @@ LOGITS = np.array([-0.5, 0.0, 0.5, 2.0], np.float32)
 counted = jax.jit(count_votes, static_argnums=1)  # hundreds of calls of few shapes
 
 
-def table_logits(variables, images):
-    """Logits read from a table by the image's first pixel: a network whose views disagree as the table says."""
+def table_network(variables, images):
+    """Logits read from a table by the image's first pixel: a network whose views disagree as the table says.
+
+    The distance is the entry's number.
+    """
     entry = (jnp.rint((images[:, 0, 0, 0] + 1) * 127.5)).astype(int)
-    return jnp.asarray(variables)[entry]
+    return jnp.asarray(variables)[entry], entry.astype(jnp.float32)
 
 
 def images_of(entries):
@@ -124,11 +127,12 @@ def test_a_compiled_vote_stops_early_and_decides_the_same(views):
     rng = np.random.default_rng(3)
     table = rng.choice(LOGITS, (6, K)).astype(np.float32)
     images = images_of(rng.integers(0, 6, (150, 4)))
-    full_voter, staged = make_vote(table_logits, views), make_staged_vote(table_logits, views)
+    full_voter, staged = make_vote(table_network, views), make_staged_vote(table_network, views)
     full = vote_in_batches(full_voter, table, images, 8)
     early = vote_in_stages(staged, table, images, 8)
     assert staged.views == full_voter.views
     np.testing.assert_array_equal(early.predicted, full.predicted)
+    np.testing.assert_array_equal(early.distance, full.distance)
     top = np.sort(full.votes, axis=1)
     if len(staged.views) > 2:
         assert np.any(top[:, -1] == top[:, -2]), "no ties, so their breaking is not tested"
@@ -147,7 +151,7 @@ def test_views_saved_can_be_nothing():
     """Views of four classes that split two and two: every vote ends in a tie."""
     table = np.eye(K, dtype=np.float32)
     images = images_of(np.tile(np.arange(4), (5, 1)))
-    early = vote_in_stages(make_staged_vote(table_logits, "d4"), table, images, 4)
+    early = vote_in_stages(make_staged_vote(table_network, "d4"), table, images, 4)
     assert early.views_used.tolist() == [8] * 5
     assert early.votes.tolist() == [[2, 2, 2, 2]] * 5
 
@@ -174,9 +178,9 @@ def test_remaining_images_are_put_together_anew():
 
 def test_no_images_and_one_view():
     table = np.eye(K, dtype=np.float32)
-    early = vote_in_stages(make_staged_vote(table_logits, "d4"), table, images_of(np.zeros((0, 4), int)), 4)
-    assert [x.shape for x in early] == [(0,), (0, K), (0, K), (8, 0), (8, 0, K)]
-    one = vote_in_stages(make_staged_vote(table_logits, "identity"), table, images_of(np.arange(4)[:, None]), 4)
+    early = vote_in_stages(make_staged_vote(table_network, "d4"), table, images_of(np.zeros((0, 4), int)), 4)
+    assert [x.shape for x in early] == [(0,), (0, K), (0, K), (8, 0), (8, 0, K), (0,)]
+    one = vote_in_stages(make_staged_vote(table_network, "identity"), table, images_of(np.arange(4)[:, None]), 4)
     assert one.predicted.tolist() == [0, 1, 2, 3]
 
 
@@ -185,7 +189,7 @@ def test_warming_up_compiles_every_stage():
 
     def counting(variables, images):
         traced.append(len(images))
-        return table_logits(variables, images)
+        return table_network(variables, images)
 
     table = np.eye(K, dtype=np.float32)
     staged = make_staged_vote(counting, "d4", in_turn=False)
@@ -197,13 +201,13 @@ def test_warming_up_compiles_every_stage():
 
 
 def test_stages_must_add_up():
-    assert [len(stage.views) for stage in make_staged_vote(table_logits, "d4", (6, 2)).stages] == [6, 2]
+    assert [len(stage.views) for stage in make_staged_vote(table_network, "d4", (6, 2)).stages] == [6, 2]
     for stages in [(5, 1), (8, 0), (9, -1)]:
         with pytest.raises(UserError, match="for 8 views: give numbers from 1 that add up to 8"):
-            make_staged_vote(table_logits, "d4", stages)
+            make_staged_vote(table_network, "d4", stages)
 
 
 def test_a_diverged_classifier_is_an_error():
     with pytest.raises(UserError, match="NaN for 4 of 4 images"):
         images = images_of(np.zeros((4, 4), int))
-        vote_in_stages(make_staged_vote(table_logits, "d4"), np.full((1, K), np.nan, np.float32), images, 4)
+        vote_in_stages(make_staged_vote(table_network, "d4"), np.full((1, K), np.nan, np.float32), images, 4)

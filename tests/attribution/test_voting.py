@@ -19,6 +19,7 @@ from ganfp_jax.attribution.voting import (
     join_votes,
     make_view_voters,
     make_vote,
+    unmeasured,
     vote_in_batches,
 )
 from ganfp_jax.data.views import EXACT_VIEWS, apply_view
@@ -42,6 +43,11 @@ def logits_fn(variables, images):
         images, variables["kernel"], (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
     return jax.nn.relu(x).reshape(len(x), -1) @ variables["dense"] / 30
+
+
+def network_fn(variables, images):
+    """Its distance says which view it was shown: the first pixel."""
+    return logits_fn(variables, images), images[:, 0, 0, 0]
 
 
 def random_images(n, seed=0):
@@ -114,7 +120,7 @@ def test_unknown_rule_lists_the_rules():
     with pytest.raises(UserError, match=message):
         count_votes(np.zeros((1, 1, 2)), "best")
     with pytest.raises(UserError, match=message):
-        make_vote(logits_fn, "d4", "best")
+        make_vote(network_fn, "d4", "best")
 
 
 view_logits = hnp.arrays(
@@ -146,7 +152,7 @@ def test_a_vote_is_consistent(rule, logits):
         np.testing.assert_array_equal(chosen, vote.votes.max(-1))
     else:
         np.testing.assert_array_equal(vote.predicted, vote.probabilities.argmax(-1))
-    assert [x.dtype for x in vote] == [jnp.int32, jnp.float32, jnp.int32, jnp.int32, jnp.float32]
+    assert [x.dtype for x in vote] == [jnp.int32, jnp.float32, jnp.int32, jnp.int32, jnp.float32, jnp.float32]
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -166,7 +172,7 @@ def test_low_precision_logits_are_counted_in_float32():
 @pytest.mark.parametrize("rule", RULES)
 def test_identity_alone_is_no_vote(variables, rule):
     images = random_images(10)
-    vote = make_vote(logits_fn, "identity", rule)(variables, images)
+    vote = make_vote(network_fn, "identity", rule)(variables, images)
     logits = jax.jit(logits_fn)(variables, images.astype(np.float32) / 127.5 - 1)
     np.testing.assert_allclose(vote.view_logits[0], logits, atol=1e-5)
     np.testing.assert_array_equal(vote.predicted, logits.argmax(-1))
@@ -177,7 +183,7 @@ def test_identity_alone_is_no_vote(variables, rule):
 def test_the_classifier_sees_each_view_in_its_own_range(variables):
     """Extreme pixels arrive as -1 and 1, and view v of the result belongs to view v of the image."""
     views = (*EXACT_VIEWS, "rot15")
-    voter = make_vote(lambda _, images: images[:, 0, :NUM_CLASSES, 0], views)
+    voter = make_vote(unmeasured(lambda _, images: images[:, 0, :NUM_CLASSES, 0]), views)
     images = random_images(4)
     images[0, 0], images[1, 0] = 0, 255
     logits = voter(variables, images).view_logits
@@ -190,8 +196,8 @@ def test_the_classifier_sees_each_view_in_its_own_range(variables):
 def test_views_in_turn_and_at_once_agree(variables):
     images = random_images(6)
     views = (*EXACT_VIEWS, "rot15")
-    in_turn = make_vote(logits_fn, views, in_turn=True)(variables, images)
-    stacked = make_vote(logits_fn, views, in_turn=False)(variables, images)
+    in_turn = make_vote(network_fn, views, in_turn=True)(variables, images)
+    stacked = make_vote(network_fn, views, in_turn=False)(variables, images)
     np.testing.assert_allclose(in_turn.view_logits, stacked.view_logits, atol=1e-5)
     np.testing.assert_array_equal(in_turn.predicted, stacked.predicted)
 
@@ -199,10 +205,19 @@ def test_views_in_turn_and_at_once_agree(variables):
 def test_a_turned_image_gets_the_same_d4_vote(variables):
     """The eight views of a turned image are the eight views of the image: only their order differs."""
     images = random_images(6)
-    voter = make_vote(logits_fn, "d4", "mean_logit")
+    voter = make_vote(network_fn, "d4", "mean_logit")
     for view in EXACT_VIEWS:
         turned = voter(variables, np.asarray(apply_view(images, view)))
         np.testing.assert_allclose(turned.probabilities, voter(variables, images).probabilities, atol=1e-5)
+
+
+@pytest.mark.parametrize("in_turn", [True, False])
+def test_the_distance_is_of_the_view_identity_or_of_the_first(variables, in_turn):
+    images = random_images(5)
+    for views, view in {("rot90", "identity", "mirror"): "identity", ("rot180", "mirror"): "rot180"}.items():
+        distance = make_vote(network_fn, views, in_turn=in_turn)(variables, images).distance
+        np.testing.assert_allclose(distance, apply_view(images / 127.5 - 1, view)[:, 0, 0, 0], atol=1e-6)
+        assert np.isnan(make_vote(unmeasured(logits_fn), views, in_turn=in_turn)(variables, images).distance).all()
 
 
 def test_one_compilation_for_a_batch_shape(variables):
@@ -210,7 +225,7 @@ def test_one_compilation_for_a_batch_shape(variables):
 
     def counting(variables, images):
         traced.append(images.shape)
-        return logits_fn(variables, images)
+        return network_fn(variables, images)
 
     voter = make_vote(counting, "d4", in_turn=False)
     vote_in_batches(voter, variables, random_images(21), 4)
@@ -223,7 +238,7 @@ def test_one_compilation_for_a_batch_shape(variables):
 
 def test_logits_must_be_one_row_an_image(variables):
     for in_turn in (True, False):
-        voter = make_vote(lambda _, images: images, "d4", in_turn=in_turn)
+        voter = make_vote(unmeasured(lambda _, images: images), "d4", in_turn=in_turn)
         with pytest.raises(ValueError, match=r"needs logits \(N, K\), not the shape \(\d+, 8, 8, 3\)"):
             voter(variables, random_images(2))
 
@@ -232,7 +247,7 @@ def test_logits_must_be_one_row_an_image(variables):
 
 
 def test_batches_give_every_image_its_vote_in_order(variables):
-    voter = make_vote(logits_fn, "d4", "majority", in_turn=False)
+    voter = make_vote(network_fn, "d4", "majority", in_turn=False)
     for n in (1, 3, 4, 5, 8, 11):
         images = random_images(n)
         vote = vote_in_batches(voter, variables, images, 4)
@@ -246,7 +261,7 @@ def test_batches_give_every_image_its_vote_in_order(variables):
 
 @pytest.mark.parametrize("in_turn", [True, False])
 def test_padding_changes_no_bit(variables, in_turn):
-    voter = make_vote(logits_fn, "d4", "majority", in_turn=in_turn)
+    voter = make_vote(network_fn, "d4", "majority", in_turn=in_turn)
     images = random_images(8)
     whole = vote_in_batches(voter, variables, images, 8)
     for n in (1, 5, 7):
@@ -257,12 +272,13 @@ def test_padding_changes_no_bit(variables, in_turn):
             whole.votes[:n],
             whole.view_predictions[:, :n],
             whole.view_logits[:, :n],
+            whole.distance[:n],
         )
         assert_same_bits(padded, expected)
 
 
 def test_the_batch_size_changes_nothing(variables):
-    voter = make_vote(logits_fn, "seed", "mean_probability")
+    voter = make_vote(network_fn, "seed", "mean_probability")
     images = random_images(13)
     expected = vote_in_batches(voter, variables, images, 13)
     for batch_size in (1, 5, 32):
@@ -273,29 +289,29 @@ def test_the_batch_size_changes_nothing(variables):
 
 
 def test_joined_votes_are_the_vote_on_all_images(variables):
-    voter = make_vote(logits_fn, "mirror")
+    voter = make_vote(network_fn, "mirror")
     images = random_images(7)
     parts = [vote_in_batches(voter, variables, images[a:b], 4) for a, b in ((0, 4), (4, 4), (4, 7))]
     assert_same_bits(join_votes(parts), vote_in_batches(voter, variables, images, 4))
     with pytest.raises(ValueError, match="must match exactly"):
-        join_votes([parts[0], vote_in_batches(make_vote(logits_fn, "d4"), variables, images, 4)])
+        join_votes([parts[0], vote_in_batches(make_vote(network_fn, "d4"), variables, images, 4)])
 
 
 def test_no_images_give_empty_votes(variables):
-    vote = vote_in_batches(make_vote(logits_fn, "d4"), variables, random_images(0), 4)
-    assert [x.shape for x in vote] == [(0,), (0, NUM_CLASSES), (0, NUM_CLASSES), (8, 0), (8, 0, NUM_CLASSES)]
-    assert [x.dtype for x in vote] == [np.int32, np.float32, np.int32, np.int32, np.float32]
+    vote = vote_in_batches(make_vote(network_fn, "d4"), variables, random_images(0), 4)
+    assert [x.shape for x in vote] == [(0,), (0, NUM_CLASSES), (0, NUM_CLASSES), (8, 0), (8, 0, NUM_CLASSES), (0,)]
+    assert [x.dtype for x in vote] == [np.int32, np.float32, np.int32, np.int32, np.float32, np.float32]
 
 
 def test_a_diverged_classifier_is_an_error_and_not_class_0(variables):
     broken = {**variables, "dense": np.full_like(variables["dense"], np.nan)}
     with pytest.raises(UserError, match=r"NaN for 3 of 3 images \(first: index 0\).*earlier checkpoint"):
-        vote_in_batches(make_vote(logits_fn, "mirror"), broken, random_images(3), 4)
+        vote_in_batches(make_vote(network_fn, "mirror"), broken, random_images(3), 4)
 
 
 def test_batch_size_must_be_positive(variables):
     with pytest.raises(ValueError, match="batch_size must be at least 1, not 0"):
-        vote_in_batches(make_vote(logits_fn, "mirror"), variables, random_images(3), 0)
+        vote_in_batches(make_vote(network_fn, "mirror"), variables, random_images(3), 0)
 
 
 def test_views_in_turn_share_one_compiled_classifier(variables):
@@ -303,7 +319,7 @@ def test_views_in_turn_share_one_compiled_classifier(variables):
 
     def counting(variables, images):
         traced.append(images.shape)
-        return logits_fn(variables, images)
+        return network_fn(variables, images)
 
     voter = make_vote(counting, "d4", in_turn=True)
     for seed in range(2):
@@ -324,8 +340,8 @@ def mesh():
 @pytest.mark.parametrize("in_turn", [True, False])
 def test_two_devices_equal_one(variables, mesh, in_turn):
     images = random_images(7)
-    one = vote_in_batches(make_vote(logits_fn, "d4", in_turn=in_turn), variables, images, 4)
-    two = vote_in_batches(make_vote(logits_fn, "d4", mesh=mesh, in_turn=in_turn), variables, images, 4)
+    one = vote_in_batches(make_vote(network_fn, "d4", in_turn=in_turn), variables, images, 4)
+    two = vote_in_batches(make_vote(network_fn, "d4", mesh=mesh, in_turn=in_turn), variables, images, 4)
     np.testing.assert_array_equal(two.predicted, one.predicted)
     np.testing.assert_array_equal(two.votes, one.votes)
     np.testing.assert_allclose(two.view_logits, one.view_logits, atol=1e-5)
@@ -334,7 +350,7 @@ def test_two_devices_equal_one(variables, mesh, in_turn):
 @pytest.mark.two_devices
 @pytest.mark.parametrize("in_turn", [True, False])
 def test_devices_exchange_votes_but_never_images(variables, mesh, in_turn):
-    voter = make_vote(logits_fn, "d4", mesh=mesh, in_turn=in_turn)
+    voter = make_vote(network_fn, "d4", mesh=mesh, in_turn=in_turn)
     program = voter.compiled.lower(variables, random_images(4)).compile().as_text()
     exchanged = re.findall(r"= \(?(\w+\[[\d,]*\]).* (?:all-|collective-|reduce-scatter)[\w-]*\(", program)
     for shape in exchanged:
@@ -345,7 +361,7 @@ def test_devices_exchange_votes_but_never_images(variables, mesh, in_turn):
 
 @pytest.mark.two_devices
 def test_images_must_divide_among_devices_unless_in_batches(variables, mesh):
-    voter = make_vote(logits_fn, "mirror", mesh=mesh)
+    voter = make_vote(network_fn, "mirror", mesh=mesh)
     with pytest.raises(ValueError, match="3 images cannot be shared evenly by 2 devices"):
         voter(variables, random_images(3))
     assert vote_in_batches(voter, variables, random_images(4), 3).predicted.shape == (4,)
@@ -354,7 +370,7 @@ def test_images_must_divide_among_devices_unless_in_batches(variables, mesh):
 
 @pytest.mark.two_devices
 def test_variables_and_images_may_already_be_on_a_device(variables, mesh):
-    voter = make_vote(logits_fn, "mirror", mesh=mesh)
+    voter = make_vote(network_fn, "mirror", mesh=mesh)
     here = jax.device_put((variables, random_images(4)), jax.devices()[1])
     placed = voter.place(here[0])
     assert voter.place(placed)["dense"] is placed["dense"] or placed["dense"].sharding.is_fully_replicated
@@ -364,7 +380,7 @@ def test_variables_and_images_may_already_be_on_a_device(variables, mesh):
 def test_a_mesh_needs_the_data_axis():
     mesh = jax.sharding.Mesh(jax.devices()[:1], ("model",))
     with pytest.raises(ValueError, match=r"a mesh axis 'data', but the axes are .*model"):
-        make_vote(logits_fn, "d4", mesh=mesh)
+        make_vote(network_fn, "d4", mesh=mesh)
 
 
 # --- one classifier for many views
@@ -377,16 +393,17 @@ def test_view_voters_say_what_each_view_says_in_the_vote(variables, mesh, device
 
     def counting(variables, images):
         traced.append(images.shape)
-        return logits_fn(variables, images)
+        return network_fn(variables, images)
 
     views = (*EXACT_VIEWS, "rot15", "shift1_-2", "crop-2_ul")
     images = random_images(7)
     voters = make_view_voters(counting, views, mesh=mesh if devices == 2 else None)
-    together = vote_in_batches(make_vote(logits_fn, views, "mean_logit"), variables, images, 4)
+    together = vote_in_batches(make_vote(network_fn, views, "mean_logit"), variables, images, 4)
     assert tuple(voters) == views
     for view, logits in zip(views, together.view_logits, strict=True):
         alone = vote_in_batches(voters[view], variables, images, 4)
         assert alone.view_logits.shape == (1, 7, NUM_CLASSES)
+        np.testing.assert_allclose(alone.distance, apply_view(images / 127.5 - 1, view)[:, 0, 0, 0], atol=1e-5)
         np.testing.assert_allclose(alone.view_logits[0], logits, atol=1e-5)
     assert traced == [(4, SIZE, SIZE, 3)], "the classifier is compiled once for all views"
 

@@ -19,7 +19,7 @@ import pytest
 
 from configs import attribute as config_file
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.certainty import UNSURE
+from ganfp_jax.attribution.verdict import UNSURE
 from ganfp_jax.data.cells import text_of
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.data.listing import printable

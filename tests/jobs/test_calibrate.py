@@ -10,7 +10,8 @@ import pytest
 
 from configs import calibrate as config_file
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.certainty import UNSURE, Calibration
+from ganfp_jax.attribution.certainty import Calibration
+from ganfp_jax.attribution.verdict import UNSURE
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.interop.weights import CALIBRATION, FILE, load, write_file

@@ -25,7 +25,7 @@ from configs import attribution, cramergan, fingerprint, mmdgan, progan, sngan
 from ganfp_jax import models
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.evaluation import evaluate
-from ganfp_jax.attribution.voting import make_vote, vote_in_batches
+from ganfp_jax.attribution.voting import make_vote, unmeasured, vote_in_batches
 from ganfp_jax.data import labelled
 from ganfp_jax.training import loop
 from ganfp_jax.training.program import Phase, Program
@@ -184,7 +184,7 @@ def small_attributor(classes=("ProGAN", "real")):
 def test_a_vote_is_compiled_once_whatever_is_left_for_its_last_batch():
     _, network, variables = small_attributor()
     mesh = make_mesh()
-    voter = make_vote(network.apply, "mirror", mesh=mesh)
+    voter = make_vote(unmeasured(network.apply), "mirror", mesh=mesh)
     images = np.random.default_rng(1).integers(0, 256, (9, 16, 16, 3), np.uint8)
     with COMPILATIONS.counted() as counter:
         for count in (4, 9, 1, 0):

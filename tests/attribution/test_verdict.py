@@ -1,0 +1,50 @@
+"""From a vote to a verdict: scores, rules, and that the first rule that forbids a verdict has the word."""
+
+import operator
+
+import jax
+import numpy as np
+
+from ganfp_jax.attribution import verdict
+from ganfp_jax.attribution.verdict import SCORES, UNSURE, Rule, Score, attributions, decide
+from ganfp_jax.attribution.voting import count_votes
+
+CLASSES = ("real", "ProGAN")
+
+
+def vote(margins, distances):
+    """One view of images with these margins for the first class, and these distances."""
+    p = (1 + np.array(margins)) / 2
+    logits = np.log(np.stack([p, 1 - p], -1))[None].astype(np.float32)
+    counted = jax.tree.map(np.asarray, count_votes(logits, "majority"))
+    return counted._replace(distance=np.array(distances, np.float32))
+
+
+def test_scores_are_those_of_the_vote():
+    given = vote([0.5, -0.25], [0.125, 1.5])
+    np.testing.assert_allclose(SCORES["margin"].of(given), [0.5, 0.25], atol=1e-6)
+    np.testing.assert_array_equal(SCORES["distance"].of(given), [0.125, 1.5])
+
+
+def test_decide_gives_the_word_of_the_first_rule_that_forbids():
+    given = vote([0.5, 0.5, 0.1, 0.1], [0.2, 0.9, 0.2, 0.9])
+    unsure, unknown = Rule("margin", 0.3, UNSURE), Rule("distance", 0.5, "unknown")
+    assert decide(given, ()) == [""] * 4
+    assert decide(given, [unsure]) == ["", "", UNSURE, UNSURE]
+    assert decide(given, [unknown, unsure]) == ["", "unknown", UNSURE, "unknown"]
+    assert decide(given, [unsure, unknown]) == ["", "unknown", UNSURE, UNSURE]
+
+
+def test_decide_lets_a_score_at_the_threshold_stand():
+    given = vote([0.5], [0.25])
+    margin = float(SCORES["margin"].of(given)[0])
+    assert decide(given, [Rule("margin", margin, UNSURE), Rule("distance", 0.25, "unknown")]) == [""]
+
+
+def test_a_further_score_and_verdict_is_one_entry_each(monkeypatch):
+    confidence = Score(lambda vote: vote.probabilities.max(-1), operator.ge)
+    monkeypatch.setitem(verdict.SCORES, "confidence", confidence)
+    said = attributions(
+        vote([0.9, 0.2], [0, 0]), [Rule("confidence", 0.8, "who knows")], CLASSES, ["identity"], ["", ""]
+    )
+    assert [(one.verdict, one.predicted) for one in said] == [("real", "real"), ("who knows", "real")]
