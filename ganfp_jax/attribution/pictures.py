@@ -17,10 +17,12 @@ from ganfp_jax.attribution.evaluation import Evaluation
 from ganfp_jax.attribution.inspection import Inspected, choose_scales, map_of, pictures
 from ganfp_jax.data.decode import png_bytes
 from ganfp_jax.data.labelled import Images
+from ganfp_jax.data.perturb import label
 from ganfp_jax.data.views import apply_view
 from ganfp_jax.metrics.embedding import FEWEST
 from ganfp_jax.report.few import most_confused
 from ganfp_jax.report.grid import image_grid
+from ganfp_jax.report.robustness_page import PICTURED
 
 # Noise hardly compresses, so these limits of what a page holds are counted in bytes of raw pixels.
 SAMPLES = 24  # images of each source that a page shows, at most
@@ -195,3 +197,14 @@ def _reduced(picture: UInt8[np.ndarray, "h w 3"], side: int) -> UInt8[np.ndarray
         return picture
     size = (max(1, round(share * width)), max(1, round(share * height)))
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
+
+
+def perturbed_grids(images: Images, perturbations: Sequence[str]) -> dict[str, UInt8[np.ndarray, "h w 3"]]:
+    """What each perturbation makes of one image of each of the first sources, side by side, by its label."""
+    labels = images.folder.labels[images.indices]
+    firsts = images.part([int(images.indices[labels == k][0]) for k in np.unique(labels)[:PICTURED]])
+    scale = max(1, 64 // images.resolution)
+    return {
+        label(name): image_grid(firsts.under(name).decode().images, len(firsts), scale=scale, gap=2)
+        for name in perturbations
+    }

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, Int32, UInt8
 
-from ganfp_jax.data.cells import cell
+from ganfp_jax.data.cells import cell, text_of
 from ganfp_jax.data.decode import IMAGE_SUFFIXES, READ_SUFFIXES, ImageFile, Refused, open_file, reason_of
 from ganfp_jax.data.layout import check_layout
 from ganfp_jax.data.listing import find_images, is_folder, printable
@@ -344,6 +344,12 @@ def write_rejected(path: Path, rejected: Iterable[tuple[str, str]]) -> None:
 def write_notes(path: Path, notes: Mapping[str, str]) -> None:
     """Write the images that were not taken as they are, and what was done to each, as the CSV `image,note`."""
     _write_pairs(path, "note", notes.items())
+
+
+def read_pairs(path: Path) -> list[tuple[str, str]]:
+    """What `write_rejected` or `write_notes` wrote: (name, reason or note) of each image."""
+    with path.open(newline="", encoding="utf-8") as lines:
+        return [(text_of(name), text_of(words)) for name, words in list(csv.reader(lines))[1:]]
 
 
 def report_rejected(rejected: Sequence[tuple[str, str]], workdir: Path) -> None:

@@ -18,6 +18,7 @@ from PIL import Image
 from configs import robustness as config_file
 from ganfp_jax import models
 from ganfp_jax.attribution.attributor import Attributor
+from ganfp_jax.attribution.comparison import Answers, compare
 from ganfp_jax.attribution.evaluation import Evaluation, evaluate, write_outputs
 from ganfp_jax.attribution.voting import Vote, count_votes
 from ganfp_jax.data import labelled
@@ -137,15 +138,15 @@ def test_answers_are_read_with_the_names_that_were_written(tmp_path):
     given = Evaluation(names, np.arange(4) % 3, vote, metrics, {"-x.png": "cropped"}, [("=a.png", "broken")])
     folder = tmp_path / "networks" / "one" / "clean"
     write_outputs(folder, given)
-    assert robustness.Answers.read(folder).names == names
-    assert robustness._pairs(tmp_path, ["one"], "rejected.csv") == [("=a.png", "broken")]
-    assert robustness._pairs(tmp_path, ["one"], "notes.csv") == [("-x.png", "cropped")]
+    assert Answers.read(folder).names == names
+    assert labelled.read_pairs(folder / "rejected.csv") == [("=a.png", "broken")]
+    assert labelled.read_pairs(folder / "notes.csv") == [("-x.png", "cropped")]
 
 
 def test_rows_are_what_evaluate_measures_on_the_same_images(job, config):
     attributor = Attributor.load(config["immunised"])
     folder = labelled.open_labelled(config["data"]["root"], split="test", classes=attributor.classes)
-    kept = robustness.Answers.read(job / "networks" / "immunised" / "noise60")
+    kept = Answers.read(job / "networks" / "immunised" / "noise60")
     images = labelled.Images(folder, attributor.resolution).part(folder.places(kept.names))
     answers = {
         attack: evaluate(attributor, images.under(attack), views="mirror", rule="majority")
@@ -164,7 +165,7 @@ def test_rows_are_what_evaluate_measures_on_the_same_images(job, config):
 
 def test_strength_is_the_error_of_the_attacked_images(job, config):
     folder = labelled.open_labelled(config["data"]["root"], split="test", classes=CLASSES)
-    names = robustness.Answers.read(job / "networks" / "plain" / "clean").names
+    names = Answers.read(job / "networks" / "plain" / "clean").names
     decoded = labelled.decode_all(folder, 16, indices=[folder.names.index(name) for name in names])
     strengths = {entry["attack"]: entry["psnr"] for entry in read(job)["attacks"]}
     for attack in ATTACKS:
@@ -210,9 +211,9 @@ def test_compare_by_hand():
         right = np.array(predicted) == [0, 0, 1, 1]
         metrics = {"accuracy": right.mean(), "ci95": [0, 1], "single_view": {"accuracy": 0.5}, "total": 4}
         metrics |= {"images_per_second": 1, "correct": int(right.sum()), "per_class": {}, "confusion": []}
-        return robustness.Answers(["a", "b", "c", "d"], np.array([0, 0, 1, 1]), np.array(predicted), metrics)
+        return Answers(["a", "b", "c", "d"], np.array([0, 0, 1, 1]), np.array(predicted), metrics)
 
-    rows = robustness.compare(
+    rows = compare(
         {
             "plain": {"none": answers([0, 0, 1, 0]), "jpeg9": answers([1, 0, 0, 1])},
             "other": {"none": answers([0, 0, 1, 1]), "jpeg9": answers([0, 0, 1, 0])},
@@ -263,7 +264,7 @@ def test_images_that_changed_meanwhile_are_noticed(job, config, tmp_path, missin
         shutil.rmtree(tmp_path / "run" / gone)
     root = tmp_path / "images"
     shutil.copytree(config["data"]["root"], root)
-    first = robustness.Answers.read(job / "networks" / "plain" / "clean").names[0]
+    first = Answers.read(job / "networks" / "plain" / "clean").names[0]
     (root / "test" / first).unlink()
     with pytest.raises(UserError, match=r"have changed since .* was begun; choose another --workdir"):
         robustness.run(config | {"data": config["data"] | {"root": str(root)}}, tmp_path / "run")

@@ -1,0 +1,153 @@
+"""Networks beside each other on the same images: what perturbations do to their answers, and what immunising helps."""
+
+import csv
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from ganfp_jax.attribution.attributor import Attributor
+from ganfp_jax.data import labelled, perturb
+from ganfp_jax.data.cells import text_of
+from ganfp_jax.metrics.statistics import holm, vote_changes
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.run_folder import CONFIG, read_config
+
+CLEAN = "none"  # the perturbation that every other one is compared with
+PLAIN, IMMUNISED = "plain", "immunised"  # networks that have a role; any others have names of their own
+# What a plain and an immunised network must share to be compared.
+TRAINED_ALIKE = ("seed", "resolution", "model", "augment", "num_steps", "batch_size", "optimizer")
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """What one network said of N images under one perturbation."""
+
+    names: Sequence[str]
+    targets: Int[np.ndarray, " n"]
+    predicted: Int[np.ndarray, " n"]
+    metrics: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Answers":
+        """Reads what `evaluation.write_outputs` has left."""
+        metrics = json.loads((folder / "metrics.json").read_text())
+        index = {name: k for k, name in enumerate(metrics["classes"])}
+        with (folder / "predictions.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        return cls(
+            names=[text_of(row["image"]) for row in rows],
+            targets=np.array([index[row["target"]] for row in rows]),
+            predicted=np.array([index[row["predicted"]] for row in rows]),
+            metrics=metrics,
+        )
+
+
+def psnr(images: labelled.Images, perturbations: Sequence[str]) -> dict[str, float | None]:
+    """How much each perturbation changes the images, which are clean, in dB; None where it changes nothing.
+
+    10 log10(255^2 / mean squared error) over all values of all images.
+    """
+    squares, values = dict.fromkeys(perturbations, 0), 0
+    for chunk in images.chunks("strength of the attacks"):
+        values += chunk.images.size
+        for name in perturbations:
+            perturbed = perturb.perturb(chunk.images, name, images.seed, numbers=chunk.kept)
+            squares[name] += int(np.square(perturbed.astype(np.int32) - chunk.images).sum(dtype=np.int64))
+    return {name: 10 * math.log10(255**2 * values / square) if square else None for name, square in squares.items()}
+
+
+def compare(
+    answers: Mapping[str, Mapping[str, Answers]], strengths: Mapping[str, float | None]
+) -> list[dict[str, Any]]:
+    """A row of results for every network and perturbation, clean images first.
+
+    Args:
+        answers: network -> perturbation -> its answers; of the same images in the same order.
+        strengths: of `psnr`.
+
+    Returns:
+        Rows with the columns of robustness.csv, `correct`, `per_class`, `confusion`, `holm_p` (None for clean images),
+        and `against_plain` with `wrong_to_right`, `right_to_wrong`, `mcnemar_p` and `holm_p`, or None for the plain
+        network and without it.
+    """
+    rows = []
+    for network, by_perturbation in answers.items():
+        of_network = []
+        for perturbation, given in by_perturbation.items():
+            metrics = given.metrics
+            of_network.append({
+                "network": network,
+                "attack": perturb.label(perturbation),
+                "accuracy": metrics["accuracy"],
+                "ci95_low": metrics["ci95"][0],
+                "ci95_high": metrics["ci95"][1],
+                "single_view_accuracy": metrics["single_view"]["accuracy"],
+                "n": metrics["total"],
+                **vote_changes(given.targets, by_perturbation[CLEAN].predicted, given.predicted),
+                "psnr": strengths[perturbation],
+                "images_per_second": metrics["images_per_second"],
+                "correct": metrics["correct"],
+                "per_class": metrics["per_class"],
+                "confusion": metrics["confusion"],
+                "against_plain": None,
+            })  # fmt: skip
+            if PLAIN in answers and network != PLAIN:
+                plain = answers[PLAIN][perturbation].predicted
+                of_network[-1]["against_plain"] = vote_changes(given.targets, plain, given.predicted)
+        _correct([row for row in of_network if row["attack"] != perturb.label(CLEAN)])
+        _correct([row["against_plain"] for row in of_network if row["against_plain"]])
+        rows += [{"holm_p": None, **row} for row in of_network]
+    return rows
+
+
+def _correct(tests: Sequence[dict[str, Any]]) -> None:
+    """Adds Holm's correction to each of some tests."""
+    for test, p in zip(tests, holm([test["mcnemar_p"] for test in tests]), strict=True):
+        test["holm_p"] = p
+
+
+def training_of(checkpoint: str) -> dict[str, Any] | None:
+    """How a network was trained, where its run folder says: `augment`, and `immunise` with share and perturbations."""
+    if not (Path(checkpoint) / CONFIG).is_file():
+        return None
+    config = read_config(Path(checkpoint))
+    return {key: config[key] for key in ("augment", "immunise")} if "immunise" in config else None
+
+
+def check_roles(training: Mapping[str, Mapping[str, Any] | None]) -> None:
+    """Raises UserError where the plain network was immunised, or the immunised one was not.
+
+    Args:
+        training: network -> what `training_of` says of it.
+    """
+    for name, wanted in ((PLAIN, False), (IMMUNISED, True)):
+        found = training.get(name)
+        if found and bool(found["immunise"]["share"]) is not wanted:
+            share, how = found["immunise"]["share"], ", ".join(found["immunise"]["perturbations"]) or "none"
+            raise UserError(
+                f"config.{name} was trained with {share:.0%} perturbed images ({how}), so it is not {name}; give "
+                "another run folder, or name this one in config.networks"
+            )
+
+
+def resolution_and_classes(networks: Mapping[str, Attributor]) -> tuple[int, tuple[str, ...]]:
+    """Those that all networks share, since only then they meet the same images.
+
+    Raises:
+        UserError: they do not share them.
+    """
+    (first, one), *others = networks.items()
+    for name, other in others:
+        if (other.resolution, other.classes) != (one.resolution, one.classes):
+            raise UserError(
+                f"the networks {first} and {name} do not know the same sources at the same size: "
+                f"{', '.join(one.classes)} at {one.resolution}, {', '.join(other.classes)} at {other.resolution}; "
+                "compare networks of one labelled folder"
+            )
+    return one.resolution, one.classes
