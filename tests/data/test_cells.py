@@ -12,7 +12,7 @@ from ganfp_jax.data import labelled
 from ganfp_jax.data.cells import cell, text_of
 
 # Tables of our own words, numbers and names of sources, which are checked where they enter.
-OF_OUR_WORDS = {"ablation", "baselines.job", "course_project", "robustness"}
+OF_OUR_WORDS = {"jobs.ablation", "jobs.baselines", "jobs.course_project", "jobs.robustness"}
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-x.png", "@2x/icon.png", "\t=1", "\r=1", "＝1", "'=1", "'"])

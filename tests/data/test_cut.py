@@ -11,6 +11,7 @@ from ganfp_jax.data import labelled
 from ganfp_jax.data.cut import Cuts
 from ganfp_jax.data.decode import decode_image
 from ganfp_jax.generation import folders
+from ganfp_jax.jobs import generate as job
 from ganfp_jax.run.errors import UserError
 
 
@@ -32,7 +33,7 @@ def cut(photographs, root, **changes):
     config = generate.get_config("celeba").to_dict()
     config["folder"] |= {"root": str(photographs), "first": changes.pop("first", 0)}
     config |= {"root": str(root)} | changes
-    folders.run(config, root.parent)
+    job.run(config, root.parent)
 
 
 def test_each_is_the_published_window(photographs, tmp_path):

@@ -17,6 +17,7 @@ from ganfp_jax.data import labelled
 from ganfp_jax.generation import folders as generation
 from ganfp_jax.generation.folders import write_generated
 from ganfp_jax.generation.sampler import Sampler
+from ganfp_jax.jobs import generate
 from ganfp_jax.run import atomic
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.run_folder import write_json
@@ -90,7 +91,7 @@ def test_any_other_generator_draws_image_i_whatever_the_batch(one_by_one):
 @pytest.mark.parametrize("encoding", ["plain", "published"])
 def test_the_encoding_is_applied_and_written_down(by_batch, tmp_path, encoding):
     config = config_file.get_config().to_dict() | {"generator": str(by_batch), "count": 6, "root": str(tmp_path)}
-    generation.run(config | {"encoding": encoding}, tmp_path / "unused")
+    generate.run(config | {"encoding": encoding}, tmp_path / "unused")
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     origin = manifest["sources"]["CramerGAN"]
     assert (origin["encoding"], origin["count"], origin["seed"]) == (encoding, 6, 0)
@@ -200,7 +201,7 @@ def test_a_folder_that_holds_no_generator(tmp_path):
         Sampler(tmp_path)
     for change, message in (({"count": 0}, "config.count is 0"), ({"generator": ""}, "config.generator is empty")):
         with pytest.raises(UserError, match=message):
-            generation.run(config_file.get_config().to_dict() | change, tmp_path)
+            generate.run(config_file.get_config().to_dict() | change, tmp_path)
 
 
 def test_file_names_are_the_published_ones_and_fit_into_any_folder(tmp_path):

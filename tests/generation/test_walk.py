@@ -12,7 +12,7 @@ from PIL import Image
 
 from configs import interpolate as config_file
 from ganfp_jax.generation import sampler
-from ganfp_jax.generation import walk as interpolation
+from ganfp_jax.jobs import interpolate
 from ganfp_jax.report.grid import BACKGROUND
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.run_folder import write_json
@@ -53,7 +53,7 @@ def uniform_gan(gan, tmp_path_factory):
 
 def walk(generator, workdir, **settings):
     config = config_file.get_config("tiny").to_dict() | {"generator": str(generator), "batch_size": 8} | settings
-    interpolation.run(config, workdir)
+    interpolate.run(config, workdir)
     return workdir / "walk"
 
 

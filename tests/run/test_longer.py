@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from configs import attribution, progan, sngan
+from ganfp_jax.jobs import train as job
 from ganfp_jax.run import longer
 from ganfp_jax.run.run_folder import open_run
-from ganfp_jax.training import checkpoint, finished, labelled_images, loop
+from ganfp_jax.training import checkpoint, finished, labelled_images
 
 
 def train(workdir, root, steps, **settings):
@@ -21,7 +22,7 @@ def train(workdir, root, steps, **settings):
     }
     config |= {"optimizer": config["optimizer"] | {"schedule": "constant", "schedule_args": {}}, **settings}
     with open_run(workdir, config, may_grow=longer.may_grow(config)):
-        loop.run(config, workdir)
+        job.run(config, workdir)
     return config
 
 
