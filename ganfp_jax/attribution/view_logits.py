@@ -194,7 +194,7 @@ def _measure_doubts(doubts: list[dict[str, Any]], groups: Int[np.ndarray, " n"],
     """Replaces the answers and the signals of each entry by the areas; every entry sees the same bootstrap samples."""
     curves = [{name: auroc(signal, entry["wrong"]) for name, signal in entry["signals"].items()} for entry in doubts]
     drawn: list[dict[str, list[float | None]]] = [{name: [] for name in areas} for areas in curves]
-    for weights in bootstrap_weights(groups, repeats, seed) if doubts else ():
+    for weights in bootstrap_weights(groups, repeats, np.random.RandomState(seed)) if doubts else ():
         for areas, values in zip(curves, drawn, strict=True):
             for name, area in areas.items():
                 values[name].append(area(weights))

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ganfp_jax.audit.facts import KINDS, VAGUE, Facts, columns
+from ganfp_jax.metrics.groups import deal
 from ganfp_jax.metrics.statistics import bootstrap_weights, holm, percentile_interval, wilson_interval
 
 LEAVES = 32
@@ -128,13 +129,7 @@ def _folds(
     fold_of = np.zeros(len(labels), int)
     for label in np.unique(labels):
         own = np.flatnonzero(labels == label)
-        _, place_of, sizes = np.unique(group_of[own], return_inverse=True, return_counts=True)
-        fold_of_group, filled = np.zeros(len(sizes), int), np.zeros(folds, int)
-        shuffled = rng.permutation(len(sizes))
-        for place in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:  # the large ones first
-            fold_of_group[place] = filled.argmin()
-            filled[fold_of_group[place]] += sizes[place]
-        fold_of[own] = fold_of_group[place_of]
+        fold_of[own] = deal(group_of[own], folds, rng)
     return fold_of
 
 
@@ -191,7 +186,7 @@ def _interval(
     whole = max(1, round(answers))
     low, high = wilson_interval(min(whole, round(whole * float((weights * right).mean()))), whole)
     if len(np.unique(group_of)) < len(right):  # crops of one photograph depend on each other
-        drawn = bootstrap_weights(group_of, REPEATS, seed)
+        drawn = bootstrap_weights(group_of, REPEATS, np.random.RandomState(seed))
         bounds = percentile_interval([_mean_recall(right, labels, weights * times) for times in drawn])
         low, high = (min(low, bounds[0]), max(high, bounds[1])) if bounds else (low, high)
     return low, high

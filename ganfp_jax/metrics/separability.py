@@ -16,6 +16,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from ganfp_jax.metrics.groups import deal, halves, split, units_of
+from ganfp_jax.metrics.statistics import area, basic_interval, bootstrap_weights, equal_error_rate, roc
+
 MOST_IMAGES = 400  # of a class in the Frechet ratio
 MOST_IN_PAIRS = 200  # of a class in the pairs: five classes make half a million pairs
 MOST_OF_ALL, MOST_OF_ALL_IN_PAIRS = 4000, 2000  # of all classes: tables of all with all grow with their square
@@ -24,111 +27,7 @@ BLOCKS = 10
 REPLICATES = 200
 ROC_POINTS = 200
 FEWEST = 4  # images of a class without which no half has a covariance
-MIN_SHARE = 0.9  # of the replicates that must have a value for their quantiles to be an interval
 CHANCE = {"frechet_ratio": 1.0, "auc": 0.5, "eer": 0.5}
-
-
-# --- Resampling
-
-
-def interval(
-    values: Sequence[float] | np.ndarray, value: float, *, smallest: float, confidence: float = 0.95
-) -> list[float] | None:
-    """Bootstrap interval of a rate, [low, high]: the replicates' quantiles reflected at the value, in log-odds.
-
-    The reflection ("basic" bootstrap) turns the skewness of a rate near 0 or 1 the right way round, and the log-odds
-    keep the interval inside (0, 1).
-
-    Args:
-        values: replicates in [0, 1]; NaN for one without a value, say one that drew no pair of one source. If more
-            than a tenth are NaN there is no interval: what is left would be a choice of the easy ones.
-        value: the rate itself.
-        smallest: rates closer to 0 or 1 than this count as being this far from it, since their log-odds have no end.
-        confidence: coverage aimed at, between 0 and 1.
-
-    Raises:
-        ValueError: a confidence outside (0, 1).
-    """
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
-    replicates = np.asarray(values, np.float64)
-    known = replicates[np.isfinite(replicates)]
-    if len(known) < 2 or len(known) < MIN_SHARE * len(replicates):
-        return None
-
-    def log_odds(rates: np.ndarray) -> np.ndarray:
-        clipped = np.clip(rates, smallest, 1 - smallest)
-        return np.log(clipped / (1 - clipped))
-
-    low, high = np.quantile(log_odds(known), [(1 - confidence) / 2, (1 + confidence) / 2])
-    reflected = 1 / (1 + np.exp(np.array([high, low]) - 2 * log_odds(np.array([value]))))
-    return [min(float(reflected[0]), value), max(float(reflected[1]), value)]
-
-
-def bootstrap_indices(
-    labels: Int[np.ndarray, " n"], groups: Int[np.ndarray, " n"] | None, rng: np.random.Generator
-) -> Int[np.ndarray, " m"]:
-    """Indices of one bootstrap sample: from every class as many groups as it has, drawn with replacement.
-
-    Args:
-        labels: class index of each image.
-        groups: images of a class with the same number are drawn together; a negative number, as `None` for all,
-            says that an image is on its own. Where groups differ in size, the size of the sample varies.
-        rng: of the draws.
-    """
-    units = _units(labels, groups)
-    order = np.argsort(units, kind="stable")
-    members = np.split(order, np.flatnonzero(np.diff(units[order])) + 1)
-    unit_labels = labels[[member[0] for member in members]]
-    drawn = [rng.choice(own, len(own)) for own in (np.flatnonzero(unit_labels == c) for c in np.unique(labels))]
-    return np.concatenate([members[unit] for unit in np.concatenate(drawn)])
-
-
-def halves(num_images: int, *, groups: Int[np.ndarray, " n"] | None = None, seed: int) -> Int[np.ndarray, " n"]:
-    """A random split of the images of one class in two: 0 or 1 for each, whole groups on one side.
-
-    The groups come in random order and each goes to the side that is smaller so far, so the sides differ by no more
-    than the largest group, and by one image at most without groups.
-    """
-    rng = np.random.default_rng(seed)
-    return _split(_units(np.zeros(num_images, np.int64), groups), np.zeros(num_images, np.int64), rng)
-
-
-def _units(labels: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
-    """What is drawn as a whole, numbered 0, 1, ...: a group within its class, or an image on its own."""
-    if groups is None:
-        return np.arange(len(labels))
-    if len(groups) != len(labels):
-        raise ValueError(f"{len(groups)} groups for {len(labels)} images")
-    own = groups < 0
-    named = np.stack([labels, np.where(own, np.arange(len(labels)), groups), own], axis=1)
-    return np.unique(named, axis=0, return_inverse=True)[1].reshape(-1)
-
-
-def _split(units: np.ndarray, blocks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Side 0 or 1 of each image: whole units, every block spread over both sides as evenly as they allow."""
-    names, first, sizes = np.unique(units, return_index=True, return_counts=True)
-    side_of = np.zeros(len(names), np.int64)
-    totals = [0, 0]
-    # the blocks in another order each time: the last unit of one and the first of the next take opposite sides
-    place = rng.permutation(int(blocks.max(initial=0)) + 1)
-    for unit in sorted(rng.permutation(len(names)), key=lambda unit: place[blocks[first[unit]]]):
-        side = int(rng.integers(2)) if totals[0] == totals[1] else int(totals[1] < totals[0])
-        side_of[unit] = side
-        totals[side] += int(sizes[unit])
-    return side_of[np.searchsorted(names, units)]
-
-
-def _deal(units: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Block 0..count-1 of each image: whole units, the largest first, each to the block with the fewest images."""
-    names, sizes = np.unique(units, return_counts=True)
-    shuffled = rng.permutation(len(names))
-    block_of = np.zeros(len(names), np.int64)
-    totals = np.zeros(count, np.int64)
-    for unit in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
-        block_of[unit] = totals.argmin()
-        totals[block_of[unit]] += sizes[unit]
-    return block_of[np.searchsorted(names, units)]
 
 
 # --- Frechet distance ratio
@@ -144,10 +43,6 @@ def frechet_from_gram(gram: Float[np.ndarray, "n n"], a: Int[np.ndarray, " p"], 
 
     Subtract the overall mean before taking inner products, or digits are lost where the vectors lie far from zero.
     """
-    return _frechet(gram, a, b)
-
-
-def _frechet(gram: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
     p, q = len(a), len(b)
     aa, bb, ab = gram[np.ix_(a, a)], gram[np.ix_(b, b)], gram[np.ix_(a, b)]
     between = aa.mean() + bb.mean() - 2 * ab.mean()
@@ -193,7 +88,7 @@ def frechet_ratio(
         labels: class index of each, 0 to K - 1.
         num_classes: K, two or more.
         seed: of the choice, the splits and the blocks.
-        groups: see `bootstrap_indices`. A group stands in one half and one block. Halves whose groups differ in size
+        groups: see `groups.units_of`. A group stands in one half and one block. Halves whose groups differ in size
             are cut to the smallest half of all.
         per_class: images of each class at most.
         splits: how many random splits.
@@ -221,13 +116,13 @@ def frechet_ratio(
     if each < FEWEST:
         return _no_value(len(labels), f"a Frechet ratio needs {FEWEST} images of each class, the smallest gives {each}")
     chosen = np.concatenate([rng.choice(np.flatnonzero(labels == c), each, False) for c in range(num_classes)])
-    units = _units(labels, groups)[chosen]
+    units = units_of(labels, groups)[chosen]
     members = np.arange(len(chosen)).reshape(num_classes, each)
     counts = [len(np.unique(units[member])) for member in members]
     if min(counts) < 2:
         return _no_value(len(chosen), "a class of a single group cannot be split into halves")
-    block_of = np.concatenate([_deal(units[m], min(blocks, c), rng) for m, c in zip(members, counts, strict=True)])
-    sides = [[_split(units[m], block_of[m], rng) for m in members] for _ in range(splits)]
+    block_of = np.concatenate([deal(units[m], min(blocks, c), rng) for m, c in zip(members, counts, strict=True)])
+    sides = [[split(units[m], block_of[m], rng) for m in members] for _ in range(splits)]
     h = min(int(np.bincount(side, minlength=2).min()) for split in sides for side in split)
     if h < 2:
         return _no_value(len(chosen), "the groups of a class leave fewer than 2 images for one of its halves")
@@ -288,9 +183,9 @@ def _distances(
             if only is not None and only not in (i, j):
                 continue
             if i == j:
-                table[i, i] = _frechet(gram, part[i][0], part[i][1])
+                table[i, i] = frechet_from_gram(gram, part[i][0], part[i][1])
             else:
-                table[i, j] = np.mean([_frechet(gram, part[i][s], part[j][s]) for s in (0, 1)])
+                table[i, j] = np.mean([frechet_from_gram(gram, part[i][s], part[j][s]) for s in (0, 1)])
     return table
 
 
@@ -348,10 +243,10 @@ def pair_verification(
 ) -> dict[str, Any]:
     """Does the similarity of two images tell whether one source made both? Over all pairs of images.
 
-    The interval (see `interval`) comes from a bootstrap over images, not over pairs, since pairs share images: an
-    image drawn w times gives each of its pairs w times the other's weight, and never a pair with its own double.
-    Measured on 200 sets of two or three Gaussian classes of 40 images: where the classes are one distribution it
-    covers 99 to 100 % (it is 1.7 times as wide as it need be), at a true AUC of 0.61 and 0.96 (EER 0.42 and 0.10)
+    The interval (`statistics.basic_interval`) comes from a bootstrap over images, not over pairs, since pairs share
+    images: an image drawn w times gives each of its pairs w times the other's weight, and never a pair with its own
+    double. Measured on 200 sets of two or three Gaussian classes of 40 images: where the classes are one distribution
+    it covers 99 to 100 % (it is 1.7 times as wide as it need be), at a true AUC of 0.61 and 0.96 (EER 0.42 and 0.10)
     92 to 94 %. **Close to 1 it is too short**: 65 % at an AUC of 0.999, which depends on odd images that most samples
     do not hold (the EER, 0.015 there, is still covered at 93 %). Nothing is known of errors that no image shows: an
     AUC of exactly 1 has an interval of next to no width. With one class of ten groups of four, 90 %.
@@ -360,7 +255,7 @@ def pair_verification(
         features: one row per image.
         labels: class index of each.
         seed: of the choice and of the bootstrap.
-        groups: see `bootstrap_indices`. Two images of one group are no pair: they would be alike for their picture.
+        groups: see `groups.units_of`. Two images of one group are no pair: they would be alike for their picture.
         similarity: a key of `SIMILARITIES`.
         centre: subtract the mean of the images first. What all images share (activations that are never negative,
             the mean spectrum) otherwise brings every cosine close to 1, and hides the angles between the sources.
@@ -383,7 +278,7 @@ def pair_verification(
     rng = np.random.default_rng(seed)
     by_class = [np.flatnonzero(labels == c) for c in np.unique(labels)]
     chosen = np.concatenate([np.zeros(0, np.int64), *(rng.permutation(own)[:most] for own in by_class)])
-    labels, units = labels[chosen], _units(labels, groups)[chosen]
+    labels, units = labels[chosen], units_of(labels, groups)[chosen]
     first, second = np.triu_indices(len(chosen), 1)
     apart = units[first] != units[second]
     first, second = first[apart], second[apart]
@@ -402,62 +297,21 @@ def pair_verification(
     far, tpr = roc(same.astype(np.float64), (~same).astype(np.float64), ends)
     values = {"auc": area(far, tpr), "eer": equal_error_rate(far, tpr)}
     drawn: dict[str, list[float]] = {"auc": [], "eer": []}
-    for _ in range(replicates):
-        weights = np.bincount(bootstrap_indices(labels, units, rng), minlength=len(chosen)).astype(np.float64)
+    for weights in bootstrap_weights(units, replicates, rng, strata=labels):
         pair_weights = weights[first] * weights[second]
         accepted = np.where(same, pair_weights, 0.0)
         curve = roc(accepted, pair_weights - accepted, ends)
         drawn["auc"].append(area(*curve))
         drawn["eer"].append(equal_error_rate(*curve))
-    thinned = _thin(far, tpr)
+    thinned, smallest = _thin(far, tpr), 0.5 / min(counts["same"], counts["different"])
     return {
         **{
-            name: {"value": value, "ci95": interval(drawn[name], value, smallest=0.5 / min(same.sum(), (~same).sum()))}
+            name: {"value": value, "ci95": basic_interval(drawn[name], value, smallest=smallest)}
             for name, value in values.items()
         },
         "roc": {"false_positive": far[thinned].tolist(), "true_positive": tpr[thinned].tolist()},
         **counts,
     }
-
-
-def roc(
-    same: Float[np.ndarray, " p"], different: Float[np.ndarray, " p"], ends: Int[np.ndarray, " e"]
-) -> tuple[Float[np.ndarray, " q"], Float[np.ndarray, " q"]]:
-    """ROC curve of pairs in order of falling score: false and true acceptance rates, from (0, 0) to (1, 1).
-
-    What scikit-learn's `roc_curve` gives with `sample_weight`, which sorts half a million scores anew each time.
-
-    Args:
-        same: weight of each pair that is of one source, 0 for the others.
-        different: weight of each pair that is not, 0 for the others.
-        ends: index of the last pair of every distinct score. Equal scores are accepted together.
-
-    Returns:
-        Both rates; NaN where all weights of a kind are 0.
-    """
-    rates = []
-    for weights in (different, same):
-        total = np.concatenate([[0.0], np.cumsum(weights)[ends]])
-        rates.append(total / total[-1] if total[-1] > 0 else np.full_like(total, np.nan))
-    return rates[0], rates[1]
-
-
-def area(far: Float[np.ndarray, " q"], tpr: Float[np.ndarray, " q"]) -> float:
-    """Area under a ROC curve by trapezia, which counts ties half."""
-    return float(np.trapezoid(tpr, far))
-
-
-def equal_error_rate(far: Float[np.ndarray, " q"], tpr: Float[np.ndarray, " q"]) -> float:
-    """The rate at which false acceptances (FAR) equal false rejections (1 - TPR) on a ROC curve, NaN if it has NaN.
-
-    Linear between the two points of the curve where FAR - FRR changes its sign.
-    """
-    excess = far + tpr - 1  # FAR - FRR: rises from -1 to 1
-    if not np.isfinite(excess).all():
-        return math.nan
-    i = int(np.argmax(excess >= 0))
-    share = -excess[i - 1] / (excess[i] - excess[i - 1])
-    return float(far[i - 1] + share * (far[i] - far[i - 1]))
 
 
 def _thin(far: np.ndarray, tpr: np.ndarray) -> np.ndarray:
@@ -532,7 +386,7 @@ def separability(
         labels: class index of each.
         classes: the K class names, two or more, in index order.
         seed: of everything random.
-        groups: see `bootstrap_indices`.
+        groups: see `groups.units_of`.
         real: the class of the controls; None for no controls.
 
     Returns:

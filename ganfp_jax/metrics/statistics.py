@@ -6,9 +6,11 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Bool, Float, Int, Integer
 
 from ganfp_jax.attribution.voting import Vote
+
+MIN_SHARE = 0.9  # of the bootstrap repeats that must have a value for their quantiles to be an interval
 
 
 def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -109,17 +111,68 @@ def auroc(
     return area
 
 
+def roc(
+    positive: Float[np.ndarray, " n"], negative: Float[np.ndarray, " n"], ends: Int[np.ndarray, " e"]
+) -> tuple[Float[np.ndarray, " q"], Float[np.ndarray, " q"]]:
+    """ROC curve of items in order of falling score: false and true positive rates, from (0, 0) to (1, 1).
+
+    What scikit-learn's `roc_curve` gives with `sample_weight`, which sorts half a million scores anew each time.
+
+    Args:
+        positive: weight of each item that is a positive, 0 for the others.
+        negative: weight of each item that is a negative, 0 for the others.
+        ends: index of the last item of every distinct score. Equal scores are accepted together.
+
+    Returns:
+        Both rates; NaN where all weights of a kind are 0.
+    """
+    rates = []
+    for weights in (negative, positive):
+        total = np.concatenate([[0.0], np.cumsum(weights)[ends]])
+        rates.append(total / total[-1] if total[-1] > 0 else np.full_like(total, np.nan))
+    return rates[0], rates[1]
+
+
+def area(far: Float[np.ndarray, " q"], tpr: Float[np.ndarray, " q"]) -> float:
+    """Area under a ROC curve by trapezia, which counts ties half."""
+    return float(np.trapezoid(tpr, far))
+
+
+def equal_error_rate(far: Float[np.ndarray, " q"], tpr: Float[np.ndarray, " q"]) -> float:
+    """The rate at which false acceptances (FAR) equal false rejections (1 - TPR) on a ROC curve, NaN if it has NaN.
+
+    Linear between the two points of the curve where FAR - FRR changes its sign.
+    """
+    excess = far + tpr - 1  # FAR - FRR: rises from -1 to 1
+    if not np.isfinite(excess).all():
+        return math.nan
+    i = int(np.argmax(excess >= 0))
+    share = -excess[i - 1] / (excess[i] - excess[i - 1])
+    return float(far[i - 1] + share * (far[i] - far[i - 1]))
+
+
 def bootstrap_weights(
-    groups: Integer[np.ndarray, " n"], repeats: int, seed: int = 0
+    groups: Integer[np.ndarray, " n"],
+    repeats: int,
+    rng: np.random.Generator | np.random.RandomState,
+    strata: Integer[np.ndarray, " n"] | None = None,
 ) -> Iterator[Float[np.ndarray, " n"]]:
     """How often each of N items comes up when as many groups as there are are drawn with replacement, `repeats` times.
 
     Items of one group depend on each other, as crops of one photograph do, so they come up together.
+
+    Args:
+        groups: the group of each item.
+        repeats: how many draws.
+        rng: of the draws; the streams of a `RandomState` are the same in every version of NumPy.
+        strata: the class of each item, which all items of a group share: of every class as many groups are drawn as
+            it has. None draws from all.
     """
-    rng = np.random.RandomState(seed)  # its streams are the same in every version of NumPy
-    number, place = np.unique(groups, return_inverse=True)
+    number, first, place = np.unique(groups, return_index=True, return_inverse=True)
+    stratum = np.zeros(len(number), int) if strata is None else strata[first]
+    own = [np.flatnonzero(stratum == one) for one in np.unique(stratum)]
     for _ in range(repeats):
-        drawn = rng.randint(0, len(number), len(number))
+        drawn = np.concatenate([rng.choice(some, len(some)) for some in own])
         yield np.bincount(drawn, minlength=len(number))[place].astype(float)
 
 
@@ -128,11 +181,52 @@ def percentile_interval(values: Sequence[float | None], confidence: float = 0.95
 
     None where more than a tenth of them could not: what is left would not be a fair sample.
     """
-    known = [value for value in values if value is not None]
-    if not known or len(known) < 0.9 * len(values):
+    known = _known(values, 1)
+    return None if known is None else [float(bound) for bound in np.quantile(known, _tails(confidence))]
+
+
+def basic_interval(
+    values: Sequence[float] | Float[np.ndarray, " n"], value: float, *, smallest: float, confidence: float = 0.95
+) -> list[float] | None:
+    """Bootstrap interval of a rate, [low, high]: the replicates' quantiles reflected at the value, in log-odds.
+
+    The reflection ("basic" bootstrap) turns the skewness of a rate near 0 or 1 the right way round, and the log-odds
+    keep the interval inside (0, 1).
+
+    Args:
+        values: replicates in [0, 1]; NaN for one without a value, say one that drew no pair of one source. If more
+            than a tenth are NaN there is no interval: what is left would be a choice of the easy ones.
+        value: the rate itself.
+        smallest: rates closer to 0 or 1 than this count as being this far from it, since their log-odds have no end.
+        confidence: coverage aimed at, between 0 and 1.
+
+    Raises:
+        ValueError: a confidence outside (0, 1).
+    """
+    tails, known = _tails(confidence), _known(values, 2)
+    if known is None:
         return None
-    low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return [float(low), float(high)]
+
+    def log_odds(rates: np.ndarray) -> np.ndarray:
+        clipped = np.clip(rates, smallest, 1 - smallest)
+        return np.log(clipped / (1 - clipped))
+
+    low, high = np.quantile(log_odds(known), tails)
+    reflected = 1 / (1 + np.exp(np.array([high, low]) - 2 * log_odds(np.array([value]))))
+    return [min(float(reflected[0]), value), max(float(reflected[1]), value)]
+
+
+def _known(values: Sequence[float | None] | Float[np.ndarray, " n"], fewest: int) -> Float[np.ndarray, " n"] | None:
+    """The repeats that have a value; None where they are too few for an interval."""
+    repeats = np.array(values, np.float64)  # of None: NaN
+    known = repeats[np.isfinite(repeats)]
+    return known if len(known) >= max(fewest, MIN_SHARE * len(repeats)) else None
+
+
+def _tails(confidence: float) -> tuple[float, float]:
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
+    return (1 - confidence) / 2, (1 + confidence) / 2
 
 
 def mean_interval(

@@ -10,6 +10,8 @@ from jaxtyping import TypeCheckError
 
 from ganfp_jax.metrics import separability as sep
 from ganfp_jax.metrics.distances import frechet_distance
+from ganfp_jax.metrics.groups import halves
+from ganfp_jax.metrics.statistics import area
 
 
 def gaussians(seed, classes=3, each=30, dimension=4, apart=0.0):
@@ -116,39 +118,6 @@ def test_drawing_with_replacement_would_miss_the_ratio():
 # --- Pairs
 
 
-def test_area_and_rates_are_those_of_scikit_learn():
-    from sklearn.metrics import roc_auc_score, roc_curve
-
-    rng = np.random.default_rng(0)
-    scores = np.sort(rng.integers(0, 12, 200))[::-1]  # many ties
-    same, weights = rng.random(200) < 0.4, rng.integers(0, 4, 200).astype(float)
-    ends = np.append(np.flatnonzero(np.diff(scores)), 199)
-    far, tpr = sep.roc(same * weights, ~same * weights, ends)
-    theirs = roc_curve(same, scores, sample_weight=weights, drop_intermediate=False)
-    np.testing.assert_allclose([far, tpr], theirs[:2], atol=1e-12)
-    assert sep.area(far, tpr) == pytest.approx(roc_auc_score(same, scores, sample_weight=weights))
-
-
-@pytest.mark.parametrize(
-    ("same", "rate"),
-    [
-        ([1, 1, 0, 0], 0.0),  # falling score
-        ([0, 0, 1, 1], 1.0),
-        ([1, 0, 1, 0], 0.5),
-        ([1, 1, 0, 1, 0, 0], 1 / 3),
-        ([1, 1, 1, 0, 1, 0], 0.25),  # FAR = FRR at a quarter, half way along the step from (0, 3/4) to (1/2, 3/4)
-    ],
-)
-def test_equal_error_rate_by_hand(same, rate):
-    same = np.array(same, float)
-    assert sep.equal_error_rate(*sep.roc(same, 1 - same, np.arange(len(same)))) == pytest.approx(rate)
-
-
-def test_equal_error_rate_of_ties_and_of_nothing():
-    assert sep.equal_error_rate(*sep.roc(np.array([1.0, 0]), np.array([0, 1.0]), np.array([1]))) == 0.5
-    assert np.isnan(sep.equal_error_rate(*sep.roc(np.zeros(2), np.ones(2), np.arange(2))))
-
-
 def test_verification_is_scikit_learns_area_over_all_pairs():
     from sklearn.metrics import roc_auc_score
     from sklearn.metrics.pairwise import cosine_similarity
@@ -210,53 +179,12 @@ def test_the_curve_for_a_figure_is_thin_and_whole():
     assert len(far) == len(tpr) <= 200
     assert (far[0], tpr[0], far[-1], tpr[-1]) == (0, 0, 1, 1)
     assert np.all(np.diff(far) >= 0)
-    assert sep.area(np.array(far), np.array(tpr)) == pytest.approx(block["auc"]["value"], abs=5e-3)
+    assert area(np.array(far), np.array(tpr)) == pytest.approx(block["auc"]["value"], abs=5e-3)
 
 
 def test_at_most_so_many_of_a_class():
     block = sep.pair_verification(*gaussians(0, each=20), seed=0, replicates=2, most=5)
     assert (block["n"], block["same"]) == (15, 30)
-
-
-# --- Resampling
-
-
-def test_bootstrap_keeps_classes_and_groups_whole():
-    labels = np.array([0, 0, 0, 0, 1, 1, 1])
-    groups = np.array([5, 5, 6, 6, -1, -1, -1])
-    for seed in range(20):
-        drawn = sep.bootstrap_indices(labels, groups, np.random.default_rng(seed))
-        counts = np.bincount(drawn, minlength=7)
-        assert counts[:4].sum() == 4
-        assert counts[4:].sum() == 3
-        assert counts[0] == counts[1]
-        assert counts[2] == counts[3]
-
-
-@given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=12), seed=st.integers(0, 99))
-@settings(max_examples=50, deadline=None)
-def test_halves_hold_whole_groups(sizes, seed):
-    groups = np.repeat(np.arange(len(sizes)), sizes)
-    sides = sep.halves(len(groups), groups=groups, seed=seed)
-    assert set(sides) <= {0, 1}
-    assert all(len(set(sides[groups == g])) == 1 for g in groups)
-    assert abs(np.sum(sides == 0) - np.sum(sides == 1)) <= max(sizes)
-    alone = sep.halves(len(groups), seed=seed)
-    assert abs(np.sum(alone == 0) - np.sum(alone == 1)) <= 1
-
-
-def test_interval():
-    values = np.linspace(0.4, 0.6, 101)
-    low, high = sep.interval(values, 0.5, smallest=1e-3)
-    assert (low, high) == pytest.approx((0.405, 0.595), abs=1e-3)
-    # skewed upwards: the reflected interval reaches farther down
-    low, high = sep.interval(1 - (1 - values) ** 3, 0.875, smallest=1e-3)
-    assert 0 < low < 0.875 < high < 1
-    assert sep.interval([1.0] * 50, 1.0, smallest=1e-3) == pytest.approx([0.999, 1.0])
-    assert sep.interval([np.nan, 0.5, 0.6], 0.5, smallest=1e-3) is None
-    assert sep.interval([], 0.5, smallest=1e-3) is None
-    with pytest.raises(ValueError, match="confidence"):
-        sep.interval(values, 0.5, smallest=1e-3, confidence=1.0)
 
 
 # --- The block of a feature space
@@ -298,7 +226,7 @@ def test_photographs_do_not_pass_for_a_source():
         found = sep.control(x, seed=seed, groups=groups)
         areas.append(found["verification"]["auc"]["value"])
         ratios.append(found["frechet_ratio"]["value"])
-        blind.append(sep.pair_verification(x, sep.halves(60, groups=groups, seed=seed), seed=0, replicates=0)["auc"])
+        blind.append(sep.pair_verification(x, halves(60, groups=groups, seed=seed), seed=0, replicates=0)["auc"])
     assert np.mean(areas) == pytest.approx(0.5, abs=0.03)
     assert np.mean([auc["value"] for auc in blind]) > 0.55
     assert np.mean(np.log(ratios)) == pytest.approx(0, abs=0.25)

@@ -8,16 +8,21 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ganfp_jax.attribution.voting import Vote, count_votes
+from ganfp_jax.metrics.groups import units_of
 from ganfp_jax.metrics.statistics import (
     accuracy_block,
+    area,
     auroc,
+    basic_interval,
     bootstrap_weights,
+    equal_error_rate,
     evaluation_metrics,
     holm,
     mcnemar_p,
     mean_interval,
     percentile_interval,
     proportion,
+    roc,
     wilson_interval,
 )
 
@@ -182,12 +187,12 @@ def test_auroc_by_hand(scores, positive, area):
 
 def test_a_bootstrap_draws_whole_groups():
     groups = np.array([7, 7, 7, 2, 5])
-    draws = np.stack(list(bootstrap_weights(groups, 200)))
+    draws = np.stack(list(bootstrap_weights(groups, 200, np.random.RandomState(0))))
     np.testing.assert_array_equal(draws[:, 0], draws[:, 1])
     np.testing.assert_array_equal(draws[:, 0], draws[:, 2])
     assert np.all(draws[:, 0] + draws[:, 3] + draws[:, 4] == 3)  # three groups, three draws
     assert draws.mean(0) == pytest.approx([1] * 5, abs=0.2)
-    np.testing.assert_array_equal(draws, np.stack(list(bootstrap_weights(groups, 200))))
+    np.testing.assert_array_equal(draws, np.stack(list(bootstrap_weights(groups, 200, np.random.RandomState(0)))))
 
 
 def test_percentile_interval():
@@ -295,3 +300,65 @@ def test_evaluation_metrics_refuses_what_does_not_belong_together():
     vote = vote_of([[0, 0], [1, 1]])
     with pytest.raises(ValueError, match="1 views and 2 targets, but the vote is of 2 views and 2 images"):
         evaluation_metrics(vote, np.array([1, 1]), CLASSES, ("identity",), "majority", 1.0)
+
+
+# --- ROC curves
+
+
+def test_area_and_rates_are_those_of_scikit_learn():
+    from sklearn.metrics import roc_auc_score, roc_curve
+
+    rng = np.random.default_rng(0)
+    scores = np.sort(rng.integers(0, 12, 200))[::-1]  # many ties
+    same, weights = rng.random(200) < 0.4, rng.integers(0, 4, 200).astype(float)
+    ends = np.append(np.flatnonzero(np.diff(scores)), 199)
+    far, tpr = roc(same * weights, ~same * weights, ends)
+    theirs = roc_curve(same, scores, sample_weight=weights, drop_intermediate=False)
+    np.testing.assert_allclose([far, tpr], theirs[:2], atol=1e-12)
+    assert area(far, tpr) == pytest.approx(roc_auc_score(same, scores, sample_weight=weights))
+
+
+@pytest.mark.parametrize(
+    ("same", "rate"),
+    [
+        ([1, 1, 0, 0], 0.0),  # falling score
+        ([0, 0, 1, 1], 1.0),
+        ([1, 0, 1, 0], 0.5),
+        ([1, 1, 0, 1, 0, 0], 1 / 3),
+        ([1, 1, 1, 0, 1, 0], 0.25),  # FAR = FRR at a quarter, half way along the step from (0, 3/4) to (1/2, 3/4)
+    ],
+)
+def test_equal_error_rate_by_hand(same, rate):
+    same = np.array(same, float)
+    assert equal_error_rate(*roc(same, 1 - same, np.arange(len(same)))) == pytest.approx(rate)
+
+
+def test_equal_error_rate_of_ties_and_of_nothing():
+    assert equal_error_rate(*roc(np.array([1.0, 0]), np.array([0, 1.0]), np.array([1]))) == 0.5
+    assert np.isnan(equal_error_rate(*roc(np.zeros(2), np.ones(2), np.arange(2))))
+
+
+def test_bootstrap_keeps_classes_and_groups_whole():
+    labels = np.array([0, 0, 0, 0, 1, 1, 1])
+    groups = np.array([5, 5, 6, 6, -1, -1, -1])
+    for seed in range(20):
+        units = units_of(labels, groups)
+        (counts,) = bootstrap_weights(units, 1, np.random.default_rng(seed), strata=labels)
+        assert counts[:4].sum() == 4
+        assert counts[4:].sum() == 3
+        assert counts[0] == counts[1]
+        assert counts[2] == counts[3]
+
+
+def test_basic_interval():
+    values = np.linspace(0.4, 0.6, 101)
+    low, high = basic_interval(values, 0.5, smallest=1e-3)
+    assert (low, high) == pytest.approx((0.405, 0.595), abs=1e-3)
+    # skewed upwards: the reflected interval reaches farther down
+    low, high = basic_interval(1 - (1 - values) ** 3, 0.875, smallest=1e-3)
+    assert 0 < low < 0.875 < high < 1
+    assert basic_interval([1.0] * 50, 1.0, smallest=1e-3) == pytest.approx([0.999, 1.0])
+    assert basic_interval([np.nan, 0.5, 0.6], 0.5, smallest=1e-3) is None
+    assert basic_interval([], 0.5, smallest=1e-3) is None
+    with pytest.raises(ValueError, match="confidence"):
+        basic_interval(values, 0.5, smallest=1e-3, confidence=1.0)
