@@ -1,4 +1,4 @@
-"""The figure of the job `robustness`: accuracy against the strength of an attack, one panel a family of attacks."""
+"""The figure of the job `robustness`: accuracy against the strength of a perturbation, one panel a family of them."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -19,10 +19,10 @@ COLUMNS = 3
 
 
 def draw_robustness(results: Mapping[str, Any]) -> "Figure":
-    """Every network and baseline under every attack with its 95 % interval.
+    """Every network and baseline under every perturbation with its 95 % interval.
 
-    In each panel the clean images stand on the left, then the attacks of one family from mild to severe; ranges and the
-    combination share the last panel, which is as wide as the figure. The dotted line is guessing, or the
+    In each panel the clean images stand on the left, then the perturbations of one family from mild to severe; ranges
+    and the combination share the last panel, which is as wide as the figure. The dotted line is guessing, or the
     commonest source.
 
     Args:
@@ -36,10 +36,10 @@ def draw_robustness(results: Mapping[str, Any]) -> "Figure":
     rows = -(-(len(groups) - wide) // columns) + wide
     figure = Figure(figsize=(max(2.7 * columns, 5.4) + 0.4, 2.25 * rows + 0.9), layout="constrained")
     grid = figure.add_gridspec(rows, columns)
-    for place, (title, attacks) in enumerate(groups.items()):
+    for place, (title, conditions) in enumerate(groups.items()):
         row, column = divmod(place, columns)
         panel = figure.add_subplot(grid[-1, :] if title == MIXED else grid[row, column])
-        _draw(panel, results, attacks, joined=title != MIXED)
+        _draw(panel, results, conditions, joined=title != MIXED)
         panel.set_title(title)
         if column == 0 or title == MIXED:
             panel.set_ylabel("accuracy in %")
@@ -51,50 +51,53 @@ def draw_robustness(results: Mapping[str, Any]) -> "Figure":
 
 
 def panels(results: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
-    """Title -> (attack, what stands below it), from mild to severe."""
+    """Title -> (condition, what stands below it), from mild to severe."""
     groups: dict[str, list[tuple[float, str, str]]] = {}
     for entry in results["attacks"]:
-        attack, family = entry["attack"], entry["family"]
-        strength = attack.removeprefix(family)
+        condition, family = entry["attack"], entry["family"]
+        strength = condition.removeprefix(family)
         if family in PERTURBATIONS and "-" not in strength:
             severity = -float(strength) if PERTURBATIONS[family].eases else float(strength)
-            groups.setdefault(PERTURBATIONS[family].axis, []).append((severity, attack, strength))
+            groups.setdefault(PERTURBATIONS[family].axis, []).append((severity, condition, strength))
         elif family != "none":
-            words = wording.condition_label(attack).replace(" ", "\n", 1)
-            groups.setdefault(MIXED, []).append((0.0, attack, words))
+            words = wording.condition_label(condition).replace(" ", "\n", 1)
+            groups.setdefault(MIXED, []).append((0.0, condition, words))
     if MIXED in groups:
         groups[MIXED] = groups.pop(MIXED)  # the last panel
     return {
-        title: [("clean", "clean"), *((attack, words) for _, attack, words in sorted(found, key=lambda one: one[0]))]
+        title: [
+            ("clean", "clean"),
+            *((condition, words) for _, condition, words in sorted(found, key=lambda one: one[0])),
+        ]
         for title, found in groups.items()
     }
 
 
-def _draw(panel: "Axes", results: Mapping[str, Any], attacks: list[tuple[str, str]], joined: bool) -> None:
-    """`joined`: by lines, since the attacks are one at several strengths."""
-    places = {attack: place for place, (attack, _) in enumerate(attacks)}
+def _draw(panel: "Axes", results: Mapping[str, Any], conditions: list[tuple[str, str]], joined: bool) -> None:
+    """`joined`: by lines, since the perturbations are one at several strengths."""
+    places = {condition: place for place, (condition, _) in enumerate(conditions)}
     lines = [*_networks(results).items(), *_baselines(results).items()]
     apart = 0.0 if joined else min(0.12, 0.7 / len(lines))  # points without lines would hide each other
     for index, (name, rows) in enumerate(lines):
         network = index < len(results["networks"])
-        shown = [attack for attack in places if attack in rows]
-        values, low, high = (100 * np.array([rows[attack][key] for attack in shown]) for key in range(3))
+        shown = [condition for condition in places if condition in rows]
+        values, low, high = (100 * np.array([rows[condition][key] for condition in shown]) for key in range(3))
         panel.errorbar(
-            [places[attack] + apart * (index - (len(lines) - 1) / 2) for attack in shown], values,
+            [places[condition] + apart * (index - (len(lines) - 1) / 2) for condition in shown], values,
             (values - low, high - values), color=PALETTE[index % len(PALETTE)], marker=MARKERS[index % len(MARKERS)],
             markersize=3.6 if network else 2.6, linestyle=DASHES[0 if network else 1] if joined else "",
             linewidth=1.3 if network else 0.8, elinewidth=0.8, label=name,
         )  # fmt: skip
     chance, guess = wording.guess(results["rows"][0]["confusion"])
     panel.axhline(100 * chance, color=INK, linewidth=0.8, linestyle=":", alpha=0.7, label=guess)
-    panel.set_xticks(range(len(attacks)), [words for _, words in attacks])
-    panel.set_xlim(-0.4, len(attacks) - 0.6)
+    panel.set_xticks(range(len(conditions)), [words for _, words in conditions])
+    panel.set_xlim(-0.4, len(conditions) - 0.6)
     panel.set_ylim(0, 102)
     panel.grid(axis="y", alpha=0.2, linewidth=0.5, color=INK)
 
 
 def _networks(results: Mapping[str, Any]) -> dict[str, dict[str, tuple[float, float, float]]]:
-    """Name in the legend -> attack -> accuracy and the ends of its interval."""
+    """Name in the legend -> condition -> accuracy and the ends of its interval."""
     found: dict[str, dict[str, tuple[float, float, float]]] = {}
     for row in results["rows"]:
         points = found.setdefault(f"{row['network']} network", {})

@@ -1,12 +1,13 @@
-"""The page of the job `robustness`: what attacks do to attribution networks, and what immunising helps.
+"""The page of the job `robustness`: what perturbations do to attribution networks, and what immunising helps.
 
 Like the page of an evaluation it is honest by construction: the number of the headline stands beside the same network
-on clean images, the plain network, guessing and the best cheap baseline on the same attacked images.
+on clean images, the plain network, guessing and the best cheap baseline on the same perturbed images.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ganfp_jax.baselines import IMMUNISED
 from ganfp_jax.report import figures, rendering, wording
 from ganfp_jax.report.few import most_confused, what_is_shown
 from ganfp_jax.report.findings import SIGNIFICANT, baseline_finding
@@ -14,7 +15,7 @@ from ganfp_jax.report.leak import best_baseline, leak_of, leak_sentence
 from ganfp_jax.report.robustness_figure import MIXED, draw_robustness, panels
 
 PLAIN = "plain"
-PICTURED = 8  # sources of which an image is shown under every attack
+PICTURED = 8  # sources of which an image is shown under every perturbation
 CLEAN = "clean"
 
 
@@ -22,30 +23,30 @@ def values(results: Mapping[str, Any]) -> dict[str, Any]:
     """What the template takes of `results.RobustnessPage`."""
     from markupsafe import Markup
 
-    attack = results["attacks"][-1]["attack"]
+    condition = results["attacks"][-1]["attack"]
     names = [entry["name"] for entry in results["networks"]]
     main = next((name for name in names if name != PLAIN), names[0])
     rows = {(row["network"], row["attack"]): row for row in results["rows"]}
-    under = [entry for entry in results["baselines"] if entry["condition"] == attack]
+    under = [entry for entry in results["baselines"] if entry["condition"] == condition]
     best, leak = best_baseline(under), leak_of(results["baselines"])
-    shown = most_confused(rows[main, attack], classes=results["classes"])
-    chance, guess = wording.guess(rows[main, attack]["confusion"])
+    shown = most_confused(rows[main, condition], classes=results["classes"])
+    chance, guess = wording.guess(rows[main, condition]["confusion"])
     return {
-        "attack": attack,
-        "label": wording.attack_label(attack),
-        "main": rows[main, attack],
+        "attack": condition,
+        "label": wording.in_a_sentence(condition),
+        "main": rows[main, condition],
         "main_trained": next(trained(entry["training"]) for entry in results["networks"] if entry["name"] == main),
         "drawn": MIXED in panels(results),
         "clean": rows[main, CLEAN],
         "plain_known": _plain_known(results),
-        "plain": rows[PLAIN, attack] if PLAIN in names and main != PLAIN else None,
+        "plain": rows[PLAIN, condition] if PLAIN in names and main != PLAIN else None,
         "compared": PLAIN in names and len(names) > 1,
         "leak": leak and leak_sentence(leak),
         "few": what_is_shown(shown, results["classes"], "metrics.json"),
         "best": best and {**best} | {"label": wording.baseline_label(best["name"], results["immunised"])},
         "chance": chance,
         "guess": guess,
-        "findings": list(_findings(results, rows, main, attack, best)),
+        "findings": list(_findings(results, rows, main, condition, best)),
         "networks": [{**entry, "trained": trained(entry["training"])} for entry in results["networks"]],
         "counts": _counts(results),
         "groups": [
@@ -70,7 +71,7 @@ def values(results: Mapping[str, Any]) -> dict[str, Any]:
             }
             for entry in results["attacks"]
         ],
-        "matrices": _matrices(results, attack, best, shown),
+        "matrices": _matrices(results, condition, best, shown),
     }
 
 
@@ -79,14 +80,14 @@ def trained(training: Mapping[str, Any] | None) -> str:
     if training is None:
         return "not known: these weights do not say"
     immunise = training["immunise"]
-    attacked = "no attacked image"
+    perturbed = "no attacked image"
     if immunise["share"]:
-        attacked = f"{immunise['share']:.0%} of the images attacked {wording.immunised_by(immunise)}"
-    return f"{attacked}; turned and flipped: {training['augment']}"
+        perturbed = f"{immunise['share']:.0%} of the images attacked {wording.immunised_by(immunise)}"
+    return f"{perturbed}; turned and flipped: {training['augment']}"
 
 
 def _plain_known(results: Mapping[str, Any]) -> bool:
-    """Whether the plain network, where there is one, is known to have seen no attacked image."""
+    """Whether the plain network, where there is one, is known to have seen no perturbed image."""
     return all(entry["training"] is not None for entry in results["networks"] if entry["name"] == PLAIN)
 
 
@@ -102,20 +103,20 @@ def _findings(
     results: Mapping[str, Any],
     rows: Mapping[tuple[str, str], Mapping[str, Any]],
     main: str,
-    attack: str,
+    condition: str,
     best: Mapping[str, Any] | None,
 ) -> Iterable[str]:
     """What the numbers say, in sentences; what takes away from the main number comes first."""
-    headline, label = rows[main, attack], wording.attack_label(attack)
+    headline, label = rows[main, condition], wording.in_a_sentence(condition)
     chance, guess = wording.guess(headline["confusion"])
     if headline["ci95_low"] <= chance:
         yield f"Under {label} the {main} network is, within its interval, no better than {guess}."
     interval = (headline["ci95_low"], headline["ci95_high"])
     yield baseline_finding({**headline, "ci95": interval}, best, results["immunised"], label)
     yield from _treatment_finding(results, main)
-    attacks = [entry["attack"] for entry in results["attacks"] if entry["attack"] != CLEAN]
+    conditions = [entry["attack"] for entry in results["attacks"] if entry["attack"] != CLEAN]
     for entry in results["networks"]:
-        yield _attack_finding(entry["name"], [rows[entry["name"], name] for name in attacks])
+        yield _perturbation_finding(entry["name"], [rows[entry["name"], name] for name in conditions])
     if (PLAIN, CLEAN) not in rows:
         yield "No plain network was measured, so nothing here says what immunising has changed."
         return
@@ -127,13 +128,13 @@ def _findings(
     for entry in results["networks"]:
         if entry["name"] != PLAIN:
             name = entry["name"]
-            yield _plain_finding(name, rows[name, CLEAN], rows[PLAIN, CLEAN], [rows[name, a] for a in attacks])
+            yield _plain_finding(name, rows[name, CLEAN], rows[PLAIN, CLEAN], [rows[name, a] for a in conditions])
 
 
 def _treatment_finding(results: Mapping[str, Any], main: str) -> Iterable[str]:
-    """Where networks and baselines were immunised, but not by the same attacks."""
+    """Where networks and baselines were immunised, but not by the same perturbations."""
     training = next(entry["training"] for entry in results["networks"] if entry["name"] == main)
-    immunised = any(entry["name"].endswith("_immunised") for entry in results["baselines"])
+    immunised = any(entry["name"].endswith(IMMUNISED) for entry in results["baselines"])
     network = wording.immunised_by(training["immunise"]) if training else ""
     if immunised and network and network != results["immunised"]:
         yield (
@@ -142,25 +143,25 @@ def _treatment_finding(results: Mapping[str, Any], main: str) -> Iterable[str]:
         )
 
 
-def _attack_finding(name: str, attacked: Sequence[Mapping[str, Any]]) -> str:
-    harmed = sum(_worse(row) for row in attacked)
-    worst = min(attacked, key=lambda row: row["accuracy"])
+def _perturbation_finding(name: str, perturbed: Sequence[Mapping[str, Any]]) -> str:
+    harmed = sum(_worse(row) for row in perturbed)
+    worst = min(perturbed, key=lambda row: row["accuracy"])
     return (
-        f"The {name} network is worse than on clean images under {harmed} of {_attacks(len(attacked))} (Holm p < "
+        f"The {name} network is worse than on clean images under {harmed} of {_counted(len(perturbed))} (Holm p < "
         f"{SIGNIFICANT}); lowest, with {wording.percent(worst['accuracy'])}, under "
-        f"{wording.attack_label(worst['attack'])}."
+        f"{wording.in_a_sentence(worst['attack'])}."
     )
 
 
 def _plain_finding(
-    name: str, clean: Mapping[str, Any], plain: Mapping[str, Any], attacked: Sequence[Mapping[str, Any]]
+    name: str, clean: Mapping[str, Any], plain: Mapping[str, Any], perturbed: Sequence[Mapping[str, Any]]
 ) -> str:
-    tests = [row["against_plain"] for row in attacked]
+    tests = [row["against_plain"] for row in perturbed]
     better = sum(_worse({**test, "wrong_to_right": test["right_to_wrong"], "right_to_wrong": test["wrong_to_right"]})
                  for test in tests)  # fmt: skip
     return (
         f"Against the plain network, {name} is better under {better} and worse under {sum(map(_worse, tests))} of "
-        f"{_attacks(len(tests))} (Holm p < {SIGNIFICANT}); on clean images it reaches "
+        f"{_counted(len(tests))} (Holm p < {SIGNIFICANT}); on clean images it reaches "
         f"{wording.percent(clean['accuracy'])}, the plain one {wording.percent(plain['accuracy'])}."
     )
 
@@ -169,21 +170,22 @@ def _worse(test: Mapping[str, Any]) -> bool:
     return test["holm_p"] < SIGNIFICANT and test["right_to_wrong"] > test["wrong_to_right"]
 
 
-def _attacks(number: int) -> str:
+def _counted(number: int) -> str:
+    """Perturbations, which pages call attacks, with their number."""
     return f"{number} attack{'s' * (number != 1)}"
 
 
 def _matrices(
-    results: Mapping[str, Any], attack: str, best: Mapping[str, Any] | None, sources: Sequence[str]
+    results: Mapping[str, Any], condition: str, best: Mapping[str, Any] | None, sources: Sequence[str]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Confusion matrices: those of the headline's attack, and those of the networks under all others."""
+    """Confusion matrices: those of the headline's condition, and those of the networks under all others."""
     classes = results["classes"]
     shown: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []
     for row in results["rows"]:
         title = f"{row['network']} network, {wording.condition_label(row['attack'])}"
         matrix = rendering.confusion_matrix(title, row, classes, sources)
-        (shown if row["attack"] == attack else others).append(matrix)
+        (shown if row["attack"] == condition else others).append(matrix)
     if best is not None:
         title = wording.baseline_label(best["name"], results["immunised"])
         shown.append(rendering.confusion_matrix(title, best["metrics"], classes, sources))

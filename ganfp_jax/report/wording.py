@@ -97,25 +97,25 @@ def guess(confusion: Sequence[Sequence[int]]) -> tuple[float, str]:
 
 def baseline_label(name: str, how: str = "") -> str:
     """The name of a baseline in words; `how` says what an immunised one was immunised by, as `immunised_by` does."""
-    plain = name.removesuffix("_immunised")
+    plain = name.removesuffix(baselines.IMMUNISED)
     words = baselines.label(plain)
     return words if plain == name else f"{words}, immunised {how}".rstrip()
 
 
 def immunised_by(immunise: Mapping[str, Any]) -> str:
-    """{"share": 0.5, "perturbations": ("jpeg75",)} -> "by JPEG quality 75"; "" where no image is attacked."""
+    """{"share": 0.5, "perturbations": ("jpeg75",)} -> "by JPEG quality 75"; "" where no image is perturbed."""
     if not immunise["share"]:
         return ""
-    return f"by {listed([attack_label(name) for name in immunise['perturbations']])}"
+    return f"by {listed([in_a_sentence(name) for name in immunise['perturbations']])}"
 
 
-def attack_label(attack: str) -> str:
-    """What an attack is called in a sentence."""
-    return f"the {attack}" if attack == "combination" else condition_label(attack)
+def in_a_sentence(perturbation: str) -> str:
+    """What a perturbation is called in a sentence."""
+    return f"the {perturbation}" if perturbation == perturb.COMBINATION else condition_label(perturbation)
 
 
 def condition_label(condition: str) -> str:
-    """ "jpeg75" -> "JPEG quality 75", "crop5-20" -> "crop 5–20%"; other names stay as they are."""
+    """Of a perturbation or its label: "jpeg75" -> "JPEG quality 75", "crop5-20" -> "crop 5–20%"; others stay as is."""
     return perturb.in_words(condition)
 
 
