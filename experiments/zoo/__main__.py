@@ -21,6 +21,7 @@ from ml_collections import ConfigDict
 from configs import attribution, cramergan, mmdgan, progan, sngan
 from experiments.zoo import photographs
 from ganfp_jax import baselines
+from ganfp_jax.attribution import calibration
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.evaluation import Evaluation, evaluate, per_photograph
 from ganfp_jax.attribution.verdict import decide
@@ -140,7 +141,7 @@ def ship(workdir: Path, out: Path, sizes: Mapping[str, int]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     attributor, valid = Attributor.load(workdir / NETWORK), workdir / "images" / "valid"
     try:
-        found = calibrate.calibrate(attributor, valid, views=VIEWS, rule=RULE, error_rate=ERROR_RATE)
+        found = calibration.calibrate(attributor, valid, views=VIEWS, rule=RULE, error_rate=ERROR_RATE)
         write_json(workdir / NETWORK / weights.CALIBRATION, found.to_dict())
         print(calibrate.summary(found))
     except UserError as error:  # as for :tiny; tests/interop/test_shipped.py asks the shipped set for one
@@ -178,7 +179,7 @@ def _decided(attributor: Attributor, evaluation: Evaluation) -> dict[str, int]:
     if attributor.calibration is None:
         return {}
     predicted = np.asarray(evaluation.vote.predicted)
-    sure = ~np.array(decide(evaluation.vote, attributor.calibration.rules), bool)
+    sure = np.array([not word for word in decide(evaluation.vote, attributor.calibration.rules)])
     wrong = predicted != evaluation.targets
     real = evaluation.targets == attributor.classes.index("real")
     counts = {"decided": sure, "decided_wrong": sure & wrong, "wrong": wrong}

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Integer
 
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.voting import Vote, join_votes
+from ganfp_jax.attribution.voting import Vote, join_votes, single_view
 from ganfp_jax.data import labelled
 from ganfp_jax.data.cells import cell
 from ganfp_jax.data.views import resolve_views
-from ganfp_jax.metrics.statistics import evaluation_metrics, proportion
+from ganfp_jax.metrics.statistics import accuracy_block, proportion, vote_changes
 from ganfp_jax.report.table import ImageRow
 from ganfp_jax.run import atomic, processes
 from ganfp_jax.run.errors import UserError
@@ -147,6 +148,51 @@ def check_images(attributor: Attributor, images: labelled.Images) -> None:
 def nothing_read(folder: labelled.LabelledFolder, rejected: Sequence[tuple[str, str]]) -> UserError:
     """The error where every image was refused."""
     return UserError(f"no image of {folder.root} could be read: {rejected[0][0]}: {rejected[0][1]}")
+
+
+def evaluation_metrics(
+    vote: Vote,
+    targets: Integer[np.ndarray, " n"],
+    classes: Sequence[str],
+    views: tuple[str, ...],
+    rule: str,
+    images_per_second: float,
+) -> dict[str, Any]:
+    """The content of `metrics.json`: what the vote reaches, and what one view alone would have.
+
+    Args:
+        vote: of N images, as `vote_in_batches` returns it.
+        targets: true class indices, `(N,)`.
+        classes: the K class names, in index order.
+        views: the views of the vote, in its order.
+        rule: the rule of the vote.
+        images_per_second: measured speed, images (not views) a second.
+
+    Returns:
+        `accuracy_block` of the vote, with `views`, `rule`, `single_view` (the block of the identity view alone,
+        or of the first view where identity has no vote; its name is in `single_view["view"]`), `vote_changes`
+        (`wrong_to_right`, `right_to_wrong`, `mcnemar_p`: the vote against that single view) and
+        `images_per_second`.
+
+    Raises:
+        ValueError: `views` or `targets` do not belong to this vote.
+    """
+    view_predictions, predicted = np.asarray(vote.view_predictions), np.asarray(vote.predicted)
+    if view_predictions.shape != (len(views), len(targets)):
+        raise ValueError(
+            f"{len(views)} views and {len(targets)} targets, but the vote is of "
+            f"{view_predictions.shape[0]} views and {view_predictions.shape[1]} images"
+        )
+    chosen = single_view(views)
+    single = view_predictions[chosen]
+    return {
+        **accuracy_block(targets, predicted, classes),
+        "views": list(views),
+        "rule": rule,
+        "single_view": {"view": views[chosen], **accuracy_block(targets, single, classes)},
+        "vote_changes": vote_changes(targets, single, predicted),
+        "images_per_second": float(images_per_second),
+    }
 
 
 def predictions_csv(evaluation: Evaluation) -> str:

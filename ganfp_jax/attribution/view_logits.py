@@ -11,13 +11,12 @@ import numpy as np
 from jaxtyping import Float, Int, Int32
 
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.evaluation import Evaluation, check_images, nothing_read
+from ganfp_jax.attribution.evaluation import Evaluation, check_images, evaluation_metrics, nothing_read
 from ganfp_jax.attribution.voting import Vote, count_votes
 from ganfp_jax.data.labelled import Images
 from ganfp_jax.metrics.statistics import (
     auroc,
     bootstrap_weights,
-    evaluation_metrics,
     holm,
     percentile_interval,
     proportion,

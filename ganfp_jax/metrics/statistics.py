@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
 
-from ganfp_jax.attribution.voting import Vote
-
 MIN_SHARE = 0.9  # of the bootstrap repeats that must have a value for their quantiles to be an interval
 
 
@@ -304,48 +302,3 @@ def vote_changes(
     single_right, voted_right = single == targets, voted == targets
     repaired, broken = int(np.sum(voted_right & ~single_right)), int(np.sum(single_right & ~voted_right))
     return {"wrong_to_right": repaired, "right_to_wrong": broken, "mcnemar_p": mcnemar_p(repaired, broken)}
-
-
-def evaluation_metrics(
-    vote: Vote,
-    targets: Integer[np.ndarray, " n"],
-    classes: Sequence[str],
-    views: tuple[str, ...],
-    rule: str,
-    images_per_second: float,
-) -> dict[str, Any]:
-    """The content of `metrics.json`: what the vote reaches, and what one view alone would have.
-
-    Args:
-        vote: of N images, as `vote_in_batches` returns it.
-        targets: true class indices, `(N,)`.
-        classes: the K class names, in index order.
-        views: the views of the vote, in its order.
-        rule: the rule of the vote.
-        images_per_second: measured speed, images (not views) a second.
-
-    Returns:
-        `accuracy_block` of the vote, with `views`, `rule`, `single_view` (the block of the identity view alone,
-        or of the first view where identity has no vote; its name is in `single_view["view"]`), `vote_changes`
-        (`wrong_to_right`, `right_to_wrong`, `mcnemar_p`: the vote against that single view) and
-        `images_per_second`.
-
-    Raises:
-        ValueError: `views` or `targets` do not belong to this vote.
-    """
-    view_predictions, predicted = np.asarray(vote.view_predictions), np.asarray(vote.predicted)
-    if view_predictions.shape != (len(views), len(targets)):
-        raise ValueError(
-            f"{len(views)} views and {len(targets)} targets, but the vote is of "
-            f"{view_predictions.shape[0]} views and {view_predictions.shape[1]} images"
-        )
-    chosen = views.index("identity") if "identity" in views else 0
-    single = view_predictions[chosen]
-    return {
-        **accuracy_block(targets, predicted, classes),
-        "views": list(views),
-        "rule": rule,
-        "single_view": {"view": views[chosen], **accuracy_block(targets, single, classes)},
-        "vote_changes": vote_changes(targets, single, predicted),
-        "images_per_second": float(images_per_second),
-    }

@@ -19,13 +19,13 @@ import pytest
 
 from configs import attribute as config_file
 from ganfp_jax.attribution.attributor import Attributor
+from ganfp_jax.attribution.calibration import calibrate
 from ganfp_jax.attribution.verdict import UNSURE
 from ganfp_jax.data.cells import text_of
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.data.listing import printable
 from ganfp_jax.interop.weights import CALIBRATION, FILE, write_file
 from ganfp_jax.jobs import attribute as attribute_job
-from ganfp_jax.jobs import calibrate
 from ganfp_jax.run.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -272,7 +272,7 @@ def test_unsure_and_why_not(network, folder, tmp_path, capsys):
         source = verdict.predicted if verdict.margin > 0.3 else attributor.classes[i % 3]
         (labelled / source).mkdir(parents=True, exist_ok=True)
         encode_png(labelled / source / f"{i}.png", picture)
-    found = calibrate.calibrate(attributor, labelled, views=VIEWS, error_rate=0.3)
+    found = calibrate(attributor, labelled, views=VIEWS, error_rate=0.3)
     (calibrated / CALIBRATION).write_text(json.dumps(found.to_dict()))
     run(calibrated, tmp_path / "run", str(folder))
     unsure = [line for line in records(tmp_path / "run") if line["verdict"] == UNSURE]

@@ -9,6 +9,7 @@ import opinions
 import pytest
 
 from configs import calibrate as config_file
+from ganfp_jax.attribution import calibration
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.certainty import Calibration
 from ganfp_jax.attribution.verdict import UNSURE
@@ -72,7 +73,7 @@ def test_the_api_and_the_job_find_the_same(network, root, tmp_path, verdicts, ca
     assert json.loads((tmp_path / "run" / CALIBRATION).read_text()) == found
     attributor = Attributor.load(network)
     assert attributor.calibration == Calibration.from_dict(found)
-    by_api = calibrate.calibrate(opinions.attributor_of(opinions.weights()), root, views=VIEWS, error_rate=0.05)
+    by_api = calibration.calibrate(opinions.attributor_of(opinions.weights()), root, views=VIEWS, error_rate=0.05)
     assert by_api.to_dict() == found
     # The 30 mistakes are the least sure: a part of them is let in, as many as 5 % with confidence.
     assert (found["images"], found["decided"] - found["wrong"]) == (COUNT, COUNT - 30)

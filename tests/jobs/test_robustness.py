@@ -19,14 +19,14 @@ from configs import robustness as config_file
 from ganfp_jax import models
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.comparison import Answers, compare
-from ganfp_jax.attribution.evaluation import Evaluation, evaluate, write_outputs
+from ganfp_jax.attribution.evaluation import Evaluation, evaluate, evaluation_metrics, write_outputs
 from ganfp_jax.attribution.voting import Vote, count_votes
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.data.perturb import check_perturbation, family_of, perturb
 from ganfp_jax.interop.weights import write_file
 from ganfp_jax.jobs import robustness
-from ganfp_jax.metrics.statistics import evaluation_metrics, holm, mcnemar_p
+from ganfp_jax.metrics.statistics import holm, mcnemar_p
 from ganfp_jax.report import pages
 from ganfp_jax.report.robustness_figure import draw_robustness, panels
 from ganfp_jax.run.errors import UserError

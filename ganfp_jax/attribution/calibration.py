@@ -1,0 +1,80 @@
+"""From labelled images to the margin from which on a network's verdicts can be relied on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ganfp_jax.attribution.attributor import Attributor
+from ganfp_jax.attribution.certainty import CONFIDENCE, Calibration, check_enough, check_rate, choose_threshold
+from ganfp_jax.attribution.evaluation import Evaluation, evaluate
+from ganfp_jax.attribution.verdict import SCORES
+from ganfp_jax.data import labelled
+from ganfp_jax.metrics.statistics import wilson_interval
+
+
+def calibrate(
+    attributor: Attributor,
+    folder: labelled.LabelledFolder | str | Path,
+    *,
+    views: str | Sequence[str] = "",
+    rule: str = "majority",
+    error_rate: float = 0.01,
+    min_decided: float = 0.0,
+    resize: str = "crop",
+    batch_size: int = 32,
+) -> Calibration:
+    """Finds from which margin on at most `error_rate` of the verdicts on such images are wrong, with 95 % confidence.
+
+    Args:
+        folder: labelled images that the network was not trained on, opened with its classes; or where they lie.
+        views, rule: of the vote; no views are the network's default ones.
+        error_rate: the share of decided images that may be wrong, between 0 and 1.
+        min_decided: the share of images that are to be decided at least.
+        resize, batch_size: as for `evaluation.evaluate`.
+
+    Raises:
+        UserError: as `evaluation.evaluate` and `certainty.choose_threshold`.
+    """
+    if not isinstance(folder, labelled.LabelledFolder):
+        folder = labelled.open_labelled(folder, classes=attributor.classes)
+    check_rate(error_rate, min_decided)
+    check_enough(len(folder), error_rate)
+    views = views or attributor.default_views
+    images = labelled.Images(folder, attributor.resolution, resize)
+    evaluation = evaluate(attributor, images, views=views, rule=rule, batch_size=batch_size)
+    return from_evaluation(attributor, evaluation, error_rate, min_decided)
+
+
+def from_evaluation(
+    attributor: Attributor, evaluation: Evaluation, error_rate: float, min_decided: float = 0.0
+) -> Calibration:
+    """The calibration for the vote of an evaluation.
+
+    Raises:
+        UserError: as `certainty.choose_threshold`.
+    """
+    targets, wrong = evaluation.targets, np.asarray(evaluation.vote.predicted) != evaluation.targets
+    scores = SCORES["margin"].of(evaluation.vote)
+    choice = choose_threshold(scores, wrong, error_rate, min_decided=min_decided)
+    decided = scores >= choice.threshold
+
+    def counts(label: int) -> dict[str, int]:
+        mine = targets == label
+        found = {"images": mine, "decided": mine & decided, "wrong": mine & decided & wrong}
+        return {name: int(which.sum()) for name, which in found.items()}
+
+    return Calibration(
+        threshold=choice.threshold,
+        error_rate=error_rate,
+        confidence=CONFIDENCE,
+        views=tuple(evaluation.metrics["views"]),
+        rule=evaluation.metrics["rule"],
+        images=len(targets),
+        decided=choice.decided,
+        wrong=choice.wrong,
+        ci95=wilson_interval(choice.wrong, choice.decided),
+        upper=choice.upper,
+        per_class={name: counts(label) for label, name in enumerate(attributor.classes)},
+        digest=attributor.digest,
+    )
