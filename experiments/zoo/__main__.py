@@ -31,6 +31,7 @@ from ganfp_jax.data import labelled
 from ganfp_jax.generation.folders import write_generated, write_photographs
 from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.interop import shipped, weights
+from ganfp_jax.interop.load import load
 from ganfp_jax.jobs import calibrate, train
 from ganfp_jax.jobs.quickstart.study import first_of_each
 from ganfp_jax.report import wording
@@ -147,7 +148,7 @@ def ship(workdir: Path, out: Path, sizes: Mapping[str, int]) -> None:
     except UserError as error:  # as for :tiny; tests/interop/test_shipped.py asks the shipped set for one
         print(f"shipped without a calibration: {error}")
     for name in (*GANS, NETWORK):
-        weights.write_file(out / f"{name}{shipped.SUFFIX}", weights.load(workdir / name))
+        weights.write_file(out / f"{name}{shipped.SUFFIX}", load(workdir / name))
     baselines.write(out / f"{shipped.BASELINES}{shipped.SUFFIX}", fit_baselines(workdir, sizes))
     shipped.write_index(out)
 

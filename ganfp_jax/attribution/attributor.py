@@ -18,7 +18,8 @@ from ganfp_jax.data.decode import Picture, Refused, picture_of, reason_of
 from ganfp_jax.data.listing import printable
 from ganfp_jax.data.preprocess import check_resize, fit_picture, read_fitted
 from ganfp_jax.data.views import check_size, resolve_views
-from ganfp_jax.interop.weights import Weights, digest, load
+from ganfp_jax.interop.load import load
+from ganfp_jax.interop.weights import Weights, digest
 from ganfp_jax.models.fingerprints import (
     AttributionNetwork,
     Fingerprints,
@@ -78,7 +79,7 @@ class Attributor:
 
         Args:
             path: the run folder of configs/attribution.py or configs/fingerprint.py, or exported or imported weights;
-                see `ganfp_jax.interop.weights.load`.
+                see `ganfp_jax.interop.load.load`.
             calibrated: False leaves out its calibration, sound or not.
 
         Raises:

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Array, Float32, PyTree, UInt8
 
 from ganfp_jax import models
-from ganfp_jax.interop.weights import digest, load
+from ganfp_jax.interop.load import load
+from ganfp_jax.interop.weights import digest
 from ganfp_jax.models import pixels
 from ganfp_jax.models.latents import draw_latents
 from ganfp_jax.models.pixels import Encoding
@@ -32,7 +33,7 @@ class Sampler:
         """Loads a generator.
 
         Args:
-            path: the run folder of a GAN's training, or exported or imported weights; see `interop.weights.load`.
+            path: the run folder of a GAN's training, or exported or imported weights; see `interop.load.load`.
             encoding: how images become stored values: "plain" or "published"; see `ganfp_jax.models.pixels`.
 
         Raises:

@@ -10,7 +10,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import PyTree
 
 from ganfp_jax import models
-from ganfp_jax.interop.weights import load
+from ganfp_jax.interop.load import load
 from ganfp_jax.run import processes
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.run_folder import CONFIG, differences, read_config

@@ -1,4 +1,4 @@
-"""Trained weights, whatever they are kept in: a training's run folder or one open file.
+"""Trained weights and the open file that keeps them.
 
 The file is safetensors: every tensor is float32 and named by its Flax path, `params/32x32/Conv0/weight`; what is needed
 to use them is one JSON object in the header, under the key `ganfp_jax`: format, version, kind, model, about, origin and
@@ -10,9 +10,9 @@ import hashlib
 import json
 import math
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 import numpy as np
@@ -23,7 +23,6 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from ganfp_jax import models
 from ganfp_jax.data.names import check_names
 from ganfp_jax.data.views import AUGMENTATIONS
-from ganfp_jax.interop import advice, shipped
 from ganfp_jax.interop.layouts import LARGEST
 from ganfp_jax.interop.stored_file import shown
 from ganfp_jax.models import latents, pixels
@@ -31,30 +30,16 @@ from ganfp_jax.models.fingerprints import AttributionNetwork
 from ganfp_jax.run import atomic
 from ganfp_jax.run.console import one_line
 from ganfp_jax.run.errors import UserError
-from ganfp_jax.run.reading import name_of, open_regular, parse_json, read_json
-from ganfp_jax.run.run_folder import CONFIG, read_config
-from ganfp_jax.training import stored
+from ganfp_jax.run.reading import name_of, open_regular, parse_json
 
 Kind = Literal["generator", "attribution"]
 
-SCRATCH = "quickstart-scratch"  # of `make scratch`, whose networks are the defaults of most configs
 FILE = "weights.safetensors"  # in a run folder that was not trained but imported or exported
 CALIBRATION = "calibration.json"  # in the run folder of an attribution network, where there is one of its weights
 SUFFIX = ".safetensors"
 KEY = "ganfp_jax"  # one key: the library writes several in an order that changes from process to process
 BASELINES = "baselines"  # that of a file of `ganfp_jax.baselines.write`
 FORMAT, VERSION = "weights", 1
-
-PROGRAMS: dict[str, Kind] = {"gan": "generator", "attribution": "attribution", "fingerprint": "attribution"}
-_WANTED = {
-    None: ("network", "give the run folder of a training"),
-    "generator": ("generator", "give the run folder of a GAN"),
-    "attribution": (
-        "attribution network",
-        "give the run folder of configs/attribution.py or configs/fingerprint.py",
-    ),
-}
-
 
 _IMPOSSIBLE = (TypeError, ValueError, ZeroDivisionError, OverflowError)  # of settings that make no network
 _MAX_REASON = 300  # characters
@@ -88,139 +73,6 @@ class Weights:
     origin: dict[str, Any]
 
 
-def load(path: str | Path, kind: Kind | None = None, *, calibrated: bool = True) -> Weights:
-    """The weights that `path` holds.
-
-    Args:
-        path: the run folder of a training (its newest checkpoint, the running average where one was kept, and its
-            calibration, if it is of these weights), a run folder that holds `weights.safetensors`, or such a file; or,
-            where nothing lies there, the name of shipped weights (`ganfp_jax.interop.shipped`).
-        kind: the only kind that will do.
-        calibrated: False leaves out the calibration, and so reads weights whose calibration is damaged.
-
-    Raises:
-        UserError: nothing of the kind there, or it cannot be read.
-    """
-    path = Path(path)
-    if not _is_there(path):
-        path = shipped.find(path) or path
-    if path.suffix != SUFFIX and not (path / CONFIG).is_file() and advice.is_published(path):
-        raise advice.import_first(path, kind)
-    if path.suffix == SUFFIX or path.is_file():
-        weights = read_file(path)
-    elif (path / FILE).is_file() and not _has_checkpoints(path):
-        weights = read_file(path / FILE)
-        weights = _calibrated(path, weights) if calibrated else weights
-    else:
-        weights = _from_training(path, kind)
-        return _calibrated(path, weights) if calibrated else weights
-    _require(path, weights.kind, kind, weights.model["name"])
-    if calibrated:
-        return weights
-    return dataclasses.replace(weights, about={k: v for k, v in weights.about.items() if k != "calibration"})
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError as error:  # a name that is too long, say, or a folder that we may not look into
-        raise UserError(f"{shown(str(path))} cannot be read ({error.strerror}); give another path") from error
-
-
-def _calibrated(run_folder: Path, weights: Weights) -> Weights:
-    """`weights` with the calibration that lies in their run folder, unless it is of others, of an earlier step say."""
-    path = run_folder / CALIBRATION
-    if weights.kind != "attribution" or not path.is_file():
-        return weights
-    try:
-        calibration = read_json(path)
-        fits = calibration["digest"] == digest(weights.variables)
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise UserError(f"{path} is damaged; delete it, or write it anew with configs/calibrate.py") from error
-    return dataclasses.replace(weights, about=weights.about | {"calibration": calibration}) if fits else weights
-
-
-def _has_checkpoints(run_folder: Path) -> bool:
-    return (run_folder / stored.FOLDER).is_dir()
-
-
-def _require(path: Path, found: Kind | None, wanted: Kind | None, what: Any) -> Kind:
-    """`found`; raises UserError where no network was found at `path`, or not one of the kind wanted."""
-    if found is None or wanted not in (None, found):
-        noun, remedy = _WANTED[wanted]
-        raise UserError(f"{path} holds no {noun} (but {shown(what)}); {remedy}, or a file of exported weights")
-    return found
-
-
-def _from_training(run_folder: Path, wanted: Kind | None) -> Weights:
-    if not (run_folder / CONFIG).is_file():
-        made = "make it with `make scratch`, or " if SCRATCH in run_folder.parts else ""
-        raise UserError(
-            f"{run_folder} is not a run folder: it has no {CONFIG} and no {FILE}; {made}give the --workdir of a "
-            f"training run, a file of exported weights, or the name of a shipped set ({', '.join(shipped.sets())})"
-        )
-    config = read_config(run_folder)
-    program = config.get("program", "")
-    found = PROGRAMS.get(program) if isinstance(program, str) else None
-    kind = _require(run_folder, found, wanted, program or config.get("job"))
-    checkpoint = stored.Stored(run_folder)
-    model, about = _described(run_folder, config, checkpoint.metadata(), kind)
-    origin = {"run_folder": run_folder.resolve().name, "step": checkpoint.step}
-    weights = Weights(kind, model, {}, about, origin)
-    expected = _expected(run_folder, weights)
-    arrays = checkpoint.arrays()
-    names = _names_in_state(arrays.names, "generator" if kind == "generator" else "network")
-    with checkpoint.refusals():
-        opened = arrays.open(names.values())
-        found_here = {name: _type_and_shape(opened[there]) for name, there in names.items()}
-        _compare(checkpoint.folder, weights, expected, found_here, "train again in another --workdir")
-        tensors = stored.read(opened)
-    variables = unflatten_dict({name: _float32(tensors[there]) for name, there in names.items()}, sep="/")
-    return dataclasses.replace(weights, variables=variables)
-
-
-def _described(
-    run_folder: Path, config: Mapping[str, Any], metadata: Mapping[str, Any], kind: Kind
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The model of a training and what using it needs, as in `Weights`; what they say is not looked at yet."""
-    try:
-        if kind == "attribution":
-            classes = metadata["classes"]
-            model = {**config["model"], "resolution": config["resolution"], "num_classes": len(classes)}
-            return model, {"classes": classes, "augment": config["augment"]}
-        model = {**config["generator"], "resolution": config["resolution"]}
-        return model, {
-            "source_name": metadata["source_name"],
-            "latents": config["latents"],
-            "pixels": config["step"]["pixels"],
-            "batch_size": config["batch_size"] if _network(run_folder, model).normalizes_by_batch() else None,
-        }
-    except (KeyError, TypeError) as error:
-        raise UserError(
-            f"{run_folder} does not say how to use its network: {CONFIG} or the checkpoint's metadata is damaged "
-            f"({type(error).__name__}: {error}); restore it, or train again in another --workdir"
-        ) from error
-
-
-def _names_in_state(names: Sequence[str], role: str) -> dict[str, str]:
-    """Name in `Weights.variables` -> name in a training's state, of the arrays that make the network of this role.
-
-    Where a running average was kept, it is the better network, and the published one.
-    """
-    averaged = any(name.startswith("ema_params.") for name in names)
-    places = {"ema_params." if averaged else f"{role}.params.": "params/", f"{role}.stats.": ""}
-    return {
-        collection + name.removeprefix(place).replace(".", "/"): name
-        for place, collection in places.items()
-        for name in names
-        if name.startswith(place)
-    }
-
-
-def _type_and_shape(array: Any) -> tuple[str, tuple[int, ...]]:
-    return ("F32" if array.dtype.name == "float32" else array.dtype.name, tuple(array.shape))
-
-
 def digest(variables: Mapping[str, Any]) -> str:
     """SHA-256 over the name and the bytes of every array, in the order of the names: which weights these are.
 
@@ -246,9 +98,9 @@ def write_file(path: str | Path, weights: Weights) -> str:
             written to.
     """
     path = Path(path)
-    tensors = flatten_dict(jax.tree.map(_float32, weights.variables), sep="/")
+    tensors = flatten_dict(jax.tree.map(float32, weights.variables), sep="/")
     shapes = {name: ("F32", array.shape) for name, array in tensors.items()}
-    _compare(path, weights, _expected(path, weights), shapes, _AGAIN)
+    check_tensors(path, weights, expected_tensors(path, weights), shapes, _AGAIN)
     described = {field: getattr(weights, field) for field in ("kind", "model", "about", "origin")}
     described |= {"format": FORMAT, "version": VERSION, "digest": digest(weights.variables)}
     data = safetensors.numpy.save(tensors, {KEY: json.dumps(described, sort_keys=True)})
@@ -281,7 +133,7 @@ def read_file(path: str | Path) -> Weights:
             weights = Weights(
                 **{field: described[field] for field in ("kind", "model", "about", "origin")}, variables={}
             )
-            _compare(path, weights, _expected(path, weights), found, _AGAIN)
+            check_tensors(path, weights, expected_tensors(path, weights), found, _AGAIN)
             tensors = {name: file.get_tensor(name) for name in found}
     except safetensors.SafetensorError as error:
         reason = str(error).rpartition(": ")[2]
@@ -314,7 +166,7 @@ def _regression(path: Path, file: Any, header: str) -> Weights:
     names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 - it is no dictionary
     slices = {f"params/{name.removeprefix(prefix)}": file.get_slice(name) for name in names}
     found = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
-    _compare(path, weights, _expected(path, weights), found, "fit and write the baselines again")
+    check_tensors(path, weights, expected_tensors(path, weights), found, "fit and write the baselines again")
     tensors = {f"params/{name.removeprefix(prefix)}": file.get_tensor(name) for name in names}
     return dataclasses.replace(weights, variables=unflatten_dict(tensors, sep="/"))
 
@@ -329,7 +181,7 @@ def _read_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     try:
         described = parse_json(metadata[KEY])
         wrong = [name for name, kind in fields.items() if not isinstance(described[name], kind)]
-        wrong += ["kind"] if described["kind"] not in PROGRAMS.values() else []
+        wrong += ["kind"] if described["kind"] not in get_args(Kind) else []
     except (ValueError, KeyError, TypeError) as error:
         wrong = [f"{type(error).__name__}: {error}"]
     if wrong:
@@ -342,7 +194,12 @@ def _read_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     return described
 
 
-def _network(path: Path, model: Mapping[str, Any]) -> Any:
+def make_network(path: Path, model: Mapping[str, Any]) -> Any:
+    """The network that the settings `model` describe.
+
+    Raises:
+        UserError: there is none, or none of a size that memory holds; it names `path`, where they stand.
+    """
     for key, value in model.items():
         if isinstance(value, int | float) and abs(value) > LARGEST:
             raise _cannot_be_made(path, f"{shown(key)} is {shown(value)}; no size of a network is above {LARGEST}")
@@ -352,13 +209,13 @@ def _network(path: Path, model: Mapping[str, Any]) -> Any:
         raise _cannot_be_made(path, error) from error
 
 
-def _expected(path: Path, weights: Weights) -> dict[str, tuple[str, tuple[int, ...]]]:
+def expected_tensors(path: Path, weights: Weights) -> dict[str, tuple[str, tuple[int, ...]]]:
     """(type, shape) by name of the tensors of the model; nothing is computed.
 
     Raises:
         UserError: `model` makes no network, or `about` does not say how to use it.
     """
-    network = _network(path, weights.model)
+    network = make_network(path, weights.model)
     if fault := _fault(path, weights, network):
         raise UserError(f"{path} does not say how to use its network: {fault}; export or import it again")
     resolution = weights.model["resolution"]
@@ -375,7 +232,7 @@ def _expected(path: Path, weights: Weights) -> dict[str, tuple[str, tuple[int, .
     return expected
 
 
-def _compare(
+def check_tensors(
     path: Path,
     weights: Weights,
     expected: Mapping[str, tuple[str, tuple[int, ...]]],
@@ -449,5 +306,6 @@ def _fault(path: Path, weights: Weights, network: Any) -> str:
     return f"about.batch_size is {reprlib.repr(batch_size)}, {wrong}" if wrong else ""
 
 
-def _float32(array: Any) -> np.ndarray:
+def float32(array: Any) -> np.ndarray:
+    """An array as it stands in `Weights.variables`."""
     return np.asarray(array, np.float32, order="C")

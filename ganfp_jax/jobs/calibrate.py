@@ -1,6 +1,6 @@
 """The job `calibrate`: a checkpoint and labelled images -> from which margin on its verdicts can be relied on.
 
-What is found stands in `calibration.json` in the checkpoint's run folder, where `interop.weights.load` finds it, and
+What is found stands in `calibration.json` in the checkpoint's run folder, where `interop.load.load` finds it, and
 travels in the header of every file that is exported from there.
 """
 
@@ -14,7 +14,8 @@ from ganfp_jax.attribution.certainty import Calibration, check_enough, check_rat
 from ganfp_jax.attribution.evaluation import evaluate
 from ganfp_jax.attribution.voting import check_vote
 from ganfp_jax.data import labelled
-from ganfp_jax.interop.weights import CALIBRATION, FILE, load, write_file
+from ganfp_jax.interop.load import load
+from ganfp_jax.interop.weights import CALIBRATION, FILE, write_file
 from ganfp_jax.report import wording
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run.errors import UserError

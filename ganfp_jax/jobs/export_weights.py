@@ -13,7 +13,8 @@ from ganfp_jax import models
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.voting import check_vote, unmeasured, vote_function
 from ganfp_jax.data.views import resolve_views
-from ganfp_jax.interop.weights import FILE, Weights, digest, load, read_file, write_file
+from ganfp_jax.interop.load import load
+from ganfp_jax.interop.weights import FILE, Weights, digest, read_file, write_file
 from ganfp_jax.models.cpu import convolution
 from ganfp_jax.models.fingerprints import make_logits
 from ganfp_jax.report.table import text_table

@@ -82,7 +82,7 @@ class Checkpoints:
 def load(workdir: Path) -> tuple[int, PyTree, dict[str, Any]]:
     """The newest checkpoint of a run folder: (step, tree of arrays on one device, metadata), wherever it was trained.
 
-    All of it, moments as well: `ganfp_jax.interop.weights.load` reads a network alone.
+    All of it, moments as well: `ganfp_jax.interop.load.load` reads a network alone.
 
     Raises:
         UserError: no checkpoint, or one that cannot be read.

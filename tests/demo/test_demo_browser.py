@@ -30,7 +30,8 @@ from ganfp_jax.data.decode import png_bytes
 from ganfp_jax.data.listing import printable
 from ganfp_jax.demo import guard
 from ganfp_jax.demo.folder import delete_dead
-from ganfp_jax.interop.weights import load, write_file
+from ganfp_jax.interop.load import load
+from ganfp_jax.interop.weights import write_file
 from tests import hostile_names, small_weights
 
 ROOT = Path(__file__).parents[2]

@@ -16,12 +16,14 @@ from published_files import write_pickle
 
 from configs import evaluate, generate, import_weights, interpolate
 from ganfp_jax import Attributor
-from ganfp_jax.generation import folders as generation
-from ganfp_jax.generation import walk as interpolation
+from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.interop import load_published, weights
+from ganfp_jax.interop.load import load as load_weights
 from ganfp_jax.interop.pickles import StoredNetwork
 from ganfp_jax.jobs import evaluate as evaluation_job
+from ganfp_jax.jobs import generate as generation
 from ganfp_jax.jobs import import_weights as importing
+from ganfp_jax.jobs import interpolate as interpolation
 from ganfp_jax.models.pixels import to_stored
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.run_folder import open_run
@@ -44,7 +46,7 @@ def imported(source, **settings):
 
 def assert_drawn_as_published(folder, net, encoding, pixels):
     """What the jobs draw from the run folder is what the published network draws, as its authors store it."""
-    sampler = generation.Sampler(folder, encoding)
+    sampler = Sampler(folder, encoding)
     latents = np.random.RandomState(0).randn(sampler.batch_size or 3, 8).astype(np.float32)
     ours = sampler.draw(latents, 3).astype(int)
     published = np.asarray(to_stored(jnp.asarray(net(latents)), pixels, encoding)).astype(int)
@@ -64,7 +66,7 @@ def test_progan(tmp_path, capsys):
     assert sampler.latents == {"size": 8, "distribution": "normal"}
 
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    kept = weights.load(folder)
+    kept = load_weights(folder)
     assert kept.origin == {"format": "tfutil pickle", "network": "Gs", "sha256": {"any.bin": digest}}
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["tfutil pickle", f"any.bin  sha256 {digest}"]
@@ -77,8 +79,8 @@ def test_progan(tmp_path, capsys):
 
 def test_another_network_and_name_can_be_chosen(tmp_path):
     folder = imported(files.write_progan(tmp_path / "p"), network="G", source_name="ProGAN_seed_3")
-    assert weights.load(folder).origin["network"] == "G"
-    assert generation.Sampler(folder).source_name == "ProGAN_seed_3"
+    assert load_weights(folder).origin["network"] == "G"
+    assert Sampler(folder).source_name == "ProGAN_seed_3"
 
 
 @pytest.mark.parametrize("parts", [("generator",), ("generator", "discriminator")])
@@ -88,7 +90,7 @@ def test_sngan(tmp_path, parts):
     if len(parts) == 1:
         sampler = assert_drawn_as_published(folder, load_published(source)["generator"], "published", "dithered")
         assert (sampler.source_name, sampler.latents["distribution"]) == ("SNGAN", "normal")
-    assert weights.load(folder, "generator").origin["format"] == "Chainer npz"
+    assert load_weights(folder, "generator").origin["format"] == "Chainer npz"
 
 
 def test_cramer_and_mmd_are_told_apart_by_their_critics(tmp_path):
@@ -98,16 +100,16 @@ def test_cramer_and_mmd_are_told_apart_by_their_critics(tmp_path):
     assert (sampler.source_name, sampler.batch_size) == ("MMDGAN", 32)  # its images depend on the others of their 32
     assert sampler.latents == {"size": 8, "distribution": "uniform"}
     names = {f"MMDGAN.model-1000.{end}" for end in ("index", "data-00000-of-00001")}
-    assert weights.load(folder).origin["sha256"] == {
+    assert load_weights(folder).origin["sha256"] == {
         name: hashlib.sha256((prefix.parent / name).read_bytes()).hexdigest() for name in names
     }
 
     cramer = files.write_cramer_or_mmd(tmp_path / "cramer" / "MMDGAN.model-1000", num_features=256)
-    assert weights.load(imported(cramer.parent)).about["source_name"] == "CramerGAN"
+    assert load_weights(imported(cramer.parent)).about["source_name"] == "CramerGAN"
     other = files.write_cramer_or_mmd(tmp_path / "other" / "x", num_features=20)
     with pytest.raises(UserError, match=r"its critic has 20 features; say which with --config\.source_name=CramerGAN"):
         imported(other)
-    assert weights.load(imported(other.with_name("x.index"), source_name="MMDGAN")).about["source_name"] == "MMDGAN"
+    assert load_weights(imported(other.with_name("x.index"), source_name="MMDGAN")).about["source_name"] == "MMDGAN"
 
 
 def images(count=6, side=32):
@@ -129,7 +131,7 @@ def test_classifiers_answer_as_published(tmp_path, which):
 def test_fingerprint_networks_answer_as_published(tmp_path):
     source = files.write_fingerprint_network(tmp_path / "v.pkl")
     folder = imported(source, classes=("a", "b", "c", "d", "e"))
-    assert weights.load(folder).origin["network"] == "EGs"
+    assert load_weights(folder).origin["network"] == "EGs"
     attributor = Attributor.load(folder)
     assert attributor.classes == ("a", "b", "c", "d", "e")
     _, fingerprints, logits = load_published(source)["EGs"]((images() / 255 * 2 - 1).astype(np.float32))
@@ -164,7 +166,7 @@ def test_names_of_eleven_classes_are_known_and_of_three_are_asked_for(tmp_path):
     for i, classes in enumerate([("real,mine,theirs",), ("real", "mine", "theirs")]):
         config = import_weights.get_config().to_dict() | {"source": str(three), "classes": classes}
         importing.run(config, tmp_path / str(i))
-        assert weights.load(tmp_path / str(i) / weights.FILE).about["classes"] == ["real", "mine", "theirs"]
+        assert load_weights(tmp_path / str(i) / weights.FILE).about["classes"] == ["real", "mine", "theirs"]
 
 
 @pytest.mark.parametrize(
@@ -222,9 +224,9 @@ def test_no_source(tmp_path):
     [
         (files.write_classifier, Attributor.load),
         (files.write_fingerprint_network, Attributor.load),
-        (files.write_progan, generation.Sampler),
-        (lambda path: files.write_sngan(path, "generator"), generation.Sampler),
-        (lambda path: files.write_cramer_or_mmd(path / "x.model-1000").parent, generation.Sampler),
+        (files.write_progan, Sampler),
+        (lambda path: files.write_sngan(path, "generator"), Sampler),
+        (lambda path: files.write_cramer_or_mmd(path / "x.model-1000").parent, Sampler),
     ],
 )
 def test_a_raw_file_is_to_be_imported_first(tmp_path, write, take):
@@ -260,9 +262,9 @@ def test_a_classifier_in_the_place_of_a_generator(tmp_path):
     with pytest.raises(
         UserError, match=r"C_im \(attribution classifier\), which attributes images; wanted here is a gen"
     ):
-        generation.Sampler(source)
+        Sampler(source)
     with pytest.raises(UserError, match=r"holds no generator \(but 'visnet_classifier'\)"):
-        generation.Sampler(imported(source))
+        Sampler(imported(source))
 
 
 # The jobs.
@@ -280,7 +282,7 @@ def test_the_tiny_import_is_generated_from_walked_through_and_evaluated(tmp_path
     run(generation, generate, tmp_path / "generate", generator=str(gan), root=str(root), count=5)
     assert len(list((root / "ProGAN").glob("ProGAN_0000000?.png"))) == 5
     manifest = json.loads((root / "manifest.json").read_text())
-    assert manifest["sources"]["ProGAN"]["digest"] == weights.digest(weights.load(gan).variables)
+    assert manifest["sources"]["ProGAN"]["digest"] == weights.digest(load_weights(gan).variables)
 
     walk = run(interpolation, interpolate, tmp_path / "walk", generator=str(gan), count=2, frames=1, seeds=())
     assert (walk / "walk" / "walk.png").is_file()

@@ -15,7 +15,8 @@ from ganfp_jax import baselines
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.data import labelled
 from ganfp_jax.generation.sampler import Sampler
-from ganfp_jax.interop import shipped, weights
+from ganfp_jax.interop import shipped
+from ganfp_jax.interop.load import load
 from ganfp_jax.jobs import export_weights, quickstart
 from ganfp_jax.jobs.quickstart.shipped import make_images
 from ganfp_jax.jobs.quickstart.study import Study
@@ -46,7 +47,7 @@ def test_every_file_of_the_set_is_listed_and_intact():
 
 
 def test_the_network_knows_the_generators_that_come_with_it():
-    names = [weights.load(name, "generator").about["source_name"] for name in shipped.generators(SET)]
+    names = [load(name, "generator").about["source_name"] for name in shipped.generators(SET)]
     assert sorted(names) == sorted(CLASSES[1:])
     assert Attributor.load(SET).classes == CLASSES
 
@@ -60,12 +61,12 @@ def test_a_file_of_the_users_goes_before_a_set_of_the_same_name(tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     (tmp_path / SET).mkdir()
     with pytest.raises(UserError, match="is not a run folder"):
-        weights.load(SET)
+        load(SET)
 
 
 def test_an_unknown_member_is_named_with_the_known_ones():
     with pytest.raises(UserError, match="photos32 has no stylegan; choose photos32 or one of photos32/baselines, "):
-        weights.load(f"{SET}/stylegan")
+        load(f"{SET}/stylegan")
 
 
 def test_the_immunised_baseline_answers_where_a_network_is_asked_for():
@@ -109,15 +110,15 @@ RIGHT = {"name": "logistic_pixels", "shape": [8, 8, 3], "classes": ["a", "b"]}
 def test_a_file_of_baselines_is_believed_no_more_than_one_of_weights(tmp_path, header, words):
     arrays = {"one/weights": np.zeros((192, 2), np.float32), "one/bias": np.zeros(2, np.float32)}
     safetensors.numpy.save_file(arrays, tmp_path / "b.safetensors", _header(RIGHT))
-    assert weights.load(tmp_path / "b.safetensors", "attribution").about == {"classes": ["a", "b"], "augment": "none"}
+    assert load(tmp_path / "b.safetensors", "attribution").about == {"classes": ["a", "b"], "augment": "none"}
     safetensors.numpy.save_file(arrays, tmp_path / "b.safetensors", _header(header))
     with pytest.raises(UserError, match=re.escape(words)):
-        weights.load(tmp_path / "b.safetensors", "attribution")
+        load(tmp_path / "b.safetensors", "attribution")
 
 
 def test_an_unknown_set_is_answered_with_the_known_ones():
     with pytest.raises(UserError, match=r"nowhere is not a run folder.*the name of a shipped set \(photos32\)"):
-        weights.load("nowhere")
+        load("nowhere")
     with pytest.raises(UserError, match="no shipped set 'nowhere'; choose one of photos32"):
         shipped.baselines("nowhere")
 
@@ -201,7 +202,7 @@ def test_images_of_older_generators_are_made_anew(tmp_path):
 
 def test_a_baseline_is_exported_for_any_number_of_images():
     images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
-    program = export_weights.export_vote(weights.load(f"{SET}/baselines"), views="mirror", rule="majority")
+    program = export_weights.export_vote(load(f"{SET}/baselines"), views="mirror", rule="majority")
     there = jax.export.deserialize(bytearray(program)).call(images)
     here = Attributor.load(f"{SET}/baselines").vote(images, "mirror")
     np.testing.assert_allclose(there["view_logits"], here.view_logits, rtol=1e-3, atol=1e-3)

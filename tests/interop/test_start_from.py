@@ -8,7 +8,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from configs import attribution, fingerprint, mmdgan
 from ganfp_jax.interop import start_from
-from ganfp_jax.interop.weights import load
+from ganfp_jax.interop.load import load
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.run_folder import read_config, write_json
 from ganfp_jax.training.checkpoint import Checkpoints

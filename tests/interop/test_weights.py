@@ -16,7 +16,8 @@ from configs import attribution, progan
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.interop import weights as module
-from ganfp_jax.interop.weights import KEY, digest, load, read_file, write_file
+from ganfp_jax.interop.load import load
+from ganfp_jax.interop.weights import KEY, digest, read_file, write_file
 from ganfp_jax.run.errors import UserError
 
 ALL = {

@@ -15,7 +15,8 @@ from ganfp_jax.attribution.certainty import Calibration
 from ganfp_jax.attribution.verdict import UNSURE
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
-from ganfp_jax.interop.weights import CALIBRATION, FILE, load, write_file
+from ganfp_jax.interop.load import load
+from ganfp_jax.interop.weights import CALIBRATION, FILE, write_file
 from ganfp_jax.jobs import calibrate
 from ganfp_jax.run.errors import UserError
 

@@ -12,6 +12,7 @@ from running import run_job
 from ganfp_jax import Attributor
 from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.interop import weights
+from ganfp_jax.interop.load import load
 from ganfp_jax.metrics.statistics import wilson_interval
 
 SOURCES = ["real", "ProGAN", "SNGAN", "CramerGAN", "MMDGAN"]
@@ -146,7 +147,7 @@ def test_an_exported_network_answers_like_its_run_folder(study, tmp_path):
     assert ", ".join(SOURCES) in out
     # The same bytes are written again, from the run folder and from the file.
     for path in (workdir / "visnet-d4", file):
-        weights.write_file(tmp_path / "again.safetensors", weights.load(path))
+        weights.write_file(tmp_path / "again.safetensors", load(path))
         assert (tmp_path / "again.safetensors").read_bytes() == file.read_bytes()
     settings = {"checkpoint": file, "data.root": workdir / "images"}
     run_job("evaluate:tiny", tmp_path / "evaluation", settings | NO_BASELINES)
@@ -162,7 +163,7 @@ def test_an_exported_generator_has_the_digest_of_the_manifest_and_its_images(stu
     manifest = read_json(workdir / "images" / "test" / "manifest.json")["sources"]
     for folder, source in (("progan", "ProGAN"), ("cramergan", "CramerGAN")):
         file = tmp_path / f"{folder}.safetensors"
-        assert weights.write_file(file, weights.load(workdir / folder)) == manifest[source]["digest"]
+        assert weights.write_file(file, load(workdir / folder)) == manifest[source]["digest"]
         by_folder, by_file = Sampler(workdir / folder), Sampler(file)
         assert by_file.origin == by_folder.origin | {"generator": str(file)}
         images = [next(iter(sampler.stream(7, 16, 16))) for sampler in (by_folder, by_file)]

@@ -14,7 +14,7 @@ import tensorstore
 from small_weights import CLASSES, generator, network, run_folder
 
 from configs import attribution, cramergan
-from ganfp_jax.interop import weights
+from ganfp_jax.interop.load import load
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.training import stored
 from ganfp_jax.training.checkpoint import Checkpoints
@@ -262,21 +262,21 @@ def b_range(prefix):
 def test_a_config_that_was_damaged(folder, name):
     damage, message = CONFIG[name]
     damage(folder)
-    assert message in refusal(weights.load, folder)
+    assert message in refusal(load, folder)
 
 
 @pytest.mark.parametrize("name", METADATA)
 def test_metadata_that_were_damaged(folder, name):
     damage, message = METADATA[name]
     damage(folder)
-    assert message in refusal(weights.load, folder)
+    assert message in refusal(load, folder)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_files_that_were_damaged(folder, name):
     damage, message = FILES[name]
     damage(folder)
-    said = refusal(weights.load, folder)
+    said = refusal(load, folder)
     assert any(part in said for part in message.split("|")), said
 
 
@@ -293,19 +293,19 @@ def test_files_that_were_damaged(folder, name):
 )
 def test_a_gan_whose_config_was_damaged(trained_gan, tmp_path, key, value, message):
     folder = shutil.copytree(trained_gan, tmp_path / "gan")
-    assert weights.load(folder).about["source_name"] == "CramerGAN"
+    assert load(folder).about["source_name"] == "CramerGAN"
     damage_config(lambda config: config.update({key: value}))(folder)
-    said = refusal(weights.load, folder)
+    said = refusal(load, folder)
     assert any(part in said for part in message.split("|")), said
     in_place_of("checkpoints/8/metadata/metadata", lambda path: path.write_text('{"source_name": "../.."}'))(folder)
-    assert refusal(weights.load, folder)
+    assert refusal(load, folder)
 
 
 def test_folders_that_are_no_steps_are_passed_over(folder):
     for name in ("²", "٣", "017", "99.orbax-checkpoint-tmp", "-1", "1e3"):
         (folder / "checkpoints" / name).mkdir()
     assert stored.saved_steps(folder) == [8, 16]
-    assert weights.load(folder).origin["step"] == 16
+    assert load(folder).origin["step"] == 16
     checkpoints = Checkpoints(folder, keep=5)
     assert checkpoints.latest_step() == 16
     checkpoints.close()
@@ -315,7 +315,7 @@ def test_what_is_not_used_is_not_read(folder):
     """Moments as large as they like, of which nothing is there."""
     declare("network.opt_state.0.mu", shape=[1 << 30], chunks=[1 << 20])(folder)
     before = peak()
-    loaded = weights.load(folder)
+    loaded = load(folder)
     assert peak() - before < 512 << 20
     assert (loaded.about["classes"], loaded.origin["step"]) == (CLASSES, 16)
     np.testing.assert_array_equal(

@@ -15,7 +15,7 @@ from ganfp_jax.baselines.images import FolderImages
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.interop import shipped
-from ganfp_jax.interop.weights import load
+from ganfp_jax.interop.load import load
 from ganfp_jax.jobs.quickstart.study import (
     Stage,
     Study,

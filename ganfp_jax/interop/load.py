@@ -1,0 +1,180 @@
+"""Trained weights from wherever they are kept: a run folder, one open file, a shipped set."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from flax.traverse_util import unflatten_dict
+
+from ganfp_jax.interop import advice, shipped
+from ganfp_jax.interop.stored_file import shown
+from ganfp_jax.interop.weights import (
+    CALIBRATION,
+    FILE,
+    SUFFIX,
+    Kind,
+    Weights,
+    check_tensors,
+    digest,
+    expected_tensors,
+    float32,
+    make_network,
+    read_file,
+)
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.reading import read_json
+from ganfp_jax.run.run_folder import CONFIG, read_config
+from ganfp_jax.training import stored
+
+SCRATCH = "quickstart-scratch"  # of `make scratch`, whose networks are the defaults of most configs
+PROGRAMS: dict[str, Kind] = {"gan": "generator", "attribution": "attribution", "fingerprint": "attribution"}
+_WANTED = {
+    None: ("network", "give the run folder of a training"),
+    "generator": ("generator", "give the run folder of a GAN"),
+    "attribution": (
+        "attribution network",
+        "give the run folder of configs/attribution.py or configs/fingerprint.py",
+    ),
+}
+
+
+def load(path: str | Path, kind: Kind | None = None, *, calibrated: bool = True) -> Weights:
+    """The weights that `path` holds.
+
+    Args:
+        path: the run folder of a training (its newest checkpoint, the running average where one was kept, and its
+            calibration, if it is of these weights), a run folder that holds `weights.safetensors`, or such a file; or,
+            where nothing lies there, the name of shipped weights (`ganfp_jax.interop.shipped`).
+        kind: the only kind that will do.
+        calibrated: False leaves out the calibration, and so reads weights whose calibration is damaged.
+
+    Raises:
+        UserError: nothing of the kind there, or it cannot be read.
+    """
+    path = Path(path)
+    if not _is_there(path):
+        path = shipped.find(path) or path
+    try:
+        return _load(path, kind, calibrated)
+    except UserError:
+        if path.suffix != SUFFIX and not (path / CONFIG).is_file() and advice.is_published(path):
+            raise advice.import_first(path, kind) from None
+        raise
+
+
+def _load(path: Path, kind: Kind | None, calibrated: bool) -> Weights:
+    """The weights of a path that is there."""
+    if path.suffix == SUFFIX or path.is_file():
+        weights = read_file(path)
+    elif (path / FILE).is_file() and not _has_checkpoints(path):
+        weights = read_file(path / FILE)
+        weights = _calibrated(path, weights) if calibrated else weights
+    else:
+        weights = _from_training(path, kind)
+        return _calibrated(path, weights) if calibrated else weights
+    _require(path, weights.kind, kind, weights.model["name"])
+    if calibrated:
+        return weights
+    return dataclasses.replace(weights, about={k: v for k, v in weights.about.items() if k != "calibration"})
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:  # a name that is too long, say, or a folder that we may not look into
+        raise UserError(f"{shown(str(path))} cannot be read ({error.strerror}); give another path") from error
+
+
+def _calibrated(run_folder: Path, weights: Weights) -> Weights:
+    """`weights` with the calibration that lies in their run folder, unless it is of others, of an earlier step say."""
+    path = run_folder / CALIBRATION
+    if weights.kind != "attribution" or not path.is_file():
+        return weights
+    try:
+        calibration = read_json(path)
+        fits = calibration["digest"] == digest(weights.variables)
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise UserError(f"{path} is damaged; delete it, or write it anew with configs/calibrate.py") from error
+    return dataclasses.replace(weights, about=weights.about | {"calibration": calibration}) if fits else weights
+
+
+def _has_checkpoints(run_folder: Path) -> bool:
+    return (run_folder / stored.FOLDER).is_dir()
+
+
+def _require(path: Path, found: Kind | None, wanted: Kind | None, what: Any) -> Kind:
+    """`found`; raises UserError where no network was found at `path`, or not one of the kind wanted."""
+    if found is None or wanted not in (None, found):
+        noun, remedy = _WANTED[wanted]
+        raise UserError(f"{path} holds no {noun} (but {shown(what)}); {remedy}, or a file of exported weights")
+    return found
+
+
+def _from_training(run_folder: Path, wanted: Kind | None) -> Weights:
+    if not (run_folder / CONFIG).is_file():
+        made = "make it with `make scratch`, or " if SCRATCH in run_folder.parts else ""
+        raise UserError(
+            f"{run_folder} is not a run folder: it has no {CONFIG} and no {FILE}; {made}give the --workdir of a "
+            f"training run, a file of exported weights, or the name of a shipped set ({', '.join(shipped.sets())})"
+        )
+    config = read_config(run_folder)
+    program = config.get("program", "")
+    found = PROGRAMS.get(program) if isinstance(program, str) else None
+    kind = _require(run_folder, found, wanted, program or config.get("job"))
+    checkpoint = stored.Stored(run_folder)
+    model, about = _described(run_folder, config, checkpoint.metadata(), kind)
+    origin = {"run_folder": run_folder.resolve().name, "step": checkpoint.step}
+    weights = Weights(kind, model, {}, about, origin)
+    expected = expected_tensors(run_folder, weights)
+    arrays = checkpoint.arrays()
+    names = _names_in_state(arrays.names, "generator" if kind == "generator" else "network")
+    with checkpoint.refusals():
+        opened = arrays.open(names.values())
+        found_here = {name: _type_and_shape(opened[there]) for name, there in names.items()}
+        check_tensors(checkpoint.folder, weights, expected, found_here, "train again in another --workdir")
+        tensors = stored.read(opened)
+    variables = unflatten_dict({name: float32(tensors[there]) for name, there in names.items()}, sep="/")
+    return dataclasses.replace(weights, variables=variables)
+
+
+def _described(
+    run_folder: Path, config: Mapping[str, Any], metadata: Mapping[str, Any], kind: Kind
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The model of a training and what using it needs, as in `Weights`; what they say is not looked at yet."""
+    try:
+        if kind == "attribution":
+            classes = metadata["classes"]
+            model = {**config["model"], "resolution": config["resolution"], "num_classes": len(classes)}
+            return model, {"classes": classes, "augment": config["augment"]}
+        model = {**config["generator"], "resolution": config["resolution"]}
+        return model, {
+            "source_name": metadata["source_name"],
+            "latents": config["latents"],
+            "pixels": config["step"]["pixels"],
+            "batch_size": config["batch_size"] if make_network(run_folder, model).normalizes_by_batch() else None,
+        }
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{run_folder} does not say how to use its network: {CONFIG} or the checkpoint's metadata is damaged "
+            f"({type(error).__name__}: {error}); restore it, or train again in another --workdir"
+        ) from error
+
+
+def _names_in_state(names: Sequence[str], role: str) -> dict[str, str]:
+    """Name in `Weights.variables` -> name in a training's state, of the arrays that make the network of this role.
+
+    Where a running average was kept, it is the better network, and the published one.
+    """
+    averaged = any(name.startswith("ema_params.") for name in names)
+    places = {"ema_params." if averaged else f"{role}.params.": "params/", f"{role}.stats.": ""}
+    return {
+        collection + name.removeprefix(place).replace(".", "/"): name
+        for place, collection in places.items()
+        for name in names
+        if name.startswith(place)
+    }
+
+
+def _type_and_shape(array: Any) -> tuple[str, tuple[int, ...]]:
+    return ("F32" if array.dtype.name == "float32" else array.dtype.name, tuple(array.shape))
