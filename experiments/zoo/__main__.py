@@ -131,7 +131,8 @@ def _done(root: Path) -> Mapping[str, Any]:
 def fit_baselines(workdir: Path, sizes: Mapping[str, int]) -> dict[str, baselines.FittedBaseline]:
     """Logistic regression on log-DCT spectra, on images as they are and immunised as the network's."""
     folder = labelled.open_labelled(workdir / "images" / "train")
-    images = FolderImages.read(folder, sizes["resolution"], indices=first_of_each(folder, sizes["baselines"]))
+    known = labelled.Images(folder, sizes["resolution"]).part(first_of_each(folder, sizes["baselines"]))
+    images = FolderImages.read(known)
     immunise = attribution.get_config("photos").immunise.to_dict()
     methods = beside.methods_of([BASELINE], [BASELINE])
     return dict(beside.fit(methods, images, folder.classes, seed=0, immunise=immunise))
@@ -160,7 +161,7 @@ def measure(workdir: Path, out: Path, sizes: Mapping[str, int]) -> list[dict[str
     rows = []
     for split in ("valid", "test"):
         folder = labelled.open_labelled(workdir / "images" / split, classes=attributor.classes)
-        images = FolderImages.read(folder, sizes["resolution"])
+        images = FolderImages.read(labelled.Images(folder, sizes["resolution"]))
         for perturbation in CONDITIONS:
             shown = labelled.Images(folder, attributor.resolution, perturbation=perturbation)
             evaluation = evaluate(attributor, shown, views=VIEWS, rule=RULE)

@@ -162,8 +162,6 @@ def train_and_measure(
     folder, seed = tested.folder, tested.seed
     known = labelled.open_labelled(root, split="train", classes=folder.classes, layout=folder.layout)
     chosen = first_at_random(known.labels, config["images_per_source"], seed)
-    train = FolderImages.read(known, tested.resolution, tested.resize, indices=chosen)
+    train = FolderImages.read(labelled.Images(known, tested.resolution, tested.resize).part(chosen))
     fitted = dict(fit(methods, train, folder.classes, seed=seed, immunise=config["immunise"]))
-    chunks = np.array_split(tested.indices, -(-len(tested) // labelled.CHUNK))
-    parts = (FolderImages.read(folder, tested.resolution, tested.resize, indices=chunk) for chunk in chunks)
-    return measure(fitted, parts, perturbations, folder.classes, seed=seed)
+    return measure(fitted, map(FolderImages.read, tested.split()), perturbations, folder.classes, seed=seed)

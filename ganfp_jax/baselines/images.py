@@ -27,15 +27,13 @@ class FolderImages:
     rejected: Sequence[tuple[str, str]]
 
     @classmethod
-    def read(
-        cls, folder: labelled.LabelledFolder, resolution: int, resize: str = "crop", indices: Any = None
-    ) -> "FolderImages":
-        """Decodes a folder, or its files at `indices`.
+    def read(cls, images: labelled.Images) -> "FolderImages":
+        """Decodes images of a folder, which stay clean.
 
         Raises:
             UserError: none of them can be read.
         """
-        decoded, origins = labelled.decode_all(folder, resolution, resize, indices), labelled.origins(folder)
+        folder, decoded = images.folder, images.under("none").decode()
         if not len(decoded.kept):
             raise UserError(f"no image of {folder.root} could be read: {': '.join(decoded.rejected[0])}")
         return cls(
@@ -43,7 +41,7 @@ class FolderImages:
             paths=[folder.paths[i] for i in decoded.kept],
             labels=folder.labels[decoded.kept],
             numbers=decoded.kept,
-            origins=[origins[i] for i in decoded.kept],
+            origins=images.part(decoded.kept).origins,
             rejected=decoded.rejected,
         )
 

@@ -292,6 +292,10 @@ class Images:
         """Those at `places` in the folder alone."""
         return replace(self, chosen=np.asarray(places, np.int64))
 
+    def split(self) -> Iterator["Images"]:
+        """The same in parts of at most `CHUNK`, of about one length; none of them is one part."""
+        return map(self.part, np.array_split(self.indices, max(1, -(-len(self) // CHUNK))))
+
     def under(self, perturbation: str) -> "Images":
         """The same under another perturbation; "none" leaves them clean."""
         return replace(self, perturbation=perturbation)
@@ -319,21 +323,9 @@ class Images:
         from ganfp_jax.run import processes
 
         with progress(len(self), label, "image", disable=not processes.first()) as bar:
-            for places in np.array_split(self.indices, max(1, -(-len(self) // CHUNK))):
-                yield self.part(places).decode()
-                bar.update(len(places))
-
-
-def decode_all(
-    folder: LabelledFolder,
-    resolution: int,
-    resize: str = "crop",
-    indices: Sequence[int] | Int[np.ndarray, " k"] | None = None,
-    label: str | None = None,
-) -> Decoded:
-    """`Images.decode` of a folder, or of its files at `indices`."""
-    images = Images(folder, resolution, resize)
-    return (images if indices is None else images.part(indices)).decode(label)
+            for few in self.split():
+                yield few.decode()
+                bar.update(len(few))
 
 
 def write_rejected(path: Path, rejected: Iterable[tuple[str, str]]) -> None:

@@ -55,7 +55,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     if train_folder.root == test_folder.root:
         raise UserError(f"{train_folder.root} is not split; give a config.data.root with train/ and test/ inside")
     train, test = (
-        FolderImages.read(folder, resolution, config["data"]["resize"]) for folder in (train_folder, test_folder)
+        FolderImages.read(labelled.Images(folder, resolution, config["data"]["resize"]))
+        for folder in (train_folder, test_folder)
     )
     labelled.report_rejected([*train.rejected, *train_folder.left_out, *test.rejected, *test_folder.left_out], workdir)
     per_source = np.bincount(train.labels, minlength=len(classes))

@@ -73,7 +73,7 @@ def decode_training(config: dict[str, Any], folder: labelled.LabelledFolder, wor
     resolution, resize = config["resolution"], config["data"]["resize"]
     images: np.ndarray | ImagesOnDisk
     if fits(len(folder), resolution, config["data"]["cache_gib"]):
-        decoded = labelled.decode_all(folder, resolution, resize, label="read train")
+        decoded = labelled.Images(folder, resolution, resize).decode("read train")
         images, kept, rejected, notes = decoded.images, decoded.kept, decoded.rejected, decoded.notes
     else:
         checked = check_together(folder.paths, resolution, resize, "check train")
@@ -105,7 +105,7 @@ def decode_some_test(config: dict[str, Any], classes: Sequence[str]) -> Labelled
         return None
     folder = labelled.open_labelled(root, split="test", classes=classes, layout=config["data"]["layout"])
     shown = np.random.RandomState(0).permutation(len(folder))[: config["eval_images"]]
-    test = labelled.decode_all(folder, config["resolution"], resize=config["data"]["resize"], indices=shown)
+    test = labelled.Images(folder, config["resolution"], config["data"]["resize"]).part(shown).decode()
     if not len(test.kept):
         name, reason = test.rejected[0]
         raise UserError(f"{folder.root}: no test image to watch can be used, such as {name}: {reason}; see data.resize")

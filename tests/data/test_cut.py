@@ -73,7 +73,7 @@ def test_they_are_a_source_beside_generated_ones(photographs, tmp_path):
     labelled.write_manifest(tmp_path / "images", ["real", "GAN"], {})
     folder = labelled.open_labelled(tmp_path / "images")
     assert folder.classes == ("real", "GAN")
-    assert labelled.decode_all(folder, 128, resize="refuse").images.shape == (4, 128, 128, 3)
+    assert labelled.Images(folder, 128, resize="refuse").decode().images.shape == (4, 128, 128, 3)
 
 
 def test_photographs_as_downloaded_are_cut_beside_generated_ones(photographs, tmp_path):
@@ -84,7 +84,7 @@ def test_photographs_as_downloaded_are_cut_beside_generated_ones(photographs, tm
     Image.new("RGB", (128, 128)).save(tmp_path / "images" / "GAN" / "0.png")
     (tmp_path / "images" / "real").symlink_to(photographs)
     folder = labelled.open_labelled(tmp_path / "images")
-    found = labelled.decode_all(folder, config.resolution, resize=config.data.resize)
+    found = labelled.Images(folder, config.resolution, resize=config.data.resize).decode()
     assert [name for name, _ in found.rejected] == ["real/000004.jpg"]
     assert len(found.images) == 8
     for image, path in zip(found.images[1:], sorted((tmp_path / "cut" / "real").iterdir()), strict=False):

@@ -14,7 +14,6 @@ from ganfp_jax.data.decode import encode_png
 from ganfp_jax.data.labelled import (
     MANIFEST,
     Images,
-    decode_all,
     open_labelled,
     origins,
     read_manifest,
@@ -127,7 +126,7 @@ def test_images_may_lie_in_folders_of_a_source(tmp_path):
         ("a/x.png", "is a folder"),
         ("a/x.png/loop", "a link to a folder, which is not followed"),
     )
-    assert decode_all(folder, 8).kept.tolist() == [0, 1, 2, 3, 4]
+    assert Images(folder, 8).decode().kept.tolist() == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no names that are not UTF-8")
@@ -140,7 +139,7 @@ def test_names_that_would_break_a_table_are_escaped(tmp_path):
         *("a/00.png", "a/café.png", r"a/bad\xff.png", r"a/new\nline\r.png", "b/00.png"),
     }
     assert folder.left_out == ((r"a/\u2028.txt", "not an image by its name"),)
-    report_rejected(decode_all(folder, 8).rejected, tmp_path)
+    report_rejected(Images(folder, 8).decode().rejected, tmp_path)
     assert len(list(csv.reader((tmp_path / "rejected.csv").open(newline="")))) == 4
 
 
@@ -251,13 +250,13 @@ def test_manifests_are_written_whole_and_checked(tmp_path):
     assert read_manifest(tmp_path) == {"classes": ["a"], "sources": {}}
 
 
-def test_decode_all(tmp_path):
+def test_decode_says_what_was_refused_and_what_was_done(tmp_path):
     make(tmp_path, {"a": 3, "b": 3})
     (tmp_path / "a" / "01.png").write_bytes(b"broken")
     Image.new("RGB", (12, 10), (7, 7, 7)).save(tmp_path / "b" / "00.png")
     Image.new("RGB", (4, 4)).save(tmp_path / "b" / "02.png")
     folder = open_labelled(tmp_path)
-    decoded = decode_all(folder, 8)
+    decoded = Images(folder, 8).decode()
     assert decoded.kept.tolist() == [0, 2, 3, 4]
     assert decoded.images[:, 0, 0, 0].tolist() == [0, 2, 7, 51]
     assert folder.labels[decoded.kept].tolist() == [0, 0, 1, 1]
@@ -268,18 +267,16 @@ def test_decode_all(tmp_path):
     assert decoded.notes == {"b/00.png": "cropped from 12x10"}
 
 
-def test_decode_all_of_some(tmp_path):
+def test_decode_some(tmp_path):
     make(tmp_path, {"a": 3, "b": 3})
     (tmp_path / "b" / "02.png").write_bytes(b"broken")
     folder = open_labelled(tmp_path)
     for indices in ([4, 5, 0], np.array([4, 5, 0])):
-        decoded = decode_all(folder, 8, "refuse", indices=indices)
+        decoded = Images(folder, 8, "refuse").part(indices).decode()
         assert decoded.kept.tolist() == [4, 0]
         assert decoded.images[:, 0, 0, 0].tolist() == [51, 0]
         assert decoded.rejected == (("b/02.png", "not an image"),)
-    assert decode_all(folder, 8, indices=[]).images.shape == (0, 8, 8, 3)
-    with pytest.raises(UserError, match="choose one of"):
-        decode_all(folder, 8, "stretch")
+    assert Images(folder, 8).part([]).decode().images.shape == (0, 8, 8, 3)
 
 
 def test_images_are_perturbed_by_their_place_in_the_folder(tmp_path):
@@ -344,7 +341,7 @@ def test_a_list_names_files_anywhere_below_or_beside(tmp_path):
     folder = open_labelled(path, "train")
     assert folder.classes == ("ProGAN", "real") and folder.labels.tolist() == [0, 0, 1, 1]
     assert folder.names == ("x/01.png", "x/02.png", "y/01.png", "y/nothing.png")
-    decoded = decode_all(folder, 8)
+    decoded = Images(folder, 8).decode()
     assert decoded.kept.tolist() == [0, 1, 2] and decoded.rejected == (("y/nothing.png", "no such file"),)
     assert origins(folder) == folder.names
     write_manifest(tmp_path, ["real", "ProGAN"], {})

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from ganfp_jax.data import sources
-from ganfp_jax.data.labelled import decode_all, digest, open_labelled, splits
+from ganfp_jax.data.labelled import Images, digest, open_labelled, splits
 from ganfp_jax.data.tfds import folder as tfds_folder
 from ganfp_jax.jobs import prepare
 from ganfp_jax.run.errors import UserError
@@ -238,7 +238,7 @@ def test_damaged_records_are_refused_and_the_others_read(dataset):
     content[start : start + 400] = bytes(400)
     file.write_bytes(content)
     folder = open_labelled(dataset, "train")
-    read = decode_all(folder, 16)
+    read = Images(folder, 16).decode()
     assert len(read.images) == 1 and len(read.rejected) == 1
     assert len(digest({"train": folder})) == 64
 

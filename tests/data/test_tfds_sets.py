@@ -11,7 +11,7 @@ from PIL import Image
 
 from ganfp_jax.data import sources
 from ganfp_jax.data.decode import decode_image, png_bytes
-from ganfp_jax.data.labelled import decode_all, open_labelled, read_manifest, write_manifest
+from ganfp_jax.data.labelled import Images, open_labelled, read_manifest, write_manifest
 from ganfp_jax.data.tfds import records, sets
 from ganfp_jax.jobs import prepare
 from ganfp_jax.run import atomic
@@ -53,7 +53,7 @@ def test_a_prepared_set_is_the_folder_it_was_made_of(labelled_root, prepared, sp
     usable = [i for i, name in enumerate(folder.names) if "broken" not in name]
     assert dataset.names == tuple(folder.names[i] for i in usable)
     assert dataset.labels.tolist() == folder.labels[usable].tolist()
-    np.testing.assert_array_equal(decode_all(dataset, 16).images, decode_all(folder, 16).images)
+    np.testing.assert_array_equal(Images(dataset, 16).decode().images, Images(folder, 16).decode().images)
 
 
 def test_png_and_jpeg_are_kept_byte_for_byte(labelled_root, prepared):
@@ -125,7 +125,7 @@ def test_a_set_is_opened_without_reading_its_images(prepared, tmp_path, monkeypa
     (older / "index.json").unlink()
     for found in (opened, open_labelled(older, "train")):
         assert (found.names, found.labels.tolist()) == (expected.names, expected.labels.tolist())
-        np.testing.assert_array_equal(decode_all(found, 16).images, decode_all(expected, 16).images)
+        np.testing.assert_array_equal(Images(found, 16).decode().images, Images(expected, 16).decode().images)
     for damaged in (b"{", b"[]", b'{"train": {"labels": [0], "names": ["a"]}}'):
         (older / "index.json").write_bytes(damaged)
         with pytest.raises(UserError, match=r"index\.json does not belong to the 10 records of train"):
@@ -246,7 +246,7 @@ from pathlib import Path
 from ganfp_jax.jobs import prepare
 from ganfp_jax.data import labelled, sources
 prepare.run({{"data": {{"root": {root!r}, "layout": "auto"}}, "prepare": {again!r}}}, Path({again!r}))
-labelled.decode_all(labelled.open_labelled({again!r}, "test"), 16)
+labelled.Images(labelled.open_labelled({again!r}, "test"), 16).decode()
 sources.tfds(name="tiny_scenes/bedroom", data_dir={str(data_dir)!r}, resolution=16)
 assert "tensorflow" not in sys.modules
 """
@@ -256,7 +256,7 @@ assert "tensorflow" not in sys.modules
 def test_records_are_read_by_threads(prepared):
     folder = open_labelled(prepared, "train")
     expected = [decode_image(path) for path in folder.paths]
-    many = decode_all(folder, 16, indices=np.tile(np.arange(len(folder)), 40)).images
+    many = Images(folder, 16).part(np.tile(np.arange(len(folder)), 40)).decode().images
     np.testing.assert_array_equal(many, np.tile(np.stack(expected), (40, 1, 1, 1)))
 
 

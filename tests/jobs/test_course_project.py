@@ -61,7 +61,7 @@ def study(tmp_path_factory):
         plain = {"step": state.step, "generator": generator, "ema_params": state.ema_params}
         save(workdir / name, config[name], plain, program.metadata)
     scratch.make_images(Study(config, workdir))
-    images = labelled.decode_all(labelled.open_labelled(workdir / "images", split="test"), 16).images
+    images = labelled.Images(labelled.open_labelled(workdir / "images", split="test"), 16).decode().images
     attribution = config["attribution"]
     network = models.create(**attribution["model"], resolution=16, num_classes=3)
     init, logits = jit(network.init), jit(lambda variables, x: network.apply(variables, x))

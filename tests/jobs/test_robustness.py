@@ -68,7 +68,7 @@ def networks(tmp_path_factory, images_root):
     The biases of the immunised one are moved so that it names all three sources.
     """
     root = tmp_path_factory.mktemp("networks")
-    images = labelled.decode_all(labelled.open_labelled(images_root, split="test"), 16).images
+    images = labelled.Images(labelled.open_labelled(images_root, split="test"), 16).decode().images
     plain, drawn, third = (small_weights.network(seed=seed) for seed in range(3))
     attributor = Attributor(models.create(**drawn.model), drawn.variables, CLASSES, 16)
     logits = attributor.vote(images, "identity").view_logits[0]
@@ -166,7 +166,7 @@ def test_rows_are_what_evaluate_measures_on_the_same_images(job, config):
 def test_strength_is_the_error_of_the_attacked_images(job, config):
     folder = labelled.open_labelled(config["data"]["root"], split="test", classes=CLASSES)
     names = Answers.read(job / "networks" / "plain" / "clean").names
-    decoded = labelled.decode_all(folder, 16, indices=[folder.names.index(name) for name in names])
+    decoded = labelled.Images(folder, 16).part([folder.names.index(name) for name in names]).decode()
     strengths = {entry["attack"]: entry["psnr"] for entry in read(job)["attacks"]}
     for attack in ATTACKS:
         attacked = perturb(decoded.images, attack, 0, decoded.kept).astype(float)

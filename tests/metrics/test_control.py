@@ -43,7 +43,7 @@ def right_of_test(crops, root, second) -> int:
     assert code == 0, err
     network = Attributor.load(root / "run")
     test = labelled.open_labelled(root, split="test")
-    return int((network.vote(labelled.decode_all(test, SIDE).images, "identity").predicted == test.labels).sum())
+    return int((network.vote(labelled.Images(test, SIDE).decode().images, "identity").predicted == test.labels).sum())
 
 
 def test_halves_of_the_real_images_cannot_be_told_apart(crops, tmp_path):

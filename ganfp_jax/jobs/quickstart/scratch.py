@@ -107,11 +107,9 @@ def _baselines(study: Study) -> Iterator[dict[str, Any]]:
     config, immunise = study.config, study.config["attribution"]["immunise"]
     folder = labelled.open_labelled(study.images, split="test")
     known = labelled.open_labelled(study.images, split="train", classes=folder.classes)
-    train = FolderImages.read(known, config["resolution"])
-    tests = {
-        count: FolderImages.read(folder, config["resolution"], indices=first_of_each(folder, count))
-        for count in config["test_counts"]
-    }
+    train = FolderImages.read(labelled.Images(known, config["resolution"]))
+    tested = labelled.Images(folder, config["resolution"])
+    tests = {count: FolderImages.read(tested.part(first_of_each(folder, count))) for count in config["test_counts"]}
     methods = beside.methods_of(config["baselines"], config["immunised_baselines"] if immunise["share"] else ())
     for called, fitted in beside.fit(methods, train, folder.classes, seed=config["seed"], immunise=immunise):
         for count, test in tests.items():

@@ -91,7 +91,7 @@ def ask_baselines(study: Study) -> None:
     config, fitted = study.config, baselines.read(shipped.baselines(study.config["shipped"]))
     folder = labelled.open_labelled(study.images, split="test", classes=study.attributor().classes)
     for test in tests(config, folder):
-        images = FolderImages.read(folder, config["resolution"], indices=test.indices)
+        images = FolderImages.read(labelled.Images(folder, config["resolution"]).part(test.indices))
         study.baselines += baseline_rows(fitted, images, [test.perturbation], folder.classes, test.count)
 
 
