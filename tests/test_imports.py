@@ -26,7 +26,7 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 STEPS = ("gan_step", "attribution_step", "fingerprint_step", "objectives", "state")
 PURE = ("models", "data.views", "attribution.voting", *(f"training.{step}" for step in STEPS))
 NOT_FOR_ARRAYS = {"pathlib", "os", "json", "io"}
-ONLY_IN = {"orbax": "training", "absl": "run", "grain": "data", "tensorflow_datasets": "data", "gradio": "demo"}
+ONLY_IN = {"orbax": "training", "absl": "run", "tensorflow_datasets": "data", "gradio": "demo"}
 
 
 def name_of(path: Path) -> str:
@@ -66,7 +66,7 @@ STANDARD = set(sys.stdlib_module_names)
 
 
 def test_main_answers_before_jax_is_imported():
-    heavy = {"jax", "flax", "orbax", "sklearn", "matplotlib", "grain", "numpy"}
+    heavy = {"jax", "flax", "orbax", "sklearn", "matplotlib", "numpy"}
     for module in ("main", "jobs", "run", "run.run_folder", "run.errors", "run.variants", "", "demo", "demo.__main__"):
         body = ast.parse(MODULES[module].read_text()).body
         names = {alias.name for node in body if isinstance(node, ast.Import) for alias in node.names}

@@ -14,7 +14,6 @@ PACKAGES = (
     "flax",
     "optax",
     "orbax-checkpoint",
-    "grain",
     "numpy",
     "pillow",
     "scikit-learn",

@@ -70,6 +70,20 @@ def test_orders_do_not_change_between_versions():
     ]  # fmt: skip
 
 
+def test_draws_do_not_change_between_versions():
+    """Recorded with the `random_map` of Grain 0.2.18."""
+
+    def draw(batch, rng, part):
+        return {"drawn": np.concatenate([rng.random(2), rng.integers(1000, size=2), rng.standard_normal(1)])}
+
+    dataset = make_batches(examples(9), batch_size=3, seed=7, transform=draw)
+    assert [dataset[step]["drawn"].tolist() for step in (0, 1, 10**9)] == [
+        [0.2973531582943302, 0.10316016017404728, 973.0, 780.0, -1.6306394885077475],
+        [0.2553857806600863, 0.3253158028779567, 473.0, 217.0, 1.3361846056234394],
+        [0.6715453252357555, 0.09454992285076413, 701.0, 384.0, 0.8587102580126834],
+    ]
+
+
 def test_elements_are_aligned_and_fresh():
     dataset = make_batches(examples(20), batch_size=8, seed=0)
     batch = dataset[4]
@@ -199,7 +213,7 @@ def test_read_ahead_ends_with_the_loop_that_breaks():
     assert not reading_threads()
 
 
-def test_read_ahead_reads_grain_data_sets():
+def test_read_ahead_reads_batches():
     dataset = make_batches(examples(20), batch_size=4, seed=0)
     taken = list(read_ahead(dataset, 7, 12, lambda batch: batch["label"]))
     np.testing.assert_array_equal(np.concatenate(taken), labels(dataset, range(7, 12)))

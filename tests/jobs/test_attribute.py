@@ -328,7 +328,7 @@ def test_heavy_libraries_are_left_alone(network, folder, tmp_path):
     assert done.returncode == 0, done.stderr
     imported = {text.rpartition("|")[2].strip().partition(".")[0] for text in done.stderr.splitlines()}
     assert {"jax", "flax", "safetensors"} <= imported
-    assert not imported & {"grain", "jinja2", "matplotlib", "optax", "orbax", "scipy", "sklearn", "tensorflow_datasets"}
+    assert not imported & {"jinja2", "matplotlib", "optax", "orbax", "scipy", "sklearn", "tensorflow_datasets"}
 
 
 def test_links_in_circles_count_no_image_twice(tmp_path):
