@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from ganfp_jax.interop.stored_file import Refused, StoredFile, open_stored, refusals_told
+from ganfp_jax.interop.stored_file import StoredFile, Unreadable, open_stored, refusals_told
 from ganfp_jax.interop.tensor_bundle import TABLE_MAGIC, find_index, is_checkpoint_text
 
 _START = 4096  # bytes that say what a file is
@@ -51,20 +51,20 @@ def recognise(path: Path) -> str:
 def _format(path: Path, file: StoredFile) -> str:
     start = file.read_at(0, min(file.size, _START))
     if not start:
-        raise Refused("it is empty; download it again")
+        raise Unreadable("it is empty; download it again")
     first = _NPZ.match(start)
     if first and first["name"][: int.from_bytes(first["length"], "little")].endswith(b".npy"):
         return "npz"
     for pattern, what, advice in _STRANGERS:
         if pattern.match(start):
-            raise Refused(f"it is {what}; {advice}")
+            raise Unreadable(f"it is {what}; {advice}")
     if _PICKLE.match(start):
         return "pickle"
     if path.suffix != ".index" and is_checkpoint_text(start):
         return recognise(find_index(path))
     end = min(file.size, len(TABLE_MAGIC))
     if file.read_at(file.size - end, end) != TABLE_MAGIC:
-        raise Refused(f"it is of no known format; {_OTHER}")
+        raise Unreadable(f"it is of no known format; {_OTHER}")
     if path.suffix != ".index":
-        raise Refused("it is a V1 checkpoint of TensorFlow, or an index that lost its ending; save it again as V2")
+        raise Unreadable("it is a V1 checkpoint of TensorFlow, or an index that lost its ending; save it again as V2")
     return "bundle"

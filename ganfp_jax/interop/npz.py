@@ -18,8 +18,8 @@ import numpy as np
 
 from ganfp_jax.interop.stored_file import (
     MAX_VARIABLES,
-    Refused,
     StoredFile,
+    Unreadable,
     check_finite,
     check_name,
     check_shape,
@@ -59,12 +59,12 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         members = _members(archive)
         total = sum(member.file_size for member in members.values())
         if total > _SMALL + _MAX_RATIO * file.size:
-            raise Refused(f"its {file.size} bytes would become {total}, as weights never do; do not trust it")
+            raise Unreadable(f"its {file.size} bytes would become {total}, as weights never do; do not trust it")
         check_total(total)
         arrays = {name: _array(archive, name, member) for name, member in members.items()}
         numbers = {name: array for name, array in arrays.items() if array is not None}
         if not numbers:
-            raise Refused(
+            raise Unreadable(
                 f"it holds no plain array of numbers, but {shown(next(iter(arrays)))} (pickled objects are never "
                 "loaded); give the file of one network's weights"
             )
@@ -77,8 +77,8 @@ def _open(file: StoredFile) -> zipfile.ZipFile:
     signature, disk, first, here, count, length, offset, comment = _END.unpack(file.read_at(at, _END.size))
     whole = signature == b"PK\5\6" and disk == first == comment == 0 and here == count and offset + length == at
     if not whole or length > _MAX_DIRECTORY or not 0 < count <= MAX_VARIABLES:
-        raise Refused("it is no whole archive as NumPy writes them; download it again")
-    damaged = Refused("its list of contents is damaged; download it again")
+        raise Unreadable("it is no whole archive as NumPy writes them; download it again")
+    damaged = Unreadable("its list of contents is damaged; download it again")
     entries = file.read_at(offset, length).count(b"PK\1\2")
     if entries > MAX_VARIABLES or file.read_at(at - _LOCATOR, 4) == b"PK\6\7":
         raise damaged
@@ -98,14 +98,14 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
         stored_name = member.orig_filename
         name = check_name(stored_name.removesuffix(".npy"), members)
         if not stored_name.endswith(".npy") or name.startswith("/") or ".." in name.split("/"):
-            raise Refused(f"it holds {shown(stored_name)}, which is no array; give a file of weights")
+            raise Unreadable(f"it holds {shown(stored_name)}, which is no array; give a file of weights")
         if member.flag_bits & 1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise Refused(f"{shown(name)} is encrypted or packed in a way that NumPy never does; save it with NumPy")
+            raise Unreadable(f"{shown(name)} is encrypted or packed in a way that NumPy never does; save it with NumPy")
         members[name] = member
     places = sorted((member.header_offset, member.compress_size, name) for name, member in members.items())
     for (start, length, name), (following, *_) in itertools.pairwise([*places, (archive.start_dir, 0, "")]):
         if start + _LOCAL + len(name) + length > following:
-            raise Refused(f"{shown(name)} shares bytes with something else; do not trust it")
+            raise Unreadable(f"{shown(name)} shares bytes with something else; do not trust it")
     return members
 
 
@@ -124,7 +124,7 @@ def _array(archive: zipfile.ZipFile, name: str, member: zipfile.ZipInfo) -> np.n
         with archive.open(member) as content:
             array = np.lib.format.read_array(content, allow_pickle=False, max_header_size=_MAX_HEADER)
             if content.read(1):
-                raise Refused(f"{name} is longer than it says; download it again")
+                raise Unreadable(f"{name} is longer than it says; download it again")
     return check_finite(name, np.asarray(array, array.dtype.newbyteorder("="), order="C"))
 
 
@@ -133,7 +133,7 @@ def _header(content: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype]:
     try:
         read = _HEADERS[np.lib.format.read_magic(content)]
     except (ValueError, KeyError) as error:
-        raise Refused(f"{name} is no NumPy array; download it again") from error
+        raise Unreadable(f"{name} is no NumPy array; download it again") from error
     try:
         shape, _, dtype = read(content, max_header_size=_MAX_HEADER)
     except zipfile.BadZipFile:
@@ -143,8 +143,8 @@ def _header(content: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype]:
     return shape, dtype
 
 
-def _no_numbers(name: str) -> Refused:
-    return Refused(
+def _no_numbers(name: str) -> Unreadable:
+    return Unreadable(
         f"{name} is no plain array of numbers (pickled objects are never loaded); give the file of one "
         "network's weights"
     )
@@ -155,6 +155,6 @@ def _damage_told(name: str) -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise Refused(
+        raise Unreadable(
             f"{name} cannot be unpacked: {shown(str(error) or 'it ends too early')}; download it again"
         ) from error

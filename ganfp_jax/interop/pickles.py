@@ -16,8 +16,8 @@ import numpy as np
 
 from ganfp_jax.interop.stored_file import (
     MAX_VARIABLES,
-    Refused,
     StoredFile,
+    Unreadable,
     check_finite,
     check_name,
     check_shape,
@@ -93,10 +93,10 @@ def read_pickle(path: Path) -> list[StoredNetwork]:
         for stub in stubs:
             network = reader.network(stub)
             if network.name in networks:
-                raise Refused(f"it holds two networks of the name {shown(network.name)}; give the published file")
+                raise Unreadable(f"it holds two networks of the name {shown(network.name)}; give the published file")
             networks[network.name] = network
         if not networks:
-            raise Refused("it holds no network; give the published file")
+            raise Unreadable("it holds no network; give the published file")
         return list(networks.values())
 
 
@@ -133,13 +133,13 @@ class _Reader:
         try:
             for count, (opcode, argument) in enumerate(_opcodes(self._file)):
                 if count == _MAX_OPCODES:
-                    raise Refused(f"it has more than {_MAX_OPCODES} opcodes, a network far fewer; do not trust it")
+                    raise Unreadable(f"it has more than {_MAX_OPCODES} opcodes, a network far fewer; do not trust it")
                 self._step(opcode, argument)
         except ValueError as error:
-            raise Refused(f"it is no whole pickle ({shown(str(error))}); download it again") from error
+            raise Unreadable(f"it is no whole pickle ({shown(str(error))}); download it again") from error
         top = self._pop()
         if self._stack or self._outer or self._file.tell() != self._file.size:
-            raise Refused("it holds more than one object; download it again")
+            raise Unreadable("it holds more than one object; download it again")
         return top
 
     def _step(self, opcode: str, argument: Any) -> None:
@@ -148,7 +148,7 @@ class _Reader:
                 pass
             case "FRAME":  # says how many bytes follow at least
                 if argument > self._file.size - self._file.tell():
-                    raise Refused(f"it ends at byte {self._file.size}, inside a frame; download it again")
+                    raise Unreadable(f"it ends at byte {self._file.size}, inside a frame; download it again")
             case "NONE":
                 self._stack.append(None)
             case "NEWTRUE" | "NEWFALSE":
@@ -246,33 +246,33 @@ class _Reader:
                 return self._encode(text)
             case ("Network", ()) | ("dtype" | "array" | "scalar" | "buffer", _):
                 return _Stub(function.kind, arguments)
-        raise Refused(f"it calls {function.kind} in a way that no network needs; nothing was executed")
+        raise Unreadable(f"it calls {function.kind} in a way that no network needs; nothing was executed")
 
     def _encode(self, text: str) -> bytes:
         self._spend(len(text))
         try:
             return text.encode("latin-1")
         except UnicodeEncodeError as error:
-            raise Refused("it holds text where an array's bytes should be; download it again") from error
+            raise Unreadable("it holds text where an array's bytes should be; download it again") from error
 
     def _spend(self, num_bytes: int) -> None:
         self._bytes_left -= num_bytes
         if self._bytes_left < 0:
-            raise Refused("it uses the same bytes again and again; do not trust it")
+            raise Unreadable("it uses the same bytes again and again; do not trust it")
 
     def network(self, stub: Any) -> StoredNetwork:
         if not isinstance(stub, _Stub) or stub.kind != "Network" or not isinstance(stub.state, dict):
-            raise Refused("it holds something other than networks; give the published file")
+            raise Unreadable("it holds something other than networks; give the published file")
         state = stub.state
         version = state.get("version")
         if type(version) is not int or version != 2:
-            raise Refused(f"a network of it has version {shown(version)}, not 2; only the published ones are read")
+            raise Unreadable(f"a network of it has version {shown(version)}, not 2; only the published ones are read")
         missing, surplus = sorted(set(_STATE) - state.keys()), sorted(state.keys() - set(_STATE))
         if missing or surplus:
-            raise Refused(f"a network of it lacks {shown(missing)} and adds {shown(surplus)}; download it again")
+            raise Unreadable(f"a network of it lacks {shown(missing)} and adds {shown(surplus)}; download it again")
         function, variables = state["build_func_name"], state["variables"]
         if function not in BUILD_FUNCTIONS:
-            raise Refused(f"it holds the network {shown(function)}; known are {', '.join(BUILD_FUNCTIONS)}")
+            raise Unreadable(f"it holds the network {shown(function)}; known are {', '.join(BUILD_FUNCTIONS)}")
         if not isinstance(state["static_kwargs"], dict) or not isinstance(variables, list):
             raise _damaged()
         arrays: dict[str, np.ndarray] = {}
@@ -288,7 +288,7 @@ class _Reader:
     def _spend_items(self, count: int) -> None:
         self._items_left -= count
         if self._items_left < 0:
-            raise Refused(f"it holds more than {MAX_VARIABLES} things, a network far fewer; do not trust it")
+            raise Unreadable(f"it holds more than {MAX_VARIABLES} things, a network far fewer; do not trust it")
 
     def _variable(self, name: str, stub: Any) -> np.ndarray:
         with np.errstate(all="ignore"):  # what float32 cannot hold becomes infinite and is refused
@@ -306,14 +306,16 @@ class _Reader:
             case _Stub("buffer", [data, dtype, shape, "C" | "F" as order], None):
                 fortran = order == "F"
             case _:
-                raise Refused(f"{shown(name)} is no array of numbers; download it again")
+                raise Unreadable(f"{shown(name)} is no array of numbers; download it again")
         match dtype:
             case _Stub("dtype", [str(code), *_], [3, "<" | ">" | "|" as byte_order, None, None, None, *_]) if (
                 code in types
             ):
                 element = np.dtype(byte_order + code)
             case _:
-                raise Refused(f"{shown(name)} has elements that are no plain numbers; only {', '.join(types)} are read")
+                raise Unreadable(
+                    f"{shown(name)} has elements that are no plain numbers; only {', '.join(types)} are read"
+                )
         if isinstance(data, str):  # Python 2
             data = self._encode(data)
         if not isinstance(data, bytes | bytearray) or type(fortran) not in (bool, int):
@@ -326,7 +328,7 @@ class _Reader:
         """A copy of a value of static_kwargs; tuples become lists, NumPy's numbers Python's."""
         self._spend_items(1)
         if depth > _MAX_DEPTH:
-            raise Refused("its static_kwargs are nested without end; do not trust it")
+            raise Unreadable("its static_kwargs are nested without end; do not trust it")
         if value is None or isinstance(value, bool | int | float | str):
             return value
         if isinstance(value, tuple | list):
@@ -335,7 +337,7 @@ class _Reader:
             return {key: self._plain(item, depth + 1) for key, item in value.items()}
         if isinstance(value, _Stub) and value.kind == "scalar":
             return self._array("static_kwargs", value, _NUMBERS).item()
-        raise Refused("its static_kwargs hold something other than plain data; download it again")
+        raise Unreadable("its static_kwargs hold something other than plain data; download it again")
 
 
 def _opcodes(file: StoredFile) -> Iterator[tuple[str, Any]]:
@@ -349,7 +351,7 @@ def _opcodes(file: StoredFile) -> Iterator[tuple[str, Any]]:
         code = file.read(1)
         opcode = _OPCODES.get(code)
         if opcode is None:
-            raise Refused(f"it is no whole pickle (there is no opcode {code!r}); download it again")
+            raise Unreadable(f"it is no whole pickle (there is no opcode {code!r}); download it again")
         name = opcode.name
         if name == "GLOBAL":
             yield name, tuple(file.readline().removesuffix(b"\n").decode("latin-1") for _ in range(2))
@@ -366,13 +368,13 @@ def _find(module: Any, name: Any) -> _Global:
     kind = _GLOBALS.get((module, name)) if isinstance(module, str) and isinstance(name, str) else None
     if kind is None:
         asked = f"{module}.{name}" if isinstance(module, str) and isinstance(name, str) else name
-        raise Refused(f"it asks for {shown(asked)}, which no published network needs; nothing was executed")
+        raise Unreadable(f"it asks for {shown(asked)}, which no published network needs; nothing was executed")
     return _Global(kind)
 
 
-def _needless(opcode: str) -> Refused:
-    return Refused(f"it uses the opcode {opcode}, which no network needs; nothing was executed")
+def _needless(opcode: str) -> Unreadable:
+    return Unreadable(f"it uses the opcode {opcode}, which no network needs; nothing was executed")
 
 
-def _damaged() -> Refused:
-    return Refused("its opcodes make no networks; download it again")
+def _damaged() -> Unreadable:
+    return Unreadable("its opcodes make no networks; download it again")

@@ -1,6 +1,6 @@
 """A file of published weights before anything in it is believed: how it is opened, and bounds that all readers keep.
 
-A reader raises `Refused` wherever a file says something that no network's file says; `open_stored` turns that into the
+A reader raises `Unreadable` wherever a file says something that no network's file says; `open_stored` turns that into the
 one line for the user. Sizes that a file declares are compared with the bytes it has before memory is asked for.
 """
 
@@ -22,7 +22,7 @@ _MAX_SHOWN = 60  # characters of a text that an error repeats
 _MAX_BYTES = 2 << 30  # of a file, and of all variables in it or in the files of a checkpoint
 
 
-class Refused(Exception):  # noqa: N818 - a verdict about a file, not a fault of the program
+class Unreadable(Exception):  # noqa: N818 - a verdict about a file, not a fault of the program
     """A file that is not read. `str(refused)` is the reason: one line, without the path."""
 
 
@@ -47,7 +47,7 @@ class StoredFile:
         """The next `length` bytes.
 
         Raises:
-            Refused: the file ends before.
+            Unreadable: the file ends before.
         """
         return self.read_at(self.tell(), length)
 
@@ -55,14 +55,14 @@ class StoredFile:
         """`length` bytes from `offset` on.
 
         Raises:
-            Refused: they do not lie inside the file.
+            Unreadable: they do not lie inside the file.
         """
         if not 0 <= offset <= offset + length <= self.size:
-            raise Refused(f"it ends at byte {self.size}, before what it says it holds; download it again")
+            raise Unreadable(f"it ends at byte {self.size}, before what it says it holds; download it again")
         self.raw.seek(offset)
         data = self.raw.read(length)
         if len(data) != length:
-            raise Refused("it was changed while it was read; try again")
+            raise Unreadable("it was changed while it was read; try again")
         return data
 
     def readline(self) -> bytes:
@@ -79,7 +79,7 @@ def refusals_told(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except Refused as reason:
+    except Unreadable as reason:
         raise UserError(f"{path} is not read: {reason}") from reason
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}; check the file") from error
@@ -87,7 +87,7 @@ def refusals_told(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def open_stored(path: Path) -> Iterator[StoredFile]:
-    """Opens a file of weights; `Refused` inside the block becomes the user's error.
+    """Opens a file of weights; `Unreadable` inside the block becomes the user's error.
 
     Raises:
         UserError: there is no such file, it cannot be read, or the block refuses it.
@@ -115,22 +115,22 @@ def check_total(num_bytes: int) -> None:
     """Checks the size of a file, or of all variables that it lists.
 
     Raises:
-        Refused: it is more than the networks of any published file have together.
+        Unreadable: it is more than the networks of any published file have together.
     """
     if num_bytes > _MAX_BYTES:
-        raise Refused(f"it has {num_bytes} bytes, a published network at most 300 million numbers; do not trust it")
+        raise Unreadable(f"it has {num_bytes} bytes, a published network at most 300 million numbers; do not trust it")
 
 
 def check_name(name: Any, known: dict[str, Any]) -> str:
     """Returns the name of a variable.
 
     Raises:
-        Refused: it is no plain text, too long, or among the `known` ones already.
+        Unreadable: it is no plain text, too long, or among the `known` ones already.
     """
     if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME or not (name.isascii() and name.isprintable()):
-        raise Refused(f"{shown(name)} is no name of a variable; download it again")
+        raise Unreadable(f"{shown(name)} is no name of a variable; download it again")
     if name in known:
-        raise Refused(f"it holds {shown(name)} twice; download it again")
+        raise Unreadable(f"it holds {shown(name)} twice; download it again")
     return name
 
 
@@ -138,15 +138,15 @@ def check_shape(name: str, shape: Any, itemsize: int, length: int) -> tuple[int,
     """Returns the shape of a variable that is stored in `length` bytes.
 
     Raises:
-        Refused: it is no shape, has an empty or too many axes, or does not fill the bytes exactly.
+        Unreadable: it is no shape, has an empty or too many axes, or does not fill the bytes exactly.
     """
     if not isinstance(shape, tuple | list) or not all(type(axis) is int for axis in shape):
-        raise Refused(f"{name} has no shape but {shown(shape)}; download it again")
+        raise Unreadable(f"{name} has no shape but {shown(shape)}; download it again")
     total = itemsize
     for axis in shape[: _MAX_AXES + 1]:
         total *= axis
     if len(shape) > _MAX_AXES or min(shape, default=1) < 1 or total != length:
-        raise Refused(
+        raise Unreadable(
             f"{name} should have the shape {shown(tuple(shape))} of {itemsize} bytes each, but has {length} bytes; "
             "download it again"
         )
@@ -157,8 +157,8 @@ def check_finite(name: str, array: np.ndarray) -> np.ndarray:
     """Returns the array.
 
     Raises:
-        Refused: it has NaN or infinite values.
+        Unreadable: it has NaN or infinite values.
     """
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise Refused(f"{name} has values that are not finite; the file is damaged, or its training diverged")
+        raise Unreadable(f"{name} has values that are not finite; the file is damaged, or its training diverged")
     return array

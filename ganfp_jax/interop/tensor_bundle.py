@@ -13,8 +13,8 @@ import numpy as np
 
 from ganfp_jax.interop.stored_file import (
     MAX_VARIABLES,
-    Refused,
     StoredFile,
+    Unreadable,
     check_finite,
     check_name,
     check_shape,
@@ -99,7 +99,7 @@ def _newest(file: StoredFile) -> str:
     path = re.sub(rb"\\([0-7]{3}|.)", lambda m: bytes([int(m[1], 8) & 255]) if len(m[1]) == 3 else m[1], quoted)
     name = re.split(r"[/\\]", path.decode("utf-8", "replace"))[-1]
     if not name or not name.isprintable() or len(name.encode()) > _MAX_FILE_NAME:
-        raise Refused(f"it names no checkpoint ({shown(name)}); give the file that ends in .index")
+        raise Unreadable(f"it names no checkpoint ({shown(name)}); give the file that ends in .index")
     return name
 
 
@@ -117,24 +117,24 @@ class _Entry(NamedTuple):
 def _read_index(file: StoredFile) -> tuple[int, dict[str, _Entry]]:
     """The number of data files, and every variable's entry by name."""
     if file.size > _MAX_TABLE:
-        raise Refused(f"it has {file.size} bytes, an index far fewer; give the .index of a V2 checkpoint")
+        raise Unreadable(f"it has {file.size} bytes, an index far fewer; give the .index of a V2 checkpoint")
     items = dict(_items(file.read_at(0, file.size)))
     header = _fields(items.pop(b"", b""))
     if any(isinstance(value, bytes) for value in header.get(1, [])):
-        raise Refused("it is a V1 checkpoint; save it again with TensorFlow as V2")
+        raise Unreadable("it is a V1 checkpoint; save it again with TensorFlow as V2")
     num_shards = _number(header, 1)
     if _number(header, 2):
-        raise Refused("it was written on a big-endian machine; save it again on a little-endian one")
+        raise Unreadable("it was written on a big-endian machine; save it again on a little-endian one")
     if not 1 <= num_shards <= 99_999:
-        raise Refused(f"it says that it has {num_shards} data files; download it again")
+        raise Unreadable(f"it says that it has {num_shards} data files; download it again")
     entries: dict[str, _Entry] = {}
     for key, value in items.items():
         if key.startswith(b"\0"):
-            raise Refused("it holds variables in slices; save them unpartitioned")
+            raise Unreadable("it holds variables in slices; save them unpartitioned")
         name = check_name(key.decode("latin-1"), entries)
         entries[name] = _entry(shown(name), _fields(value), num_shards)
     if not entries:
-        raise Refused("it lists no variables; download it again")
+        raise Unreadable("it lists no variables; download it again")
     check_total(sum(entry.length for entry in entries.values()))
     return num_shards, entries
 
@@ -142,9 +142,9 @@ def _read_index(file: StoredFile) -> tuple[int, dict[str, _Entry]]:
 def _entry(name: str, fields: Fields, num_shards: int) -> _Entry:
     dtype, shard, offset, length, checksum = (_number(fields, field) for field in (1, 3, 4, 5, 6))
     if dtype not in _ELEMENTS:
-        raise Refused(f"{name} is of TensorFlow's type {dtype}, no plain number; give a checkpoint of TensorFlow 1")
+        raise Unreadable(f"{name} is of TensorFlow's type {dtype}, no plain number; give a checkpoint of TensorFlow 1")
     if shard >= num_shards:
-        raise Refused(f"{name} lies in data file {shard} of {num_shards}; download it again")
+        raise Unreadable(f"{name} lies in data file {shard} of {num_shards}; download it again")
     element = np.dtype(_ELEMENTS[dtype])
     axes = [_number(_fields(axis), 1) for shape in _messages(fields, 2) for axis in _messages(_fields(shape), 2)]
     return _Entry(element, check_shape(name, axes, element.itemsize, length), shard, offset, length, checksum)
@@ -155,11 +155,11 @@ def _read_shard(file: StoredFile, entries: Mapping[str, _Entry]) -> dict[str, np
     arrays, end = {}, 0
     for name, entry in sorted(entries.items(), key=lambda item: item[1].offset):
         if entry.offset < end:
-            raise Refused(f"{shown(name)} shares bytes with another variable; do not trust it")
+            raise Unreadable(f"{shown(name)} shares bytes with another variable; do not trust it")
         end = entry.offset + entry.length
         data = file.read_at(entry.offset, entry.length)
         if _masked(data) != entry.checksum:
-            raise Refused(f"{shown(name)} does not match its checksum; download it again")
+            raise Unreadable(f"{shown(name)} does not match its checksum; download it again")
         arrays[name] = check_finite(shown(name), np.frombuffer(data, entry.element).reshape(entry.shape))
     return arrays
 
@@ -167,7 +167,7 @@ def _read_shard(file: StoredFile, entries: Mapping[str, _Entry]) -> dict[str, np
 def _items(table: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Every key of a LevelDB table with its value, in ascending order of the keys."""
     if len(table) < _FOOTER or not table.endswith(TABLE_MAGIC):
-        raise Refused("it does not end as an index does; download it again")
+        raise Unreadable("it does not end as an index does; download it again")
     footer = _Bytes(table[-_FOOTER:])
     footer.varint(), footer.varint()  # the block of statistics, which checkpoints leave empty
     count, last, end = 0, None, 0
@@ -191,10 +191,10 @@ def _block(table: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]
     if end + _TRAILER > len(table) - _FOOTER:
         raise _damaged()
     if _masked(table[offset : end + 1]) != int.from_bytes(table[end + 1 : end + _TRAILER], "little"):
-        raise Refused("a block of it does not match its checksum; download it again")
+        raise Unreadable("a block of it does not match its checksum; download it again")
     if table[end] != _RAW:
         how = "with Snappy" if table[end] == _SNAPPY else f"in way {table[end]}"
-        raise Refused(f"it is compressed {how}, as TensorFlow's own indices are not; save it again with TensorFlow")
+        raise Unreadable(f"it is compressed {how}, as TensorFlow's own indices are not; save it again with TensorFlow")
     num_restarts = int.from_bytes(table[end - 4 : end], "little")
     if (length := size - 4 * (num_restarts + 1)) < 0:
         raise _damaged()
@@ -277,5 +277,5 @@ def _masked(data: bytes) -> int:
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def _damaged() -> Refused:
-    return Refused("it is damaged; download it again")
+def _damaged() -> Unreadable:
+    return Unreadable("it is damaged; download it again")
