@@ -36,7 +36,7 @@ def write_generated(sampler: Sampler, root: Path, *, count: int, seed: int, batc
         "resolution": sampler.resolution,
     }
     names = [file_name(sampler.source_name, i) for i in range(count)]
-    _write(root, sampler.source_name, origin, names, zip(names, images, strict=True))
+    write_source(root, sampler.source_name, origin, names, zip(names, images, strict=True))
 
 
 def file_name(source_name: str, index: int) -> str:
@@ -55,7 +55,7 @@ def write_photographs(root: Path, *, source_name: str, count: int, resolution: i
         **photos,
     }
     names = [f"{name}.png" for name in real.names]
-    _write(root, source_name, origin | {"encoding": "plain"}, names, zip(names, real.images, strict=True))
+    write_source(root, source_name, origin | {"encoding": "plain"}, names, zip(names, real.images, strict=True))
 
 
 def write_cuts(
@@ -75,11 +75,11 @@ def write_cuts(
     given = Path(folder["root"])
     cuts = Cuts(given, first=folder["first"], count=count, resolution=resolution, resize=folder["resize"])
     origin = {"source": "folder", "count": count, "resolution": resolution, **folder, "encoding": "plain"}
-    _write(root, source_name, origin, cuts.names, cuts)
+    write_source(root, source_name, origin, cuts.names, cuts)
     return cuts.rejected
 
 
-def _write(
+def write_source(
     root: Path,
     source_name: str,
     origin: dict[str, Any],

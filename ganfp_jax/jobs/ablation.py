@@ -4,8 +4,6 @@ Each view of each image is classified once; every set of views and every rule is
 stay in `logits-<condition>.npz` for whoever wants to count others.
 """
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,7 @@ from ganfp_jax.report import pages, wording
 from ganfp_jax.report.ablation_figure import draw_ablation
 from ganfp_jax.report.figures import png
 from ganfp_jax.report.leak import leak_box, leak_of
-from ganfp_jax.report.table import text_table
+from ganfp_jax.report.table import csv_text, text_table
 from ganfp_jax.run import atomic
 from ganfp_jax.run.command import command
 from ganfp_jax.run.errors import UserError
@@ -51,15 +49,6 @@ METHOD = {
 }
 
 
-def table_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The text of ablation.csv: `COLUMNS` of one condition."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
 def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `ablation`."""
     view_sets, rules, conditions = _checked(config)
@@ -83,7 +72,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         rows, doubt = ablate(measured, view_sets, rules, repeats=config["bootstrap"], seed=config["seed"])
         single = accuracy_block(measured.targets, measured.logits[REFERENCE].argmax(-1), attributor.classes)
         file = f"ablation-{condition}.csv" if number else "ablation.csv"
-        atomic.write_bytes(workdir / file, table_csv(rows).encode())
+        atomic.write_bytes(workdir / file, csv_text(COLUMNS, rows).encode())
         atomic.write_bytes(workdir / f"logits-{condition}.npz", logits_npz(measured))
         results["conditions"].append(
             {

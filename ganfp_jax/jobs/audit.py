@@ -1,7 +1,5 @@
 """The job `audit`: a labelled folder -> what gives its classes away without a fingerprint, and what is there twice."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +18,7 @@ from ganfp_jax.report import wording
 from ganfp_jax.report.audit_figure import draw_audit
 from ganfp_jax.report.figures import png
 from ganfp_jax.report.grid import image_grid
-from ganfp_jax.report.table import text_table
+from ganfp_jax.report.table import csv_text, text_table
 from ganfp_jax.run import atomic
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.progress import progress
@@ -245,13 +243,8 @@ def summary(results: Mapping[str, Any]) -> str:
 
 
 def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(
-        {key: cell(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows
-    )
-    return text.getvalue().encode()
+    safe = ({key: cell(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows)
+    return csv_text(columns, safe).encode()
 
 
 def _small(file: ImageFile) -> np.ndarray:

@@ -1,7 +1,5 @@
 """The job `baselines`: a labelled folder -> what each cheap method reaches, with many and with few training images."""
 
-import csv
-import io
 import json
 import shutil
 import time
@@ -20,7 +18,7 @@ from ganfp_jax.report import wording
 from ganfp_jax.report.baselines_figure import draw_low_data
 from ganfp_jax.report.figures import png
 from ganfp_jax.report.leak import leak_box, leak_of
-from ganfp_jax.report.table import text_table
+from ganfp_jax.report.table import csv_text, text_table
 from ganfp_jax.run import atomic
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.progress import progress
@@ -172,14 +170,12 @@ def write_outputs(workdir: Path, results: Mapping[str, Any]) -> None:
 
 def table_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """The text of baselines.csv: one row a method, number of training images and condition."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
+    written = []
     for row in rows:
         low, high = (f"{bound:.6f}" for bound in row["ci95"])
         seconds = {key: "" if row[key] is None else f"{row[key]:.3f}" for key in ("seconds_fit", "seconds_predict")}
-        writer.writerow({**row, "accuracy": f"{row['accuracy']:.6f}", "ci95_low": low, "ci95_high": high, **seconds})
-    return text.getvalue()
+        written.append({**row, "accuracy": f"{row['accuracy']:.6f}", "ci95_low": low, "ci95_high": high, **seconds})
+    return csv_text(COLUMNS, written)
 
 
 def table(results: Mapping[str, Any], condition: str) -> str:

@@ -5,27 +5,24 @@ sets, each from a seed of its own, by the generators and networks of one finishe
 mean over the seeds with its interval.
 """
 
-import csv
-import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
-from jaxtyping import Int, UInt8
 
+from ganfp_jax.attribution import evaluation
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.voting import Vote, check_rule, count_votes
+from ganfp_jax.attribution.view_logits import evaluation_of, view_logits
+from ganfp_jax.attribution.voting import check_rule
 from ganfp_jax.data import labelled, sources
-from ganfp_jax.data.decode import encode_png
 from ganfp_jax.data.views import resolve_views
-from ganfp_jax.generation.folders import file_name
+from ganfp_jax.generation.folders import file_name, write_generated, write_source
 from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.metrics.statistics import mcnemar_p, mean_interval, proportion
 from ganfp_jax.report import wording
-from ganfp_jax.report.table import ImageRow, per_image_table, text_table
+from ganfp_jax.report.table import ImageRow, csv_text, per_image_table, text_table
 from ganfp_jax.run import atomic
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.progress import progress
@@ -48,8 +45,6 @@ METHOD = {
     "published": "another network, other generators, CelebA faces at 128x128: a figure to stand beside, not to match",
 }
 
-Classify = Callable[[UInt8[np.ndarray, "n r r 3"]], dict[str, Vote]]
-
 
 def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `course_project`: what a dataset seed has left in `seeds/` is not done again.
@@ -67,7 +62,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     rows = [row for counts in tests for record in records for row in rows_of(record, counts)]
     published = {sum(counts): PUBLISHED[counts] for counts in tests if counts in PUBLISHED}
     summary = summarise(rows, published)
-    atomic.write_bytes(workdir / "course.csv", csv_text(rows).encode())
+    atomic.write_bytes(workdir / "course.csv", course_csv(rows).encode())
     write_json(workdir / "results.json", {"config": config, "method": METHOD, "summary": summary, "rows": rows})
     _tell(config, records[0], tests[0], summary)
     print(f"every seed: {workdir / 'course.csv'}  results: {workdir / 'results.json'}")
@@ -105,27 +100,17 @@ def attribute_datasets(
     folder, most = Path(config["study"]), np.max(tests, axis=0).tolist()
     crops = draw_crops(study["photos"], config["dataset_seeds"], most[0], study["resolution"])
     samplers = [Sampler(folder / name) for name in GENERATORS]
-    networks = {
-        network: make_classify(
-            Attributor.load(folder / f"visnet-{network}"), view_sets, config["rule"], config["batch_size"]
-        )
-        for network in config["networks"]
-    }
+    networks = {network: Attributor.load(folder / f"visnet-{network}") for network in config["networks"]}
     with progress(len(seeds), "course test", "dataset") as bar:
         for seed in seeds:
             root = workdir / "images" / f"seed{seed}"
-            names, images = write_dataset(root, crops[seed], samplers, most[1:], seed, study["photos"])
-            record: dict[str, Any] = {"seed": seed, "names": names, "answers": {}}
-            for network, (classes, classify) in networks.items():
-                record["answers"][network] = {
-                    views: {
-                        "predicted": [classes[k] for k in vote.predicted],
-                        "votes": [{classes[k]: int(n) for k, n in enumerate(cast) if n} for cast in vote.votes],
-                    }
-                    for views, vote in classify(images).items()
-                }
+            names = write_dataset(root, crops[seed], samplers, most[1:], seed, study["photos"])
+            answers = {
+                network: ask(attributor, root, names, view_sets, config["rule"], config["batch_size"])
+                for network, attributor in networks.items()
+            }
             _record_of(workdir, seed).parent.mkdir(exist_ok=True)
-            write_json(_record_of(workdir, seed), record)
+            write_json(_record_of(workdir, seed), {"seed": seed, "names": names, "answers": answers})
             bar.update()
 
 
@@ -165,84 +150,86 @@ def write_dataset(
     counts: Sequence[int],
     seed: int,
     photos: Mapping[str, Any],
-) -> tuple[list[str], UInt8[np.ndarray, "n r r 3"]]:
-    """Writes one labelled folder; returns its "source/file" names and images, source by source as they were drawn."""
-    origin: dict[str, Any] = {"source": "photos", "photographs": sorted(set(crops.origins)), "split": "test", **photos}
-    drawn = [("real", [f"{name}.png" for name in crops.names], crops.images, origin)]
+) -> list[str]:
+    """Writes one labelled folder; returns its "source/file" names, source by source as they were drawn."""
+    origin = {"source": "photos", "photographs": sorted(set(crops.origins)), "split": "test", **photos}
+    origin |= {"seed": seed, "count": len(crops), "resolution": crops.images.shape[1]}
+    files = [f"{name}.png" for name in crops.names]
+    write_source(root, "real", origin, files, zip(files, crops.images, strict=True))
+    names = [f"real/{file}" for file in files]
     for sampler, count in zip(samplers, counts, strict=True):
-        source = sampler.source_name
-        files = [file_name(source, i) for i in range(count)]
         # Batches of one size, whatever the count, so that one program is compiled.
-        drawn.append((source, files, np.concatenate(list(sampler.stream(seed, count, 64))), sampler.origin))
-    for source, files, images, _ in drawn:
-        (root / source).mkdir(parents=True, exist_ok=True)
-        for file, image in zip(files, images, strict=True):
-            encode_png(root / source / file, image)
-    origins = {
-        source: made | {"seed": seed, "count": len(images), "resolution": images.shape[1]}
-        for source, _, images, made in drawn
-    }
-    labelled.write_manifest(root, list(origins), origins)
-    names = [f"{source}/{file}" for source, files, _, _ in drawn for file in files]
-    return names, np.concatenate([images for _, _, images, _ in drawn])
+        write_generated(sampler, root, count=count, seed=seed, batch_size=64)
+        names += [f"{sampler.source_name}/{file_name(sampler.source_name, i)}" for i in range(count)]
+    return names
 
 
-def make_classify(
-    attributor: Attributor, view_sets: Mapping[str, Sequence[str]], rule: str, batch_size: int
-) -> tuple[tuple[str, ...], Classify]:
-    """The network's classes, and a function from images to the vote of each view set.
+def ask(
+    attributor: Attributor,
+    root: Path,
+    names: Sequence[str],
+    view_sets: Mapping[str, Sequence[str]],
+    rule: str,
+    batch_size: int,
+) -> dict[str, dict[str, Any]]:
+    """View set -> the class that its vote names for each image, and the views that each class got.
 
     Each view of an image is classified once and shared by the sets that hold it.
     """
-    voters = attributor.view_voters(list(dict.fromkeys(view for views in view_sets.values() for view in views)))
+    folder = labelled.open_labelled(root, classes=attributor.classes)
+    images = labelled.Images(folder, attributor.resolution).part([folder.names.index(name) for name in names])
+    views = list(dict.fromkeys(view for views in view_sets.values() for view in views))
+    measured = view_logits(attributor, images, views, batch_size=batch_size, label="course test")
+    answers = {}
+    for called, some in view_sets.items():
+        row = {"view_names": some, "rule": rule, "images_per_second": 0.0}
+        said = evaluation.image_rows(evaluation_of(row, measured, attributor.classes))
+        answers[called] = {"predicted": [one.predicted for one in said], "votes": [one.votes for one in said]}
+    return answers
 
-    def classify(images: UInt8[np.ndarray, "n r r 3"]) -> dict[str, Vote]:
-        logits = {view: voter(images, batch_size).view_logits[0] for view, voter in voters.items()}
-        return {
-            name: jax.tree.map(np.asarray, count_votes(np.stack([logits[view] for view in views]), rule))
-            for name, views in view_sets.items()
-        }
 
-    return attributor.classes, classify
-
-
-def targets_and_chosen(record: Mapping[str, Any], counts: Sequence[int]) -> tuple[np.ndarray, Int[np.ndarray, " m"]]:
-    """The true source of every image of a data set, by name, and the indices of one test's: the first of each source.
+def image_rows(record: Mapping[str, Any], counts: Sequence[int], network: str, views: str) -> list[ImageRow]:
+    """One row an image of one test, as one network and view set see it: the first images of each source.
 
     Args:
         record: as `attribute_datasets` writes it.
         counts: images of each source in the test.
     """
-    targets = np.array([name.split("/")[0] for name in record["names"]])
-    present = dict.fromkeys(targets.tolist())
-    places = [np.flatnonzero(targets == source)[:count] for source, count in zip(present, counts, strict=True)]
-    return targets, np.concatenate(places)
+    said = record["answers"][network][views]
+    rows = [
+        ImageRow(name, name.split("/")[0], predicted, votes)
+        for name, predicted, votes in zip(record["names"], said["predicted"], said["votes"], strict=True)
+    ]
+    sources = dict.fromkeys(row.target for row in rows)
+    first = [[row for row in rows if row.target == source][:n] for source, n in zip(sources, counts, strict=True)]
+    return [row for some in first for row in some]
 
 
 def rows_of(record: Mapping[str, Any], counts: Sequence[int]) -> list[dict[str, Any]]:
     """What one data set says of one test: a row for each network and view set.
 
     Args:
-        record, counts: as for `targets_and_chosen`.
+        record, counts: as for `image_rows`.
 
     Returns:
         Rows of `images` (all of the test), `seed`, `network`, `views`, `correct`, `repaired` and `broken` (beside the
         single view) and `right` by source.
     """
-    targets, chosen = targets_and_chosen(record, counts)
-    shown, rows = targets[chosen], []
+    rows = []
     for network, answers in record["answers"].items():
-        right = {views: (np.array(said["predicted"]) == targets)[chosen] for views, said in answers.items()}
+        images = {views: image_rows(record, counts, network, views) for views in answers}
+        right = {views: np.array([row.target == row.predicted for row in own]) for views, own in images.items()}
+        targets = np.array([row.target for row in images[SINGLE]])
         for views, hits in right.items():
             rows.append({
-                "images": len(chosen),
+                "images": len(targets),
                 "seed": record["seed"],
                 "network": network,
                 "views": views,
                 "correct": int(hits.sum()),
                 "repaired": int((hits & ~right[SINGLE]).sum()),
                 "broken": int((right[SINGLE] & ~hits).sum()),
-                "right": {source: int(hits[shown == source].sum()) for source in dict.fromkeys(shown.tolist())},
+                "right": {source: int(hits[targets == source].sum()) for source in dict.fromkeys(targets.tolist())},
             })  # fmt: skip
     return rows
 
@@ -295,18 +282,14 @@ def summarise(rows: Sequence[Mapping[str, Any]], published: Mapping[int, int]) -
     return summary
 
 
-def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+def course_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """The text of course.csv: one line a test, seed, network and view set; what is right by source in columns."""
-    text = io.StringIO()
     flat = [
         {key: value for key, value in row.items() if key != "right"}
         | {f"right_{source}": n for source, n in row["right"].items()}
         for row in rows
     ]
-    writer = csv.DictWriter(text, list(flat[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(flat)
-    return text.getvalue()
+    return csv_text(list(flat[0]), flat)
 
 
 def summary_cells(entry: Mapping[str, Any]) -> tuple[str, ...]:
@@ -345,15 +328,6 @@ def _tell(
     print(text_table(SUMMARY_HEADERS, map(summary_cells, summary), align="><<>>>>>>"))
     print(f"\nOver {summary[0]['seeds']} dataset seeds.", end=" ")
     print(f"Published: {METHOD['published']}." if any("published" in entry for entry in summary) else "")
-
-
-def image_rows(record: Mapping[str, Any], counts: Sequence[int], network: str, views: str) -> list[ImageRow]:
-    """One row an image of one test, as one network and view set see it."""
-    targets, chosen = targets_and_chosen(record, counts)
-    said = record["answers"][network][views]
-    return [
-        ImageRow(record["names"][i], str(targets[i]), said["predicted"][i], said["votes"][i]) for i in chosen.tolist()
-    ]
 
 
 def _record_of(workdir: Path, seed: int) -> Path:

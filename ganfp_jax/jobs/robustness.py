@@ -4,8 +4,6 @@ Every network meets every perturbation on the same images, by `evaluation.evalua
 complete in a folder of its own, so a job that was stopped goes on with those that are missing.
 """
 
-import csv
-import io
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +38,7 @@ from ganfp_jax.report.figures import png
 from ganfp_jax.report.leak import leak_box, leak_of
 from ganfp_jax.report.pages import write_page
 from ganfp_jax.report.robustness_figure import draw_robustness
-from ganfp_jax.report.table import text_table
+from ganfp_jax.report.table import csv_text, text_table
 from ganfp_jax.run import atomic
 from ganfp_jax.run.command import command
 from ganfp_jax.run.errors import UserError
@@ -200,11 +198,7 @@ def training_command(name: str, config: Mapping[str, Any]) -> str:
 
 def write_tables(workdir: Path, results: Mapping[str, Any]) -> None:
     """Writes robustness.csv, robustness.png and, last, metrics.json."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(results["rows"])
-    atomic.write_bytes(workdir / "robustness.csv", text.getvalue().encode())
+    atomic.write_bytes(workdir / "robustness.csv", csv_text(COLUMNS, results["rows"]).encode())
     atomic.write_bytes(workdir / "robustness.png", png(draw_robustness, results))
     write_json(workdir / "metrics.json", dict(results))
 

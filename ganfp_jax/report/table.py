@@ -1,5 +1,7 @@
 """Plain-text tables for the console: aligned in any monospace font."""
 
+import csv
+import io
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -23,6 +25,15 @@ class ImageRow(NamedTuple):
     target: str
     predicted: str
     votes: Mapping[str, int]
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """The text of a CSV file with a header; what a row has beside `columns` is left out."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def text_table(headers: Sequence[str], rows: Iterable[Sequence[object]], align: str = "") -> str:

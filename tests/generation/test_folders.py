@@ -149,7 +149,7 @@ def test_jobs_that_write_into_one_root_all_stand_in_its_manifest(tmp_path, monke
         return manifest
 
     def write(name):
-        generation._write(tmp_path, name, {"seed": name}, ["0.png"], [("0.png", np.zeros((8, 8, 3), np.uint8))])
+        generation.write_source(tmp_path, name, {"seed": name}, ["0.png"], [("0.png", np.zeros((8, 8, 3), np.uint8))])
 
     monkeypatch.setattr(labelled, "read_manifest", slowly)
     names = list("abcdefgh")
@@ -164,7 +164,7 @@ def write_one(root, count, seed=0, images=None):
     images = np.zeros((count, 8, 8, 3), np.uint8) if images is None else images
     names = [f"{i}.png" for i in range(count)]
     named = zip(names, images, strict=True)
-    generation._write(root, "ProGAN", {"seed": seed, "count": count}, names, named)
+    generation.write_source(root, "ProGAN", {"seed": seed, "count": count}, names, named)
 
 
 def test_other_images_are_not_mixed_into_a_source(tmp_path):

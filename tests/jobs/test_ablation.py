@@ -22,6 +22,7 @@ from ganfp_jax.data.decode import encode_png
 from ganfp_jax.jobs import ablation
 from ganfp_jax.metrics.statistics import holm, mcnemar_p
 from ganfp_jax.report.ablation_figure import draw_ablation
+from ganfp_jax.report.table import csv_text
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.run_folder import write_json
 from ganfp_jax.training.checkpoint import Checkpoints
@@ -239,7 +240,7 @@ def test_counting_is_the_vote_s():
 
 def test_the_csv_quotes_a_list_of_views():
     row = dict.fromkeys(ablation.COLUMNS, 0) | {"views": "identity,rot15", "holm_p": 1.0}
-    text = ablation.table_csv([row])
+    text = csv_text(ablation.COLUMNS, [row])
     assert text.splitlines()[0] == COLUMNS
     assert next(csv.DictReader(io.StringIO(text)))["views"] == "identity,rot15"
 
