@@ -179,7 +179,7 @@ def ask(
     folder = labelled.open_labelled(root, classes=attributor.classes)
     images = labelled.Images(folder, attributor.resolution).part([folder.names.index(name) for name in names])
     views = list(dict.fromkeys(view for views in view_sets.values() for view in views))
-    measured = view_logits(attributor, images, views, batch_size=batch_size, label="course test")
+    measured = view_logits(attributor, images, views, batch_size=batch_size, label=root.name)
     answers = {}
     for called, some in view_sets.items():
         row = {"view_names": some, "rule": rule, "images_per_second": 0.0}
