@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Bool, Float, Int32, Shaped, UInt8
+from jaxtyping import Array, Bool, Float, Int32, UInt8
 
+from ganfp_jax.data.values import to_signed
 from ganfp_jax.data.views import apply_view, resolve_views
 from ganfp_jax.run.compiler import PLAIN_CONVOLUTIONS, known
 from ganfp_jax.run.errors import UserError
@@ -214,7 +215,7 @@ def single_view(views: Sequence[str]) -> int:
 
 def _look(network: Callable[[Array], Any], images: Array, views: Sequence[str], in_turn: bool) -> Any:
     """What the network says of every view of uint8 images (N, H, W, C); V first in its arrays."""
-    signed = _to_signed(images)
+    signed = to_signed(images)
     seen = [apply_view(signed, view) for view in views]
     if in_turn and (turns := _count_turns(len(seen), images.shape[0])) > 1:
         batches = jnp.stack(seen).reshape(turns, -1, *images.shape[1:])
@@ -257,7 +258,7 @@ def make_view_voters(
     voted = _compile(vote, mesh)
 
     def alone(view: str) -> Voter:
-        see = jax.jit(lambda images: apply_view(_to_signed(images), view), out_shardings=split)
+        see = jax.jit(lambda images: apply_view(to_signed(images), view), out_shardings=split)
         return Voter((view,), "mean_logit", mesh, lambda variables, images: voted(variables, see(images)))
 
     return {view: alone(view) for view in names}
@@ -320,11 +321,6 @@ def join_votes(votes: Sequence[Vote]) -> Vote:
 def _fetch(vote: Vote) -> Vote:
     """As NumPy arrays. On CPU they are in its memory, and how `device_get` asks for them takes longer than the copy."""
     return jax.tree.map(np.asarray, vote) if jax.default_backend() == "cpu" else jax.device_get(vote)
-
-
-def _to_signed(images: Shaped[Array, "n h w c"]) -> Float[Array, "n h w c"]:
-    """0..255 to [-1, 1]."""
-    return images.astype(jnp.float32) / 127.5 - 1.0
 
 
 def _classify(network_fn: NetworkFn, variables: Any, images: Float[Array, "n h w c"]) -> tuple[Array, Array | None]:

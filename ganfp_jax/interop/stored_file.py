@@ -1,7 +1,7 @@
 """A file of published weights before anything in it is believed: how it is opened, and bounds that all readers keep.
 
-A reader raises `Unreadable` wherever a file says something that no network's file says; `open_stored` turns that into the
-one line for the user. Sizes that a file declares are compared with the bytes it has before memory is asked for.
+A reader raises `Unreadable` wherever a file says something that no network's file says; `open_stored` turns that into
+the one line for the user. Sizes that a file declares are compared with the bytes it has before memory is asked for.
 """
 
 import contextlib
