@@ -122,7 +122,7 @@ def test_a_data_source_is_read_by_its_settings(monkeypatch, tmp_path):
     monkeypatch.setitem(sources.SOURCES, "stripes", stripes)
     data = {"source": "stripes", "stripes": {"count": 5}}
     assert real_images(data, resolution=8, workdir=tmp_path).images.shape == (5, 8, 8, 3)
-    with pytest.raises(UserError, match="image source stripes: .* it takes resolution, count"):
+    with pytest.raises(UserError, match=r"image source stripes: .* it takes resolution, count"):
         real_images({"source": "stripes", "stripes": {"number": 5}}, resolution=8, workdir=tmp_path)
 
 
