@@ -39,7 +39,7 @@ def fit(training: method.Training) -> method.Model:
     if mask.any() and np.isin(np.arange(training.num_classes), sample.labels[~mask]).all():
         fingerprints, asked = _fingerprints(sample.part(~mask), settings), sample.part(mask)
         right = dict.fromkeys(settings, 0)
-        for first, residuals in _residuals(asked.samples, settings):
+        for first, residuals in residual_chunks(asked.samples, settings):
             for setting, values in residuals.items():
                 named = correlation(values, fingerprints[setting]).argmax(axis=1)
                 right[setting] += int((named == asked.labels[first : first + len(named)]).sum())
@@ -48,27 +48,10 @@ def fit(training: method.Training) -> method.Model:
     fingerprint = _fingerprints(training, [chosen])[chosen]
 
     def scores(images: method.Images) -> Float[np.ndarray, "n k"]:
-        return np.concatenate([correlation(part[chosen], fingerprint) for _, part in _residuals(images, [chosen])])
+        return np.concatenate([correlation(part[chosen], fingerprint) for _, part in residual_chunks(images, [chosen])])
 
     levels, sigma = chosen
     return method.Model(scores, {"levels": levels, "sigma": sigma, "held_out_accuracy": choices.get(chosen)})
-
-
-def noise_residuals(images: method.Images, levels: int, sigma: float) -> Residuals:
-    """The residuals of images, grey, in grey levels: rows and columns have the mean zero.
-
-    The denoiser (Mihcak et al. 1999) keeps the share p / (p + sigma**2) of each wavelet coefficient, where p is the
-    local power of the signal, and all of the coarsest image. What remains is projected on grey and freed of its row
-    and column means, which compression and demosaicing share among cameras, and at last flattened by the same filter
-    in the Fourier domain, where periodic traces of processing stand out (Chen et al., section V).
-
-    Args:
-        images: 0 to 255.
-        levels: of the wavelet decomposition.
-        sigma: standard deviation of the noise in grey levels.
-    """
-    parts = [values[levels, sigma] for _, values in _residuals(images, [(levels, sigma)])]
-    return np.concatenate(parts) if parts else np.empty(images.shape[:3], np.float32)
 
 
 def correlation(residuals: Residuals, fingerprints: Float[np.ndarray, "k h w"]) -> Float[np.ndarray, "n k"]:
@@ -86,15 +69,27 @@ def _settings(side: int) -> list[Setting]:
 def _fingerprints(training: method.Training, settings: list[Setting]) -> dict[Setting, Float[np.ndarray, "k h w"]]:
     shape = (training.num_classes, *np.shape(training.samples)[1:3])
     sums = {setting: np.zeros(shape) for setting in settings}
-    for first, residuals in _residuals(training.samples, settings):
+    for first, residuals in residual_chunks(training.samples, settings):
         for setting, values in residuals.items():
             np.add.at(sums[setting], training.labels[first : first + len(values)], values)
     counts = np.bincount(training.labels, minlength=training.num_classes)
     return {setting: total / counts[:, None, None] for setting, total in sums.items()}
 
 
-def _residuals(images: method.Samples, settings: list[Setting]) -> Iterator[tuple[int, Mapping[Setting, Residuals]]]:
-    """For each chunk of images its first index and the residuals under every setting."""
+def residual_chunks(
+    images: method.Samples, settings: list[Setting]
+) -> Iterator[tuple[int, Mapping[Setting, Residuals]]]:
+    """For each chunk of images its first index and the residuals under every setting, in grey levels.
+
+    The denoiser (Mihcak et al. 1999) keeps the share p / (p + sigma**2) of each wavelet coefficient, where p is the
+    local power of the signal, and all of the coarsest image. What remains is projected on grey and freed of its row
+    and column means, which compression and demosaicing share among cameras, and at last flattened by the same filter
+    in the Fourier domain, where periodic traces of processing stand out (Chen et al., section V).
+
+    Args:
+        images: 0 to 255.
+        settings: levels of the wavelet decomposition and standard deviation of the noise, in grey levels, of each.
+    """
     import pywt
 
     for first in range(0, len(images), CHUNK):

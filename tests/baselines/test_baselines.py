@@ -254,13 +254,18 @@ def test_an_equal_vote_goes_to_the_nearer_image():
 # Residuals
 
 
+def residuals_of(images, levels, sigma):
+    ((_, residuals),) = prnu.residual_chunks(images, [(levels, sigma)])
+    return residuals[levels, sigma]
+
+
 def test_fingerprint_correlates_with_its_own_pattern_and_with_nothing_else():
     pattern = np.random.default_rng(7).choice([-3, 3], (32, 32, 1))
     known = (noise(200, seed=0, size=32).astype(int) + pattern).astype(np.uint8)
-    fingerprint = prnu.noise_residuals(known, levels=2, sigma=0.95).mean(0, keepdims=True)
+    fingerprint = residuals_of(known, levels=2, sigma=0.95).mean(0, keepdims=True)
     fresh = noise(50, seed=1, size=32)
-    with_it = prnu.correlation(prnu.noise_residuals((fresh + pattern).astype(np.uint8), 2, 0.95), fingerprint)
-    without = prnu.correlation(prnu.noise_residuals(fresh, 2, 0.95), fingerprint)
+    with_it = prnu.correlation(residuals_of((fresh + pattern).astype(np.uint8), 2, 0.95), fingerprint)
+    without = prnu.correlation(residuals_of(fresh, 2, 0.95), fingerprint)
     assert prnu.correlation(fingerprint, pattern[None, ..., 0].astype(float)).item() > 0.7
     assert with_it.mean() > 0.2
     assert abs(without.mean()) < 0.03
@@ -268,18 +273,18 @@ def test_fingerprint_correlates_with_its_own_pattern_and_with_nothing_else():
 
 def test_residuals_have_no_row_and_column_means_and_no_large_scale():
     images = noise(4, seed=0, size=32)
-    residuals = prnu.noise_residuals(images, levels=2, sigma=0.95)
+    residuals = residuals_of(images, levels=2, sigma=0.95)
     assert residuals.shape == (4, 32, 32)
     np.testing.assert_allclose(residuals.mean(1), 0, atol=1e-4)
     np.testing.assert_allclose(residuals.mean(2), 0, atol=1e-4)
     slope = np.linspace(0, 200, 32)[:, None] + np.linspace(0, 55, 32)
     smooth = np.rint(np.broadcast_to(slope[None, ..., None], (1, 32, 32, 3))).astype(np.uint8)
-    assert np.abs(prnu.noise_residuals(smooth, 2, 0.95)).max() < 1
+    assert np.abs(residuals_of(smooth, 2, 0.95)).max() < 1
 
 
 @pytest.mark.parametrize("size", [5, 8, 17, 33])
 def test_residuals_of_any_size(size):
     images = np.random.default_rng(0).integers(0, 256, (2, size, size + 2, 3), dtype=np.uint8)
-    assert prnu.noise_residuals(images, levels=1, sigma=0.5).shape == (2, size, size + 2)
-    assert np.isfinite(prnu.noise_residuals(images, levels=3, sigma=0.5)).all()
-    assert prnu.noise_residuals(images[:0], 1, 0.5).shape == (0, size, size + 2)
+    assert residuals_of(images, levels=1, sigma=0.5).shape == (2, size, size + 2)
+    assert np.isfinite(residuals_of(images, levels=3, sigma=0.5)).all()
+    assert not list(prnu.residual_chunks(images[:0], [(1, 0.5)]))
