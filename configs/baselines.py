@@ -5,13 +5,16 @@
         --config.resolution=128
 
 `methods`: knn, eigenface, prnu, logistic_pixels, logistic_log_dct, logistic_log_packets; `metadata`, a control that
-must stay at chance; `file_size`, which of compressed images depends on the pixels. `DIR` holds train/ and test/. Each
-method is trained on `train_counts` images a source (no more than there are; fewer are among the more, `seed` draws
-them), chooses its settings on held-out ones of these, and is tested on all test images under every condition of
-`perturb`. Writes `baselines.csv`, `baselines.json` (by source too, and the settings chosen) and `low_data.png`. The
-intervals are those of the test images; what the draw of few training images does, another `seed` shows. Two minutes
-on two CPU cores: log-DCT 100 % on clean and 61 % on JPEG images, fitted on JPEGs too 99 and 94 %, metadata 20 %.
-`:tiny` does the same with `configs/quickstart.py:tiny`, in seconds.
+must stay at chance; `file_size`, which of compressed images depends on the pixels.
+
+`DIR` holds train/ and test/. Each method is trained on `train_counts` images a source (no more than there are; fewer
+are among the more, `seed` draws them), chooses its settings on held-out ones of these, and is tested on all test images
+under every condition of `perturb`. The intervals are those of the test images; what the draw of few training images
+does, another `seed` shows.
+
+Writes `baselines.csv`, `baselines.json` (by source too, and the settings chosen) and `low_data.png`. Two minutes on two
+CPU cores: log-DCT 100 % on clean and 61 % on JPEG images, fitted on JPEGs too 99 and 94 %, metadata 20 %. `:tiny` does
+the same with `configs/quickstart.py:tiny`, in seconds.
 """
 
 from ml_collections import ConfigDict

@@ -7,12 +7,16 @@
 
 `n_real`, `n_progan` and `n_sngan` have one number a test; the images of a smaller test are the first of the larger one.
 Each dataset seed draws new crops of the photographs that `study` held out and new images of its generators; seeds that
-made images of the study are refused. Writes `images/seed<N>/` (labelled folders), `seeds/<N>.json` (every answer),
-`course.csv` (one line a test, seed, network and view set) and `results.json` (mean over the seeds with its interval,
-what the votes repaired and broke, the published figure beside it). A network that knows more sources, such as those of
-`configs/quickstart.py:scratch`, may name any of them. A minute and a half on one CPU core: 98 % right at 15 images and
-99 % at 150 by the network trained with all flips and turns, with a vote or without (`experiments/course_project`).
-`:tiny` does the same with `configs/quickstart.py:tiny`, in seconds.
+made images of the study are refused. A network that knows more sources, such as those of
+`configs/quickstart.py:scratch`, may name any of them.
+
+Writes `images/seed<N>/` (labelled folders), `seeds/<N>.json` (every answer), `course.csv` (one line a test, seed,
+network and view set) and `results.json` (mean over the seeds with its interval, what the votes repaired and broke, the
+published figure beside it).
+
+A minute and a half on one CPU core: 98 % right at 15 images and 99 % at 150 by the network trained with all flips and
+turns, with a vote or without (`experiments/course_project`). `:tiny` does the same with `configs/quickstart.py:tiny`,
+in seconds.
 """
 
 from ml_collections import ConfigDict

@@ -4,13 +4,15 @@
     python -m ganfp_jax.main --config=configs/generate.py:real --config.count=1000      # crops of the photographs
     python -m ganfp_jax.main --config=configs/generate.py:celeba --config.folder.root=DIR --config.count=1000
 
-`generator` is a training's run folder, or a file (or folder) of `configs/export_weights.py`.
-Image i of a seed is always the same image, and ProGAN's latents are those of NumPy's RandomState(seed). Files are
-named as published (`ProGAN_%08d.png`); `manifest.json` beside them says which weights, seed and count. Give several
-runs the same `--config.root` (and each its own --workdir) to build a labelled set. Memory does not grow with the
-count. `encoding="published"` writes the values as the released image sets have them; it is not the default, since
-there CramerGAN's and MMDGAN's images are stretched to span 0 to 255, which gives them away. About 1,000 images/s at
-32x32 on two CPU cores.
+`generator` is a training's run folder, or a file (or folder) of `configs/export_weights.py`. Image i of a seed is
+always the same image, and ProGAN's latents are those of NumPy's RandomState(seed).
+
+Files are named as published (`ProGAN_%08d.png`); `manifest.json` beside them says which weights, seed and count. Give
+several runs the same `--config.root` (and each its own --workdir) to build a labelled set. Memory does not grow with
+the count. About 1,000 images/s at 32x32 on two CPU cores.
+
+`encoding="published"` writes the values as the released image sets have them; it is not the default, since there
+CramerGAN's and MMDGAN's images are stretched to span 0 to 255, which gives them away.
 
 `:celeba` and `:lsun` write photographs of a folder as the published study cut them, as 128x128 images of the source
 `real`: `folder.first` are passed over, and of the next `count` in the order of their names those that can be used are

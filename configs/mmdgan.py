@@ -5,15 +5,19 @@
     python -m ganfp_jax.main --config=configs/mmdgan.py:lsun --config.data.source=tfds
 
 `:photos` takes about a minute on two CPU cores (three critic steps a generator step) and gives textures in the
-photographs' colours, not photographs. `:celeba` and `:lsun` are the published training of the fingerprint study at
-128x128, with the code and the settings of Binkowski et al. (ICLR 2018, arXiv 1801.01401): networks, steps and optimiser
-as in configs/cramergan.py, but 16 features, the kernel mix_rq_1dot (three rational quadratics plus the inner product),
-gradient penalty 1 and L2 penalty 1 on the critic's layers. Three of their habits are keys: `objective.args.diagonal`
-("published": the constant 3 is taken out of the kernel's diagonal; "exact": the diagonal), and `objective.penalty.norm`
-and `generator.statistics` as in configs/cramergan.py. The published values are the defaults of `:celeba` and `:lsun`,
-the others of `:photos`, whose narrow critic also begins otherwise (`critic.first_weights`): with the published weights
-its features are so near 0 that the penalty on its layers can take them there, where every gradient is 0 for ever. How
-often is logged, measured, sampled and saved is ours. `:tiny` takes seconds and gives noise.
+photographs' colours, not photographs. `:tiny` takes seconds and gives noise.
+
+`:celeba` and `:lsun` are the published training of the fingerprint study at 128x128, with the code and the settings of
+Binkowski et al. (ICLR 2018, arXiv 1801.01401): networks, steps and optimiser as in configs/cramergan.py, but 16
+features, the kernel mix_rq_1dot (three rational quadratics plus the inner product), gradient penalty 1 and L2 penalty 1
+on the critic's layers. How often is logged, measured, sampled and saved is ours.
+
+Three of their habits are keys, whose published values are the defaults of `:celeba` and `:lsun`, the others of
+`:photos`: `objective.penalty.norm` and `generator.statistics`, as in configs/cramergan.py, and
+`objective.args.diagonal`. "published": the constant 3 is taken out of the kernel's diagonal; "exact": the diagonal.
+
+The narrow critic of `:photos` also begins otherwise (`critic.first_weights`): with the published weights its features
+are so near 0 that the penalty on its layers can take them there, where every gradient is 0 for ever.
 """
 
 from ml_collections import ConfigDict

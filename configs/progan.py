@@ -5,11 +5,12 @@
     python -m ganfp_jax.main --config=configs/progan.py:lsun --config.data.source=tfds
 
 `:photos` takes about two minutes on two CPU cores, with two critic steps a generator step, and gives blurred patches of
-the photographs' colours, not photographs. `:celeba` and `:lsun` are the published training of the fingerprint study at
-128x128 (12 million images): minibatches of 512 to 32 and the learning rate 0.0015
-at 128x128 are the study's, the rest is ProGAN's own. Left out is that training's habit of skipping an update whose
-gradient is not finite: here the run stops and says so. How often is logged, measured, sampled and saved is ours in
-every config. `:tiny` takes seconds and gives noise.
+the photographs' colours, not photographs. `:tiny` takes seconds and gives noise.
+
+`:celeba` and `:lsun` are the published training of the fingerprint study at 128x128 (12 million images): minibatches of
+512 to 32 and the learning rate 0.0015 at 128x128 are the study's, the rest is ProGAN's own. Left out is that training's
+habit of skipping an update whose gradient is not finite: here the run stops and says so. How often is logged, measured,
+sampled and saved is ours in every config.
 """
 
 from ml_collections import ConfigDict

@@ -5,10 +5,11 @@
     python -m ganfp_jax.main --config=configs/sngan.py:lsun --config.data.source=tfds
 
 `:photos` takes about a minute on two CPU cores and gives textures in the photographs' colours, not photographs.
+`:tiny` takes seconds and gives noise.
+
 `:celeba` and `:lsun` are the published training of the fingerprint study at 128x128: 150,000 generator steps with five
 critic steps each, 32 images a step, Adam 2e-4 falling to 0 over the last fifth, images dithered, no running average.
 How often is logged, measured, sampled and saved is ours. Batch normalisation sees the batch of all devices together.
-`:tiny` takes seconds and gives noise.
 """
 
 from ml_collections import ConfigDict
