@@ -23,7 +23,7 @@ _MAX_BYTES = 2 << 30  # of a file, and of all variables in it or in the files of
 
 
 class Unreadable(Exception):  # noqa: N818 - a verdict about a file, not a fault of the program
-    """A file that is not read. `str(refused)` is the reason: one line, without the path."""
+    """A file that is not read. `str(unreadable)` is the reason: one line, without the path."""
 
 
 class StoredFile:
