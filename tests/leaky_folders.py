@@ -6,8 +6,8 @@ from PIL import Image, ImageFilter
 from PIL.PngImagePlugin import PngInfo
 
 from configs import audit as config_file
-from ganfp_jax.audit import facts, verdict
-from ganfp_jax.jobs import audit
+from ganfp_jax.audit import facts, sample, verdict
+from ganfp_jax.data import labelled
 from ganfp_jax.models.pixels import to_stored
 
 SOURCES = ("ProGAN", "real")
@@ -64,10 +64,14 @@ def config_of(root, **changes):
     )
 
 
+def sampled(config):
+    root, settings = config["data"]["root"], {key: config[key] for key in ("files_per_source", "folds", "seed")}
+    return sample.read_sample(sample.list_files(labelled.open_splits(root)), len(SOURCES), root=root, **settings)
+
+
 def judged(root, seed=0):
     config = config_of(root, seed=seed)
-    folders = audit.open_splits(config["data"]["root"])
-    own, files, _ = audit.read_sample(audit.list_files(folders), len(SOURCES), config)
+    own, files, _ = sampled(config)
     settings = {key: config[key] for key in ("folds", "alpha", "min_gain", "seed")}
     labels = np.array([file.label for file in files])
     return {f.kind: f for f in verdict.judge(own, labels, SOURCES, [file.origin for file in files], **settings)}

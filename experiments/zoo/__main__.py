@@ -27,7 +27,7 @@ from ganfp_jax.attribution.evaluation import Evaluation, evaluate, per_photograp
 from ganfp_jax.attribution.verdict import decide
 from ganfp_jax.baselines import beside
 from ganfp_jax.baselines.images import FolderImages
-from ganfp_jax.data import labelled
+from ganfp_jax.data import labelled, manifests
 from ganfp_jax.generation.folders import write_generated, write_photographs
 from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.interop import shipped, weights
@@ -108,7 +108,7 @@ def write_real(root: Path, packages: Path | None, split: str, count: int, resolu
     seed = SEEDS["crops"]  # the network's training crops are the first of the GANs'
     names = photographs.write_crops(root / "real", packages, split=split, count=count, resolution=resolution, seed=seed)
     origin = {"source": "Debian packages", "photographs": names, "count": count, "seed": seed}
-    labelled.write_manifest(root, ["real"], {"real": origin})
+    manifests.write_manifest(root, ["real"], {"real": origin})
 
 
 def make_images(workdir: Path, packages: Path | None, sizes: Mapping[str, int]) -> None:
@@ -125,7 +125,7 @@ def make_images(workdir: Path, packages: Path | None, sizes: Mapping[str, int]) 
 
 
 def _done(root: Path) -> Mapping[str, Any]:
-    return (labelled.read_manifest(root) or {"sources": {}})["sources"]
+    return (manifests.read_manifest(root) or {"sources": {}})["sources"]
 
 
 def fit_baselines(workdir: Path, sizes: Mapping[str, int]) -> dict[str, baselines.FittedBaseline]:

@@ -14,7 +14,7 @@ from jaxtyping import Integer
 
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.voting import Vote, join_votes, single_view
-from ganfp_jax.data import labelled
+from ganfp_jax.data import labelled, reports
 from ganfp_jax.data.cells import cell
 from ganfp_jax.data.views import resolve_views
 from ganfp_jax.metrics.statistics import accuracy_block, proportion, vote_changes
@@ -223,8 +223,8 @@ def write_tables(folder: Path, evaluation: Evaluation) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / METRICS).unlink(missing_ok=True)
     atomic.write_bytes(folder / "predictions.csv", predictions_csv(evaluation).encode())
-    labelled.write_rejected(folder / "rejected.csv", evaluation.rejected)
-    labelled.write_notes(folder / "notes.csv", evaluation.notes)
+    reports.write_rejected(folder / "rejected.csv", evaluation.rejected)
+    reports.write_notes(folder / "notes.csv", evaluation.notes)
 
 
 def write_metrics(folder: Path, evaluation: Evaluation) -> None:

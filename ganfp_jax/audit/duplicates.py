@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Int, UInt8, UInt64
 from PIL import Image
 
-from ganfp_jax.data import labelled
+from ganfp_jax.data import labelled, manifests
 from ganfp_jax.data.decode import ImageFile, Refused, decoded
 from ganfp_jax.data.sources import PHOTOS
 from ganfp_jax.data.values import LUMA
@@ -173,7 +173,9 @@ def shared_photographs(folders: Mapping[str, labelled.LabelledFolder]) -> list[s
     """
     seen: dict[str, dict[str, set[str]]] = {}
     for split, folder in folders.items():
-        manifest = labelled.read_manifest(folder.root) or labelled.read_manifest(folder.root.parent) or {"sources": {}}
+        manifest = (
+            manifests.read_manifest(folder.root) or manifests.read_manifest(folder.root.parent) or {"sources": {}}
+        )
         embedded = {name for name, origin in manifest["sources"].items() if origin.get("source") == "photos"}
         for origin in set(labelled.origins(folder)) - set(folder.names):
             source, _, photograph = origin.partition("/")

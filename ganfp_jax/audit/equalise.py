@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from ganfp_jax.data import labelled
+from ganfp_jax.data import labelled, manifests, reports
 from ganfp_jax.data.decode import ImageFile, Refused, open_header, png_bytes
 from ganfp_jax.data.names import fitting
 from ganfp_jax.data.preprocess import check_resize, read_fitted
@@ -114,7 +114,7 @@ def write(
                     )
             rejected += ((f"{split}/{name}" if split else name, reason) for name, reason in folder.left_out)
             _write_manifest(folder, out / split, record)
-    labelled.write_rejected(out / "rejected.csv", rejected)
+    reports.write_rejected(out / "rejected.csv", rejected)
     notes = [f"{images} images of {side}x{side} as {codec} in {out}"]
     if rejected:
         notes.append(f"{len(rejected)} files could not be used: {out / 'rejected.csv'}")
@@ -194,7 +194,7 @@ def _encode(image: UInt8[np.ndarray, "h w 3"], codec: str, quality: int) -> byte
 
 
 def _write_manifest(folder: labelled.LabelledFolder, base: Path, record: dict[str, Any]) -> None:
-    manifest = labelled.read_manifest(folder.root) or labelled.read_manifest(folder.root.parent) or {"sources": {}}
+    manifest = manifests.read_manifest(folder.root) or manifests.read_manifest(folder.root.parent) or {"sources": {}}
     present = [folder.classes[label] for label in np.unique(folder.labels)]
     sources = {name: manifest["sources"].get(name, {}) | {"equalised": record} for name in present}
-    labelled.write_manifest(base, present, sources)
+    manifests.write_manifest(base, present, sources)

@@ -4,92 +4,31 @@ A set is a folder `<root>/<source name>/` with files or folders of files, a CSV 
 ArrayRecord files that `configs/prepare.py` made of one.
 """
 
-import csv
 import hashlib
-import io
 import json
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int, Int32, UInt8
 
-from ganfp_jax.data.cells import cell, text_of
-from ganfp_jax.data.decode import IMAGE_SUFFIXES, READ_SUFFIXES, ImageFile, Refused, open_file, reason_of
+from ganfp_jax.data.decode import ImageFile, Refused, open_file
 from ganfp_jax.data.layout import check_layout
-from ganfp_jax.data.listing import find_images, is_folder, printable
-from ganfp_jax.data.names import check_names, fault_of
+from ganfp_jax.data.listing import printable
+from ganfp_jax.data.manifests import MANIFEST, read_manifest, sources_of
+from ganfp_jax.data.names import check_names
 from ganfp_jax.data.perturb import check_perturbation, perturb
 from ganfp_jax.data.preprocess import check_resize, decode_and_fit
-from ganfp_jax.data.tfds import sets
-from ganfp_jax.run import atomic
+from ganfp_jax.data.trees import SPLITS as SPLITS
+from ganfp_jax.data.trees import find
+from ganfp_jax.data.trees import splits as splits
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.progress import progress
-from ganfp_jax.run.reading import read_json, read_regular
-
-MANIFEST = "manifest.json"
-
-_MAX_LIST = 1 << 30  # bytes of a CSV list
 
 CHUNK = 1024
 """Images decoded and held at a time, so that memory does not grow with the folder."""
-
-SPLITS = ("train", "test")
-UNSPLIT = "unsplit"
-"""What a prepared data set calls the only split of a set that has neither."""
-
-
-def write_manifest(
-    root: str | os.PathLike[str], classes: Sequence[str], sources: Mapping[str, Mapping[str, Any]]
-) -> None:
-    """Write `<root>/manifest.json`, whole or not at all; an older one is replaced. `root` must exist.
-
-    Args:
-        root: the folder that holds one folder a class.
-        classes: the names of the source folders, in the order of the class indices.
-        sources: for each class, or some, where its images come from (such as checkpoint digest, seed, count and
-            encoding); any values that JSON knows.
-
-    Raises:
-        ValueError: a name that no source can have (`data.names`), or used twice; a source that is not among the
-            classes.
-    """
-    atomic.write_bytes(Path(root, MANIFEST), manifest_bytes(classes, sources))
-
-
-def manifest_bytes(classes: Sequence[str], sources: Mapping[str, Mapping[str, Any]]) -> bytes:
-    """The content of the file that `write_manifest` writes; it raises the same."""
-    manifest = {
-        "classes": list(classes),
-        "sources": {name: dict(origin) for name, origin in sources.items()},
-    }
-    if fault := _fault(manifest):
-        raise ValueError(f"not a manifest: {fault}")
-    return (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def read_manifest(root: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """Read `<root>/manifest.json`: {"classes": [name, ...], "sources": {name: {...}}}; None where there is none.
-
-    Raises:
-        UserError: the file is not such a manifest.
-    """
-    path = Path(root, MANIFEST)
-    if not path.exists():
-        return None
-    try:
-        manifest = read_json(path)
-    except (OSError, ValueError) as error:
-        fault: str | None = " ".join(str(error).split())
-    else:
-        fault = _fault(manifest)
-    if fault:
-        raise UserError(f"{path} is broken: {fault}; repair it, or delete it to order the classes by name")
-    return {"sources": {}} | manifest
 
 
 @dataclass(frozen=True)
@@ -153,19 +92,9 @@ def open_labelled(
             that no source can have (`data.names`); a tree that can be read in two ways, an unknown layout.
     """
     root = Path(root)
-    left_out: Sequence[tuple[str, str]] = ()
     if split not in (None, *SPLITS):
         raise UserError(f"unknown split {split!r} of {root}: choose one of {', '.join(SPLITS)}")
-    _check_open(root)
-    if root.is_file():
-        files = _listed(root, split)
-        base, places = root, [root.parent]
-    elif sets.is_dataset(root):
-        files = _dataset(root, split)
-        base, places = root, [root]
-    else:
-        base, files, left_out = _folders(root, split)
-        places = [base, root]
+    base, places, files, left_out = find(root, split)
     check_names(files, base)
     names = {} if root.is_file() else {source: [name for name, _ in those] for source, those in files.items()}
     check_layout(base, names, layout)
@@ -192,19 +121,17 @@ def open_labelled(
     )
 
 
-def splits(root: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Which of `SPLITS` a labelled image set has; none where it is one whole.
+def open_splits(root: str | os.PathLike[str], layout: str = "auto") -> dict[str, LabelledFolder]:
+    """The listing of each split that a set has, or {"": the set itself} where it has none; all with the same classes.
 
     Raises:
-        UserError: a folder or a CSV list that cannot be read.
+        UserError: as `open_labelled`; a split with a source that the other has not.
     """
-    root = Path(root)
-    _check_open(root)
-    if root.is_file():
-        return tuple(split for split in SPLITS if split in {row.get("split") for row in _rows(root)})
-    if sets.is_dataset(root):
-        return tuple(split for split in SPLITS if split in sets.splits(root))
-    return tuple(split for split in SPLITS if _holds_folders(root / split))
+    folders: dict[str, LabelledFolder] = {}
+    for split in splits(root):
+        classes = next(iter(folders.values())).classes if folders else None
+        folders[split] = open_labelled(root, split=split, classes=classes, layout=layout)
+    return folders or {"": open_labelled(root, layout=layout)}
 
 
 def origins(folder: LabelledFolder) -> tuple[str, ...]:
@@ -212,8 +139,7 @@ def origins(folder: LabelledFolder) -> tuple[str, ...]:
 
     Crops of one photograph depend on each other, so an interval must count photographs, not crops.
     """
-    manifest = read_manifest(folder.root) or read_manifest(folder.root.parent) or {"sources": {}}
-    listed = {name: set(origin.get("photographs", ())) for name, origin in manifest["sources"].items()}
+    listed = {name: set(origin.get("photographs", ())) for name, origin in sources_of(folder.root).items()}
 
     def origin(name: str, source: str) -> str:
         photograph = PurePath(name).stem.rpartition("_")[0]
@@ -328,151 +254,6 @@ class Images:
                 bar.update(len(few))
 
 
-def write_rejected(path: Path, rejected: Iterable[tuple[str, str]]) -> None:
-    """Write the files that could not be used, and why, as the CSV `image,reason`."""
-    _write_pairs(path, "reason", rejected)
-
-
-def write_notes(path: Path, notes: Mapping[str, str]) -> None:
-    """Write the images that were not taken as they are, and what was done to each, as the CSV `image,note`."""
-    _write_pairs(path, "note", notes.items())
-
-
-def read_pairs(path: Path) -> list[tuple[str, str]]:
-    """What `write_rejected` or `write_notes` wrote: (name, reason or note) of each image."""
-    with path.open(newline="", encoding="utf-8") as lines:
-        return [(text_of(name), text_of(words)) for name, words in list(csv.reader(lines))[1:]]
-
-
-def report_rejected(rejected: Sequence[tuple[str, str]], workdir: Path) -> None:
-    """Say how many files could not be used, if any, and list them in the run folder; where all could, no list stays."""
-    (workdir / "rejected.csv").unlink(missing_ok=True)
-    if rejected:
-        write_rejected(workdir / "rejected.csv", rejected)
-        print(f"{len(rejected)} files could not be used: {workdir / 'rejected.csv'}")
-
-
-def report_notes(notes: Mapping[str, str], workdir: Path) -> None:
-    """Say how many images were not taken as they are, if any, and list in the run folder what was done to each."""
-    (workdir / "notes.csv").unlink(missing_ok=True)
-    if notes:
-        write_notes(workdir / "notes.csv", notes)
-        name, note = next(iter(notes.items()))
-        print(f"{len(notes)} images were not taken as they are ({name}: {note}): {workdir / 'notes.csv'}")
-
-
-def _write_pairs(path: Path, column: str, pairs: Iterable[tuple[str, str]]) -> None:
-    text = io.StringIO()
-    rows = [(cell(name), cell(words)) for name, words in pairs]
-    csv.writer(text, lineterminator="\n").writerows([("image", column), *rows])
-    atomic.write_bytes(path, text.getvalue().encode())
-
-
-Files = dict[str, list[tuple[str, ImageFile]]]  # source -> (name, file) of each of its images
-
-
-def _folders(root: Path, split: str | None) -> tuple[Path, Files, list[tuple[str, str]]]:
-    """The folder that holds the source folders, their image files, and (name, reason) of what is left out."""
-    base = _base(root, split)
-    files: Files = {}
-    left_out = []
-
-    def name(path: Path) -> str:
-        return "/".join(path.parts[len(base.parts) :])  # relative_to takes longer than to find the file
-
-    with progress(None, "list", "file", delay=2.0) as bar:
-        for path in _visible(base):
-            if is_folder(path):
-                found = find_images(path, bar.update)
-                left_out += [(name(other), reason) for other, reason in found.left_out]
-                if not found.images:
-                    looked = f"looked for {' '.join(sorted(READ_SUFFIXES))}"
-                    others = "".join(f"; {printable(name(other))}: {reason}" for other, reason in found.left_out[:1])
-                    raise UserError(f"{printable(str(path))} has no image file: {looked}{others}")
-                files[path.name] = [(name(image), image) for image in found.images]
-            elif path.suffix.lower() in IMAGE_SUFFIXES:
-                left_out.append((path.name, "lies in no source folder"))
-    if not files:
-        raise UserError(f"{base} has no source folders: expected {base}/<source name>/<image file>")
-    return base, files, left_out
-
-
-def _listed(path: Path, split: str | None) -> Files:
-    """The files that a CSV list names."""
-    rows = _rows(path)
-    known = {row["split"] for row in rows if "split" in row}
-    if split and known and split not in known:
-        raise UserError(f"{path} has no images of the split {split}")
-    if split is None and len(known) > 1:
-        raise UserError(f"{path} has train and test: say which is meant")
-    files: Files = {}
-    for row in rows:
-        if not known or split in (None, row["split"]):
-            files.setdefault(row["source"], []).append((row["image"], path.parent / row["image"]))
-    return {source: sorted(names, key=lambda item: item[0]) for source, names in files.items()}
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    """The lines of a CSV list: image, source and perhaps split."""
-    try:
-        reader = csv.DictReader(io.StringIO(read_regular(path, _MAX_LIST).decode("utf-8-sig")), strict=True)
-        rows = list(reader)
-    except (OSError, ValueError, csv.Error) as error:
-        raise UserError(f"{path} is no CSV list of images: {' '.join(str(error).split())}") from error
-    columns = set(reader.fieldnames or ())
-    twice = len(columns) < len(reader.fieldnames or ())
-    if not rows or twice or not {"image", "source"} <= columns <= {"image", "source", "split"}:
-        raise UserError(f"{path} is no list of images: its first line must be image,source or image,source,split")
-    for number, row in enumerate(rows, start=2):
-        if row.keys() != columns or not all(row.values()):
-            raise UserError(f"{path}, row {number}: every row needs {len(columns)} values, none of them empty")
-        if row.get("split", "train") not in SPLITS:
-            raise UserError(f"{path}, row {number}: split {row['split']!r} is none of {', '.join(SPLITS)}")
-    image, count = Counter(os.path.normpath(row["image"]) for row in rows).most_common(1)[0]
-    if count > 1:  # under two sources, or in train and in test, it would spoil every accuracy
-        raise UserError(f"{path} names {image} {count} times: leave it in one row")
-    return rows
-
-
-def _dataset(root: Path, split: str | None) -> Files:
-    """The records of a data set of ArrayRecord files; its manifest says the order of the classes."""
-    present = sets.splits(root)
-    if present == (UNSPLIT,):
-        split = UNSPLIT
-    elif split is None:
-        raise UserError(f"{root} has {' and '.join(present)}: say which is meant")
-    elif split not in present:
-        raise UserError(f"{root} has no split {split}: it has {', '.join(present)}")
-    found = sets.open_split(root, split)
-    check_names(found.classes, root)  # before two of one name become one source
-    files: Files = {}
-    for record, label in zip(found.records, found.labels, strict=True):
-        files.setdefault(found.classes[label], []).append((record.name, record))
-    return files
-
-
-def _base(root: Path, split: str | None) -> Path:
-    if not root.is_dir():
-        raise UserError(f"{root} is not a folder: give a folder of the form <root>/<source name>/<image file>")
-    present = [name for name in SPLITS if _holds_folders(root / name)]
-    if split in present:
-        return root / str(split)
-    if present:  # its splits would otherwise pass for sources
-        wanted = f"no {split}" if split else "no source folders of its own"
-        raise UserError(f"{root} has {' and '.join(present)} but {wanted}: give the folder or the split that is meant")
-    return root
-
-
-def _check_open(root: Path) -> None:
-    """Raise `UserError` where we may not look into a folder, or not even see what is there."""
-    try:
-        next(root.iterdir(), None)
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except OSError as error:
-        raise UserError(f"{root} {reason_of(error)}") from error
-
-
 def _own_classes(places: Sequence[Path], base: Path, sources: Iterable[str]) -> list[str]:
     """The classes in the order of the first manifest in `places`, else by name."""
     sources = sorted(sources)
@@ -487,39 +268,3 @@ def _own_classes(places: Sequence[Path], base: Path, sources: Iterable[str]) -> 
                     raise UserError(f"{base}: source {name} is not among the classes of {path}: add or remove it")
             return classes
     return sources
-
-
-def _holds_folders(path: Path) -> bool:
-    return path.is_dir() and any(inner.is_dir() for inner in _visible(path))
-
-
-def _visible(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        raise UserError(f"{folder} {reason_of(error)}") from error
-
-
-def _are_names(value: object) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
-
-
-def _fault(manifest: object) -> str | None:
-    """Say what is wrong with a manifest, or None."""
-    if not isinstance(manifest, dict):
-        return "it is not a JSON object"
-    classes, sources = manifest.get("classes"), manifest.get("sources", {})
-    if not isinstance(classes, list) or not classes:
-        return 'it has no list "classes" of names'
-    for name in classes:
-        if fault := fault_of(name):
-            return f"the class name {ascii(name)[:80]} {fault}"
-    if len(set(classes)) < len(classes):
-        return "a class name is used twice"
-    if not isinstance(sources, dict) or not all(isinstance(origin, dict) for origin in sources.values()):
-        return '"sources" is not an object of objects'
-    if wrong := [name for name, origin in sources.items() if not _are_names(origin.get("photographs", []))]:
-        return f"the photographs of source {wrong[0]!r} are not a list of names"
-    if strange := [name for name in sources if name not in classes]:
-        return f"source {strange[0]!r} is not among the classes"
-    return None

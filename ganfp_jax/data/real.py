@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ganfp_jax.data import sources
-from ganfp_jax.data.labelled import report_notes, report_rejected
 from ganfp_jax.data.listing import find_images, printable
+from ganfp_jax.data.reports import report_notes, report_rejected
 from ganfp_jax.run import processes
 from ganfp_jax.run.errors import UserError
 

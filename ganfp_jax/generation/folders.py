@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from ganfp_jax.data import labelled, sources
+from ganfp_jax.data import manifests, sources
 from ganfp_jax.data.cut import Cuts
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.data.listing import printable
@@ -100,7 +100,7 @@ def write_source(
                 f"{folder} holds other files, such as {printable(min(others))}, which would pass for images "
                 f"of {source_name} made now; remove that folder, or give another config.root"
             )
-        known = (labelled.read_manifest(root) or {"sources": {}})["sources"]
+        known = (manifests.read_manifest(root) or {"sources": {}})["sources"]
         if source_name in known and known[source_name] != origin:
             _register(root, source_name, {})  # should we be killed among the new images, the manifest tells no lie
         with progress(len(names), source_name, "image") as bar:
@@ -126,7 +126,7 @@ def _alone(root: Path, source_name: str) -> Iterator[None]:
 def _register(root: Path, source_name: str, origin: dict[str, Any]) -> None:
     """Adds a source to the folder's manifest; sources already there keep their place in the class order."""
     # Of two jobs that add to the manifest at once, the later would write what it read before the other.
-    with atomic.locked(root / f".{labelled.MANIFEST}.lock", wait=True):
-        manifest = labelled.read_manifest(root) or {"classes": [], "sources": {}}
+    with atomic.locked(root / f".{manifests.MANIFEST}.lock", wait=True):
+        manifest = manifests.read_manifest(root) or {"classes": [], "sources": {}}
         classes = [*manifest["classes"], *([] if source_name in manifest["classes"] else [source_name])]
-        labelled.write_manifest(root, classes, manifest["sources"] | {source_name: origin})
+        manifests.write_manifest(root, classes, manifest["sources"] | {source_name: origin})

@@ -14,7 +14,7 @@ from ganfp_jax.attribution.evaluation import Evaluation
 from ganfp_jax.attribution.view_logits import REFERENCE, ViewLogits, ablate, evaluation_of, logits_npz, view_logits
 from ganfp_jax.attribution.voting import check_vote
 from ganfp_jax.baselines import beside
-from ganfp_jax.data import labelled, perturb
+from ganfp_jax.data import labelled, perturb, reports
 from ganfp_jax.data.views import resolve_views
 from ganfp_jax.metrics.statistics import (
     accuracy_block,
@@ -89,8 +89,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
             print(f"Telling wrong answers from right ones (AUROC), {condition}\n\n{doubt_table(doubt, rules[0])}\n")
     write_json(workdir / "ablation.json", results)
     atomic.write_bytes(workdir / "ablation.png", png(draw_ablation, results))
-    labelled.report_rejected(measured.rejected, workdir)
-    labelled.report_notes(measured.notes, workdir)
+    reports.report_rejected(measured.rejected, workdir)
+    reports.report_notes(measured.notes, workdir)
     row = best_row(results["conditions"][0]["rows"])
     evaluation = evaluation_of(row, first or measured, attributor.classes)
     report = workdir / "report" / "index.html"

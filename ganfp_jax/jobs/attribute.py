@@ -23,7 +23,7 @@ from ganfp_jax.attribution.attributor import Attributor, batch_size_for
 from ganfp_jax.attribution.certainty import where_unsure
 from ganfp_jax.attribution.verdict import UNSURE, Attribution
 from ganfp_jax.attribution.voting import check_vote
-from ganfp_jax.data import labelled
+from ganfp_jax.data import reports
 from ganfp_jax.data.cells import cell
 from ganfp_jax.data.listing import is_folder, printable, walk
 from ganfp_jax.data.preprocess import Fitted, check_resize, decode_and_fit
@@ -97,8 +97,8 @@ def run(config: dict[str, Any], workdir: Path) -> int:
                     notes[name] = verdict.note
             rejected += part.rejected
             shown = (shown + part.verdicts)[: FEW + 1]
-    labelled.write_rejected(workdir / "rejected.csv", [*rejected, *found.beside])
-    labelled.write_notes(workdir / "notes.csv", notes)
+    reports.write_rejected(workdir / "rejected.csv", [*rejected, *found.beside])
+    reports.write_notes(workdir / "notes.csv", notes)
     if len(shown) > FEW:
         print(counts_table(counts, attributor.classes), end="\n\n")
     elif shown:

@@ -3,16 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ganfp_jax.audit import duplicates, equalise
-from ganfp_jax.audit.facts import KINDS, Facts, read
+from ganfp_jax.audit.facts import KINDS
+from ganfp_jax.audit.sample import list_files, read_sample
 from ganfp_jax.audit.verdict import Finding, judge
-from ganfp_jax.data import labelled
+from ganfp_jax.data import labelled, reports
 from ganfp_jax.data.cells import cell
-from ganfp_jax.data.decode import ImageFile, Refused, decode_image, png_bytes
+from ganfp_jax.data.decode import ImageFile, decode_image, png_bytes
 from ganfp_jax.data.preprocess import fit
 from ganfp_jax.report import wording
 from ganfp_jax.report.audit_figure import draw_audit
@@ -21,7 +22,6 @@ from ganfp_jax.report.grid import image_grid
 from ganfp_jax.report.table import csv_text, text_table
 from ganfp_jax.run import atomic
 from ganfp_jax.run.errors import UserError
-from ganfp_jax.run.progress import progress
 from ganfp_jax.run.run_folder import write_json
 
 COLUMNS = (*("kind", "verdict", "total", "accuracy", "ci95_low", "ci95_high", "chance", "p", "p_holm", "says"),)
@@ -29,24 +29,18 @@ SHOWN_PAIRS = 32  # in duplicates.png
 SHOWN_SIDE = 64  # of an image there
 
 
-class File(NamedTuple):
-    """A file of the set: where it is, its name with its split, its split, class index and origin."""
-
-    path: ImageFile
-    name: str
-    split: str
-    label: int
-    origin: str
-
-
 def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `audit`."""
     root, copy = config["data"]["root"], config["equalise"]
     check(config)
-    folders = open_splits(root, config["data"]["layout"])
+    if not root:
+        raise UserError("config.data.root is empty; give a folder of sources: --config.data.root=DIR")
+    folders = labelled.open_splits(root, config["data"]["layout"])
     classes = next(iter(folders.values())).classes
     files = list_files(folders)
-    facts, sample, rejected = read_sample(files, len(classes), config)
+    facts, sample, rejected = read_sample(
+        files, len(classes), root=root, **{key: config[key] for key in ("files_per_source", "folds", "seed")}
+    )
     findings = judge(
         facts,
         np.array([file.label for file in sample]),
@@ -59,7 +53,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         (f"{split}/{name}".lstrip("/"), why) for split, folder in folders.items() for name, why in folder.left_out
     ]
     refused = dict([*rejected, *((files[place].name, why) for place, why in prints.refused)])
-    labelled.report_rejected([*refused.items(), *left_out], workdir)
+    reports.report_rejected([*refused.items(), *left_out], workdir)
     usable = [files[place] for place in prints.read]
     pairs = duplicates.find(
         prints,
@@ -104,64 +98,6 @@ def check(config: Mapping[str, Any]) -> None:
         )
     if not 0 <= config["duplicates"]["distance"] < 64:
         raise UserError(f"config.duplicates.distance is {config['duplicates']['distance']}; give 0 to 63 bits")
-
-
-def open_splits(root: str, layout: str = "auto") -> dict[str, labelled.LabelledFolder]:
-    """The listing of each split that is there, or {"": the folder itself}; all with the same classes.
-
-    Raises:
-        UserError: as `labelled.open_labelled`; a split with a source that the other has not.
-    """
-    if not root:
-        raise UserError("config.data.root is empty; give a folder of sources: --config.data.root=DIR")
-    folders: dict[str, labelled.LabelledFolder] = {}
-    for split in labelled.splits(root):
-        classes = next(iter(folders.values())).classes if folders else None
-        folders[split] = labelled.open_labelled(root, split=split, classes=classes, layout=layout)
-    return folders or {"": labelled.open_labelled(root, layout=layout)}
-
-
-def list_files(folders: Mapping[str, labelled.LabelledFolder]) -> list[File]:
-    """All files, those of train/ first."""
-    return [
-        File(path, f"{split}/{name}".lstrip("/"), split, int(label), origin)
-        for split, folder in folders.items()
-        for path, name, label, origin in zip(
-            folder.paths, folder.names, folder.labels, labelled.origins(folder), strict=True
-        )
-    ]
-
-
-def read_sample(
-    files: Sequence[File], num_classes: int, config: Mapping[str, Any]
-) -> tuple[list[Facts], list[File], list[tuple[str, str]]]:
-    """The facts of as many files of every class, drawn by the seed: (facts, their files, (name, reason) of refused).
-
-    Raises:
-        UserError: a class has fewer files that can be read than there are folds.
-    """
-    rng = np.random.RandomState(config["seed"])
-    read_of: list[list[tuple[Facts, File]]] = [[] for _ in range(num_classes)]
-    rejected: list[tuple[str, str]] = []
-    chosen = []
-    for label in range(num_classes):
-        own = [file for file in files if file.label == label]
-        chosen += [own[place] for place in rng.permutation(len(own))[: config["files_per_source"]]]
-    with progress(len(chosen), "audit", "file") as bar:
-        for file in chosen:
-            try:
-                read_of[file.label].append((read(file.path), file))
-            except Refused as reason:
-                rejected.append((file.name, str(reason)))
-            bar.update()
-    fewest = min(map(len, read_of))
-    if fewest < config["folds"]:
-        raise UserError(
-            f"{config['data']['root']} has a source with {fewest} usable images, fewer than config.folds "
-            f"({config['folds']}); add some, or lower it"
-        )
-    kept = [pair for own in read_of for pair in own[:fewest]]
-    return [facts for facts, _ in kept], [file for _, file in kept], rejected
 
 
 def overall(findings: Sequence[Finding]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.baselines import beside
 from ganfp_jax.baselines.images import FolderImages, first_at_random
-from ganfp_jax.data import labelled, perturb
+from ganfp_jax.data import labelled, perturb, reports
 from ganfp_jax.metrics.statistics import accuracy_block
 from ganfp_jax.report import wording
 from ganfp_jax.report.baselines_figure import draw_low_data
@@ -56,7 +56,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         FolderImages.read(labelled.Images(folder, resolution, config["data"]["resize"]))
         for folder in (train_folder, test_folder)
     )
-    labelled.report_rejected([*train.rejected, *train_folder.left_out, *test.rejected, *test_folder.left_out], workdir)
+    reports.report_rejected([*train.rejected, *train_folder.left_out, *test.rejected, *test_folder.left_out], workdir)
     per_source = np.bincount(train.labels, minlength=len(classes))
     if missing := [name for name, number in zip(classes, per_source, strict=True) if not number]:
         raise UserError(

@@ -13,7 +13,7 @@ from ganfp_jax.attribution.calibration import from_evaluation
 from ganfp_jax.attribution.certainty import Calibration, check_enough, check_rate, where_unsure
 from ganfp_jax.attribution.evaluation import evaluate
 from ganfp_jax.attribution.voting import check_vote
-from ganfp_jax.data import labelled
+from ganfp_jax.data import labelled, reports
 from ganfp_jax.interop.load import load
 from ganfp_jax.interop.weights import CALIBRATION, FILE, write_file
 from ganfp_jax.report import wording
@@ -46,8 +46,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         rule=config["rule"],
         batch_size=config["batch_size"],
     )
-    labelled.report_rejected(evaluation.rejected, workdir)
-    labelled.report_notes(evaluation.notes, workdir)
+    reports.report_rejected(evaluation.rejected, workdir)
+    reports.report_notes(evaluation.notes, workdir)
     calibration = from_evaluation(attributor, evaluation, config["error_rate"], config["min_decided"])
     write_json(workdir / CALIBRATION, calibration.to_dict())
     print(summary(calibration))

@@ -16,7 +16,7 @@ from ganfp_jax.attribution import evaluation
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.view_logits import evaluation_of, view_logits
 from ganfp_jax.attribution.voting import check_rule
-from ganfp_jax.data import labelled, sources
+from ganfp_jax.data import labelled, manifests, sources
 from ganfp_jax.data.views import resolve_views
 from ganfp_jax.generation.folders import file_name, write_generated, write_source
 from ganfp_jax.generation.sampler import Sampler
@@ -361,7 +361,7 @@ def _checked_views(config: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 def _check_seeds(seeds: Sequence[int], study: Path) -> None:
     """Refuses seeds that have made images of the study: a generator would draw what the networks were trained on."""
     for split in labelled.SPLITS:
-        manifest = labelled.read_manifest(study / "images" / split) or {"sources": {}}
+        manifest = manifests.read_manifest(study / "images" / split) or {"sources": {}}
         used = {origin.get("seed") for origin in manifest["sources"].values()}
         if clash := [seed for seed in seeds if seed in used]:
             raise UserError(

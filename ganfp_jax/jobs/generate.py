@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ganfp_jax.audit.quick import report_leaks
-from ganfp_jax.data import labelled
+from ganfp_jax.data import labelled, reports
 from ganfp_jax.generation.folders import write_cuts, write_generated, write_photographs
 from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.run.errors import UserError
@@ -33,7 +33,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
             resolution=config["resolution"],
             folder=config["folder"],
         )
-        labelled.report_rejected(rejected, workdir)
+        reports.report_rejected(rejected, workdir)
         written -= len(rejected)
     elif config["generator"]:
         sampler = Sampler(Path(config["generator"]), config["encoding"])

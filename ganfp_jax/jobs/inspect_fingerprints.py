@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.inspection import Inspected, choose_scales, inspect, map_of, pictures
-from ganfp_jax.data import labelled
+from ganfp_jax.data import labelled, reports
 from ganfp_jax.data.cells import cell
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.data.names import fitting, inside
@@ -163,7 +163,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     write_pictures(workdir / "pictures", sources, samples, models)
     write_json(workdir / "pictures" / "scales.json", dataclasses.asdict(scales) | {"words": scales.words()})
     atomic.write_bytes(workdir / "interactions.csv", interactions_csv(inspected).encode())
-    labelled.write_rejected(workdir / "rejected.csv", inspected.rejected)
+    reports.write_rejected(workdir / "rejected.csv", inspected.rejected)
     places = inspected.places(sources)
     results = {
         "title": "Fingerprints",

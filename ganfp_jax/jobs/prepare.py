@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ganfp_jax.data import labelled
+from ganfp_jax.data import labelled, manifests, reports
 from ganfp_jax.data.decode import Refused, decode_image
 from ganfp_jax.data.tfds import sets
+from ganfp_jax.data.trees import UNSPLIT
 from ganfp_jax.run import atomic
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.progress import progress
@@ -25,18 +26,19 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     """
     root = Path(config["prepare"] or workdir / "dataset")
     source = Path(config["data"]["root"])
-    folders = _open(source, config["data"]["layout"])
+    opened = labelled.open_splits(source, config["data"]["layout"])
+    folders = {split or UNSPLIT: folder for split, folder in opened.items()}
     origin = json.dumps({"root": str(source), "digest": labelled.digest(folders)}, indent=2) + "\n"
     classes = next(iter(folders.values())).classes
-    manifest = labelled.read_manifest(source) or {"sources": {}}
-    extra = {labelled.MANIFEST: labelled.manifest_bytes(classes, manifest["sources"]), ORIGIN: origin.encode()}
+    manifest = manifests.read_manifest(source) or {"sources": {}}
+    extra = {manifests.MANIFEST: manifests.manifest_bytes(classes, manifest["sources"]), ORIGIN: origin.encode()}
     with _alone(root):
         if all((root / name).is_file() and (root / name).read_bytes() == content for name, content in extra.items()):
             sets.clear_incomplete(root)  # of a run that was killed when all but that was done
             print(f"{root} is there already, made of the same files")
             return
         usable, rejected = _usable(folders)
-        labelled.report_rejected(rejected, workdir)
+        reports.report_rejected(rejected, workdir)
         examples = {split: _examples(folder, usable[split], split) for split, folder in folders.items()}
         with atomic.on_device_of(root):
             sets.write_dataset(root, classes, examples, extra)
@@ -56,15 +58,6 @@ def _alone(root: Path) -> Iterator[None]:
                 f"another process is preparing {root}; wait for it or give another config.prepare"
             ) from None
         yield
-
-
-def _open(root: Path, layout: str) -> dict[str, labelled.LabelledFolder]:
-    """Split -> its files; one split, `UNSPLIT`, of a set that has neither train nor test."""
-    found = labelled.splits(root)
-    if not found:
-        return {labelled.UNSPLIT: labelled.open_labelled(root, layout=layout)}
-    classes = labelled.open_labelled(root, found[0], layout=layout).classes
-    return {split: labelled.open_labelled(root, split, classes, layout) for split in found}
 
 
 def _usable(

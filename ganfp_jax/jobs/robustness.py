@@ -31,7 +31,7 @@ from ganfp_jax.attribution.voting import check_vote
 from ganfp_jax.audit.quick import report_leaks
 from ganfp_jax.baselines import beside
 from ganfp_jax.baselines.images import first_at_random
-from ganfp_jax.data import labelled, perturb
+from ganfp_jax.data import labelled, perturb, reports
 from ganfp_jax.data.views import resolve_views
 from ganfp_jax.report import wording
 from ganfp_jax.report.figures import png
@@ -115,8 +115,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     }
     write_tables(workdir, results)
     first = _folder_of(workdir, next(iter(networks)), CLEAN)  # every network and perturbation has the same images
-    labelled.report_rejected(labelled.read_pairs(first / "rejected.csv"), workdir)
-    labelled.report_notes(dict(labelled.read_pairs(first / "notes.csv")), workdir)
+    reports.report_rejected(reports.read_pairs(first / "rejected.csv"), workdir)
+    reports.report_notes(dict(reports.read_pairs(first / "notes.csv")), workdir)
     plain_command = "" if PLAIN in networks else training_command(PLAIN, config)
     report = write_page(
         "robustness",

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int32, UInt8
 
 from ganfp_jax.audit.quick import report_leaks
-from ganfp_jax.data import labelled, perturb
+from ganfp_jax.data import labelled, perturb, reports
 from ganfp_jax.data.batches import Batch, BatchByStep, make_batches
 from ganfp_jax.data.on_disk import ImagesOnDisk, check_together, fits
 from ganfp_jax.run import processes
@@ -81,8 +81,8 @@ def decode_training(config: dict[str, Any], folder: labelled.LabelledFolder, wor
         rejected = tuple((folder.names[i], reason) for i, reason in checked.refused.items())
         images = ImagesOnDisk([folder.paths[i] for i in kept], resolution, resize)
     if processes.first():
-        labelled.report_rejected([*rejected, *folder.left_out], workdir)
-        labelled.report_notes(notes, workdir)
+        reports.report_rejected([*rejected, *folder.left_out], workdir)
+        reports.report_notes(notes, workdir)
         report_leaks(folder)
     labels = folder.labels[kept]
     if missing := [name for k, name in enumerate(folder.classes) if k not in labels]:

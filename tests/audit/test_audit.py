@@ -7,11 +7,23 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from leaky_folders import LEAKS, SOURCES, commented, config_of, jpeg, judged, picture, png, stretch, write_folder
+from leaky_folders import (
+    LEAKS,
+    SOURCES,
+    commented,
+    config_of,
+    jpeg,
+    judged,
+    picture,
+    png,
+    sampled,
+    stretch,
+    write_folder,
+)
 from PIL import Image, ImageFilter
 
 from ganfp_jax.audit import facts, quick, verdict
-from ganfp_jax.data import labelled
+from ganfp_jax.data import labelled, manifests
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.jobs import audit, prepare
 from ganfp_jax.run.errors import UserError
@@ -219,7 +231,7 @@ def test_generation_says_what_a_glance_finds(tmp_path, capsys):
     (tmp_path / "other").mkdir()
     for i in range(6):
         jpeg(tmp_path / "other" / f"{i}", picture(np.random.default_rng(i), 16))
-    labelled.write_manifest(tmp_path, ["other"], {})
+    manifests.write_manifest(tmp_path, ["other"], {})
     job.run(config | {"root": str(tmp_path)}, tmp_path / "unused")
     assert "the file format can give the sources away" in capsys.readouterr().out
 
@@ -317,8 +329,8 @@ def test_sources_of_different_sizes_are_tested_with_as_many_files_each(tmp_path)
     root = write_folder(tmp_path / "set", 0, (png, png), count=30)
     for path in sorted((root / "real").iterdir())[8:]:
         path.unlink()
-    _, files, _ = audit.read_sample(audit.list_files(audit.open_splits(str(root))), 2, config_of(root))
+    _, files, _ = sampled(config_of(root))
     assert np.bincount([file.label for file in files]).tolist() == [8, 8]
     encode_png(root / "real" / "extra.png", np.zeros((24, 24, 3), np.uint8))
-    _, files, _ = audit.read_sample(audit.list_files(audit.open_splits(str(root))), 2, config_of(root))
+    _, files, _ = sampled(config_of(root))
     assert np.bincount([file.label for file in files]).tolist() == [9, 9]

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from ganfp_jax.audit import duplicates
-from ganfp_jax.data import labelled, sources
+from ganfp_jax.data import labelled, manifests, sources
 from ganfp_jax.data.decode import encode_png
 
 
@@ -146,7 +146,7 @@ def folders(root, photographs):
         (root / split / "real").mkdir(parents=True)
         for name in [*listed.get("photographs", ()), "unlisted"]:
             encode_png(root / split / "real" / f"{name}_00000.png", np.zeros((8, 8, 3), np.uint8))
-        labelled.write_manifest(root / split, ["real"], {"real": listed})
+        manifests.write_manifest(root / split, ["real"], {"real": listed})
     return {split: labelled.open_labelled(root, split=split, classes=("real",)) for split in photographs}
 
 

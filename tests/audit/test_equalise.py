@@ -9,7 +9,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ganfp_jax.audit import equalise
-from ganfp_jax.data import labelled
+from ganfp_jax.data import labelled, manifests
 from ganfp_jax.data.decode import decode_image
 from ganfp_jax.jobs import audit
 from ganfp_jax.run import atomic
@@ -49,8 +49,8 @@ def test_pixels_stay_as_they_are_and_the_manifest_comes_along(tmp_path):
         write_folder(root / split, seed, (png, commented), count=6)
         (root / split / "real" / "broken.png").write_bytes(b"no image")
         origin = {"real": {"photographs": ["real"], "count": 6}}
-        labelled.write_manifest(root / split, ["real", "ProGAN"], origin)
-    folders = audit.open_splits(str(root))
+        manifests.write_manifest(root / split, ["real", "ProGAN"], origin)
+    folders = labelled.open_splits(str(root))
     notes = equalise.write(folders, out, **SETTINGS)
     assert notes == [f"24 images of 24x24 as png in {out}", f"2 files could not be used: {out / 'rejected.csv'}"]
     assert (out / "rejected.csv").read_text() == (
@@ -64,7 +64,7 @@ def test_pixels_stay_as_they_are_and_the_manifest_comes_along(tmp_path):
         assert labelled.origins(copy)[0] == "real/real"  # crops are still known by their photograph
         for name in whole:
             np.testing.assert_array_equal(decode_image(copy.root / name), decode_image(folder.root / name))
-        record = labelled.read_manifest(copy.root)["sources"]
+        record = manifests.read_manifest(copy.root)["sources"]
         assert record["real"] == {
             "photographs": ["real"],
             "count": 6,
@@ -75,7 +75,7 @@ def test_pixels_stay_as_they_are_and_the_manifest_comes_along(tmp_path):
 
 def test_what_cannot_be_hidden_is_said(tmp_path):
     root = write_folder(tmp_path / "set", 0, (png, jpeg), count=6)
-    folders = audit.open_splits(str(root))
+    folders = labelled.open_splits(str(root))
     notes = equalise.write(folders, tmp_path / "png", **SETTINGS)
     assert notes[1].startswith("JPEG files leave their traces in the pixels of the copy; --config.equalised.codec=jpeg")
     assert len(equalise.write(folders, tmp_path / "jpeg", **SETTINGS | {"codec": "jpeg"})) == 1
@@ -83,7 +83,7 @@ def test_what_cannot_be_hidden_is_said(tmp_path):
 
 def test_a_stopped_copy_goes_on_and_nothing_else_is_overwritten(tmp_path):
     root, out = write_folder(tmp_path / "set", 0, (png, png), count=6), tmp_path / "out"
-    folders = audit.open_splits(str(root))
+    folders = labelled.open_splits(str(root))
     settings = SETTINGS | {"stretch": True}
     equalise.write(folders, out, **settings)
     whole = {path.name: path.read_bytes() for path in out.glob("*/*")}
@@ -100,7 +100,9 @@ def test_a_stopped_copy_goes_on_and_nothing_else_is_overwritten(tmp_path):
 
 
 def test_another_set_is_not_mixed_into_a_copy(tmp_path):
-    first, second = (audit.open_splits(str(write_folder(tmp_path / str(i), i, (png, png), count=6))) for i in range(2))
+    first, second = (
+        labelled.open_splits(str(write_folder(tmp_path / str(i), i, (png, png), count=6))) for i in range(2)
+    )
     out = tmp_path / "out"
     equalise.write(first, out, **SETTINGS)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
@@ -112,7 +114,7 @@ def test_another_set_is_not_mixed_into_a_copy(tmp_path):
     left = out / "real" / f".x.png.{atomic._HOST}-99999999-1.tmp"
     left.write_bytes(b"half")
     (tmp_path / "0").rename(tmp_path / "moved")
-    equalise.write(audit.open_splits(str(tmp_path / "moved")), out, **SETTINGS)
+    equalise.write(labelled.open_splits(str(tmp_path / "moved")), out, **SETTINGS)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
     # Killed before it could even write what it is: only a hidden part lies there.
     young = tmp_path / "young"
@@ -126,7 +128,7 @@ def test_names_that_meet_are_kept_apart(tmp_path):
     root = write_folder(tmp_path / "set", 0, (png, png), count=6)
     rng = np.random.default_rng(5)
     jpeg(root / "real" / "real_00000000", picture(rng))
-    equalise.write(audit.open_splits(str(root)), tmp_path / "out", **SETTINGS)
+    equalise.write(labelled.open_splits(str(root)), tmp_path / "out", **SETTINGS)
     names = sorted(path.name for path in (tmp_path / "out" / "real").iterdir())
     assert names[:2] == ["real_00000000.jpg.png", "real_00000000.png.png"]
     assert len(names) == 7
@@ -134,7 +136,7 @@ def test_names_that_meet_are_kept_apart(tmp_path):
 
 def test_a_source_without_a_usable_image(tmp_path):
     root = write_folder(tmp_path / "set", 0, (png, png), count=6)
-    folders = audit.open_splits(str(root))
+    folders = labelled.open_splits(str(root))
     with pytest.raises(
         UserError, match=r"no image of ProGAN can be used at 64x64, such as ProGAN/.*: is 24x24, smaller"
     ):
@@ -177,7 +179,7 @@ def test_a_copy_does_not_lie_in_its_original(tmp_path, out):
 
 def test_the_record_can_be_read(tmp_path):
     root = write_folder(tmp_path / "set", 0, (png, png), count=6)
-    equalise.write(audit.open_splits(str(root)), tmp_path / "out", **SETTINGS | {"codec": "jpeg", "stretch": True})
+    equalise.write(labelled.open_splits(str(root)), tmp_path / "out", **SETTINGS | {"codec": "jpeg", "stretch": True})
     record = json.loads((tmp_path / "out" / "equalised.json").read_text())
     assert len(record.pop("source")) == 64
     assert record == {

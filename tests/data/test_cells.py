@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_imports import MODULES
 
-from ganfp_jax.data import labelled
+from ganfp_jax.data import reports
 from ganfp_jax.data.cells import cell, text_of
 
 # Tables of our own words, numbers and names of sources, which are checked where they enter.
@@ -34,8 +34,8 @@ def test_every_text_comes_back(text):
 
 def test_rejected_and_notes(tmp_path):
     names = ["-x.png", "@2x/icon.png", "=cmd|' /C calc'!A0.png", "'quoted'.png", "plain, with comma.png"]
-    labelled.write_rejected(tmp_path / "rejected.csv", [(name, "=said") for name in names])
-    labelled.write_notes(tmp_path / "notes.csv", dict.fromkeys(names, "cropped"))
+    reports.write_rejected(tmp_path / "rejected.csv", [(name, "=said") for name in names])
+    reports.write_notes(tmp_path / "notes.csv", dict.fromkeys(names, "cropped"))
     for file, said in (("rejected.csv", "=said"), ("notes.csv", "cropped")):
         with (tmp_path / file).open(newline="") as lines:
             rows = list(csv.reader(lines))[1:]

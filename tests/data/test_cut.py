@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from configs import attribution, generate
-from ganfp_jax.data import labelled
+from ganfp_jax.data import labelled, manifests
 from ganfp_jax.data.cut import Cuts
 from ganfp_jax.data.decode import decode_image
 from ganfp_jax.generation import folders
@@ -70,7 +70,7 @@ def test_they_are_a_source_beside_generated_ones(photographs, tmp_path):
     cut(photographs, tmp_path / "images", count=3)
     (tmp_path / "images" / "GAN").mkdir()
     Image.new("RGB", (128, 128)).save(tmp_path / "images" / "GAN" / "0.png")
-    labelled.write_manifest(tmp_path / "images", ["real", "GAN"], {})
+    manifests.write_manifest(tmp_path / "images", ["real", "GAN"], {})
     folder = labelled.open_labelled(tmp_path / "images")
     assert folder.classes == ("real", "GAN")
     assert labelled.Images(folder, 128, resize="refuse").decode().images.shape == (4, 128, 128, 3)

@@ -11,18 +11,11 @@ from PIL import Image
 
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
-from ganfp_jax.data.labelled import (
-    MANIFEST,
-    Images,
-    open_labelled,
-    origins,
-    read_manifest,
-    report_notes,
-    report_rejected,
-    splits,
-    write_manifest,
-)
+from ganfp_jax.data.labelled import Images, open_labelled, origins
+from ganfp_jax.data.manifests import MANIFEST, read_manifest, write_manifest
 from ganfp_jax.data.perturb import perturb
+from ganfp_jax.data.reports import report_notes, report_rejected
+from ganfp_jax.data.trees import splits
 from ganfp_jax.run.errors import UserError
 
 

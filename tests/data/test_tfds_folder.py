@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from ganfp_jax.data import sources
-from ganfp_jax.data.labelled import Images, digest, open_labelled, splits
+from ganfp_jax.data.labelled import Images, digest, open_labelled
 from ganfp_jax.data.tfds import folder as tfds_folder
+from ganfp_jax.data.trees import splits
 from ganfp_jax.jobs import prepare
 from ganfp_jax.run.errors import UserError
 

@@ -11,7 +11,8 @@ from PIL import Image
 
 from ganfp_jax.data import sources
 from ganfp_jax.data.decode import decode_image, png_bytes
-from ganfp_jax.data.labelled import Images, open_labelled, read_manifest, write_manifest
+from ganfp_jax.data.labelled import Images, open_labelled
+from ganfp_jax.data.manifests import read_manifest, write_manifest
 from ganfp_jax.data.tfds import records, sets
 from ganfp_jax.jobs import prepare
 from ganfp_jax.run import atomic

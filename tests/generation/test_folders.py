@@ -13,7 +13,7 @@ from PIL import Image
 
 from configs import cramergan, progan
 from configs import generate as config_file
-from ganfp_jax.data import labelled
+from ganfp_jax.data import labelled, manifests
 from ganfp_jax.generation import folders as generation
 from ganfp_jax.generation.folders import write_generated
 from ganfp_jax.generation.sampler import Sampler
@@ -141,7 +141,7 @@ def test_ten_thousand_images_are_drawn_a_batch_at_a_time(one_by_one, tmp_path, m
 
 
 def test_jobs_that_write_into_one_root_all_stand_in_its_manifest(tmp_path, monkeypatch):
-    read = labelled.read_manifest
+    read = manifests.read_manifest
 
     def slowly(root):
         manifest = read(root)

@@ -13,7 +13,7 @@ import safetensors.numpy
 from configs import quickstart as quickstart_file
 from ganfp_jax import baselines
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.data import labelled
+from ganfp_jax.data import labelled, manifests
 from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.interop import shipped
 from ganfp_jax.interop.load import load
@@ -188,14 +188,14 @@ def test_images_of_older_generators_are_made_anew(tmp_path):
     config = quickstart_file.get_config().to_dict() | {"count": 3, "resolution": 32}
     study = Study(config, tmp_path)
     make_images(study)
-    manifest = labelled.read_manifest(tmp_path / "images" / "test")
+    manifest = manifests.read_manifest(tmp_path / "images" / "test")
     image = tmp_path / "images" / "test" / "SNGAN" / "SNGAN_00000000.png"
     made = image.read_bytes()
     image.write_bytes((image.parent.parent / "ProGAN" / "ProGAN_00000000.png").read_bytes())
     make_images(study)
     assert image.read_bytes() != made  # nothing says that it is not what it was
     manifest["sources"]["SNGAN"]["digest"] = "of older weights"
-    labelled.write_manifest(tmp_path / "images" / "test", manifest["classes"], manifest["sources"])
+    manifests.write_manifest(tmp_path / "images" / "test", manifest["classes"], manifest["sources"])
     make_images(study)
     assert image.read_bytes() == made
 

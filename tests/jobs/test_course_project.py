@@ -16,7 +16,7 @@ from experiments.course_project.__main__ import table
 from ganfp_jax import models
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.evaluation import evaluate
-from ganfp_jax.data import labelled
+from ganfp_jax.data import labelled, manifests
 from ganfp_jax.jobs import course_project
 from ganfp_jax.jobs.quickstart import scratch
 from ganfp_jax.jobs.quickstart.study import Study
@@ -108,7 +108,7 @@ def test_counts_and_seeds_are_honoured(job):
         folder = labelled.open_labelled(job / "images" / f"seed{seed}")
         assert folder.classes == SOURCES
         assert np.bincount(folder.labels).tolist() == [7, 5, 6]
-        manifest = labelled.read_manifest(folder.root)
+        manifest = manifests.read_manifest(folder.root)
         assert {origin["seed"] for origin in manifest["sources"].values()} == {seed}
     rows = read(job)["rows"]
     assert len(rows) == 2 * 3 * 2 * 4  # tests, seeds, networks, the single view and three votes

@@ -21,7 +21,7 @@ from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.comparison import Answers, compare
 from ganfp_jax.attribution.evaluation import Evaluation, evaluate, evaluation_metrics, write_outputs
 from ganfp_jax.attribution.voting import Vote, count_votes
-from ganfp_jax.data import labelled
+from ganfp_jax.data import labelled, reports
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.data.perturb import check_perturbation, family_of, perturb
 from ganfp_jax.interop.weights import write_file
@@ -139,8 +139,8 @@ def test_answers_are_read_with_the_names_that_were_written(tmp_path):
     folder = tmp_path / "networks" / "one" / "clean"
     write_outputs(folder, given)
     assert Answers.read(folder).names == names
-    assert labelled.read_pairs(folder / "rejected.csv") == [("=a.png", "broken")]
-    assert labelled.read_pairs(folder / "notes.csv") == [("-x.png", "cropped")]
+    assert reports.read_pairs(folder / "rejected.csv") == [("=a.png", "broken")]
+    assert reports.read_pairs(folder / "notes.csv") == [("-x.png", "cropped")]
 
 
 def test_rows_are_what_evaluate_measures_on_the_same_images(job, config):

@@ -20,7 +20,7 @@ from ganfp_jax.attribution.evaluation import evaluate, image_rows, per_photograp
 from ganfp_jax.attribution.pictures import wrong_images
 from ganfp_jax.baselines import FittedBaseline, beside
 from ganfp_jax.baselines.images import FolderImages
-from ganfp_jax.data import labelled, perturb
+from ganfp_jax.data import labelled, manifests, perturb
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.generation.folders import write_generated, write_photographs
 from ganfp_jax.generation.sampler import Sampler
@@ -113,7 +113,7 @@ def carry_out(study: Study) -> None:
 
 def made_already(study: Study, split: str) -> dict[str, Any]:
     """The sources that a split has, each with its origin."""
-    return (labelled.read_manifest(study.images / split) or {"sources": {}})["sources"]
+    return (manifests.read_manifest(study.images / split) or {"sources": {}})["sources"]
 
 
 def write_split(

@@ -1,0 +1,93 @@
+"""The manifest of a labelled image set: the order of its classes, and where their images come from."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ganfp_jax.data.names import fault_of
+from ganfp_jax.run import atomic
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.reading import read_json
+
+MANIFEST = "manifest.json"
+
+
+def write_manifest(
+    root: str | os.PathLike[str], classes: Sequence[str], sources: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Write `<root>/manifest.json`, whole or not at all; an older one is replaced. `root` must exist.
+
+    Args:
+        root: the folder that holds one folder a class.
+        classes: the names of the source folders, in the order of the class indices.
+        sources: for each class, or some, where its images come from (such as checkpoint digest, seed, count and
+            encoding); any values that JSON knows.
+
+    Raises:
+        ValueError: a name that no source can have (`data.names`), or used twice; a source that is not among the
+            classes.
+    """
+    atomic.write_bytes(Path(root, MANIFEST), manifest_bytes(classes, sources))
+
+
+def manifest_bytes(classes: Sequence[str], sources: Mapping[str, Mapping[str, Any]]) -> bytes:
+    """The content of the file that `write_manifest` writes; it raises the same."""
+    manifest = {
+        "classes": list(classes),
+        "sources": {name: dict(origin) for name, origin in sources.items()},
+    }
+    if fault := _fault(manifest):
+        raise ValueError(f"not a manifest: {fault}")
+    return (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def read_manifest(root: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """Read `<root>/manifest.json`: {"classes": [name, ...], "sources": {name: {...}}}; None where there is none.
+
+    Raises:
+        UserError: the file is not such a manifest.
+    """
+    path = Path(root, MANIFEST)
+    if not path.exists():
+        return None
+    try:
+        manifest = read_json(path)
+    except (OSError, ValueError) as error:
+        fault: str | None = " ".join(str(error).split())
+    else:
+        fault = _fault(manifest)
+    if fault:
+        raise UserError(f"{path} is broken: {fault}; repair it, or delete it to order the classes by name")
+    return {"sources": {}} | manifest
+
+
+def sources_of(root: Path) -> dict[str, Any]:
+    """Where the images of a set, or of a split of one, come from, source by source; {} where no manifest says so."""
+    return (read_manifest(root) or read_manifest(root.parent) or {"sources": {}})["sources"]
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
+
+
+def _fault(manifest: object) -> str | None:
+    """Say what is wrong with a manifest, or None."""
+    if not isinstance(manifest, dict):
+        return "it is not a JSON object"
+    classes, sources = manifest.get("classes"), manifest.get("sources", {})
+    if not isinstance(classes, list) or not classes:
+        return 'it has no list "classes" of names'
+    for name in classes:
+        if fault := fault_of(name):
+            return f"the class name {ascii(name)[:80]} {fault}"
+    if len(set(classes)) < len(classes):
+        return "a class name is used twice"
+    if not isinstance(sources, dict) or not all(isinstance(origin, dict) for origin in sources.values()):
+        return '"sources" is not an object of objects'
+    if wrong := [name for name, origin in sources.items() if not _are_names(origin.get("photographs", []))]:
+        return f"the photographs of source {wrong[0]!r} are not a list of names"
+    if strange := [name for name in sources if name not in classes]:
+        return f"source {strange[0]!r} is not among the classes"
+    return None

@@ -1,0 +1,49 @@
+"""What became of image files, beside the results: rejected.csv and notes.csv."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from ganfp_jax.data.cells import cell, text_of
+from ganfp_jax.run import atomic
+
+
+def write_rejected(path: Path, rejected: Iterable[tuple[str, str]]) -> None:
+    """Write the files that could not be used, and why, as the CSV `image,reason`."""
+    _write_pairs(path, "reason", rejected)
+
+
+def write_notes(path: Path, notes: Mapping[str, str]) -> None:
+    """Write the images that were not taken as they are, and what was done to each, as the CSV `image,note`."""
+    _write_pairs(path, "note", notes.items())
+
+
+def read_pairs(path: Path) -> list[tuple[str, str]]:
+    """What `write_rejected` or `write_notes` wrote: (name, reason or note) of each image."""
+    with path.open(newline="", encoding="utf-8") as lines:
+        return [(text_of(name), text_of(words)) for name, words in list(csv.reader(lines))[1:]]
+
+
+def report_rejected(rejected: Sequence[tuple[str, str]], workdir: Path) -> None:
+    """Say how many files could not be used, if any, and list them in the run folder; where all could, no list stays."""
+    (workdir / "rejected.csv").unlink(missing_ok=True)
+    if rejected:
+        write_rejected(workdir / "rejected.csv", rejected)
+        print(f"{len(rejected)} files could not be used: {workdir / 'rejected.csv'}")
+
+
+def report_notes(notes: Mapping[str, str], workdir: Path) -> None:
+    """Say how many images were not taken as they are, if any, and list in the run folder what was done to each."""
+    (workdir / "notes.csv").unlink(missing_ok=True)
+    if notes:
+        write_notes(workdir / "notes.csv", notes)
+        name, note = next(iter(notes.items()))
+        print(f"{len(notes)} images were not taken as they are ({name}: {note}): {workdir / 'notes.csv'}")
+
+
+def _write_pairs(path: Path, column: str, pairs: Iterable[tuple[str, str]]) -> None:
+    text = io.StringIO()
+    rows = [(cell(name), cell(words)) for name, words in pairs]
+    csv.writer(text, lineterminator="\n").writerows([("image", column), *rows])
+    atomic.write_bytes(path, text.getvalue().encode())

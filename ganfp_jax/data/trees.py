@@ -1,0 +1,186 @@
+"""The image files of a labelled set by source, wherever they are listed: in folders, a CSV list or a data set.
+
+`data.labelled` says what such a set looks like.
+"""
+
+import csv
+import io
+import os
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from ganfp_jax.data.decode import IMAGE_SUFFIXES, READ_SUFFIXES, ImageFile, reason_of
+from ganfp_jax.data.listing import find_images, is_folder, printable
+from ganfp_jax.data.names import check_names
+from ganfp_jax.data.tfds import sets
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.progress import progress
+from ganfp_jax.run.reading import read_regular
+
+_MAX_LIST = 1 << 30  # bytes of a CSV list
+
+
+SPLITS = ("train", "test")
+
+
+UNSPLIT = "unsplit"
+"""What a prepared data set calls the only split of a set that has neither."""
+
+
+Files = dict[str, list[tuple[str, ImageFile]]]  # source -> (name, file) of each of its images
+
+
+class Tree(NamedTuple):
+    """What `find` found."""
+
+    base: Path
+    """The folder that holds the source folders, or the CSV list, or the folder of the data set."""
+    places: list[Path]
+    """Where a manifest may lie, the first that counts first."""
+    files: Files
+    left_out: list[tuple[str, str]]
+    """(name, reason) of whatever else lies there."""
+
+
+def find(root: Path, split: str | None) -> Tree:
+    """The files of a labelled image set, or of a `split` of it, as `labelled.open_labelled` takes both.
+
+    Raises:
+        UserError: it is none, or cannot be read.
+    """
+    _check_open(root)
+    if root.is_file():
+        return Tree(root, [root.parent], _listed(root, split), [])
+    if sets.is_dataset(root):
+        return Tree(root, [root], _dataset(root, split), [])
+    base, files, left_out = _folders(root, split)
+    return Tree(base, [base, root], files, left_out)
+
+
+def _folders(root: Path, split: str | None) -> tuple[Path, Files, list[tuple[str, str]]]:
+    """The folder that holds the source folders, their image files, and (name, reason) of what is left out."""
+    base = _base(root, split)
+    files: Files = {}
+    left_out = []
+
+    def name(path: Path) -> str:
+        return "/".join(path.parts[len(base.parts) :])  # relative_to takes longer than to find the file
+
+    with progress(None, "list", "file", delay=2.0) as bar:
+        for path in _visible(base):
+            if is_folder(path):
+                found = find_images(path, bar.update)
+                left_out += [(name(other), reason) for other, reason in found.left_out]
+                if not found.images:
+                    looked = f"looked for {' '.join(sorted(READ_SUFFIXES))}"
+                    others = "".join(f"; {printable(name(other))}: {reason}" for other, reason in found.left_out[:1])
+                    raise UserError(f"{printable(str(path))} has no image file: {looked}{others}")
+                files[path.name] = [(name(image), image) for image in found.images]
+            elif path.suffix.lower() in IMAGE_SUFFIXES:
+                left_out.append((path.name, "lies in no source folder"))
+    if not files:
+        raise UserError(f"{base} has no source folders: expected {base}/<source name>/<image file>")
+    return base, files, left_out
+
+
+def _listed(path: Path, split: str | None) -> Files:
+    """The files that a CSV list names."""
+    rows = _rows(path)
+    known = {row["split"] for row in rows if "split" in row}
+    if split and known and split not in known:
+        raise UserError(f"{path} has no images of the split {split}")
+    if split is None and len(known) > 1:
+        raise UserError(f"{path} has train and test: say which is meant")
+    files: Files = {}
+    for row in rows:
+        if not known or split in (None, row["split"]):
+            files.setdefault(row["source"], []).append((row["image"], path.parent / row["image"]))
+    return {source: sorted(names, key=lambda item: item[0]) for source, names in files.items()}
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """The lines of a CSV list: image, source and perhaps split."""
+    try:
+        reader = csv.DictReader(io.StringIO(read_regular(path, _MAX_LIST).decode("utf-8-sig")), strict=True)
+        rows = list(reader)
+    except (OSError, ValueError, csv.Error) as error:
+        raise UserError(f"{path} is no CSV list of images: {' '.join(str(error).split())}") from error
+    columns = set(reader.fieldnames or ())
+    twice = len(columns) < len(reader.fieldnames or ())
+    if not rows or twice or not {"image", "source"} <= columns <= {"image", "source", "split"}:
+        raise UserError(f"{path} is no list of images: its first line must be image,source or image,source,split")
+    for number, row in enumerate(rows, start=2):
+        if row.keys() != columns or not all(row.values()):
+            raise UserError(f"{path}, row {number}: every row needs {len(columns)} values, none of them empty")
+        if row.get("split", "train") not in SPLITS:
+            raise UserError(f"{path}, row {number}: split {row['split']!r} is none of {', '.join(SPLITS)}")
+    image, count = Counter(os.path.normpath(row["image"]) for row in rows).most_common(1)[0]
+    if count > 1:  # under two sources, or in train and in test, it would spoil every accuracy
+        raise UserError(f"{path} names {image} {count} times: leave it in one row")
+    return rows
+
+
+def _dataset(root: Path, split: str | None) -> Files:
+    """The records of a data set of ArrayRecord files; its manifest says the order of the classes."""
+    present = sets.splits(root)
+    if present == (UNSPLIT,):
+        split = UNSPLIT
+    elif split is None:
+        raise UserError(f"{root} has {' and '.join(present)}: say which is meant")
+    elif split not in present:
+        raise UserError(f"{root} has no split {split}: it has {', '.join(present)}")
+    found = sets.open_split(root, split)
+    check_names(found.classes, root)  # before two of one name become one source
+    files: Files = {}
+    for record, label in zip(found.records, found.labels, strict=True):
+        files.setdefault(found.classes[label], []).append((record.name, record))
+    return files
+
+
+def _base(root: Path, split: str | None) -> Path:
+    if not root.is_dir():
+        raise UserError(f"{root} is not a folder: give a folder of the form <root>/<source name>/<image file>")
+    present = [name for name in SPLITS if _holds_folders(root / name)]
+    if split in present:
+        return root / str(split)
+    if present:  # its splits would otherwise pass for sources
+        wanted = f"no {split}" if split else "no source folders of its own"
+        raise UserError(f"{root} has {' and '.join(present)} but {wanted}: give the folder or the split that is meant")
+    return root
+
+
+def _check_open(root: Path) -> None:
+    """Raise `UserError` where we may not look into a folder, or not even see what is there."""
+    try:
+        next(root.iterdir(), None)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise UserError(f"{root} {reason_of(error)}") from error
+
+
+def _holds_folders(path: Path) -> bool:
+    return path.is_dir() and any(inner.is_dir() for inner in _visible(path))
+
+
+def _visible(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise UserError(f"{folder} {reason_of(error)}") from error
+
+
+def splits(root: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Which of `SPLITS` a labelled image set has; none where it is one whole.
+
+    Raises:
+        UserError: a folder or a CSV list that cannot be read.
+    """
+    root = Path(root)
+    _check_open(root)
+    if root.is_file():
+        return tuple(split for split in SPLITS if split in {row.get("split") for row in _rows(root)})
+    if sets.is_dataset(root):
+        return tuple(split for split in SPLITS if split in sets.splits(root))
+    return tuple(split for split in SPLITS if _holds_folders(root / split))
