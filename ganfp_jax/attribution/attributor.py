@@ -301,7 +301,7 @@ class Attributor:
         fitted, notes = zip(*images, strict=True)
         names = self._views(views)
         vote = self.vote(np.stack(fitted), names, rule, batch_size)
-        return attributions(vote, self.rules_for(names, rule), self.classes, names, notes)
+        return list(attributions(vote, self.rules_for(names, rule), self.classes, names, notes))
 
     def _read(self, index: int, image: Any, resize: str) -> tuple[np.ndarray, str] | Refusal:
         """The image at the network's size and what was done to it, or why there is none."""

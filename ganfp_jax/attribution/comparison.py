@@ -1,6 +1,5 @@
 """Networks beside each other on the same images: what perturbations do to their answers, and what immunising helps."""
 
-import csv
 import dataclasses
 import json
 import math
@@ -11,9 +10,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from ganfp_jax.attribution import predictions
 from ganfp_jax.attribution.attributor import Attributor
+from ganfp_jax.attribution.evaluation import METRICS
 from ganfp_jax.data import labelled, perturb
-from ganfp_jax.data.cells import text_of
 from ganfp_jax.metrics.statistics import holm, vote_changes
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.run_folder import CONFIG, read_config
@@ -36,16 +36,8 @@ class Answers:
     @classmethod
     def read(cls, folder: Path) -> "Answers":
         """Reads what `evaluation.write_outputs` has left."""
-        metrics = json.loads((folder / "metrics.json").read_text())
-        index = {name: k for k, name in enumerate(metrics["classes"])}
-        with (folder / "predictions.csv").open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        return cls(
-            names=[text_of(row["image"]) for row in rows],
-            targets=np.array([index[row["target"]] for row in rows]),
-            predicted=np.array([index[row["predicted"]] for row in rows]),
-            metrics=metrics,
-        )
+        metrics = json.loads((folder / METRICS).read_text())
+        return cls(*predictions.read(folder / predictions.PREDICTIONS, metrics["classes"]), metrics)
 
 
 def psnr(images: labelled.Images, perturbations: Sequence[str]) -> dict[str, float | None]:

@@ -1,23 +1,24 @@
 """A checkpoint and a labelled folder -> predictions, metrics, and what was refused."""
 
-import csv
 import dataclasses
 import io
+import itertools
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Integer
 
+from ganfp_jax.attribution import predictions
 from ganfp_jax.attribution.attributor import Attributor
+from ganfp_jax.attribution.verdict import Attribution, Rule, attributions, decide
 from ganfp_jax.attribution.voting import Vote, join_votes, single_view
 from ganfp_jax.data import labelled, reports
-from ganfp_jax.data.cells import cell
 from ganfp_jax.data.views import resolve_views
-from ganfp_jax.metrics.statistics import accuracy_block, proportion, vote_changes
+from ganfp_jax.metrics.statistics import accuracy_block, proportion, vote_changes, wilson_interval
 from ganfp_jax.report.table import ImageRow
 from ganfp_jax.run import atomic, processes
 from ganfp_jax.run.errors import UserError
@@ -32,7 +33,8 @@ class Evaluation:
     """What an attribution network said of the images of a labelled folder.
 
     `names` are "source/file", `targets` class indices; `notes` says of each image that was not taken as it is
-    what was done; `rejected` lists (name, reason) of what was not used, `left_out` of the folder included.
+    what was done; `rejected` lists (name, reason) of what was not used, `left_out` of the folder included. `rules` are
+    those by which the vote's verdicts are withheld.
     """
 
     names: Sequence[str]
@@ -41,6 +43,13 @@ class Evaluation:
     metrics: dict[str, Any]
     notes: dict[str, str]
     rejected: Sequence[tuple[str, str]]
+    rules: Sequence[Rule] = ()
+
+    @property
+    def verdicts(self) -> Iterator[Attribution]:
+        """The verdict on each image, in order."""
+        notes = [self.notes.get(name, "") for name in self.names]
+        return attributions(self.vote, self.rules, self.metrics["classes"], self.metrics["views"], notes)
 
 
 def evaluate(
@@ -59,7 +68,7 @@ def evaluate(
     Args:
         images: of the network's size, from a folder that was opened with its classes.
         early_stopping: show an image no more views than its majority needs; the metrics then have `views_saved`, the
-            share of view evaluations that was not needed.
+            share of view evaluations that was not needed. A calibration says nothing of such a vote.
 
     Raises:
         UserError: other classes or another size than the network's; unknown view or rule, a view that does not fit the
@@ -67,38 +76,32 @@ def evaluate(
     """
     check_images(attributor, images)
     attributor.check_vote(views, rule, early_stopping)
-    folder = images.folder
-    view_names = resolve_views(views)
-    kept: list[np.ndarray] = []
-    votes: list[Vote] = []
-    notes: dict[str, str] = {}
-    rejected: list[tuple[str, str]] = []
-    seconds = 0.0
-    for chunk in images.part(processes.share(images.indices)).chunks("evaluate"):
-        notes |= chunk.notes
-        rejected += chunk.rejected
-        if not len(chunk.kept):
-            continue
-        if not votes:  # compile before the clock runs
-            with aside():
-                attributor.warm_up(views, rule, batch_size, early_stopping)
-        clock = time.perf_counter()
-        votes.append(attributor.vote(chunk.images, views, rule, batch_size, early_stopping))
-        seconds += time.perf_counter() - clock
-        kept.append(chunk.kept)
-    parts = [_unpack(part) for part in processes.gather(_pack(kept, votes, notes, rejected, seconds))]
-    notes = {name: note for part in parts for name, note in part.notes.items()}
-    rejected = [refusal for part in parts for refusal in part.rejected]
-    found = [part.vote for part in parts if part.vote is not None]
-    if not found:
+    own = images.part(processes.share(images.indices))
+    part = _ask(attributor, own, (views, rule, batch_size, early_stopping))
+    parts = [_unpack(content) for content in processes.gather(_pack(part))]
+    folder, rejected = images.folder, [refusal for part in parts for refusal in part.rejected]
+    votes = [part.vote for part in parts if part.vote is not None]
+    if not votes:
         raise nothing_read(folder, rejected)
-    vote, chosen = join_votes(found), np.concatenate([part.kept for part in parts])
-    rate = len(chosen) / max(part.seconds for part in parts)
-    metrics = evaluation_metrics(vote, folder.labels[chosen], folder.classes, view_names, rule, rate)
+    vote, kept = join_votes(votes), np.concatenate([part.kept for part in parts])
+    targets, names = folder.labels[kept], resolve_views(views)
+    rules = () if early_stopping else attributor.rules_for(names, rule)
+    metrics = evaluation_metrics(
+        vote, targets, folder.classes, names, rule, len(kept) / max(part.seconds for part in parts)
+    )
     if early_stopping:
-        metrics["views_saved"] = 1 - float(vote.views_used.mean()) / len(view_names)
-    rejected += folder.left_out
-    return Evaluation([folder.names[i] for i in chosen], folder.labels[chosen], vote, metrics, notes, rejected)
+        metrics["views_saved"] = 1 - float(vote.views_used.mean()) / len(names)
+    if rules:
+        metrics["verdicts"] = count_decided(vote, targets, rules)
+    return Evaluation(
+        names=[folder.names[i] for i in kept],
+        targets=targets,
+        vote=vote,
+        metrics=metrics,
+        notes={name: note for part in parts for name, note in part.notes.items()},
+        rejected=[*rejected, *folder.left_out],
+        rules=rules,
+    )
 
 
 class _Part(NamedTuple):
@@ -111,23 +114,63 @@ class _Part(NamedTuple):
     seconds: float
 
 
-def _pack(
-    kept: list[np.ndarray], votes: list[Vote], notes: dict[str, str], rejected: list[tuple[str, str]], seconds: float
-) -> bytes:
+def _ask(attributor: Attributor, images: labelled.Images, settings: tuple[Any, ...]) -> _Part:
+    """The vote on some images, chunk by chunk, and the seconds that it took.
+
+    Args:
+        settings: of `Attributor.vote`: views, rule, batch size, early stopping.
+    """
+    kept: list[np.ndarray] = []
+    votes: list[Vote] = []
+    notes: dict[str, str] = {}
+    rejected: list[tuple[str, str]] = []
+    seconds = 0.0
+    for chunk in images.chunks("evaluate"):
+        notes |= chunk.notes
+        rejected += chunk.rejected
+        if not len(chunk.kept):
+            continue
+        if not votes:  # compile before the clock runs
+            with aside():
+                attributor.warm_up(*settings)
+        clock = time.perf_counter()
+        votes.append(attributor.vote(chunk.images, *settings))
+        seconds += time.perf_counter() - clock
+        kept.append(chunk.kept)
+    if not votes:
+        return _Part(np.zeros(0, int), None, notes, rejected, seconds)
+    return _Part(np.concatenate(kept), join_votes(votes), notes, rejected, seconds)
+
+
+def _pack(part: _Part) -> bytes:
     """A `_Part` as bytes, for the other processes."""
-    words = np.frombuffer(json.dumps([notes, rejected, seconds]).encode(), np.uint8)
-    arrays = {"kept": np.concatenate(kept), **join_votes(votes)._asdict()} if votes else {}
+    words = np.frombuffer(json.dumps([part.notes, part.rejected, part.seconds]).encode(), np.uint8)
     content = io.BytesIO()
-    np.savez(content, words=words, **arrays)
+    np.savez(content, words=words, kept=part.kept, **(part.vote._asdict() if part.vote else {}))
     return content.getvalue()
 
 
 def _unpack(content: bytes) -> _Part:
     with np.load(io.BytesIO(content)) as arrays:
         notes, rejected, seconds = json.loads(arrays["words"].tobytes())
-        vote = Vote(**{name: arrays[name] for name in Vote._fields}) if "kept" in arrays else None
-        kept = arrays["kept"] if vote else np.zeros(0, int)
-    return _Part(kept, vote, notes, [(name, reason) for name, reason in rejected], seconds)
+        vote = Vote(**{name: arrays[name] for name in Vote._fields}) if "predicted" in arrays else None
+        return _Part(arrays["kept"], vote, notes, [(name, reason) for name, reason in rejected], seconds)
+
+
+def count_decided(vote: Vote, targets: Integer[np.ndarray, " n"], rules: Sequence[Rule]) -> dict[str, Any]:
+    """How many images get a class for a verdict, how many of these a wrong one, and how many none.
+
+    Returns:
+        `decided`, `wrong`, `ci95` (Wilson, of the wrong among the decided; [0, 1] where none is) and `undecided`.
+    """
+    decided = np.array([not word for word in decide(vote, rules)], bool)
+    wrong = decided & (np.asarray(vote.predicted) != targets)
+    return {
+        "decided": int(decided.sum()),
+        "wrong": int(wrong.sum()),
+        "ci95": list(wilson_interval(int(wrong.sum()), int(decided.sum()))),
+        "undecided": int((~decided).sum()),
+    }
 
 
 def check_images(attributor: Attributor, images: labelled.Images) -> None:
@@ -196,33 +239,18 @@ def evaluation_metrics(
 
 
 def predictions_csv(evaluation: Evaluation) -> str:
-    """The text of predictions.csv: one row an image, the probability of each class in its own column."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "target", "predicted", "confidence", "votes", *evaluation.metrics["classes"]])
-    classes, vote = evaluation.metrics["classes"], evaluation.vote
-    for i, (name, target) in enumerate(zip(evaluation.names, evaluation.targets, strict=True)):
-        predicted = int(vote.predicted[i])
-        votes = {classes[k]: int(n) for k, n in enumerate(vote.votes[i]) if n}
-        probabilities = [f"{p:.6f}" for p in vote.probabilities[i]]
-        writer.writerow(
-            [
-                cell(name),
-                classes[target],
-                classes[predicted],
-                probabilities[predicted],
-                json.dumps(votes),
-                *probabilities,
-            ]
-        )
-    return text.getvalue()
+    """The text of predictions.csv: one row an image."""
+    classes = evaluation.metrics["classes"]
+    answers = zip(evaluation.names, evaluation.verdicts, evaluation.targets, strict=True)
+    rows = (predictions.row(name, verdict, classes[target]) for name, verdict, target in answers)
+    return predictions.csv_text(itertools.chain([predictions.header(classes)], rows))
 
 
 def write_tables(folder: Path, evaluation: Evaluation) -> None:
     """Writes predictions.csv, rejected.csv and notes.csv; the metrics.json of an earlier evaluation goes first."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / METRICS).unlink(missing_ok=True)
-    atomic.write_bytes(folder / "predictions.csv", predictions_csv(evaluation).encode())
+    atomic.write_bytes(folder / predictions.PREDICTIONS, predictions_csv(evaluation).encode())
     reports.write_rejected(folder / "rejected.csv", evaluation.rejected)
     reports.write_notes(folder / "notes.csv", evaluation.notes)
 
@@ -250,10 +278,8 @@ def per_photograph(evaluation: Evaluation, folder: labelled.LabelledFolder) -> d
 
 def image_rows(evaluation: Evaluation) -> list[ImageRow]:
     """One row an image for the per-image table."""
-    classes, vote = evaluation.metrics["classes"], evaluation.vote
+    classes = evaluation.metrics["classes"]
     return [
-        ImageRow(name, classes[target], classes[predicted], {classes[k]: int(n) for k, n in enumerate(counts) if n})
-        for name, target, predicted, counts in zip(
-            evaluation.names, evaluation.targets, vote.predicted, vote.votes, strict=True
-        )
+        ImageRow(name, classes[target], verdict.predicted, dict(verdict.votes))
+        for name, target, verdict in zip(evaluation.names, evaluation.targets, evaluation.verdicts, strict=True)
     ]

@@ -7,7 +7,7 @@ of them tells it.
 
 import dataclasses
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,7 +95,7 @@ class Attribution:
 
 def attributions(
     vote: Vote, rules: Sequence[Rule], classes: Sequence[str], views: Sequence[str], notes: Sequence[str]
-) -> list[Attribution]:
+) -> Iterator[Attribution]:
     """The verdicts of a vote, one an image, in order.
 
     Args:
@@ -105,9 +105,10 @@ def attributions(
         views: V names, in the order of the vote.
         notes: what was done to each image.
     """
-    shown = zip(*(SCORES[name].of(vote).tolist() for name in ("margin", "distance")), strict=True)
-    return [
-        Attribution(
+    scores = (SCORES[name].of(vote).tolist() for name in ("margin", "distance"))
+    found = zip(vote.predicted, decide(vote, rules), notes, *scores, strict=True)
+    for i, (k, word, note, margin, distance) in enumerate(found):
+        yield Attribution(
             predicted=classes[k],
             confidence=float(vote.probabilities[i, k]),
             votes={name: int(n) for name, n in zip(classes, vote.votes[i], strict=True) if n},
@@ -118,10 +119,6 @@ def attributions(
             distance=distance,
             views={v: classes[c] for v, c in zip(views, vote.view_predictions[:, i], strict=True) if c >= 0},
         )
-        for i, (k, word, note, (margin, distance)) in enumerate(
-            zip(vote.predicted, decide(vote, rules), notes, shown, strict=True)
-        )
-    ]
 
 
 @dataclasses.dataclass(frozen=True)

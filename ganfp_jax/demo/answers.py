@@ -1,10 +1,8 @@
 """Uploaded files -> verdicts, as a piece of a web page, CSV and JSON. Knows nothing of the library that serves it."""
 
 import base64
-import csv
 import dataclasses
 import functools
-import io
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import UInt8
 
+from ganfp_jax.attribution import predictions
 from ganfp_jax.attribution.attributor import FEW, Attributor
 from ganfp_jax.attribution.certainty import where_unsure
 from ganfp_jax.attribution.verdict import Attribution
@@ -22,7 +21,6 @@ from ganfp_jax.data.decode import Refused, png_bytes
 from ganfp_jax.data.preprocess import read_fitted
 from ganfp_jax.data.views import apply_view, resolve_views
 from ganfp_jax.demo.uploads import Limits, Upload
-from ganfp_jax.jobs import attribute
 from ganfp_jax.report import wording
 from ganfp_jax.report.grid import data_uri
 from ganfp_jax.report.signed import signed_picture, vector_as_rows
@@ -136,22 +134,22 @@ def _picture(values: np.ndarray, limit: float) -> str:
 
 def to_csv(answer: Answer) -> str:
     """The columns of the job attribute's predictions.csv, then its note or why a file was refused."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    columns = attribute.header(answer.classes)
-    writer.writerow([*columns, "note", "refused"])
-    for row in answer.rows:
-        if found := row.attribution:
-            writer.writerow([*attribute.row(row.name, found), found.note, ""])
-        else:
-            writer.writerow([cell(row.name), *[""] * len(columns), row.refused])
-    return text.getvalue()
+    columns = predictions.header(answer.classes)
+    lines = [
+        [*predictions.row(row.name, found), found.note, ""]
+        if (found := row.attribution)
+        else [cell(row.name), *[""] * len(columns), row.refused]
+        for row in answer.rows
+    ]
+    return predictions.csv_text([[*columns, "note", "refused"], *lines])
 
 
 def to_json(answer: Answer) -> str:
     """One JSON object: what was asked, and `images`, objects like the lines of predictions.jsonl."""
     images = [
-        attribute.record(row.name, row.attribution) if row.attribution else {"image": row.name, "refused": row.refused}
+        predictions.record(row.name, verdict)
+        if (verdict := row.attribution)
+        else {"image": row.name, "refused": row.refused}
         for row in answer.rows
     ]
     about = {"classes": answer.classes, "views": answer.views, "rule": RULE, "resize": answer.resize}

@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 
 from ganfp_jax.attribution.attributor import Attributor, batch_size_for
 from ganfp_jax.attribution.certainty import where_unsure
+from ganfp_jax.attribution.predictions import LINES, PREDICTIONS, header, record, row
 from ganfp_jax.attribution.verdict import UNSURE, Attribution
 from ganfp_jax.attribution.voting import check_vote
 from ganfp_jax.data import reports
-from ganfp_jax.data.cells import cell
 from ganfp_jax.data.listing import is_folder, printable, walk
 from ganfp_jax.data.preprocess import Fitted, check_resize, decode_and_fit
 from ganfp_jax.interop.weights import CALIBRATION
@@ -83,8 +83,8 @@ def run(config: dict[str, Any], workdir: Path) -> int:
     counts: collections.Counter[str] = collections.Counter()
     shown: list[tuple[str, Attribution]] = []
     with contextlib.ExitStack() as stack:
-        table = stack.enter_context(atomic.writer(workdir / "predictions.csv"))
-        lines = stack.enter_context(atomic.writer(workdir / "predictions.jsonl"))
+        table = stack.enter_context(atomic.writer(workdir / PREDICTIONS))
+        lines = stack.enter_context(atomic.writer(workdir / LINES))
         rows = csv.writer(codecs.getwriter("utf-8")(table), lineterminator="\n")
         rows.writerow(header(attributor.classes))
         for part in judge(attributor, found.paths, config):
@@ -110,7 +110,7 @@ def run(config: dict[str, Any], workdir: Path) -> int:
     if rejected:
         files = "1 file" if len(rejected) == 1 else f"{len(rejected)} files"
         print(f"{files} could not be used: {workdir / 'rejected.csv'}")
-    print(f"predictions: {workdir / 'predictions.csv'} and {workdir / 'predictions.jsonl'}")
+    print(f"predictions: {workdir / PREDICTIONS} and {workdir / LINES}")
     return SOME_NOT_USED if rejected else 0
 
 
@@ -219,36 +219,6 @@ def judge(attributor: Attributor, paths: Sequence[str | Path], config: dict[str,
                 rejected=[(names[position], reason) for position, reason in fitted.refused.items()],
             )
             bar.update(len(piece))
-
-
-def header(classes: Sequence[str]) -> list[str]:
-    """The columns of predictions.csv: those of `evaluate`, then what only this job tells."""
-    return ["image", "target", "predicted", "confidence", "votes", *classes, "verdict", "margin", "distance"]
-
-
-def row(name: str, verdict: Attribution) -> list[str]:
-    """A line of predictions.csv; its target is empty, its name a `cell`."""
-    probabilities = [f"{p:.6f}" for p in verdict.probabilities.values()]
-    numbers = [f"{verdict.margin:.6f}", f"{verdict.distance:.6f}"]
-    votes = json.dumps(verdict.votes)
-    confidence = f"{verdict.confidence:.6f}"
-    return [cell(name), "", verdict.predicted, confidence, votes, *probabilities, verdict.verdict, *numbers]
-
-
-def record(name: str, verdict: Attribution) -> dict[str, Any]:
-    """A line of predictions.jsonl, with the numbers of predictions.csv; where the file is known, its URI follows."""
-    return {
-        "image": name,
-        "verdict": verdict.verdict,
-        "predicted": verdict.predicted,
-        "confidence": round(verdict.confidence, 6),
-        "margin": round(verdict.margin, 6),
-        "distance": round(verdict.distance, 6),
-        "votes": dict(verdict.votes),
-        "views": dict(verdict.views),
-        "probabilities": {source: round(p, 6) for source, p in verdict.probabilities.items()},
-        "note": verdict.note,
-    }
 
 
 def verdict_table(verdicts: Sequence[tuple[str, Attribution]]) -> str:

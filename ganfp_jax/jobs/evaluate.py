@@ -18,6 +18,7 @@ from ganfp_jax.attribution.evaluation import (
     write_metrics,
     write_tables,
 )
+from ganfp_jax.attribution.predictions import PREDICTIONS
 from ganfp_jax.attribution.voting import check_vote
 from ganfp_jax.audit.quick import quick_check
 from ganfp_jax.baselines import IMMUNISED, beside
@@ -94,7 +95,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         print(f"{len(evaluation.notes)} images were not taken as they are: {workdir / 'notes.csv'}")
     if evaluation.rejected:
         print(f"{len(evaluation.rejected)} files could not be used: {workdir / 'rejected.csv'}")
-    print(f"predictions: {workdir / 'predictions.csv'}  metrics: {workdir / METRICS}  report: {report}")
+    print(f"predictions: {workdir / PREDICTIONS}  metrics: {workdir / METRICS}  report: {report}")
 
 
 def summary(metrics: dict[str, Any], immunised: str = "") -> str:
@@ -121,9 +122,25 @@ def summary(metrics: dict[str, Any], immunised: str = "") -> str:
             text_table(["", "accuracy", "95 %", "right"], rows, align="<>>>"),
             f"The vote repaired {changes['wrong_to_right']} and broke {changes['right_to_wrong']} "
             f"(McNemar p {wording.p_value(changes['mcnemar_p'])}); {metrics['images_per_second']:.0f} images/s{saved}.",
+            *verdicts_sentence(metrics),
             confusion_table(metrics),
         ]
     )
+
+
+def verdicts_sentence(metrics: Mapping[str, Any]) -> list[str]:
+    """How many images are decided and how many of these wrongly; nothing of a network that is not calibrated."""
+    if "verdicts" not in metrics:
+        return []
+    counts = metrics["verdicts"]
+    wrong = f"{counts['wrong']:,} of them wrongly"
+    if counts["decided"]:
+        share = wording.percent(counts["wrong"] / counts["decided"])
+        wrong += f" ({share}; 95 %: {wording.interval(counts['ci95'])})"
+    return [
+        f"By its calibration the network decides {counts['decided']:,} of {metrics['total']:,} images, {wrong}; "
+        f"{counts['undecided']:,} are undecided."
+    ]
 
 
 def write_page(
@@ -193,6 +210,7 @@ def _method(
                 f"Of the immunised ones' training images {immunise['share']:.0%} were perturbed "
                 f"({', '.join(immunise['perturbations'])})."
             )
+    sentences += verdicts_sentence(evaluation.metrics)
     if evaluation.notes:
         sentences.append(
             f"{len(evaluation.notes):,} images were not taken as they are "

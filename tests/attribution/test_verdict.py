@@ -44,7 +44,6 @@ def test_decide_lets_a_score_at_the_threshold_stand():
 def test_a_further_score_and_verdict_is_one_entry_each(monkeypatch):
     confidence = Score(lambda vote: vote.probabilities.max(-1), operator.ge)
     monkeypatch.setitem(verdict.SCORES, "confidence", confidence)
-    said = attributions(
-        vote([0.9, 0.2], [0, 0]), [Rule("confidence", 0.8, "who knows")], CLASSES, ["identity"], ["", ""]
-    )
+    rules = [Rule("confidence", 0.8, "who knows")]
+    said = attributions(vote([0.9, 0.2], [0, 0]), rules, CLASSES, ["identity"], ["", ""])
     assert [(one.verdict, one.predicted) for one in said] == [("real", "real"), ("who knows", "real")]

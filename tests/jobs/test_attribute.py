@@ -287,7 +287,7 @@ def test_unsure_and_why_not(network, folder, tmp_path, capsys):
     assert "was calibrated for majority of identity, mirror, not for these views" in capsys.readouterr().out
     (calibrated / CALIBRATION).write_text(json.dumps(found.to_dict() | {"digest": "0" * 64}))
     run(calibrated, tmp_path / "run", one)
-    assert "its calibrate.json is of other weights" in capsys.readouterr().out
+    assert "its calibration.json is of other weights" in capsys.readouterr().out
 
 
 # --- on the command line

@@ -1,18 +1,24 @@
 """The job `evaluate`: what stands in the run folder when something fails on the way."""
 
+import csv
 import json
 
 import numpy as np
+import opinions
 import pytest
 from small_weights import CLASSES, network
 
+from configs import attribute as attribute_file
 from configs import evaluate as config_file
 from ganfp_jax import models
 from ganfp_jax.attribution.attributor import Attributor
+from ganfp_jax.attribution.calibration import calibrate
 from ganfp_jax.attribution.evaluation import evaluate
+from ganfp_jax.attribution.verdict import UNSURE
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
-from ganfp_jax.interop.weights import write_file
+from ganfp_jax.interop.weights import CALIBRATION, FILE, write_file
+from ganfp_jax.jobs import attribute as attribute_job
 from ganfp_jax.jobs import evaluate as evaluation_job
 from ganfp_jax.run.errors import UserError
 
@@ -44,6 +50,48 @@ def test_metrics_are_not_lost_with_the_page(tmp_path, monkeypatch):
     evaluation_job.run(config, tmp_path / "run")
     assert {path.name for path in (tmp_path / "run").iterdir()} == written | {"metrics.json", "report"}
     assert (tmp_path / "run" / "report" / "index.html").is_file()
+
+
+def test_answers_are_those_of_attribute_and_of_python(tmp_path, capsys):
+    """Calibrated: the same verdicts from the same call, and how many are decided."""
+    write_file(tmp_path / "network" / FILE, opinions.weights())
+    pictures, root = opinions.pictures(40), tmp_path / "images"
+    for i, said in enumerate(Attributor.load(tmp_path / "network").attribute(pictures, "mirror")):
+        source = said.predicted if said.margin > 0.3 else CLASSES[i % 3]
+        (root / source).mkdir(parents=True, exist_ok=True)
+        encode_png(root / source / f"{i:02d}.png", pictures[i])
+    found = calibrate(Attributor.load(tmp_path / "network"), root, views="mirror", error_rate=0.3)
+    (tmp_path / "network" / CALIBRATION).write_text(json.dumps(found.to_dict()))
+    same = {"checkpoint": str(tmp_path / "network"), "views": "mirror"}
+    config = config_file.get_config("tiny").to_dict() | same
+    config["data"]["root"] = str(root)
+    config["baselines"] |= {"methods": (), "immunised_methods": ()}
+    evaluation_job.run(config, tmp_path / "evaluated")
+    (tmp_path / "attributed").mkdir()
+    attribute_job.run(
+        attribute_file.get_config("tiny").to_dict() | same | {"images": str(root)}, tmp_path / "attributed"
+    )
+    ours, theirs = (
+        list(csv.DictReader((tmp_path / run / "predictions.csv").open())) for run in ("evaluated", "attributed")
+    )
+    ours = sorted(
+        (row | {"image": str(root / row["image"]), "target": ""} for row in ours), key=lambda row: row["image"]
+    )
+    assert ours == theirs
+    python = Attributor.load(tmp_path / "network").attribute([row["image"] for row in theirs], "mirror")
+    assert [(v.verdict, f"{v.margin:.6f}", f"{v.distance:.6f}") for v in python] == [
+        (row["verdict"], row["margin"], row["distance"]) for row in ours
+    ]
+    verdicts = json.loads((tmp_path / "evaluated" / "metrics.json").read_text())["verdicts"]
+    undecided = sum(row["verdict"] == UNSURE for row in ours)
+    assert 0 < undecided == verdicts["undecided"] == 40 - found.decided
+    assert (verdicts["decided"], verdicts["wrong"], verdicts["ci95"]) == (found.decided, found.wrong, list(found.ci95))
+    sentence = f"decides {found.decided} of 40 images, {found.wrong} of them wrongly"
+    assert sentence in capsys.readouterr().out
+    assert sentence in (tmp_path / "evaluated" / "report" / "index.html").read_text()
+    # a vote that stops early is not the one that was calibrated
+    evaluation_job.run(config | {"early_stopping": True}, tmp_path / "early")
+    assert "verdicts" not in json.loads((tmp_path / "early" / "metrics.json").read_text())
 
 
 @pytest.mark.parametrize("fault", ["a source more", "unreadable"])
