@@ -12,12 +12,14 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
-def run_main(workdir, config, *overrides, wait=True, cache=None):
-    """Runs a job, or starts it without waiting; `cache`: a folder that keeps what was compiled for the next process."""
+AS_A_USER_AT_FIRST = {"JAX_ENABLE_COMPILATION_CACHE": "0", "JAX_DISABLE_MOST_OPTIMIZATIONS": "0"}
+"""Every process compiles for itself, and as well as it can."""
+
+
+def run_main(workdir, config, *overrides, wait=True, environment=None):
+    """Runs a job, or starts it without waiting."""
     command = [sys.executable, "-m", "ganfp_jax.main", f"--config={config}", f"--workdir={workdir}", *overrides]
-    env = dict(os.environ)
-    if cache:
-        env |= {"JAX_COMPILATION_CACHE_DIR": str(cache), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    env = os.environ | (environment or {})
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if not wait:
         return process

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 import pytest
 from command_line import ROOT, logged_step, run_main, saved_steps, wait_until
+from running import run_job
 
 from ganfp_jax.data import perturb
 from ganfp_jax.run import processes
@@ -43,14 +44,22 @@ def ends_of(started):
     return [(process.returncode, *texts) for process, texts in zip(started, results, strict=True)]
 
 
-def job(workdir, config, *overrides):
-    command = [sys.executable, "-m", "ganfp_jax.main", f"--config={config}", f"--workdir={workdir}", *overrides]
+def command_of(name, workdir, settings):
+    command = [sys.executable, "-m", "ganfp_jax.main", f"--config=configs/{name}.py:tiny", f"--workdir={workdir}"]
+    command += [f"--config.{key}={value}" for key, value in settings.items()]
     return [*command, "--coordinator={address}", "--num_processes=2", "--process_id={id}"]
 
 
-def run_two(workdir, config, *overrides):
+def run_two(name, workdir, settings):
     """The job in two processes: (status, standard output, standard error) of each."""
-    return ends_of(start_two(job(workdir, config, *overrides)))
+    return ends_of(start_two(command_of(name, workdir, settings)))
+
+
+def run_both(name, root, settings):
+    """The job in two processes, in `root`/two, and in this one, in `root`/one."""
+    for status, _, err in run_two(name, root / "two", settings):
+        assert status == 0, err
+    run_job(f"{name}:tiny", root / "one", settings)
 
 
 def assert_same_parameters(workdir, like, left_out=lambda path: False):
@@ -70,13 +79,9 @@ def assert_same_parameters(workdir, like, left_out=lambda path: False):
 def trained(labelled_root, tmp_path_factory):
     """The same training by two processes and by one."""
     root = tmp_path_factory.mktemp("processes")
-    overrides = [f"--config.data.root={labelled_root}", "--config.num_steps=8", "--config.checkpoint_every=8"]
+    settings = {"data.root": labelled_root, "num_steps": 8, "checkpoint_every": 8, "log_every": 4}
     # On disk, so that each process reads its own part; half of the images are perturbed.
-    overrides += ["--config.data.cache_gib=0", "--config.log_every=4"]
-    for status, _, err in run_two(root / "two", "configs/attribution.py:tiny", *overrides):
-        assert status == 0, err
-    status, _, err = run_main(root / "one", "configs/attribution.py:tiny", *overrides)
-    assert status == 0, err
+    run_both("attribution", root, settings | {"data.cache_gib": 0.0})
     return root
 
 
@@ -93,15 +98,12 @@ def test_one_of_them_writes(trained):
 
 
 def test_two_processes_evaluate_as_one(trained, labelled_root):
-    overrides = [f"--config.data.root={labelled_root / 'train'}", f"--config.checkpoint={trained / 'two'}"]
-    overrides += ["--config.perturb=noise5", "--config.baselines.methods=()"]
-    (status, out, err), (other_status, other_out, other_err) = run_two(
-        trained / "evaluated-two", "configs/evaluate.py:tiny", *overrides
-    )
+    settings = {"data.root": labelled_root / "train", "checkpoint": trained / "two", "perturb": "noise5"}
+    settings["baselines.methods"] = ()
+    (status, out, err), (other_status, other_out, other_err) = run_two("evaluate", trained / "evaluated-two", settings)
     assert (status, other_status) == (0, 0), err + other_err
     assert "predictions:" in out and "predictions:" not in other_out
-    status, _, err = run_main(trained / "evaluated-one", "configs/evaluate.py:tiny", *overrides)
-    assert status == 0, err
+    run_job("evaluate:tiny", trained / "evaluated-one", settings)
     tables = []
     for name in ("evaluated-two", "evaluated-one"):
         with (trained / name / "predictions.csv").open() as file:
@@ -113,8 +115,8 @@ def test_two_processes_evaluate_as_one(trained, labelled_root):
 
 
 def test_a_refusal_of_the_first_ends_both(trained, labelled_root):
-    overrides = [f"--config.data.root={labelled_root}", "--config.num_steps=9"]
-    (status, _, err), (other_status, _, other_err) = run_two(trained / "two", "configs/attribution.py:tiny", *overrides)
+    settings = {"data.root": labelled_root, "num_steps": 9}
+    (status, _, err), (other_status, _, other_err) = run_two("attribution", trained / "two", settings)
     assert (status, other_status) == (2, 2)
     assert "config.num_steps is 9, the run there was begun with 8" in err
     assert "process 0 failed, and the others end with it: " in other_err
@@ -124,9 +126,8 @@ def test_a_refusal_of_the_first_ends_both(trained, labelled_root):
 def test_a_gan_that_one_process_is_asked_to_stop_goes_on_as_if_nothing_had_been(tmp_path):
     """Both stop at one step; the same command again ends where one process that was never stopped does."""
     settings = {"num_steps": 30, "batch_size": 8, "log_every": 1, "eval_images": 0}
-    settings |= {"eval_every": 30, "sample_every": 30, "checkpoint_every": 30}
-    overrides = [f"--config.{name}={value}" for name, value in settings.items()] + ["--config.step.critic_steps=1"]
-    command = job(tmp_path / "two", "configs/sngan.py:tiny", *overrides)
+    settings |= {"eval_every": 30, "sample_every": 30, "checkpoint_every": 30, "step.critic_steps": 1}
+    command = command_of("sngan", tmp_path / "two", settings)
     started = start_two(command)
     wait_until(lambda: logged_step(tmp_path / "two") >= 1, started[0])
     started[1].send_signal(signal.SIGTERM)
@@ -137,20 +138,14 @@ def test_a_gan_that_one_process_is_asked_to_stop_goes_on_as_if_nothing_had_been(
     assert 0 < stopped < 30 and stopped % loop.ASK_EVERY == 0
     for status, _, err in ends_of(start_two(command)):
         assert status == 0, err
-    status, _, err = run_main(tmp_path / "one", "configs/sngan.py:tiny", *overrides)
-    assert status == 0, err
+    run_job("sngan:tiny", tmp_path / "one", settings)
     # A bias before a batch norm has no gradient but rounding, of which Adam makes whole steps.
     assert_same_parameters(tmp_path / "two", tmp_path / "one", lambda name: "generator" in name and "bias" in name)
 
 
 def test_two_processes_train_the_fingerprint_network_as_one(tmp_path, labelled_root):
     settings = {"num_steps": 3, "batch_size": 8, "log_every": 3, "sample_every": 3, "checkpoint_every": 3}
-    overrides = [f"--config.{name}={value}" for name, value in settings.items()]
-    overrides += [f"--config.data.root={labelled_root}"]
-    for status, _, err in run_two(tmp_path / "two", "configs/fingerprint.py:tiny", *overrides):
-        assert status == 0, err
-    status, _, err = run_main(tmp_path / "one", "configs/fingerprint.py:tiny", *overrides)
-    assert status == 0, err
+    run_both("fingerprint", tmp_path, settings | {"data.root": labelled_root})
     assert assert_same_parameters(tmp_path / "two", tmp_path / "one") == 3
 
 
@@ -239,17 +234,22 @@ def test_a_first_process_that_does_not_answer_is_told():
 
 
 @pytest.mark.parametrize(
-    ("flags", "message"),
+    ("arguments", "message"),
     [
-        (["--coordinator=127.0.0.1:1"], "needs --num_processes=N and --process_id"),
-        (["--coordinator=127.0.0.1:1", "--num_processes=2", "--process_id=2"], "needs --num_processes=N"),
-        (["--coordinator=here", "--num_processes=2", "--process_id=0"], "is not HOST:PORT"),
-        (["--coordinator=here:65536", "--num_processes=2", "--process_id=0"], "is not HOST:PORT"),
+        (("127.0.0.1:1", 2, 2), "needs --num_processes=N"),
+        (("here", 2, 0), "is not HOST:PORT"),
+        (("here:65536", 2, 0), "is not HOST:PORT"),
     ],
 )
-def test_mistakes(tmp_path, flags, message):
-    status, _, err = run_main(tmp_path / "run", "configs/attribution.py:tiny", *flags)
-    assert status == 2 and message in err and err.count("\n") == 1
+def test_start_refuses_before_it_waits(arguments, message):
+    with pytest.raises(UserError, match=message):
+        processes.start(*arguments)
+
+
+def test_flags_that_are_missing_are_told_in_one_line(tmp_path):
+    status, _, err = run_main(tmp_path / "run", "configs/attribution.py:tiny", "--coordinator=127.0.0.1:1")
+    assert status == 2 and "needs --num_processes=N and --process_id" in err and "got None and None" in err
+    assert err.count("\n") == 1
 
 
 def test_other_jobs_run_in_one_process(tmp_path):
@@ -261,11 +261,6 @@ def test_one_process_is_all_of_them():
     assert processes.first() and not processes.several()
     assert processes.gather(b"x") == [b"x"] and processes.anywhere(True) and not processes.anywhere(False)
     np.testing.assert_array_equal(processes.share(np.arange(5)), np.arange(5))
-
-
-def test_start_refuses_before_it_waits():
-    with pytest.raises(UserError, match="got None and None"):
-        processes.start("127.0.0.1:1", None, None)
 
 
 def test_a_part_of_a_batch_is_perturbed_as_in_the_whole():

@@ -6,7 +6,8 @@ import signal
 import jax
 import numpy as np
 import pytest
-from command_line import logged_step, run_main, saved_steps, wait_until
+from command_line import AS_A_USER_AT_FIRST, logged_step, run_main, saved_steps, wait_until
+from running import run_job
 
 from configs import progan
 from ganfp_jax.training import checkpoint, growing
@@ -27,44 +28,57 @@ def assert_same_run(a, b):
 
 
 RUNS = {
-    "progan": ("configs/progan.py:tiny", "--config.growing.total_kimg=3.2", "--config.growing.fade_kimg=2.4"),
-    "sngan": ("configs/sngan.py:tiny", "--config.num_steps=200"),
-    "cramergan": ("configs/cramergan.py:tiny", "--config.num_steps=200"),
-    "mmdgan": ("configs/mmdgan.py:tiny", "--config.num_steps=200"),
-    "attribution": ("configs/attribution.py:tiny", "--config.num_steps=200"),
-    "fingerprint": ("configs/fingerprint.py:tiny", "--config.num_steps=120"),
+    "progan": {"growing.total_kimg": 3.2, "growing.fade_kimg": 2.4},
+    "sngan": {"num_steps": 200},
+    "cramergan": {"num_steps": 200},
+    "mmdgan": {"num_steps": 200},
+    "attribution": {"num_steps": 200},
+    "fingerprint": {"num_steps": 120},
 }
 LABELLED = ("attribution", "fingerprint")
+THREE_PROCESSES = ("sngan", "attribution")  # each compiles for itself, as users' first ones do
 KILL_AT = 50
 
 
 def fade_in():
     """The second resolution of ProGAN's run here."""
     config = progan.get_config("tiny")
-    for override in RUNS["progan"][1:]:
-        key, value = override.removeprefix("--config.growing.").split("=")
-        config.growing[key] = float(value)
+    config.update_from_flattened_dict(RUNS["progan"])
     schedule = {key: value for key, value in config.growing.to_dict().items() if key != "repeats"}
     return growing.plan_stages(resolution=config.resolution, **schedule)[1]
 
 
-@pytest.mark.parametrize("family", RUNS)
-def test_a_killed_run_resumes_bit_for_bit(family, tmp_path, labelled_root):
-    config, *overrides = RUNS[family]
-    overrides += ["--config.checkpoint_every=40", "--config.log_every=5"]
-    overrides += [f"--config.data.root={labelled_root}"] if family in LABELLED else []
-    overrides += ["--config.sample_every=60"] if family != "attribution" else []
-    # Compiled once for the three processes, but for two families, where every process compiles for itself.
-    cache = None if family in ("sngan", "attribution") else tmp_path / "compiled"
-    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
-    status, _, err = run_main(undisturbed, config, *overrides, cache=cache)
+def finish(family, workdir, settings):
+    """The training to its end, in a process of its own for some families."""
+    if family not in THREE_PROCESSES:
+        run_job(f"{family}:tiny", workdir, settings)
+        return
+    status, _, err = run_main(*command_of(family, workdir, settings), environment=AS_A_USER_AT_FIRST)
     assert status == 0, err
 
-    process = run_main(killed, config, *overrides, wait=False, cache=cache)
-    wait_until(lambda: logged_step(killed) >= KILL_AT and len(saved_steps(killed)) > 0, process)
+
+def kill(family, workdir, settings):
+    """Begins the training in another process and kills it after step `KILL_AT`, once a checkpoint was written."""
+    environment = AS_A_USER_AT_FIRST if family in THREE_PROCESSES else None
+    process = run_main(*command_of(family, workdir, settings), wait=False, environment=environment)
+    wait_until(lambda: logged_step(workdir) >= KILL_AT and len(saved_steps(workdir)) > 0, process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
+
+
+def command_of(family, workdir, settings):
+    return workdir, f"configs/{family}.py:tiny", *(f"--config.{key}={value}" for key, value in settings.items())
+
+
+@pytest.mark.parametrize("family", RUNS)
+def test_a_killed_run_resumes_bit_for_bit(family, tmp_path, labelled_root):
+    settings = RUNS[family] | {"checkpoint_every": 40, "log_every": 5}
+    settings |= {"data.root": labelled_root} if family in LABELLED else {}
+    settings |= {"sample_every": 60} if family != "attribution" else {}
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    finish(family, undisturbed, settings)
+    kill(family, killed, settings)
     resumed = saved_steps(killed)[-1]
     assert resumed < saved_steps(undisturbed)[-1]
     if family == "progan":  # both where it was stopped and where it goes on
@@ -73,8 +87,7 @@ def test_a_killed_run_resumes_bit_for_bit(family, tmp_path, labelled_root):
     samples = sorted(path.name for path in (undisturbed / "samples").glob("*"))
     assert bool(samples) == (family != "attribution")
 
-    status, _, err = run_main(killed, config, *overrides, cache=cache)
-    assert status == 0, err
+    finish(family, killed, settings)
     assert_same_run(undisturbed, killed)
     for name in samples:
         assert (undisturbed / "samples" / name).read_bytes() == (killed / "samples" / name).read_bytes()
