@@ -23,13 +23,6 @@ from ganfp_jax.models.fingerprints import nearest_distance
 from ganfp_jax.run.errors import UserError
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.fixture(scope="module", params=["attribution", "fingerprint"])
 def attributor(request):
     weights = small_weights.network(request.param)

@@ -144,7 +144,6 @@ def test_a_reason_is_one_line_without_a_path():
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
     """The run folder of an untrained network."""
-    jax.config.update("jax_disable_most_optimizations", True)
     workdir = tmp_path_factory.mktemp("runs") / "visnet"
     config = attribution.get_config("tiny").to_dict()
     net = models.create(**config["model"], resolution=SIDE, num_classes=2)
@@ -156,8 +155,7 @@ def network(tmp_path_factory):
         0, {"network": {"params": params, "stats": {}}}, {"classes": ["ProGAN", "real"], "resolution": SIDE}
     )
     checkpoints.close()
-    yield workdir
-    jax.config.update("jax_disable_most_optimizations", False)
+    return workdir
 
 
 def rows(path):

@@ -13,7 +13,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 from html_page import Page
@@ -324,12 +323,10 @@ def test_hostile_names_are_no_markup_in_the_head_and_in_errors(attributor):
 
 @pytest.fixture(scope="module")
 def attributor():
-    jax.config.update("jax_disable_most_optimizations", True)
     weights = small_weights.network()
-    yield Attributor(
+    return Attributor(
         models.create(**weights.model), weights.variables, small_weights.CLASSES, weights.model["resolution"]
     )
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def test_an_answer_is_the_attributors_with_pictures(attributor):

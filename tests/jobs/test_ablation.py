@@ -31,14 +31,6 @@ CLASSES = ("ProGAN", "SNGAN", "real")
 COLUMNS = "views,rule,num_views,accuracy,ci95_low,ci95_high,wrong_to_right,right_to_wrong,mcnemar_p,images_per_second"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """Tiny networks run for milliseconds and would be compiled for seconds, seventeen times here."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.fixture(scope="module")
 def images_root(tmp_path_factory):
     """24 noisy 16x16 test images of each of three sources, and a file that is no image."""

@@ -13,7 +13,6 @@ import urllib.parse
 from pathlib import Path
 
 import corpus
-import jax
 import opinions
 import pytest
 
@@ -32,13 +31,6 @@ ROOT = Path(__file__).parents[2]
 VIEWS = "mirror"
 # Pillow warns about metadata that it cannot read, and about bombs.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PIL.Image.DecompressionBombWarning")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="module")

@@ -24,13 +24,6 @@ VIEWS = "mirror"
 COUNT = 250
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.fixture(scope="module")
 def verdicts():
     return opinions.attributor_of(opinions.weights()).attribute(opinions.pictures(COUNT), VIEWS)

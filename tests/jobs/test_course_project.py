@@ -30,14 +30,6 @@ SOURCES = ("real", "ProGAN", "SNGAN")
 SEEDS = (100, 101, 102)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """Tiny networks run for milliseconds and would be compiled for seconds."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def save(workdir, config, state, metadata):
     workdir.mkdir()
     write_json(workdir / "config.json", config)

@@ -38,14 +38,6 @@ ATTACKS = ("noise20", "noise60", "jpeg30", "blur2", "jpeg10-75", "combination")
 NETWORKS = ["plain", "immunised", "file"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """Tiny networks run for milliseconds and would be compiled for seconds."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.fixture(scope="module")
 def images_root(tmp_path_factory):
     """12 training and 10 test images of each of three sources, and a file that is no image."""
