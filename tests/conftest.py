@@ -26,17 +26,24 @@ import jax  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
+LONGEST = ("test_two_devices.py", "test_resume.py", "test_end_to_end.py", "test_processes.py")
+
 # The first example of a test compiles, and machines differ: time is not what these tests are about.
 hypothesis.settings.register_profile("ganfp_jax", deadline=None)
 hypothesis.settings.load_profile("ganfp_jax")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Tests of two devices need another process: `tests/test_two_devices.py` runs them in one."""
+    """Those that take longest come first, so that no worker is left alone with one of them.
+
+    Tests of two devices need another process: `tests/test_two_devices.py` runs them in one.
+    """
     if jax.device_count() == 1:
-        chosen = [item for item in items if not item.get_closest_marker("two_devices")]
-        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
-        items[:] = chosen
+        for_two = {item for item in items if item.get_closest_marker("two_devices")}
+        config.hook.pytest_deselected(items=list(for_two))
+        items[:] = [item for item in items if item not in for_two]
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -25,6 +25,8 @@ from ganfp_jax.training.programs import PROGRAMS
 from ganfp_jax.training.sharding import make_put, replicated
 from ganfp_jax.training.state import init_gan, init_network
 
+pytestmark = pytest.mark.two_devices
+
 CONFIGS = {
     "progan": progan, "sngan": sngan, "cramergan": cramergan, "mmdgan": mmdgan,
     "attribution": attribution, "fingerprint": fingerprint,
@@ -69,13 +71,16 @@ def louder(state):
 
 
 @functools.cache
+def first_state(family, labelled_root=None):
+    state = jit(program_of(family, labelled_root).init)(jax.random.key(0))
+    return louder(state) if family in ("cramergan", "mmdgan") else state
+
+
+@functools.cache
 def on_devices(family, devices, labelled_root=None):
     """The first state, the last phase's step and a batch of it. What takes the time is compiled once."""
-    program, mesh = program_of(family, labelled_root), mesh_of(devices)
-    phase = program.phases[-1]
-    state = jit(program.init, out_shardings=replicated(mesh))(jax.random.key(0))
-    if family in ("cramergan", "mmdgan"):
-        state = louder(state)
+    phase, mesh = program_of(family, labelled_root).phases[-1], mesh_of(devices)
+    state = jax.device_put(first_state(family, labelled_root), replicated(mesh))
     return state, jit(phase.step, out_shardings=replicated(mesh)), phase.batches()[3]
 
 
@@ -99,7 +104,6 @@ def adam(network):
     return optax.tree.get(network.opt_state, "mu"), optax.tree.get(network.opt_state, "nu")
 
 
-@pytest.mark.two_devices
 @pytest.mark.parametrize("family", CONFIGS)
 def test_two_devices_step_as_one(family, labelled_root):
     root = labelled_root if family in LABELLED else None
