@@ -12,14 +12,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
-AS_A_USER_AT_FIRST = {"JAX_ENABLE_COMPILATION_CACHE": "0", "JAX_DISABLE_MOST_OPTIMIZATIONS": "0"}
-"""Every process compiles for itself, and as well as it can."""
-
-
-def run_main(workdir, config, *overrides, wait=True, environment=None):
+def run_main(workdir, config, *overrides, wait=True, environment=()):
     """Runs a job, or starts it without waiting."""
     command = [sys.executable, "-m", "ganfp_jax.main", f"--config={config}", f"--workdir={workdir}", *overrides]
-    env = os.environ | (environment or {})
+    env = os.environ | dict(environment)
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if not wait:
         return process
