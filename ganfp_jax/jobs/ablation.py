@@ -26,6 +26,7 @@ from ganfp_jax.report.leak import leak_box, leak_of
 from ganfp_jax.report.table import csv_text, text_table
 from ganfp_jax.run import atomic
 from ganfp_jax.run.command import command
+from ganfp_jax.run.config_keys import require
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.provenance import provenance
 from ganfp_jax.run.run_folder import write_json
@@ -197,8 +198,7 @@ def doubt_table(doubt: Sequence[Mapping[str, Any]], rule: str) -> str:
 
 def _checked(config: Mapping[str, Any]) -> tuple[dict[str, tuple[str, ...]], list[str], dict[str, str]]:
     """The sets by name, the rules, and the perturbations by condition; all faults are found before any work."""
-    if not config["checkpoint"]:
-        raise UserError("config.checkpoint is empty; give a trained network: --config.checkpoint=RUN_FOLDER")
+    require(config, "checkpoint")
     for key in ("view_sets", "rules", "perturb"):
         if not config[key] or isinstance(config[key], str):
             raise UserError(f"config.{key} needs a list of one or more: --config.{key}=\"('...', '...')\"")

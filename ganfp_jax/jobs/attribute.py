@@ -31,6 +31,7 @@ from ganfp_jax.interop.weights import CALIBRATION
 from ganfp_jax.report import wording
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run import atomic
+from ganfp_jax.run.config_keys import require
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.progress import compiles, progress
 from ganfp_jax.run.threads import ending, result
@@ -72,8 +73,7 @@ def run(config: dict[str, Any], workdir: Path) -> int:
     Raises:
         UserError: nothing to look at, no network, or settings that do not fit.
     """
-    if not config["checkpoint"]:
-        raise UserError("config.checkpoint is empty; give a trained network: --config.checkpoint=RUN_FOLDER")
+    require(config, "checkpoint")
     check_resize(config["resize"])
     check_vote(config["views"], config["rule"], config["batch_size"])
     found = find(config["images"])

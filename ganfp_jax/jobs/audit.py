@@ -21,6 +21,7 @@ from ganfp_jax.report.figures import png
 from ganfp_jax.report.grid import image_grid
 from ganfp_jax.report.table import csv_text, text_table
 from ganfp_jax.run import atomic
+from ganfp_jax.run.config_keys import require
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.run_folder import write_json
 
@@ -33,8 +34,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `audit`."""
     root, copy = config["data"]["root"], config["equalise"]
     check(config)
-    if not root:
-        raise UserError("config.data.root is empty; give a folder of sources: --config.data.root=DIR")
+    require(config, "data.root")
     folders = labelled.open_splits(root, config["data"]["layout"])
     classes = next(iter(folders.values())).classes
     files = list_files(folders)

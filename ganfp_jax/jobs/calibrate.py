@@ -18,7 +18,7 @@ from ganfp_jax.interop.load import load
 from ganfp_jax.interop.weights import CALIBRATION, FILE, write_file
 from ganfp_jax.report import wording
 from ganfp_jax.report.table import text_table
-from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.config_keys import require
 from ganfp_jax.run.run_folder import write_json
 from ganfp_jax.training import known_images
 
@@ -29,8 +29,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     Raises:
         UserError: no network, no labelled images, or no margin that keeps the error rate.
     """
-    if not config["checkpoint"]:
-        raise UserError("config.checkpoint is empty; give a trained network: --config.checkpoint=RUN_FOLDER")
+    require(config, "checkpoint")
     check_vote(config["views"], config["rule"], config["batch_size"])
     check_rate(config["error_rate"], config["min_decided"])
     attributor = Attributor.load(config["checkpoint"], calibrated=False)

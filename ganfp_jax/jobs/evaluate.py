@@ -28,15 +28,14 @@ from ganfp_jax.report.leak import leak_box, leak_of
 from ganfp_jax.report.table import confusion_table, per_image_table, text_table
 from ganfp_jax.run import processes
 from ganfp_jax.run.command import command
-from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.config_keys import require
 from ganfp_jax.run.provenance import provenance
 from ganfp_jax.training import known_images
 
 
 def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `evaluate`."""
-    if not config["checkpoint"]:
-        raise UserError("config.checkpoint is empty; give a trained network: --config.checkpoint=RUN_FOLDER")
+    require(config, "checkpoint")
     check_vote(config["views"], config["rule"], config["batch_size"])
     beside.check(config["baselines"])
     attributor = Attributor.load(config["checkpoint"])

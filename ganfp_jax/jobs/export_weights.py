@@ -19,6 +19,7 @@ from ganfp_jax.models.cpu import convolution
 from ganfp_jax.models.fingerprints import make_logits
 from ganfp_jax.report.table import text_table
 from ganfp_jax.run import atomic
+from ganfp_jax.run.config_keys import require
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.run_folder import write_json
 
@@ -99,8 +100,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     Raises:
         UserError: no network there, an unknown format, settings that do not fit, or a file that cannot be written.
     """
-    if not config["checkpoint"]:
-        raise UserError("config.checkpoint is empty; give a trained network: --config.checkpoint=RUN_FOLDER")
+    require(config, "checkpoint")
     if config["format"] not in FORMATS:
         raise UserError(f"config.format {config['format']!r} is unknown; choose one of {', '.join(FORMATS)}")
     check_vote(config["views"], config["rule"])

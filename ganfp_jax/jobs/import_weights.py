@@ -11,6 +11,7 @@ from ganfp_jax.interop.published import PublishedNetwork, load_published
 from ganfp_jax.interop.tensor_bundle import find_index
 from ganfp_jax.interop.weights import FILE, Weights, write_file
 from ganfp_jax.report.table import text_table
+from ganfp_jax.run.config_keys import require
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.reading import open_regular
 
@@ -167,8 +168,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     Raises:
         UserError: as `import_weights`, or the source cannot be read.
     """
-    if not config["source"]:
-        raise UserError("config.source is empty; give a published checkpoint: --config.source=FILE")
+    require(config, "source")
     path = Path(config["source"])
     networks = load_published(path)
     weights = import_weights(

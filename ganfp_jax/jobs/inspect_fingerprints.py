@@ -29,6 +29,7 @@ from ganfp_jax.report.pages import write_page
 from ganfp_jax.report.table import separability_table
 from ganfp_jax.run import atomic
 from ganfp_jax.run.command import flags
+from ganfp_jax.run.config_keys import require
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.progress import progress
 from ganfp_jax.run.provenance import provenance
@@ -138,9 +139,7 @@ def spectra_of(inspected: Inspected, sources: Sequence[str]) -> dict[str, Any]:
 
 def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `inspect_fingerprints`."""
-    for key in ("checkpoint", "data.root"):
-        if not (config["checkpoint"] if key == "checkpoint" else config["data"]["root"]):
-            raise UserError(f"config.{key} is empty; give a folder: --config.{key}=DIR")
+    require(config, "checkpoint", "data.root")
     attributor = Attributor.load(config["checkpoint"])
     if config["real"] and config["real"] not in attributor.classes:
         raise UserError(

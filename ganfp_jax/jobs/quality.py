@@ -11,6 +11,7 @@ from ganfp_jax.data.real import real_images
 from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.metrics import distances, inception, monitor, ms_ssim, swd
 from ganfp_jax.report.table import text_table
+from ganfp_jax.run.config_keys import require
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.progress import progress
 from ganfp_jax.run.run_folder import write_json
@@ -19,8 +20,7 @@ from ganfp_jax.run.run_folder import write_json
 def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `quality`."""
     count, seed = config["count"], config["seed"]
-    if not config["generator"]:
-        raise UserError("config.generator is empty; give the run folder of a GAN: --config.generator=runs/progan")
+    require(config, "generator")
     if count < 2:
         raise UserError(f"config.count is {count}; the metrics need two images or more")
     sampler = Sampler(Path(config["generator"]))

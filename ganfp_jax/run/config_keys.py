@@ -1,11 +1,32 @@
-"""What was meant by a key that a config does not have: that key elsewhere, one much like it, or the keys there are."""
+"""Keys that a job cannot do without; and what was meant by a key that a config does not have.
+
+That is the key elsewhere, one much like it, or the keys there are.
+"""
 
 import difflib
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ganfp_jax.run.errors import UserError
+
 MOST = 3  # keys that are guessed at
+# Keys without which a job has nothing to do: what they name, and an example.
+NEEDED = {
+    "checkpoint": ("a trained network", "RUN_FOLDER"),
+    "data.root": ("a folder of sources", "DIR"),
+    "generator": ("the run folder of a GAN", "runs/progan"),
+    "source": ("a published checkpoint", "FILE"),
+}
 ALIKE = 0.75  # of `difflib`: num_steps and num_samples, 0.7, are not
+
+
+def require(config: Mapping[str, Any], *keys: str) -> None:
+    """Raises UserError for the first of some keys of `NEEDED` that is empty; a job asks before it opens anything."""
+    for key in keys:
+        if not functools.reduce(lambda section, name: section[name], key.split("."), config):
+            what, example = NEEDED[key]
+            raise UserError(f"config.{key} is empty; give {what}: --config.{key}={example}")
 
 
 def faults(config: Mapping[str, Any], argv: Sequence[str]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from ganfp_jax.data import labelled, perturb, reports
 from ganfp_jax.data.batches import Batch, BatchByStep, make_batches
 from ganfp_jax.data.on_disk import ImagesOnDisk, check_together, fits
 from ganfp_jax.run import processes
+from ganfp_jax.run.config_keys import require
 from ganfp_jax.run.errors import UserError
 
 
@@ -48,11 +49,9 @@ def open_training(config: dict[str, Any]) -> labelled.LabelledFolder:
         UserError: no folder is named, or it is missing or incomplete; settings of `immunise` that make no sense.
     """
     perturb.check_immunisation(**config["immunise"])
-    root = config["data"]["root"]
-    if not root:
-        raise UserError("config.data.root is empty; give a folder of sources: --config.data.root=DIR")
+    require(config, "data.root")
     return labelled.open_labelled(
-        root, split="train", classes=config["classes"] or None, layout=config["data"]["layout"]
+        config["data"]["root"], split="train", classes=config["classes"] or None, layout=config["data"]["layout"]
     )
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from ganfp_jax.run.config_keys import faults, likely, no_flag
+from ganfp_jax.run.config_keys import NEEDED, faults, likely, no_flag, require
+from ganfp_jax.run.errors import UserError
 
 CONFIG = {
     "num_steps": 8,
@@ -62,3 +63,13 @@ def test_a_flag_that_wants_the_config_before_it():
 
 def test_what_is_only_a_little_alike_is_not_meant():
     assert likely({"num_samples": 4, "growing": {"total_kimg": 1}}, "num_steps") == []
+
+
+@pytest.mark.parametrize("key", NEEDED)
+def test_require_names_the_first_key_that_is_empty(key):
+    given = {"checkpoint": "x", "data": {"root": "x"}, "generator": "x", "source": "x"}
+    require(given, *NEEDED)
+    section, _, leaf = key.rpartition(".")
+    empty = {**given, section: {leaf: ""}} if section else {**given, key: ""}
+    with pytest.raises(UserError, match=rf"^config\.{key} is empty; give .*: --config\.{key}="):
+        require(empty, *NEEDED)
