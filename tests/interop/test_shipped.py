@@ -13,13 +13,10 @@ import safetensors.numpy
 from configs import quickstart as quickstart_file
 from ganfp_jax import baselines
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.data import labelled, manifests
 from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.interop import shipped
 from ganfp_jax.interop.load import load
-from ganfp_jax.jobs import export_weights, quickstart
-from ganfp_jax.jobs.quickstart.shipped import make_images
-from ganfp_jax.jobs.quickstart.study import Study
+from ganfp_jax.jobs import export_weights
 from ganfp_jax.run.errors import UserError
 
 SET = "photos32"
@@ -148,56 +145,6 @@ def test_baselines_read_back_answer_alike(tmp_path):
         np.testing.assert_allclose(
             baselines.predict(back, images)[1], baselines.predict(fitted[called], images)[1], atol=1e-5
         )
-
-
-def test_quickstart_on_few_images(tmp_path, capsys):
-    config = quickstart_file.get_config().to_dict() | {"count": 6, "course_counts": (1, 2), "conditions": ("none",)}
-    quickstart.run(config, tmp_path)
-    results = json.loads((tmp_path / "results.json").read_text())
-    assert [row["metrics"]["total"] for row in results["evaluations"]] == [3, 6, 30]
-    assert {row["name"] for row in results["baselines"]} == {"logistic_log_dct", "logistic_log_dct_immunised"}
-    course = np.array(results["evaluations"][1]["metrics"]["confusion"])
-    assert course.sum(axis=1).tolist() == [2, 2, 2, 0, 0]  # real, ProGAN, SNGAN
-    assert results["main"]["count"] == 6
-    out = capsys.readouterr().out
-    assert "real/astronaut_00000.png" in out and "report" in out
-    assert (tmp_path / "report" / "index.html").stat().st_size > 10_000
-    # the same images again, from the same seed
-    name = "SNGAN/SNGAN_00000003.png"
-    before = labelled.open_labelled(tmp_path / "images", "test")
-    again = next(Sampler(f"{SET}/sngan").stream(config["seed"], 6, 50))[3]
-    kept = labelled.Images(before, 32).part([before.names.index(name)]).decode().images[0]
-    np.testing.assert_array_equal(kept, again)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"count": 50}, "config.count is 50; give more than the course tests' 50 images of a source"),
-        ({"course_sources": ("real", "StyleGAN")}, "config.course_sources has 'StyleGAN'; choose from real, ProGAN"),
-        ({"shipped": "photos64"}, "photos64 is not a run folder"),
-    ],
-)
-def test_a_quickstart_that_cannot_be_is_refused_before_it_writes(tmp_path, change, message):
-    with pytest.raises(UserError, match=message):
-        quickstart.run(quickstart_file.get_config().to_dict() | change, tmp_path)
-    assert not list(tmp_path.iterdir())
-
-
-def test_images_of_older_generators_are_made_anew(tmp_path):
-    config = quickstart_file.get_config().to_dict() | {"count": 3, "resolution": 32}
-    study = Study(config, tmp_path)
-    make_images(study)
-    manifest = manifests.read_manifest(tmp_path / "images" / "test")
-    image = tmp_path / "images" / "test" / "SNGAN" / "SNGAN_00000000.png"
-    made = image.read_bytes()
-    image.write_bytes((image.parent.parent / "ProGAN" / "ProGAN_00000000.png").read_bytes())
-    make_images(study)
-    assert image.read_bytes() != made  # nothing says that it is not what it was
-    manifest["sources"]["SNGAN"]["digest"] = "of older weights"
-    manifests.write_manifest(tmp_path / "images" / "test", manifest["classes"], manifest["sources"])
-    make_images(study)
-    assert image.read_bytes() == made
 
 
 def test_a_baseline_is_exported_for_any_number_of_images():

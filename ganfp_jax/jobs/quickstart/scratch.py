@@ -47,7 +47,7 @@ def open_study(config: dict[str, Any], workdir: Path) -> Study:
     for perturbation in config["conditions"]:
         perturb.check_perturbation(perturbation)
     baselines.check([*config["baselines"], *config["immunised_baselines"]])
-    study = Study(config, workdir, splits=("train", "test"))
+    study = Study(config, workdir)
     study.attributor = functools.cache(lambda: Attributor.load(workdir / f"visnet-{config['networks'][-1]}"))
     study.told = lambda: told(study)
     train_gan, train_classifier = partial(train_generator, study), partial(train_network, study)

@@ -69,8 +69,6 @@ class Study:
     workdir: Path
     stages: list[Stage] = dataclasses.field(default_factory=list)
     """What has to be done before there are results."""
-    splits: tuple[str, ...] = ("test",)
-    """The parts of its image set."""
     attributor: Callable[[], Attributor] = dataclasses.field(init=False)
     """The network of the test that the report begins with."""
     told: Callable[[], dict[str, Any]] = dataclasses.field(init=False)
@@ -82,7 +80,7 @@ class Study:
 
     @property
     def images(self) -> Path:
-        """The labelled image set, with the splits inside."""
+        """The labelled image set: test/, and train/ where networks are trained here."""
         return self.workdir / "images"
 
     def seconds(self) -> dict[str, float]:
@@ -205,7 +203,8 @@ def publish(study: Study, fingerprints: Mapping[str, Any]) -> None:
     """Writes results.json and report/index.html, and prints the verdicts of small tests and a table of all."""
     attributor, told = study.attributor(), study.told()
     classes, wrong = attributor.classes, main_row(study.evaluations, told["main"])["wrong"]
-    folders = {split: labelled.open_labelled(study.images, split=split, classes=classes) for split in study.splits}
+    splits = labelled.splits(study.images)
+    folders = {split: labelled.open_labelled(study.images, split=split, classes=classes) for split in splits}
     results: dict[str, Any] = {
         "title": "Which generator made this image?",
         "classes": list(classes),
