@@ -96,9 +96,13 @@ def resolve_views(views: str | Sequence[str]) -> tuple[str, ...]:
 
 def check_size(views: Sequence[str], side: int) -> None:
     """Raises UserError unless all `views` can be made of images of `side` x `side` pixels; computes nothing."""
-    image = jax.ShapeDtypeStruct((1, side, side, 3), jnp.uint8)
     for view in views:
-        jax.eval_shape(functools.partial(apply_view, view=view), image)
+        _check_size(view, side)
+
+
+@functools.cache  # every vote asks, and tracing a view takes longer than it does to vote on a few images
+def _check_size(view: str, side: int) -> None:
+    jax.eval_shape(functools.partial(apply_view, view=view), jax.ShapeDtypeStruct((1, side, side, 3), jnp.uint8))
 
 
 def apply_view(images: Shaped[Array | np.ndarray, "n h w c"], view: str) -> Shaped[Array, "n h w c"]:
