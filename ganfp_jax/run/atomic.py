@@ -12,11 +12,10 @@ from typing import BinaryIO
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write `data` to `path`, replacing an older file in one step.
+    """Writes `data` to `path`, replacing an older file in one step.
 
-    A reader, or a run that continues an interrupted one, sees the old file, the new file or none, never a part of one.
-    The temporary file lies in the same folder, which must exist, and is hidden, so that no reader of image folders
-    takes one that a killed process left behind for an image.
+    A reader sees the old file, the new file or none, never a part of one. The temporary file lies in the same folder,
+    which must exist. It is hidden, so that a file left by a killed process is not taken for an image.
 
     Raises:
         OSError: the folder is missing or cannot be written to.
@@ -27,21 +26,21 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
 @contextlib.contextmanager
 def writer(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A file to write piece by piece that takes its place, as with `write_bytes`, when the block ends without error.
+    """Opens a file to write piece by piece; it replaces `path`, as in `write_bytes`, when the block ends without error.
 
     Raises:
         OSError: the folder is missing or cannot be written to.
     """
     path = Path(path)
-    # Not tempfile: its files are readable by their owner only, whatever the umask says.
-    beginning = path.name.encode(errors="ignore")[:80].decode(errors="ignore")  # of a name as long as may be
+    # tempfile is not used, because its files are readable by their owner only, whatever the umask says.
+    beginning = path.name.encode(errors="ignore")[:80].decode(errors="ignore")  # a longer name could pass the limit
     temporary = path.with_name(f".{beginning}.{_HOST}-{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         with temporary.open("wb") as file:
             yield file
         temporary.replace(path)
     except BaseException as error:
-        if isinstance(error, OSError) and error.filename is None:  # of writing, which does not say where
+        if isinstance(error, OSError) and error.filename is None:  # an error of writing names no file
             error.filename = str(path)
         with contextlib.suppress(OSError):  # the first error tells more
             temporary.unlink(missing_ok=True)
@@ -50,10 +49,10 @@ def writer(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def on_device_of(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Has an error for want of room inside the block name `path`; libraries say it in their own words, of no place.
+    """Makes an error of a full device inside the block name `path`; errors of libraries name no file.
 
     Raises:
-        OSError: ENOSPC, in the place of the library's error.
+        OSError: ENOSPC, which replaces the library's error.
     """
     try:
         yield
@@ -65,7 +64,7 @@ def on_device_of(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def sweep(folder: str | os.PathLike[str]) -> None:
-    """Remove the temporary files that killed processes of this machine left in `folder` and below."""
+    """Removes the temporary files that killed processes of this machine left in `folder` and below."""
     for place, _, names in os.walk(folder):
         for name in names:
             left = _LEFT.search(name)
@@ -75,19 +74,19 @@ def sweep(folder: str | os.PathLike[str]) -> None:
 
 @contextlib.contextmanager
 def locked(path: str | os.PathLike[str], *, wait: bool) -> Iterator[None]:
-    """Hold the lock that the file `path` stands for; the file is made, and may stay behind, empty.
+    """Holds the lock of the file `path`; the file is made, and an empty file may stay behind.
 
-    The system gives the lock back when a process ends, however it ends.
+    The system releases the lock when a process ends, however it ends.
 
     Args:
         path: a hidden file, in a folder that must exist.
-        wait: until no other process holds it.
+        wait: whether to wait until no other process holds the lock.
 
     Raises:
         BlockingIOError: another process holds it, and `wait` is False.
         OSError: the file cannot be made.
     """
-    import filelock  # takes a while, and most who write files need no lock
+    import filelock  # the import takes a while, and most writers need no lock
 
     lock = filelock.FileLock(path, timeout=-1 if wait else 0)
     try:
@@ -105,12 +104,12 @@ _LEFT = re.compile(r"^\..*\.(?P<host>\w*)-(?P<pid>\d+)-\d+\.tmp$", re.DOTALL)
 
 
 def _runs(pid: int) -> bool:
-    if os.name == "nt":  # there, this would be Ctrl-C for that process
+    if os.name == "nt":  # Windows would send that process a Ctrl-C
         return True
     try:
-        os.kill(pid, 0)  # asks, and does nothing
+        os.kill(pid, 0)  # signal 0 only tests whether the process exists
     except ProcessLookupError:
         return False
-    except OSError:  # somebody else's
+    except OSError:  # the process is another user's
         return True
     return True

@@ -1,4 +1,4 @@
-"""Where compiled programs are kept for the user's next run; nobody else may have put them there."""
+"""The user's folder of compiled programs, which nobody else can write to."""
 
 import contextlib
 import os
@@ -8,11 +8,10 @@ from pathlib import Path
 
 
 def folder(name: str) -> Path | None:
-    """A folder of the user's own that can be written to, made if need be; None where there is no such place.
+    """Returns a folder that the user owns and can write to, made if need be; None where there is no such place.
 
-    Below XDG_CACHE_HOME or ~/.cache; where neither can be used, as in a container without a home, in the system's
-    folder for temporary files. What lies in it is run as code, so it is closed to others; one that was open to them is
-    emptied first.
+    It lies below XDG_CACHE_HOME or ~/.cache or, where neither can be used, in the system's folder for temporary files.
+    Its files are run as code, so the folder is closed to others; one that was open to them is emptied first.
     """
     for place in _places():
         path = place / name
@@ -26,7 +25,7 @@ def folder(name: str) -> Path | None:
 
 
 def keep_compiled() -> None:
-    """Has JAX keep compiled programs for the user's next run; its own variables overrule it."""
+    """Makes JAX keep compiled programs for the user's next run; JAX's environment variables take precedence."""
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ and (place := folder("compiled")):
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(place)
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
@@ -36,7 +35,7 @@ def _places() -> list[Path]:
     places = []
     with contextlib.suppress(RuntimeError):  # no home: HOME is not set, and the user has no name
         places.append(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ganfp_jax")
-    with contextlib.suppress(OSError):  # no place for temporary files either
+    with contextlib.suppress(OSError):  # there is no place for temporary files either
         places.append(Path(tempfile.gettempdir()) / f"ganfp_jax-{os.getuid() if hasattr(os, 'getuid') else 'cache'}")
     return places
 
@@ -47,7 +46,7 @@ def _is_ours(path: Path) -> bool:
         status = folder.lstat()
         if not stat.S_ISDIR(status.st_mode) or not is_owned(status):
             return False
-        if open_to_others(status):  # who may write to the upper one may put another in the lower one's place
+        if open_to_others(status):  # whoever can write to the parent can replace the folder
             folder.chmod(0o700)
             exposed = True
     for file in path.iterdir() if exposed else ():

@@ -1,4 +1,4 @@
-"""The command line that does a job again, ready for the shell: what the pages show under "How to reproduce"."""
+"""The command line that repeats a job, as the pages show it under "How to reproduce"."""
 
 import json
 import shlex
@@ -9,13 +9,13 @@ UNSAID = ("job", "command")  # keys that follow from the config file
 
 
 def command(name: str, settings: Mapping[str, Any], *, workdir: str = "", whole: Collection[str] = ()) -> str:
-    """The command of the job of `configs/<name>.py` with `settings`, quoted for the shell.
+    """Returns the command of the job of `configs/<name>.py` with `settings`, quoted for the shell.
 
     Args:
-        name: of the config file.
+        name: the name of the config file.
         settings: a config or a part of one; sections are mappings.
-        workdir: the run folder, "" for the job's own.
-        whole: sections whose keys the config file does not have; they are given as one mapping.
+        workdir: the run folder; "" means the job's default.
+        whole: sections whose keys the config file does not have; each is given as one mapping.
     """
     line = ["python", "-m", "ganfp_jax.main", f"--config=configs/{name}.py"]
     if workdir:
@@ -24,7 +24,7 @@ def command(name: str, settings: Mapping[str, Any], *, workdir: str = "", whole:
 
 
 def flags(settings: Mapping[str, Any], *, whole: Collection[str] = (), prefix: str = "") -> Iterator[str]:
-    """`--config.key=value` for everything in `settings`, as the flags of ml_collections read it; not quoted."""
+    """Yields `--config.key=value` for everything in `settings`, as ml_collections reads it; not quoted."""
     for key, value in settings.items():
         dotted = prefix + key
         if dotted in UNSAID or (dotted in whole and not value):
@@ -36,7 +36,7 @@ def flags(settings: Mapping[str, Any], *, whole: Collection[str] = (), prefix: s
 
 
 def _literal(value: object) -> str:
-    """As Python writes it, lists as tuples; with double quotes, which the shell's own leave legible."""
+    """Writes a value as Python does, but lists as tuples, and texts in double quotes (shlex uses single ones)."""
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, Mapping):

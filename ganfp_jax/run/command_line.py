@@ -1,4 +1,4 @@
-"""The flags, the config file that they name, and one line for whatever is wrong with them."""
+"""The flags, the config file that they name, and a one-line error for every fault in them."""
 
 import ast
 import difflib
@@ -33,12 +33,12 @@ _FLAGS = ("config", "workdir", "coordinator", "num_processes", "process_id", "de
 
 
 class Command(NamedTuple):
-    """What a command line asks for."""
+    """A parsed command line."""
 
     config: dict[str, Any]
     workdir: Path
     others: Mapping[str, Any] | None
-    """The arguments of `processes.start` where several processes are to do the job together."""
+    """The arguments of `processes.start` where several processes share the job."""
 
 
 def default_workdir(config_path: str) -> Path:
@@ -48,21 +48,21 @@ def default_workdir(config_path: str) -> Path:
 
 
 def _config_paths(argv: Sequence[str]) -> list[str]:
-    """What is given as --config; the last one counts."""
+    """Returns the values of --config; the last one counts."""
     paths = [argument.partition("=")[2] for argument in argv if argument.startswith(("--config=", "-config="))]
     return paths + [path for flag, path in itertools.pairwise(argv) if flag in ("--config", "-config")]
 
 
 def wants_help(argv: Sequence[str]) -> bool:
-    """Whether a command line asks what it may be."""
+    """Whether a command line asks for help."""
     return any(argument in ("--help", "-h", "-help") for argument in itertools.takewhile("--".__ne__, argv))
 
 
 def help_text(argv: Sequence[str], general: str) -> str:
-    """What the command takes, and what the config says of its job, if one is given; without loading anything.
+    """Returns the docstring of the given config and the flags; no config is loaded.
 
     Args:
-        general: what stands there without a config.
+        general: the text that replaces the docstring where no config is given.
     """
     flags_help = FLAGS.module_help(sys.modules[__name__])
     for path in (Path(given.partition(":")[0]) for given in reversed(_config_paths(argv))):
@@ -76,10 +76,10 @@ def parse(argv: Sequence[str], at_the_end: Mapping[str, str]) -> Command:
 
     Args:
         argv: the command line.
-        at_the_end: every job there is -> the key of its config whose values may stand after "--", or "".
+        at_the_end: name of every job -> the key of its config whose values may stand after "--", or "".
 
     Raises:
-        UserError: whatever is wrong with it.
+        UserError: the command line has a fault.
     """
     end = argv.index("--") if "--" in argv else len(argv)
     argv, values = argv[:end], tuple(argv[end + 1 :])
@@ -91,7 +91,7 @@ def parse(argv: Sequence[str], at_the_end: Mapping[str, str]) -> Command:
     try:
         rest = FLAGS(argv)[1:]
         config = FLAGS.config.to_dict()
-    except Exception as error:  # the config file's own errors reach us through the flag's parser, in many types
+    except Exception as error:  # the flag's parser passes on the config file's errors, in many types
         for cause in causes(error):
             if isinstance(cause, UserError):
                 raise cause from error
@@ -127,13 +127,13 @@ def _no_config_file(path: str) -> UserError:
 
 
 def _fault(error: Exception, argv: Sequence[str], path: str) -> str:
-    """What is wrong with the flags and what may be meant; the error's own words where that cannot be told."""
+    """Says what is wrong with the flags and what may be meant, else repeats the error's message."""
     values = flags.FlagValues()
     config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=[])
     try:
         values(["", f"--config={path}"])
         config: dict[str, Any] = values.config.to_dict()
-    except Exception:  # the config file has a fault of its own, which `error` tells
+    except Exception:  # the fault is in the config file, and `error` reports it
         return message(error)
     if faults := "; ".join(config_keys.faults(config, argv)):
         return faults

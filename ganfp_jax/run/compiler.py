@@ -1,4 +1,4 @@
-"""What XLA is told beside the program."""
+"""Compiler options for XLA."""
 
 import functools
 from collections.abc import Mapping
@@ -7,18 +7,15 @@ from typing import Any
 import jax
 
 PLAIN_CONVOLUTIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}
-"""On CPU, for the attribution networks: no fusions into calls of the library YNNPACK, which jax 0.10 makes by default
-and 0.12 does not. With them the network takes 1.4 times as long at 32x32 and 2.5 times at 128x128, a training step 1.6
-and 2.3 times. The generators' steps do not gain (0.86 to 1.02)."""
+"""For the attribution networks on CPU: no fusions into calls of the library YNNPACK. jax 0.10 makes them by default,
+jax 0.12 does not; they slow these networks down (experiments/benchmark/README.md). The generators do not gain."""
 
 LOW_EFFORT = {"xla_backend_optimization_level": 0}
-"""On CPU, for what runs once or twice: compiles in half the time and runs at half the speed."""
+"""For programs that run once or twice on CPU: compilation is faster, the program is slower."""
 
 
 def known(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of `options` that the installed XLA takes: their names come and go, and one that it does not know would
-    refuse the whole program.
-    """
+    """Returns the `options` that the installed XLA knows: names change, and an unknown one fails the program."""
     return {name: value for name, value in options.items() if _takes(name, value)}
 
 
@@ -26,6 +23,6 @@ def known(options: Mapping[str, Any]) -> dict[str, Any]:
 def _takes(name: str, value: Any) -> bool:
     try:
         jax.jit(lambda: 0, compiler_options={name: value}).lower().compile()
-    except Exception:  # in versions of their own types
+    except Exception:  # the type of the error depends on the version of JAX
         return False
     return True

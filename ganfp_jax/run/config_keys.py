@@ -1,6 +1,6 @@
-"""Keys that a job cannot do without; and what was meant by a key that a config does not have.
+"""Keys that a job needs, and suggestions for a key that a config does not have.
 
-That is the key elsewhere, one much like it, or the keys there are.
+A suggestion is the same key in another section, a similar key, or the list of keys.
 """
 
 import difflib
@@ -10,19 +10,19 @@ from typing import Any
 
 from ganfp_jax.run.errors import UserError
 
-MOST = 3  # keys that are guessed at
-# Keys without which a job has nothing to do: what they name, and an example.
+MOST = 3  # suggestions
+# Keys that a job cannot do without -> what the key names, and an example.
 NEEDED = {
     "checkpoint": ("a trained network", "RUN_FOLDER"),
     "data.root": ("a folder of sources", "DIR"),
     "generator": ("the run folder of a GAN", "runs/progan"),
     "source": ("a published checkpoint", "FILE"),
 }
-ALIKE = 0.75  # of `difflib`: num_steps and num_samples, 0.7, are not
+ALIKE = 0.75  # the cutoff of `difflib`: num_steps and num_samples (0.7) are not similar
 
 
 def require(config: Mapping[str, Any], *keys: str) -> None:
-    """Raises UserError for the first of some keys of `NEEDED` that is empty; a job asks before it opens anything."""
+    """Raises UserError for the first of `keys`, all in `NEEDED`, that is empty; jobs call it before they open files."""
     for key in keys:
         if not functools.reduce(lambda section, name: section[name], key.split("."), config):
             what, example = NEEDED[key]
@@ -30,7 +30,7 @@ def require(config: Mapping[str, Any], *keys: str) -> None:
 
 
 def faults(config: Mapping[str, Any], argv: Sequence[str]) -> Iterator[str]:
-    """What is wrong with each `--config.KEY=VALUE` of a command line whose key is none, or a section.
+    """Yields the fault of each `--config.KEY=VALUE` of a command line whose key does not exist or is a section.
 
     Args:
         config: the whole config, sections as mappings.
@@ -44,18 +44,18 @@ def faults(config: Mapping[str, Any], argv: Sequence[str]) -> Iterator[str]:
 
 
 def no_flag(config: Mapping[str, Any], name: str, known: Sequence[str]) -> str:
-    """What is wrong with `--name`, which is none of the flags `known`: perhaps a key that wants "config." before it."""
+    """Says why `--name` is none of the flags `known`; it may be a key of the config without "config." before it."""
     guesses = [f"--{flag}" for flag in difflib.get_close_matches(name, known, 1, ALIKE)]
     guesses += [f"--config.{key}" for key in likely(config, name)]
     return f"--{name} is no flag; " + (_or(guesses) if guesses else "write --config.key=value")
 
 
 def likely(config: Mapping[str, Any], name: str) -> list[str]:
-    """The keys of a config that may be meant by a name, dotted, the likeliest first; none where nothing is like it.
+    """Returns the dotted keys of a config that `name` may mean, the likeliest first; empty where none is similar.
 
     Args:
         config: the whole config.
-        name: perhaps dotted, of a key that the config does not have.
+        name: a key, dotted or not, that the config does not have.
     """
     leaf = name.rpartition(".")[2]
     leaves = list(_leaves(config))
@@ -85,7 +85,7 @@ def _fault(config: Mapping[str, Any], key: str, value: str) -> str | None:
 
 
 def _whole(path: str) -> str:
-    """Of a section whose keys the user names, of which a command line gives all or none."""
+    """Describes a section whose keys the user names: a command line gives it as a whole."""
     return f"{path} takes keys of your own, all together: --{path}=\"{{'NAME': 'VALUE'}}\""
 
 

@@ -1,18 +1,17 @@
-"""The console, whatever stands in its place: nothing at all, a pipe that nobody reads, a full device."""
+"""The console and its failures: a closed stream, a pipe without a reader, a full device."""
 
 import contextlib
 import os
 import sys
 from typing import TextIO
 
-UNREAD = 141  # the exit status of a command whose reader has gone, as a shell tells it: 128 + SIGPIPE
+UNREAD = 141  # the exit status of a command whose reader has gone, as in a shell: 128 + SIGPIPE
 
 
 def prepare() -> None:
-    """Has the three standard streams take whatever is written.
+    """Opens the standard streams that are closed, and makes all of them escape characters that their encoding lacks.
 
-    The number of a closed one would be that of the next file that is opened, and what C++ libraries have to say would
-    be written into it. Letters that an encoding lacks are escaped.
+    The next file that is opened would get the number of a closed stream, and C++ libraries would write into that file.
     """
     for number in range(3):
         try:
@@ -28,10 +27,10 @@ def prepare() -> None:
 
 
 def flush() -> None:
-    """Writes out what waits.
+    """Flushes both output streams.
 
     Raises:
-        OSError: it cannot be written; later attempts say nothing.
+        OSError: a stream cannot be written to; later attempts raise nothing.
     """
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -42,11 +41,11 @@ def flush() -> None:
 
 
 def silence() -> None:
-    """What is printed from now on, and what waits to be, goes nowhere."""
+    """Discards everything that is printed from now on, and what is buffered."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in filter(None, (sys.stdout, sys.stderr)):
         if not _works(stream):
-            with contextlib.suppress(OSError, ValueError):  # streams without a number are not the system's
+            with contextlib.suppress(OSError, ValueError):  # a stream without a number is not the system's
                 os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
@@ -60,14 +59,14 @@ def _works(stream: TextIO) -> bool:
 
 
 def tell(line: str) -> None:
-    """Prints a line on stderr, if that can be done: there is no other place to say that it cannot."""
+    """Prints a line on stderr; a failure is ignored, since there is no other place to report it."""
     try:
-        if sys.stderr is not None:  # print would take stdout for it
+        if sys.stderr is not None:  # print would write to stdout in its place
             print(one_line(line), file=sys.stderr, flush=True)
     except OSError:
         silence()
 
 
 def one_line(text: str) -> str:
-    """`text` without a letter that would end the line or command a terminal."""
+    """Returns `text` without characters that would end the line or control a terminal."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

@@ -1,4 +1,4 @@
-"""The one kind of error that is the user's to fix, and how any error is told in one line."""
+"""The error that the user can fix, and a one-line description of any error."""
 
 import errno
 import os
@@ -7,24 +7,24 @@ from pathlib import Path
 
 
 class UserError(Exception):
-    """Bad input: one line that says what is wrong, where, and what to do.
+    """Reports bad input in one line: what is wrong, where, and what to do.
 
-    `ganfp_jax.main` prints the line and exits with status 2; a traceback is shown with `--debug` only.
+    `ganfp_jax.main` prints the line and exits with status 2; it shows a traceback with `--debug` only.
     """
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, what it was raised from, and so on."""
+    """Yields the error, its cause, the cause of that, and so on."""
     cause: BaseException | None = error
-    told = set()  # one that was raised again from what it had caused would go round for ever
-    while cause is not None and id(cause) not in told:
-        told.add(id(cause))
+    visited = set()  # an error that was raised again from its own consequence makes a circle
+    while cause is not None and id(cause) not in visited:
+        visited.add(id(cause))
         yield cause
         cause = cause.__cause__ or cause.__context__
 
 
 def explain(error: BaseException, workdir: Path | None) -> str:
-    """One line for any error: what, where, what to do."""
+    """Describes any error in one line: what is wrong, where, and what to do."""
     for cause in causes(error):
         if isinstance(cause, UserError):
             return str(cause)
@@ -66,7 +66,7 @@ def _shown(name: object) -> str:
 
 
 def message(error: BaseException) -> str:
-    """An error's own words on one line; ml_collections wraps them in quotes and escapes."""
+    """Returns an error's message on one line, without the quotes and escapes that ml_collections adds."""
     text = str(error)
     text = text[1:-1] if text[:1] in ("'", '"') and text[:1] == text[-1:] else text
     text = text.replace("\\n", " ").replace("\\'", "'").replace("\n", " ")

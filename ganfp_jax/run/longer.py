@@ -1,16 +1,16 @@
-"""Which trainings may go on beyond the end that they were begun with."""
+"""Which trainings may be made longer than they were begun."""
 
 from collections.abc import Mapping
 from typing import Any
 
-# What says how long a training is: steps or, where it grows, images.
+# The keys of a training's length: steps or, where the network grows, images.
 KEYS = ("num_steps", "growing.total_kimg")
 
 
 def may_grow(config: Mapping[str, Any]) -> dict[str, str]:
-    """For each of `KEYS` why it may not be larger than before, or "".
+    """Returns for each of `KEYS` the reason that it may not be larger than before, or "".
 
-    A run that goes on is bit for bit the longer run from the start only where no step depends on how many there are.
+    A continued run equals the longer run bit for bit only where no step depends on the number of steps.
     """
     schedule = config["optimizer"].get("schedule", "constant")  # as the signature of `optimizers.make_adam` has it
     if schedule == "constant":

@@ -1,12 +1,12 @@
 """Several processes that run one job together, on one machine or many (`jax.distributed`).
 
-Each process has its own devices and reads its own part of every batch; the first one writes. Where there is one
-process only, all of this does nothing.
+Each process has its own devices and reads its own part of every batch; the first one writes. With one process only,
+all of this does nothing.
 
-A process that fails says so to the others, which then end as well (`end`, `end_with_others`). One that is
-killed says nothing: the others notice a broken connection, or the missing heartbeat after 100 seconds. JAX's C++ then
-aborts them (status 134), and no code of ours runs in them any more; a filter behind standard error (`_filter_stderr`)
-turns what it has to say into one line.
+A process that fails tells the others, which then end as well (`end`, `end_with_others`). A killed process tells
+nothing: the others notice a broken connection, or the missing heartbeat after 100 seconds. JAX's C++ code then aborts
+them (status 134), and no Python code runs in them; a filter behind standard error (`_filter_stderr`) reduces its
+messages to one line.
 """
 
 import contextlib
@@ -32,9 +32,9 @@ from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.run_folder import differences
 
 START = 120  # seconds that a process waits for the others to begin
-END = 24 * 3600  # and to end: the first one may still have much to write
+END = 24 * 3600  # seconds that it waits for the others to end: the first one may still have much to write
 
-ASK = 0.5  # seconds between two looks for a failure
+ASK = 0.5  # seconds between two queries for a failure
 _FAILURE = "ganfp_jax/failure"  # a key; its value is "<process> <exit status> <reason>"
 _ending = threading.Lock()
 
@@ -44,8 +44,8 @@ LOST = (
 )
 _SAYS_LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Socket closed")
 
-# Reads what C++ writes to standard error. Passes it on, but for JAX's last words: their first line becomes one of ours,
-# which `end` may have written already.
+# The filter reads what C++ writes to standard error and passes it on. It replaces the messages with which JAX aborts by
+# one line of ours, which `end` may have written already.
 _FILTER = """
 import os, sys
 lost = f"error: {sys.argv[1]}\\n".encode()
@@ -64,12 +64,12 @@ _started = False
 
 
 def start(coordinator: str, num_processes: int | None, process_id: int | None) -> None:
-    """Joins the other processes; before the first use of a device.
+    """Joins the other processes; call it before the first use of a device.
 
     Args:
-        coordinator: "HOST:PORT" on which the first process listens, or "auto": SLURM, Open MPI and TPU pods say
-            themselves who takes part.
-        num_processes: how many take part; None under "auto".
+        coordinator: "HOST:PORT" on which the first process listens, or "auto" under SLURM, Open MPI and on TPU pods,
+            which name the processes themselves.
+        num_processes: the number of processes; None under "auto".
         process_id: 0 to num_processes - 1; None under "auto".
 
     Raises:
@@ -93,7 +93,7 @@ def start(coordinator: str, num_processes: int | None, process_id: int | None) -
             _check_port(coordinator)
         arguments = {"coordinator_address": coordinator, "num_processes": num_processes, "process_id": process_id}
     _filter_stderr()
-    # JAX would end this process with a C++ stack.
+    # Without the check, JAX would end this process with a C++ stack.
     late = threading.Timer(START, _give_up, [coordinator, process_id])
     late.daemon = True
     late.start()
@@ -108,7 +108,7 @@ def start(coordinator: str, num_processes: int | None, process_id: int | None) -
 
 
 def started() -> bool:
-    """Whether this is one of several processes, and has set out to meet the others."""
+    """Whether this is one of several processes and has begun to join the others."""
     return _started
 
 
@@ -127,7 +127,7 @@ def _check_port(coordinator: str) -> None:
 
 
 def _give_up(coordinator: str, process_id: int | None) -> None:
-    """Ends this process where the others have not come; it waits for them in a place that no exception leaves."""
+    """Ends this process where the others have not joined; it waits for them in C++ code that no exception leaves."""
     missing = "the first process does not answer" if process_id else "not all processes have come"
     print(
         f"error: --coordinator={coordinator}: {missing} within {START} seconds; start --num_processes of them, all "
@@ -139,7 +139,7 @@ def _give_up(coordinator: str, process_id: int | None) -> None:
 
 
 def _filter_stderr() -> None:
-    """Puts a process between C++ and standard error that outlives this one; Python writes there as before."""
+    """Puts a process that outlives this one between C++ and standard error; Python writes there as before."""
     if sys.stderr is None or _filters:
         return
     sys.stderr.flush()
@@ -154,48 +154,47 @@ def _filter_stderr() -> None:
 
 
 def agree(config: Mapping[str, Any], workdir: Path) -> None:
-    """Compares what the processes were started with. All must call it.
+    """Compares the configs, run folders and versions of the processes. All must call it.
 
     Raises:
-        UserError: in every process, where one has another config, run folder or version than the first; it is named,
-            and what differs.
+        UserError: in every process, where one differs from the first; the process and the differences are named.
     """
-    own = {"config": dict(config), "workdir": str(workdir), "versions": {name: version(name) for name in VERSIONS}}
-    if told := disagreement([json.loads(each) for each in gather(json.dumps(own).encode())]):
-        raise UserError(told)
+    launch = {"config": dict(config), "workdir": str(workdir), "versions": {name: version(name) for name in VERSIONS}}
+    if reason := disagreement([json.loads(each) for each in gather(json.dumps(launch).encode())]):
+        raise UserError(reason)
 
 
 VERSIONS = ("ganfp_jax", "jax")
 
 
 def disagreement(started_with: Sequence[Mapping[str, Any]]) -> str:
-    """Which process was started with something else than the first, and what; "" where none was."""
+    """Names the first process that was started with something else than process 0, and what; "" where none was."""
     for process, other in enumerate(started_with):
-        if found := differences(started_with[0], other):
-            keys = ", ".join(found[:4]).replace(" there, ", " in process 0, ").replace(" now)", f" in {process})")
+        if differing := differences(started_with[0], other):
+            keys = ", ".join(differing[:4]).replace(" there, ", " in process 0, ").replace(" now)", f" in {process})")
             return f"the processes were not started alike: {keys}; give all of them the same command"
     return ""
 
 
 def first_enters(stack: contextlib.ExitStack, claim: Callable[[], contextlib.AbstractContextManager[Any]]) -> None:
-    """The first process enters a context on `stack`, such as the run folder; where it cannot, all of them end."""
+    """Makes the first process enter a context on `stack`, such as the run folder; if it cannot, all processes end."""
     refusal: Exception | None = None
     if first():
         try:
             stack.enter_context(claim())
-        except Exception as error:  # whatever it is, the others must hear of it
+        except Exception as error:  # the others must hear of any error
             refusal = error
     if anywhere(refusal is not None):
         if refusal:
             raise refusal
-        end_as_another_does()  # which says why
+        end_as_another_does()  # it prints the reason
 
 
 def _meet() -> None:
-    """A sum over all devices, while the processes are at the same place.
+    """Computes a sum over all devices, while the processes are at the same place.
 
-    At the first one, XLA gives all of them 30 seconds to connect on CPUs. Later, one may need that much longer than
-    another to compile or to read its images; then they are connected, and wait.
+    XLA gives CPUs 30 seconds to connect in the first collective. Later, one process may need that much longer than
+    another to compile or to read its images; connected processes wait.
     """
     mesh = Mesh(np.array(jax.devices()), ("all",))
     ones = multihost_utils.host_local_array_to_global_array(
@@ -208,64 +207,64 @@ def _meet() -> None:
 def end(status: int, reason: str) -> NoReturn:
     """Ends this process with the line "error: reason", and all others with it.
 
-    Where another process has failed before, its status and its reason stand: what fails here is then but the echo.
-    Not by way of JAX's farewell, in which all processes wait for each other, for ever where one has failed.
+    Where another process has failed before, its status and its reason are kept: the failure here is a consequence.
+    `jax.distributed.shutdown` is not called: in it, all processes wait for each other, for ever where one has failed.
     """
-    _ending.acquire()  # for ever: only one thread tells why
-    told = failure()
-    if told:
-        status, reason = told
+    _ending.acquire()  # never released: only one thread reports the reason
+    earlier = failure()
+    if earlier:
+        status, reason = earlier
     else:
-        with contextlib.suppress(jax.errors.JaxRuntimeError):  # another one was faster, or the first one is gone
+        with contextlib.suppress(jax.errors.JaxRuntimeError):  # another process was faster, or the first one is gone
             _store().key_value_set(_FAILURE, f"{jax.process_index()} {status} {reason}")
-    if not told and any(words in reason for words in _SAYS_LOST):  # a collective has noticed; C++ may say so as well
+    if not earlier and any(words in reason for words in _SAYS_LOST):  # a collective failed; C++ may report it as well
         os.write(2, f"error: {LOST}\n".encode())
     else:
         print(f"error: {reason}", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
-    if _client() and first():  # it keeps what the others ask for: it goes last
+    if _client() and first():  # the first process keeps the store that the others query, so it ends last
         time.sleep(4 * ASK)
     os._exit(status)
 
 
 def failure() -> tuple[int, str] | None:
-    """The exit status and the reason of another process that has failed, if any has said so."""
+    """Returns the exit status and the reason of another process that has reported a failure, if any has."""
     try:
-        told = _store().key_value_try_get(_FAILURE)
+        report = _store().key_value_try_get(_FAILURE)
     except jax.errors.JaxRuntimeError:  # there is no such key, or the first process, which keeps it, is gone
         return None
-    process, status, reason = told.split(" ", 2)
+    process, status, reason = report.split(" ", 2)
     if int(process) == jax.process_index():
         return None
     return int(status), f"process {process} failed, and the others end with it: {reason}"
 
 
 def end_with_others() -> None:
-    """From now on this process ends as soon as another one has failed, wherever it stands.
+    """Starts a thread that ends this process as soon as another one has failed.
 
-    It may be waiting for the other one in a place from where no exception comes back, so a thread keeps watch.
+    The main thread may be waiting for the other process in C++ code that no exception leaves.
     """
     threading.Thread(target=end_as_another_does, name="end_with_others", daemon=True).start()
 
 
 def end_as_another_does() -> NoReturn:
-    """Waits until another process says that it has failed, and ends this one."""
+    """Waits until another process reports a failure, and ends this one."""
     while not (told := failure()):
         time.sleep(ASK)
     end(*told)
 
 
 def _store() -> Any:
-    """Keys and values that all processes share."""
+    """The store of keys and values that all processes share."""
     if (client := _client()) is None:
         raise jax.errors.JaxRuntimeError("the processes have parted")
     return client
 
 
 def _client() -> Any:
-    """This process's way to the store, None where there is none."""
-    from jax._src import distributed  # nothing public leads there; where it moves, only several processes miss it
+    """This process's client of the store; None where there is none."""
+    from jax._src import distributed  # JAX has no public way; should it move, only several processes fail
 
     return distributed.global_state.client
 
@@ -281,12 +280,12 @@ def several() -> bool:
 
 
 def share(indices: np.ndarray) -> np.ndarray:
-    """This process's part of `indices`; the parts, in the order of the processes, are all of them in their order."""
+    """Returns this process's part of `indices`; the parts in the order of the processes make up `indices`."""
     return np.array_split(indices, jax.process_count())[jax.process_index()]
 
 
 def gather(content: bytes) -> list[bytes]:
-    """What every process gave, in the order of the processes. All must call it."""
+    """Returns the `content` of every process, in the order of the processes. All must call it."""
     if not several():
         return [content]
     lengths = multihost_utils.process_allgather(np.array([len(content)]))
@@ -297,5 +296,5 @@ def gather(content: bytes) -> list[bytes]:
 
 
 def anywhere(answer: bool) -> bool:
-    """Whether any process says yes. All must call it."""
+    """Whether `answer` is True in any process. All must call it."""
     return b"yes" in gather(b"yes" if answer else b"no")

@@ -1,4 +1,4 @@
-"""Progress of everything that takes over two seconds: a bar in a terminal, lines in a pipe or a file."""
+"""Progress of work that takes over two seconds: a bar in a terminal, lines in a pipe or a file."""
 
 import contextlib
 import functools
@@ -13,16 +13,16 @@ from tqdm import tqdm
 P = ParamSpec("P")
 T = TypeVar("T")
 
-BAR_EVERY = 0.5  # seconds between two pictures of a bar
-LINE_EVERY = 5.0  # and between two lines
-SHORT = 2.0  # seconds; no line tells the end of what took less
-ASIDE = 1.0  # seconds; nothing tells of an aside that takes less
+BAR_EVERY = 0.5  # seconds between two updates of a bar
+LINE_EVERY = 5.0  # seconds between two lines
+SHORT = 2.0  # seconds; work that took less gets no last line
+ASIDE = 1.0  # seconds; a shorter aside is not shown
 
-_open: list["Bar"] = []  # those that are shown, the innermost last
+_open: list["Bar"] = []  # the bars that are shown, the innermost last
 
 
 class Bar(tqdm):
-    """A bar whose clock can be stopped, see `aside`."""
+    """A bar whose clock can be stopped (see `aside`)."""
 
     stopped = False
 
@@ -32,30 +32,30 @@ class Bar(tqdm):
             _open.append(self)
 
     def close(self) -> None:
-        """Takes the bar away."""
+        """Removes the bar."""
         if self in _open:
             _open.remove(self)
         super().close()
 
     def say(self, doing: str) -> None:
-        """Shows what is done now in the place of counting."""
+        """Shows what is being done while nothing is counted."""
         self.set_postfix_str(doing)
 
     def leave_out(self, seconds: float) -> None:
-        """Lets the rate and the time left forget the last `seconds`."""
+        """Leaves the last `seconds` out of the rate and the time left."""
         self.start_t += seconds
         self.last_print_t += seconds
 
 
 class Lines(Bar):
-    """The same as whole lines, one every few seconds and one at the end; for a pipe or a file."""
+    """The same progress as whole lines, one every few seconds and one at the end, for a pipe or a file."""
 
     def __init__(self, **settings: Any) -> None:
         self._began = time.time()
         super().__init__(**settings)
 
     def refresh(self, nolock: bool = False, lock_args: Any = None) -> None:
-        """Writes a line; none while the bar is being made, and none at the end, which has its own."""
+        """Writes a line, except while the bar is being made and at the end, which has its own line."""
         if hasattr(self, "start_t") and (self.total is None or self.n < self.total):
             self._write(str(self))
 
@@ -68,14 +68,14 @@ class Lines(Bar):
         super().close()
 
     def say(self, doing: str) -> None:
-        """Writes what is done now as a line."""
+        """Writes what is being done as a line."""
         self._write(f"{self.desc}: {doing}")
 
     def clear(self, nolock: bool = False) -> None:
-        """Leaves every line where it is."""
+        """Does nothing: lines stay."""
 
     def display(self, msg: str | None = None, pos: int | None = None) -> bool:
-        """Shows no picture."""
+        """Does nothing: there is no bar to draw."""
         return False
 
     def __str__(self) -> str:
@@ -103,15 +103,15 @@ class Lines(Bar):
 def progress(
     total: int | None, what: str, unit: str, done: int = 0, *, delay: float = 0.0, disable: bool = False
 ) -> Bar:
-    """Progress on standard error with rate and time left: a bar; where that is no terminal, a line every five seconds.
+    """Shows progress, rate and time left on standard error: a bar or, without a terminal, a line every five seconds.
 
     Args:
-        total: how many units there are; None where nobody knows, and then no time left is told.
-        what: stands before the bar.
-        unit: what is counted, in the singular.
-        done: how many are behind us already.
-        delay: seconds that nothing is shown, for work that is often short.
-        disable: show nothing.
+        total: the number of units; None where it is unknown, and then no time left is shown.
+        what: the text before the bar.
+        unit: the name of what is counted, in the singular.
+        done: the number of units done before.
+        delay: seconds during which nothing is shown, for work that is often short.
+        disable: whether to show nothing.
     """
     bar = sys.stderr is not None and sys.stderr.isatty()
     return (Bar if bar else Lines)(
@@ -123,7 +123,7 @@ def progress(
 
 @contextlib.contextmanager
 def aside(doing: str = "compiling") -> Iterator[None]:
-    """Says what is done in between, such as compiling; all that are shown leave its time out of rate and time left."""
+    """Shows what is done in between, such as compiling; the bars leave its time out of their rate and time left."""
     shown = list(_open)
     if not shown or shown[-1].stopped:
         yield
@@ -145,7 +145,7 @@ def aside(doing: str = "compiling") -> Iterator[None]:
 
 
 def compiles(call: Callable[P, T]) -> Callable[P, T]:
-    """`call`, whose first use is an `aside`: that is when a jitted function is compiled."""
+    """Returns `call` with its first use as an `aside`: a jitted function is compiled then."""
     used = False
 
     @functools.wraps(call)

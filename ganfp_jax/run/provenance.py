@@ -1,4 +1,4 @@
-"""When, with what and on what something was computed: what every page and every result says about itself."""
+"""The time, versions and devices of a computation, which every page and every result states."""
 
 import platform
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ PACKAGES = (
 
 
 def provenance(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
-    """`created` (UTC), `versions` (of Python and `packages`) and `devices`, as the pages of the report take them."""
+    """Returns `created` (UTC), `versions` (of Python and `packages`) and `devices`, as `report` takes them."""
     return {
         "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},

@@ -1,4 +1,4 @@
-"""How files are opened that somebody else wrote: none of them can hold us up, or take more memory than it has bytes."""
+"""Opening files of unknown origin: none can block the process, or take more memory than it has bytes."""
 
 import errno
 import io
@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 MAX_JSON = 1 << 26  # bytes; the manifest of a million photographs has fewer
-_MAX_DEPTH = 64  # of lists and objects in each other: what reads them later calls itself
+_MAX_DEPTH = 64  # of nested lists and objects: later readers are recursive
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 
 
 def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
     """Opens a regular file, or a link to one.
 
-    What was opened is looked at, not what lay there a moment before: a pipe that takes a file's place would otherwise
-    be waited for without end.
+    The opened file is checked, not the path before: a pipe that replaces the file in between would block for ever.
 
     Raises:
         OSError: it is missing or cannot be read (IsADirectoryError: a folder), or is a pipe or a device.
@@ -43,7 +42,7 @@ def _require_regular(mode: int, name: str) -> None:
 
 
 def read_regular(path: str | os.PathLike[str], most: int) -> bytes:
-    """The bytes of a regular file.
+    """Returns the bytes of a regular file.
 
     Raises:
         OSError: as `open_regular`.
@@ -58,7 +57,7 @@ def read_regular(path: str | os.PathLike[str], most: int) -> bytes:
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """What a file of JSON says.
+    """Returns the value of a JSON file.
 
     Raises:
         OSError: as `open_regular`.
@@ -68,7 +67,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """What a text of JSON says.
+    """Returns the value of a JSON text.
 
     Raises:
         ValueError: it is no JSON, or nested more than 64 deep.
@@ -86,12 +85,12 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def _inside(value: Any) -> list[Any]:
-    """The lists and objects in a list or an object."""
+    """Returns the lists and objects in a list or an object."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return [one for one in inner if isinstance(one, dict | list)]
 
 
 def name_of(path: str | os.PathLike[str], file: BinaryIO) -> str:
-    """A name for a library that opens files itself: where there is one, that of what `file` has open, not `path`."""
+    """Returns a name for a library that opens files itself: that of the open `file` where it has one, else `path`."""
     opened = Path(f"/dev/fd/{file.fileno()}")
     return str(opened) if opened.exists() else os.fspath(path)

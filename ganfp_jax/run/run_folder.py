@@ -1,4 +1,4 @@
-"""The run folder: where a job writes, which config it belongs to, and who is writing to it."""
+"""The run folder: a job's output, its config, and the lock of the process that writes to it."""
 
 import contextlib
 import errno
@@ -18,19 +18,19 @@ ADDED = {"critic.first_weights": "published", "start_from": "", "data.layout": "
     "folder.first": 0,
     "folder.resize": "crop",
 }
-"""Keys that older run folders do not have, in any section -> the value that says what was done before."""
+"""Keys, in any section, that older run folders do not have -> the value that describes those runs."""
 RENAMED = {"course_test": "course_project", "study": "quickstart"}
-"""Jobs of older run folders -> what they are called now."""
+"""Names of jobs in older run folders -> their names now."""
 WATCHING = ("dead_after",)
-"""Keys, in any section, that say when to give up and nothing about what is made; a resumed run may have others."""
+"""Keys, in any section, that say when to stop and do not affect the result; a resumed run may change them."""
 IMAGES = "images.json"
 FOUND_OUT = ("rejected.csv", "notes.csv", IMAGES)
-"""What a run finds out about its images before it begins."""
+"""Files that a run writes about its images before it begins."""
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes `value` as JSON, atomically: indented, a list of plain values, say a row of a matrix, on one line."""
-    with atomic.writer(path) as file:  # piece by piece, since confusion matrices can be large
+    """Writes `value` as indented JSON, atomically; a list of plain values, such as a matrix row, takes one line."""
+    with atomic.writer(path) as file:  # it is written piece by piece, since confusion matrices can be large
         for piece in _pieces(value):
             file.write(piece.encode())
         file.write(b"\n")
@@ -41,7 +41,7 @@ def _pieces(value: Any, margin: str = "\n") -> Iterator[str]:
         yield json.dumps(value)
     elif isinstance(value, dict):
         for place, (key, inner) in enumerate(value.items()):
-            name = key if isinstance(key, str) else json.dumps(key)  # as `json` itself names what is no text
+            name = key if isinstance(key, str) else json.dumps(key)  # as `json` writes keys that are no texts
             yield f"{',' if place else '{'}{margin} {json.dumps(name)}: "
             yield from _pieces(inner, f"{margin} ")
         yield f"{margin}}}"
@@ -55,7 +55,7 @@ def _pieces(value: Any, margin: str = "\n") -> Iterator[str]:
 
 
 def read_config(workdir: Path) -> dict[str, Any]:
-    """The config that a run folder was made with.
+    """Returns the config of a run folder.
 
     Raises:
         UserError: there is no such run folder, or its config.json is damaged.
@@ -83,7 +83,7 @@ def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """ "key (value there, value now)" for each key in which two configs differ, but for those in `WATCHING`."""
+    """Returns "key (value there, value now)" for each key in which two configs differ, except those in `WATCHING`."""
     before, after = _flatten(old), _flatten(new)
     before |= {key: value for key in after.keys() - before.keys() for later, value in ADDED.items() if _is(key, later)}
     keys = sorted(
@@ -95,12 +95,12 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def _is(key: str, name: str) -> bool:
-    """Whether a flat key is `name`, in whatever section."""
+    """Whether a flat key is `name` in any section."""
     return f".{key}".endswith(f".{name}")
 
 
 def _grown(old: Mapping[str, Any], new: Mapping[str, Any], may_grow: Mapping[str, str]) -> dict[str, Any]:
-    """`new`'s values of the keys in `may_grow` that are larger than in `old`, flat.
+    """Returns the keys in `may_grow` whose values are larger in `new` than in `old`, flat, with their new values.
 
     Raises:
         UserError: such a key is smaller now, or there is a reason that it may not grow.
@@ -108,16 +108,16 @@ def _grown(old: Mapping[str, Any], new: Mapping[str, Any], may_grow: Mapping[str
     before, after = _flatten(old), _flatten(new)
     changed = [key for key in may_grow if key in before and key in after and before[key] != after[key]]
     for key in changed:
-        told = f"config.{key} is {after[key]}, the run there was begun with {before[key]}"
+        change = f"config.{key} is {after[key]}, the run there was begun with {before[key]}"
         if after[key] < before[key]:
-            raise UserError(f"{told}: a run can become longer, not shorter; choose another --workdir")
+            raise UserError(f"{change}: a run can become longer, not shorter; choose another --workdir")
         if may_grow[key]:
-            raise UserError(f"{told}: {may_grow[key]}")
+            raise UserError(f"{change}: {may_grow[key]}")
     return {key: after[key] for key in changed}
 
 
 def _with(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """`config` with other values, whose keys are flat."""
+    """Returns `config` with the `values` of flat keys."""
     changed = json.loads(json.dumps(config))
     for key, value in values.items():
         *path, last = key.split(".")
@@ -129,7 +129,7 @@ def _with(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any
 
 
 def _results(workdir: Path) -> dict[Path, int]:
-    """What a run has left that another one would lose, with the time of each file's last change."""
+    """Returns the files of a run that another run would replace -> the time of each file's last change."""
     return {
         path: path.lstat().st_mtime_ns
         for path in workdir.rglob("*")
@@ -147,22 +147,22 @@ def open_run(
 ) -> Iterator[Path]:
     """Claims `workdir` for one job with `config`; the same config resumes, another one is refused.
 
-    What a killed run left half written is removed. A folder without results is nobody's: the config of a first try that
-    failed is replaced. Keys in `WATCHING` may change, and runs older than a key in `ADDED` go on.
+    Half-written files of a killed run are removed. In a folder without results, the config is replaced. Keys in
+    `WATCHING` may change, and runs older than a key in `ADDED` go on.
 
     Args:
         workdir: the run folder, made if need be.
-        config: the job's.
-        may_grow: keys, such as "growing.total_kimg", whose value may be larger than before; the run goes on to the new
-            end. Where one may not after all, the reason why, else "".
-        resumes: False for a job that has nothing to resume. It replaces the results of the same job with any config,
-            and its own config is written when it is done, or has ended after it replaced some of them.
+        config: the job's config.
+        may_grow: keys, such as "growing.total_kimg", whose value may be larger than before -> "", or the reason that it
+            may not. The run goes on to the new end.
+        resumes: False for a job that cannot resume. It replaces the results of the same job with any config; its config
+            is written when it is done, or when it ends after it replaced some results.
 
     Raises:
         UserError: the folder holds a run of another config (the differing keys are named), another process is
           writing to it, or it cannot be made.
     """
-    config = json.loads(json.dumps(config))  # as it will be read back: tuples are lists there
+    config = json.loads(json.dumps(config))  # JSON turns tuples into lists, so the config equals the one read back
     with contextlib.ExitStack() as stack:
         try:
             workdir.mkdir(parents=True, exist_ok=True)
@@ -182,16 +182,16 @@ def open_run(
         if known is not None and (resumes or known.get("job") != config["job"]):
             others = differences(_with(known, _grown(known, config, may_grow)), config)
         if others:
-            shown = ", ".join(others[:4]) + (f" and {len(others) - 4} more" if others[4:] else "")
+            differing = ", ".join(others[:4]) + (f" and {len(others) - 4} more" if others[4:] else "")
             raise UserError(
-                f"{workdir} holds a run with another config: {shown}; choose another --workdir, or delete it"
+                f"{workdir} holds a run with another config: {differing}; choose another --workdir, or delete it"
             )
         if resumes and known != config:
             write_json(workdir / CONFIG, config)
         try:
             yield workdir
         except BaseException:
-            if not resumes and _results(workdir) != before:  # they are of this config, as far as they go
+            if not resumes and _results(workdir) != before:  # the results so far are of this config
                 write_json(workdir / CONFIG, config)
             raise
         if not resumes:

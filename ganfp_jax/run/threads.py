@@ -1,4 +1,4 @@
-"""Threads that work for a waiting one, which hears a Ctrl-C all the same."""
+"""Worker threads, and waiting for them without missing a Ctrl-C."""
 
 import contextlib
 import threading
@@ -9,13 +9,13 @@ from typing import TypeVar
 S = TypeVar("S")
 T = TypeVar("T")
 
-_GLANCE = 0.5  # seconds between two times that a signal is looked for
+_GLANCE = 0.5  # seconds between two checks for a signal
 
 
 def result(future: Future[T]) -> T:
-    """`future.result()` in many short waits.
+    """Returns `future.result()`, waiting in short steps.
 
-    A signal that comes in the moment before a long wait is seen only when that wait ends.
+    A signal that arrives just before a long wait would be handled only when that wait ends.
     """
     while not wait([future], _GLANCE).done:
         pass
@@ -23,7 +23,7 @@ def result(future: Future[T]) -> T:
 
 
 def results(pool: Executor, call: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
-    """`pool.map(call, items)`: the results in order, or what a call raised. Calls nobody waits for are not begun."""
+    """Yields the results of `pool.map(call, items)` in order; after an error of one, no further call is begun."""
     futures = [pool.submit(call, item) for item in items]
     try:
         for future in futures:
@@ -35,7 +35,7 @@ def results(pool: Executor, call: Callable[[S], T], items: Iterable[S]) -> Itera
 
 @contextlib.contextmanager
 def ending(event: threading.Event) -> Iterator[None]:
-    """Sets the event where the `with` is left by an exception, Ctrl-C included: nobody waits for what threads do."""
+    """Sets the event where an exception, such as Ctrl-C, leaves the `with` block: the threads' work is not needed."""
     try:
         yield
     except BaseException:

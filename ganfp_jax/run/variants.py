@@ -8,10 +8,10 @@ from ganfp_jax.run.errors import UserError
 
 
 def choose(variant: str, variants: Mapping[str, Callable[[], ConfigDict]]) -> ConfigDict:
-    """The config of `variant`.
+    """Returns the config of `variant`.
 
     Raises:
-        UserError: unknown variant; the known ones are listed.
+        UserError: the variant is unknown; the known ones are listed.
     """
     if variant not in variants:
         raise UserError(f"unknown config variant {variant!r}; choose from {', '.join(variants)}")
