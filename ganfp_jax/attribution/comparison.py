@@ -119,9 +119,9 @@ def check_roles(training: Mapping[str, Mapping[str, Any] | None]) -> None:
         training: network -> what `training_of` says of it.
     """
     for name, wanted in ((PLAIN, False), (IMMUNISED, True)):
-        found = training.get(name)
-        if found and bool(found["immunise"]["share"]) is not wanted:
-            share, how = found["immunise"]["share"], ", ".join(found["immunise"]["perturbations"]) or "none"
+        known = training.get(name)
+        if known and bool(known["immunise"]["share"]) is not wanted:
+            share, how = known["immunise"]["share"], ", ".join(known["immunise"]["perturbations"]) or "none"
             raise UserError(
                 f"config.{name} was trained with {share:.0%} perturbed images ({how}), so it is not {name}; give "
                 "another run folder, or name this one in config.networks"

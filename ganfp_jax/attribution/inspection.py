@@ -57,11 +57,13 @@ class Inspected:
 
     def some_of_each(self, count: int, sources: Sequence[str]) -> list[int]:
         """Positions of `count` images of each of some sources, source by source, evenly spread over its files."""
-        shown: list[int] = []
+        chosen: list[int] = []
         for k in map(self.classes.index, sources):
-            own = np.flatnonzero(self.targets == k)
-            shown += own[np.linspace(0, len(own), min(count, len(own)), endpoint=False).astype(int)].tolist()
-        return shown
+            of_source = np.flatnonzero(self.targets == k)
+            chosen += of_source[
+                np.linspace(0, len(of_source), min(count, len(of_source)), endpoint=False).astype(int)
+            ].tolist()
+        return chosen
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,8 +133,8 @@ def responses(
 
     See configs/inspect_fingerprints.py.
     """
-    found = inspected.fingerprints
-    products = found.responses(index, inspected.places(columns)) * np.sqrt(found.size)
+    fingerprints = inspected.fingerprints
+    products = fingerprints.responses(index, inspected.places(columns)) * np.sqrt(fingerprints.size)
     if mask_negative and products.ndim == 4:
         products = np.where(products.min(-1, keepdims=True) < 0, 0, products)
     return products
@@ -140,7 +142,7 @@ def responses(
 
 def choose_scales(
     inspected: Inspected,
-    shown: Sequence[int],
+    examples: Sequence[int],
     columns: Sequence[str],
     *,
     fingerprint_limit: float,
@@ -152,11 +154,11 @@ def choose_scales(
     def limit(given: float, values: np.ndarray) -> float:
         return given or float(np.percentile(np.abs(values), PERCENTILE)) or 1.0
 
-    found = inspected.fingerprints
+    fingerprints = inspected.fingerprints
     return Scales(
-        fingerprint=limit(fingerprint_limit, found.images[list(shown)]),
-        response=limit(response_limit, np.stack([responses(inspected, i, columns, mask_negative) for i in shown])),
-        model=float(np.abs(found.models).max() * np.sqrt(found.size)) or 1.0,
+        fingerprint=limit(fingerprint_limit, fingerprints.images[list(examples)]),
+        response=limit(response_limit, np.stack([responses(inspected, i, columns, mask_negative) for i in examples])),
+        model=float(np.abs(fingerprints.models).max() * np.sqrt(fingerprints.size)) or 1.0,
         mask_negative=mask_negative,
     )
 
@@ -167,34 +169,34 @@ def picture(values: np.ndarray, limit: float) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def pictures(
-    inspected: Inspected, shown: Sequence[int], columns: Sequence[str], scales: Scales
+    inspected: Inspected, examples: Sequence[int], columns: Sequence[str], scales: Scales
 ) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
     """The images `shown` with their fingerprints and responses as pictures, and the model fingerprints of `columns`."""
-    found, places = inspected.fingerprints, inspected.places(columns)
+    fingerprints, places = inspected.fingerprints, inspected.places(columns)
     samples = [
         {
             "image": inspected.images[i],
-            "fingerprint": picture(found.images[i], scales.fingerprint),
+            "fingerprint": picture(fingerprints.images[i], scales.fingerprint),
             "responses": [
                 picture(response, scales.response)
                 for response in responses(inspected, i, columns, scales.mask_negative)
             ],
-            "logits": found.logits[i, places].tolist(),
+            "logits": fingerprints.logits[i, places].tolist(),
             "target": inspected.classes[inspected.targets[i]],
             "predicted": inspected.classes[inspected.predicted[i]],
             "name": inspected.names[i],
         }
-        for i in shown
+        for i in examples
     ]
-    models = np.moveaxis(found.models[..., places], -1, 0) * np.sqrt(found.size)
+    models = np.moveaxis(fingerprints.models[..., places], -1, 0) * np.sqrt(fingerprints.size)
     return samples, [picture(model, scales.model) for model in models]
 
 
 def map_of(inspected: Inspected, seed: int, sources: Sequence[str]) -> dict[str, Any]:
     """The 2-D map of the image fingerprints of up to `MAPPED` images of each of some sources, `MOST_MAPPED` of all."""
-    shown = inspected.some_of_each(max(FEWEST, min(MAPPED, MOST_MAPPED // len(sources))), sources)
+    mapped = inspected.some_of_each(max(FEWEST, min(MAPPED, MOST_MAPPED // len(sources))), sources)
     place = {inspected.classes.index(name): k for k, name in enumerate(sources)}
-    features = inspected.fingerprints.images[shown].reshape(len(shown), -1)
-    wrong = inspected.predicted[shown] != inspected.targets[shown]
-    labels = np.array([place[target] for target in inspected.targets[shown].tolist()])
+    features = inspected.fingerprints.images[mapped].reshape(len(mapped), -1)
+    wrong = inspected.predicted[mapped] != inspected.targets[mapped]
+    labels = np.array([place[target] for target in inspected.targets[mapped].tolist()])
     return {"points": tsne(features, seed), "labels": labels, "wrong": wrong}

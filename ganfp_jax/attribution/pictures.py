@@ -47,16 +47,16 @@ def samples(images: Images, sources: Sequence[str]) -> dict[str, dict[str, Any]]
     room = min(SAMPLE_BYTES, SAMPLES_BYTES // len(sources))
     side = min(images.resolution, math.isqrt(room // 3))
     most = min(SAMPLES, max(1, room // (3 * side**2)))
-    found = {}
+    of_sources = {}
     for source in sources:
         places = np.sort(images.indices[labels == images.folder.classes.index(source)])[:most]
         if len(places):
-            shown = images.under("none").part(places).decode().images
-            small = np.stack([_reduced(image, side) for image in shown]) if len(shown) else shown
+            decoded = images.under("none").part(places).decode().images
+            small = np.stack([_reduced(image, side) for image in decoded]) if len(decoded) else decoded
             grid = image_grid(small, columns=max(1, min(12, 768 // side)), scale=max(1, 64 // side))
             caption = "the first test image" if len(places) == 1 else f"the first {len(places)} test images"
-            found[source] = {"picture": png_bytes(grid), "caption": caption}
-    return found
+            of_sources[source] = {"picture": png_bytes(grid), "caption": caption}
+    return of_sources
 
 
 def parts(attributor: Attributor, images: Images, evaluation: Evaluation) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def wrong_images(evaluation: Evaluation, most: int = 24) -> list[dict[str, Any]]
     """
     classes, vote, targets = evaluation.metrics["classes"], evaluation.vote, evaluation.targets
     single = vote.view_predictions[evaluation.metrics["views"].index(evaluation.metrics["single_view"]["view"])]
-    shown: list[int] = []
+    places: list[int] = []
     for wrong in (vote.predicted != targets, (vote.predicted == targets) & (single != targets)):
         indices = np.flatnonzero(wrong)
         before: Counter[int] = Counter()
@@ -90,7 +90,7 @@ def wrong_images(evaluation: Evaluation, most: int = 24) -> list[dict[str, Any]]
         for target in targets[indices].tolist():
             turn.append(before[target])
             before[target] += 1
-        shown += [int(i) for i in indices[np.argsort(turn, kind="stable")]]
+        places += [int(i) for i in indices[np.argsort(turn, kind="stable")]]
     return [
         {
             "name": evaluation.names[i],
@@ -104,7 +104,7 @@ def wrong_images(evaluation: Evaluation, most: int = 24) -> list[dict[str, Any]]
                 for view, called in zip(evaluation.metrics["views"], vote.view_predictions[:, i], strict=True)
             ],
         }
-        for i in shown[:most]
+        for i in places[:most]
     ]
 
 
@@ -120,12 +120,12 @@ def with_views(rows: Sequence[Mapping[str, Any]], images: Images) -> list[dict[s
     views = [view["name"] for view in rows[0].get("views", ())]
     weight = 3 * (images.resolution**2 + len(views) * min(images.resolution, VIEW_SIDE) ** 2)
     rows = rows[: max(1, WRONG_BYTES // weight)]
-    shown = images.part(images.folder.places(row["name"] for row in rows)).decode().images
-    seen = {view: _seen_as(shown, view) for view in views}
+    decoded = images.part(images.folder.places(row["name"] for row in rows)).decode().images
+    seen = {view: _seen_as(decoded, view) for view in views}
     return [
         {**row, "picture": png_bytes(image)}
         | ({"views": [view | {"picture": seen[view["name"]][i]} for view in row["views"]]} if views else {})
-        for i, (row, image) in enumerate(zip(rows, shown, strict=True))
+        for i, (row, image) in enumerate(zip(rows, decoded, strict=True))
     ]
 
 
@@ -148,7 +148,7 @@ def fingerprint_parts(attributor: Attributor, images: Images, metrics: Mapping[s
         for k in map(folder.classes.index, sources)
     ]
     decoded = images.part(np.concatenate(drawn)).decode()
-    found = Inspected(
+    inspected = Inspected(
         classes=folder.classes,
         names=[folder.names[i] for i in decoded.kept],
         images=decoded.images,
@@ -158,9 +158,9 @@ def fingerprint_parts(attributor: Attributor, images: Images, metrics: Mapping[s
         rejected=(),
     )
     columns = most_confused(metrics, COLUMNS)
-    shown = _shown(found, columns)
-    scales = choose_scales(found, shown, columns, fingerprint_limit=0.0, response_limit=0.0, mask_negative=False)
-    rows, models = pictures(found, shown, columns, scales)
+    examples = _examples(inspected, columns)
+    scales = choose_scales(inspected, examples, columns, fingerprint_limit=0.0, response_limit=0.0, mask_negative=False)
+    rows, models = pictures(inspected, examples, columns, scales)
     for row in rows:
         row["image"], row["fingerprint"] = (_reduced(row[key], RESPONSE_SIDE) for key in ("image", "fingerprint"))
         row["responses"] = [_reduced(response, RESPONSE_SIDE) for response in row["responses"]]
@@ -169,18 +169,20 @@ def fingerprint_parts(attributor: Attributor, images: Images, metrics: Mapping[s
         "mapped": sources,
         "samples": rows,
         "models": [_reduced(model, RESPONSE_SIDE) for model in models],
-        "embedding": map_of(found, images.seed, sources) if len(decoded.kept) >= FEWEST else None,
+        "embedding": map_of(inspected, images.seed, sources) if len(decoded.kept) >= FEWEST else None,
         "scales": scales.words(),
     }
 
 
-def _shown(found: Inspected, sources: Sequence[str]) -> list[int]:
+def _examples(inspected: Inspected, sources: Sequence[str]) -> list[int]:
     """The first right and the first wrong image of each source, source by source; of many sources, the right ones."""
-    shown = []
+    examples = []
     for right in (True, False):
-        for k in map(found.classes.index, sources):
-            shown += np.flatnonzero((found.targets == k) & ((found.predicted == k) == right))[:1].tolist()
-    return sorted(shown[:RESPONDING], key=lambda i: (found.targets[i], found.predicted[i] != found.targets[i]))
+        for k in map(inspected.classes.index, sources):
+            examples += np.flatnonzero((inspected.targets == k) & ((inspected.predicted == k) == right))[:1].tolist()
+    return sorted(
+        examples[:RESPONDING], key=lambda i: (inspected.targets[i], inspected.predicted[i] != inspected.targets[i])
+    )
 
 
 def _seen_as(images: UInt8[np.ndarray, "n h w 3"], view: str) -> list[bytes]:

@@ -182,7 +182,9 @@ def shared_photographs(folders: Mapping[str, labelled.LabelledFolder]) -> list[s
             known = source in embedded and photograph in PHOTOS
             scene = PHOTOS[photograph].scene if known else photograph
             seen.setdefault(scene, {}).setdefault(split, set()).add(photograph)
-    return sorted({photograph for by in seen.values() if len(by) > 1 for own in by.values() for photograph in own})
+    return sorted(
+        {photograph for by in seen.values() if len(by) > 1 for photographs in by.values() for photograph in photographs}
+    )
 
 
 def _luma_std(image: UInt8[np.ndarray, "h w 3"]) -> float:

@@ -94,11 +94,11 @@ def read(file: ImageFile) -> Facts:
 
 def words(file: ImageFile) -> dict[str, frozenset[str]]:
     """The tokens of a file by kind, from its header; a file that cannot be opened says "unreadable"."""
-    said: dict[str, set[str]] = {kind: set() for kind, about in KINDS.items() if not about.numbers}
+    facts: dict[str, set[str]] = {kind: set() for kind, about in KINDS.items() if not about.numbers}
     for token in tokens(file):
         parts = re.split(r"[ =]", token, maxsplit=2)
-        said[_KIND_OF.get(" ".join(parts[:2])) or _KIND_OF.get(parts[0], "metadata")].add(token)
-    return {kind: frozenset(own) for kind, own in said.items()}
+        facts[_KIND_OF.get(" ".join(parts[:2])) or _KIND_OF.get(parts[0], "metadata")].add(token)
+    return {kind: frozenset(of_kind) for kind, of_kind in facts.items()}
 
 
 def histogram(image: UInt8[np.ndarray, "h w 3"]) -> Int[np.ndarray, " 256"]:
@@ -140,8 +140,8 @@ def columns(kind: str, facts: Sequence[Facts]) -> tuple[tuple[str, ...], Float[n
     Words become columns of 0 and 1; those that nearly no file says, or all say, are left out.
     """
     if KINDS[kind].numbers:
-        return KINDS[kind].numbers, np.array([own.numbers[kind] for own in facts], float)
-    counts = Counter(word for own in facts for word in own.words[kind])
+        return KINDS[kind].numbers, np.array([of_file.numbers[kind] for of_file in facts], float)
+    counts = Counter(word for of_file in facts for word in of_file.words[kind])
     known = sorted(word for word, count in counts.items() if RARE * len(facts) <= count < len(facts))
-    values = [[word in own.words[kind] for word in known] for own in facts]
+    values = [[word in of_file.words[kind] for word in known] for of_file in facts]
     return tuple(known), np.array(values, float).reshape(len(facts), len(known))

@@ -25,41 +25,44 @@ def quick_check(folder: LabelledFolder) -> list[str]:
     """
     shares: dict[str, dict[tuple[str, str], float]] = {}
     for label, name in enumerate(folder.classes):
-        own = np.flatnonzero(folder.labels == label)
-        if len(own) >= FEWEST:
-            files = [folder.paths[i] for i in own[np.linspace(0, len(own) - 1, min(FILES, len(own))).astype(int)]]
-            counts = Counter(said for file in files for said in _said(file))
-            shares[name] = {said: count / len(files) for said, count in counts.items()}
+        of_source = np.flatnonzero(folder.labels == label)
+        if len(of_source) >= FEWEST:
+            files = [
+                folder.paths[i]
+                for i in of_source[np.linspace(0, len(of_source) - 1, min(FILES, len(of_source))).astype(int)]
+            ]
+            counts = Counter(fact for file in files for fact in _facts_of(file))
+            shares[name] = {fact: count / len(files) for fact, count in counts.items()}
     widest: dict[str, tuple[float, str, str, str]] = {}
-    words_said = {said for own in shares.values() for said in own}
-    for kind, word in sorted(words_said, key=lambda said: (said[1].startswith(VAGUE), said)):
+    known = {fact for of_source in shares.values() for fact in of_source}
+    for kind, word in sorted(known, key=lambda fact: (fact[1].startswith(VAGUE), fact)):
         by_share = sorted(shares, key=lambda name: shares[name].get((kind, word), 0.0))
         least, most = by_share[0], by_share[-1]
-        found = (shares[most].get((kind, word), 0.0) - shares[least].get((kind, word), 0.0), word, most, least)
-        if found[0] >= DIFFERENCE and (kind not in widest or found[0] > widest[kind][0]):
-            widest[kind] = found
+        difference = (shares[most].get((kind, word), 0.0) - shares[least].get((kind, word), 0.0), word, most, least)
+        if difference[0] >= DIFFERENCE and (kind not in widest or difference[0] > widest[kind][0]):
+            widest[kind] = difference
     kinds = [kind for kind in KINDS if kind in widest and not ("format" in widest and kind in FOLLOWING)]
     return [_line(folder.root, kind, *widest[kind][1:], shares) for kind in kinds]
 
 
 def report_leaks(folder: LabelledFolder) -> list[str]:
     """Print what `quick_check` finds, and return it."""
-    found = quick_check(folder)
-    for line in found:
+    lines = quick_check(folder)
+    for line in lines:
         print(f"warning: {line}")
-    return found
+    return lines
 
 
-def _said(file: ImageFile) -> set[tuple[str, str]]:
-    said = {(kind, word) for kind, own in words(file).items() for word in own}
+def _facts_of(file: ImageFile) -> set[tuple[str, str]]:
+    facts = {(kind, word) for kind, of_kind in words(file).items() for word in of_kind}
     try:
         with open_header(file) as image:
             small = image.width * image.height <= MAX_PIXELS
         if small and is_stretched(histogram(decode_image(file))):
-            said.add(("stretch", STRETCHED))
+            facts.add(("stretch", STRETCHED))
     except Exception:  # of any type, for a damaged file; its header said so, and whoever reads all files lists it
-        return said
-    return said
+        return facts
+    return facts
 
 
 def _line(

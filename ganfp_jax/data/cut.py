@@ -40,14 +40,14 @@ class Cuts:
         if first < 0 or count < 1:
             raise UserError(f"config.folder.first is {first} and config.count {count}; give 0 and 1, or more")
         with progress(None, "list", "file", delay=2.0) as bar:
-            found = find_images(root, bar.update).images
-        if first + count > len(found):
+            files = find_images(root, bar.update).images
+        if first + count > len(files):
             raise UserError(
-                f"{root} has {len(found)} images; {first} to {first + count - 1} (from 0) are asked for; "
+                f"{root} has {len(files)} images; {first} to {first + count - 1} (from 0) are asked for; "
                 "lower config.count or config.folder.first"
             )
         self._root, self._resolution, self._resize = root, resolution, resize
-        self._files = found[first : first + count]
+        self._files = files[first : first + count]
         origins = (printable(path.relative_to(root).with_suffix("").name) for path in self._files)
         self.names = tuple(fitting(f"{number:06d}_{origin}.png") for number, origin in enumerate(origins, start=first))
         self.rejected: list[tuple[str, str]] = []

@@ -62,8 +62,8 @@ def labels_in(names: Iterable[str]) -> tuple[str, Sequence[str]] | None:
     Args:
         names: of images, such as "folder/file"; the outermost folder is called "".
     """
-    found = _first((f"/{name}" for name in names), _LABELS)
-    return found and (found[0].removeprefix("/"), found[1])
+    labels = _first((f"/{name}" for name in names), _LABELS)
+    return labels and (labels[0].removeprefix("/"), labels[1])
 
 
 def _first(names: Iterable[str], kinds: Mapping[str, frozenset[str]]) -> tuple[str, Sequence[str]] | None:
@@ -93,8 +93,8 @@ def _two_splits(base: Path, source: str, folder: str, splits: Sequence[str]) -> 
 
 def _of_kinds(names: Iterable[str], kinds: Mapping[str, frozenset[str]]) -> list[str]:
     """The names of the first two kinds or more, in the order of the kinds; none where there are fewer kinds."""
-    found = {kind: name for name in sorted(names, reverse=True) if (kind := _kind(name, kinds))}
-    return [found[kind] for kind in kinds if kind in found] if len(found) > 1 else []
+    by_kind = {kind: name for name in sorted(names, reverse=True) if (kind := _kind(name, kinds))}
+    return [by_kind[kind] for kind in kinds if kind in by_kind] if len(by_kind) > 1 else []
 
 
 def _kind(name: str, kinds: Mapping[str, frozenset[str]]) -> str:

@@ -45,12 +45,12 @@ def walk(folder: Path) -> Iterator[tuple[str, str]]:
     """
     waiting: list[Path | os.DirEntry[str]] = [folder]
     while waiting:
-        found = waiting.pop()
-        path = os.fspath(found)
-        if isinstance(found, os.DirEntry) and not found.is_dir(follow_symlinks=False):
-            yield path, _reason(found)
+        entry = waiting.pop()
+        path = os.fspath(entry)
+        if isinstance(entry, os.DirEntry) and not entry.is_dir(follow_symlinks=False):
+            yield path, _reason(entry)
             continue
-        if found is not folder and _is_named_like_an_image(found.name):
+        if entry is not folder and _is_named_like_an_image(entry.name):
             yield path, "is a folder"
         try:
             entries = [entry for entry in os.scandir(path) if not entry.name.startswith(".")]

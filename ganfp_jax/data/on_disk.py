@@ -73,10 +73,12 @@ def check_together(files: Sequence[ImageFile], resolution: int, resize: str, lab
     # Imported here: it brings JAX, which takes seconds and which the other readers of images do without.
     from ganfp_jax.run import processes
 
-    own = processes.share(np.arange(len(files)))
-    checked = check_files([files[i] for i in own], resolution, resize, label if processes.first() else None)
-    told = [[(int(own[place]), text) for place, text in texts.items()] for texts in (checked.refused, checked.notes)]
-    parts = [json.loads(part) for part in processes.gather(json.dumps(told).encode())]
+    share = processes.share(np.arange(len(files)))
+    checked = check_files([files[i] for i in share], resolution, resize, label if processes.first() else None)
+    message = [
+        [(int(share[place]), text) for place, text in texts.items()] for texts in (checked.refused, checked.notes)
+    ]
+    parts = [json.loads(part) for part in processes.gather(json.dumps(message).encode())]
     refused, notes = (dict(pair for part in parts for pair in part[k]) for k in range(2))
     kept = np.array([i for i in range(len(files)) if i not in refused], np.int64)
     return Checked(kept, refused, notes)

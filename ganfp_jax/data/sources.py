@@ -172,21 +172,21 @@ def folder(
     if not root.is_dir():
         raise UserError(f"{root} is not a folder: set root to a folder of images")
     with progress(None, "list", "file", delay=2.0) as bar:
-        found = find_images(root, bar.update)
-    if not found.images:
+        listing = find_images(root, bar.update)
+    if not listing.images:
         raise UserError(f"{root} has no image file: looked for {' '.join(sorted(READ_SUFFIXES))}")
 
     def name(path: Path) -> str:
         return printable(path.relative_to(root).as_posix())
 
-    names = [name(path) for path in found.images]
+    names = [name(path) for path in listing.images]
     if labels := labels_in(names):
         raise UserError(
             f"{root / labels[0]} has the folders {' and '.join(labels[1])}: fakes would pass for real images; give the "
             f"folder of the real ones alone, {root / labels[0] / labels[1][0]}, or rename one if they are no labels"
         )
-    read = _read(found.images, names, str(root), resolution, resize, count, cache_gib)
-    left_out = tuple((name(path), reason) for path, reason in found.left_out)
+    read = _read(listing.images, names, str(root), resolution, resize, count, cache_gib)
+    left_out = tuple((name(path), reason) for path, reason in listing.left_out)
     return dataclasses.replace(read, rejected=read.rejected + left_out)
 
 

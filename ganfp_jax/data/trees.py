@@ -70,13 +70,13 @@ def _folders(root: Path, split: str | None) -> tuple[Path, Files, list[tuple[str
     with progress(None, "list", "file", delay=2.0) as bar:
         for path in _visible(base):
             if is_folder(path):
-                found = find_images(path, bar.update)
-                left_out += [(name(other), reason) for other, reason in found.left_out]
-                if not found.images:
+                listing = find_images(path, bar.update)
+                left_out += [(name(other), reason) for other, reason in listing.left_out]
+                if not listing.images:
                     looked = f"looked for {' '.join(sorted(READ_SUFFIXES))}"
-                    others = "".join(f"; {printable(name(other))}: {reason}" for other, reason in found.left_out[:1])
+                    others = "".join(f"; {printable(name(other))}: {reason}" for other, reason in listing.left_out[:1])
                     raise UserError(f"{printable(str(path))} has no image file: {looked}{others}")
-                files[path.name] = [(name(image), image) for image in found.images]
+                files[path.name] = [(name(image), image) for image in listing.images]
             elif path.suffix.lower() in IMAGE_SUFFIXES:
                 left_out.append((path.name, "lies in no source folder"))
     if not files:
@@ -130,11 +130,11 @@ def _dataset(root: Path, split: str | None) -> Files:
         raise UserError(f"{root} has {' and '.join(present)}: say which is meant")
     elif split not in present:
         raise UserError(f"{root} has no split {split}: it has {', '.join(present)}")
-    found = sets.open_split(root, split)
-    check_names(found.classes, root)  # before two of one name become one source
+    dataset = sets.open_split(root, split)
+    check_names(dataset.classes, root)  # before two of one name become one source
     files: Files = {}
-    for record, label in zip(found.records, found.labels, strict=True):
-        files.setdefault(found.classes[label], []).append((record.name, record))
+    for record, label in zip(dataset.records, dataset.labels, strict=True):
+        files.setdefault(dataset.classes[label], []).append((record.name, record))
     return files
 
 

@@ -109,8 +109,8 @@ def overall(findings: Sequence[Finding]) -> str:
     first = f"LEAK: the classes are given away by {wording.listed(leaks)}" if leaks else "No leak found"
     if not warnings:
         return f"{first}."
-    told = f"{'they can also' if leaks else 'the classes can'} be told apart by {wording.listed(warnings)}"
-    return f"{first}; {told}, which may be the pictures' doing: give these accuracies beside a classifier's."
+    second = f"{'they can also' if leaks else 'the classes can'} be told apart by {wording.listed(warnings)}"
+    return f"{first}; {second}, which may be the pictures' doing: give these accuracies beside a classifier's."
 
 
 def row(finding: Finding) -> dict[str, Any]:
@@ -122,9 +122,9 @@ def count_pairs(pairs: Sequence[duplicates.Pair]) -> dict[str, int]:
     """How many images repeat another, exactly and nearly, and how many of these in another split or source."""
     counts = {kind: sum(pair.kind == kind for pair in pairs) for kind in ("exact", "near")}
     for kind in ("exact", "near"):
-        own = [pair for pair in pairs if pair.kind == kind]
-        counts[f"{kind}_across_splits"] = sum(pair.across_splits for pair in own)
-        counts[f"{kind}_across_sources"] = sum(pair.across_sources for pair in own)
+        of_kind = [pair for pair in pairs if pair.kind == kind]
+        counts[f"{kind}_across_splits"] = sum(pair.across_splits for pair in of_kind)
+        counts[f"{kind}_across_sources"] = sum(pair.across_sources for pair in of_kind)
     return counts
 
 
@@ -146,8 +146,8 @@ def write_outputs(
     picture.unlink(missing_ok=True)  # of an earlier run on other files
     if pairs:
         worst = sorted(pairs, key=lambda pair: (not pair.across_splits, not pair.across_sources, pair.distance))
-        shown = [paths[name] for pair in worst[:SHOWN_PAIRS] for name in (pair.image, pair.repeats)]
-        atomic.write_bytes(picture, png_bytes(image_grid(np.stack([_small(path) for path in shown]), columns=8)))
+        images = [paths[name] for pair in worst[:SHOWN_PAIRS] for name in (pair.image, pair.repeats)]
+        atomic.write_bytes(picture, png_bytes(image_grid(np.stack([_small(path) for path in images]), columns=8)))
     write_json(workdir / "audit.json", dict(results))
 
 

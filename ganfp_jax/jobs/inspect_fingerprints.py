@@ -53,14 +53,14 @@ def measure(inspected: Inspected, *, real: str, seed: int) -> dict[str, Any]:
         real: the class of the controls, "" for none.
         seed: of everything random.
     """
-    found, classes = inspected.fingerprints, list(inspected.classes)
+    fingerprints, classes = inspected.fingerprints, list(inspected.classes)
     accuracy = accuracy_block(inspected.targets, inspected.predicted, classes)
     compared = most_confused(accuracy, MOST if len(classes) <= MOST else COMPARED, always=real)
     chosen, targets = inspected.of(compared)
     images = inspected.images[chosen]
     groups = inspected.groups[chosen] if inspected.photographs else None
     spaces: dict[str, Callable[[], np.ndarray]] = {
-        "fingerprints": lambda: found.images[chosen].reshape(len(chosen), -1),
+        "fingerprints": lambda: fingerprints.images[chosen].reshape(len(chosen), -1),
         "pixels": lambda: images.reshape(len(images), -1).astype(np.float32) / 255,
         "log spectra": lambda: spectra.log_spectrum_features(images),
     }
@@ -69,12 +69,12 @@ def measure(inspected: Inspected, *, real: str, seed: int) -> dict[str, Any]:
         for space, features in spaces.items():  # one at a time: each can take gigabytes
             blocks[space] = separability(features(), targets, compared, seed=seed, groups=groups, real=real or None)
             bar.update()
-    mean_logits = np.stack([found.logits[inspected.targets == k].mean(0) for k in range(len(classes))])
+    mean_logits = np.stack([fingerprints.logits[inspected.targets == k].mean(0) for k in range(len(classes))])
     return {
         **accuracy,
         "separability": blocks,
         "compared": compared,
-        "model_cosine": cosine_matrix(found.models.reshape(-1, len(classes)).T).tolist(),
+        "model_cosine": cosine_matrix(fingerprints.models.reshape(-1, len(classes)).T).tolist(),
         "mean_logit": mean_logits.tolist(),
     }
 
@@ -154,10 +154,10 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     metrics = measure(inspected, real=config["real"], seed=config["seed"])
     write_json(workdir / METRICS, metrics)  # before whatever is only drawn from them
     sources = most_confused(metrics, always=config["real"])
-    shown = inspected.some_of_each(config["pictures"], sources)
+    examples = inspected.some_of_each(config["pictures"], sources)
     limits = {k: config[k] for k in ("fingerprint_limit", "response_limit", "mask_negative")}
-    scales = choose_scales(inspected, shown, sources, **limits)
-    samples, models = pictures(inspected, shown, sources, scales)
+    scales = choose_scales(inspected, examples, sources, **limits)
+    samples, models = pictures(inspected, examples, sources, scales)
     shutil.rmtree(workdir / "pictures", ignore_errors=True)  # of other images, if this run folder has some
     write_pictures(workdir / "pictures", sources, samples, models)
     write_json(workdir / "pictures" / "scales.json", dataclasses.asdict(scales) | {"words": scales.words()})

@@ -16,14 +16,14 @@ def values(results: Mapping[str, Any]) -> dict[str, Any]:
 
     metrics, classes = results["main"]["metrics"], results["classes"]
     best, leak = best_baseline(results["baselines"]), leak_of(results["baselines"])
-    single, shown = metrics["single_view"], most_confused(metrics)
+    single, sources = metrics["single_view"], most_confused(metrics)
     title = f"One view ({wording.view_label(single['view'])})"
-    matrices = [rendering.confusion_matrix(title, single, classes, shown)]
+    matrices = [rendering.confusion_matrix(title, single, classes, sources)]
     if len(metrics["views"]) > 1:
-        matrices.insert(0, rendering.confusion_matrix("The best vote", metrics, classes, shown))
+        matrices.insert(0, rendering.confusion_matrix("The best vote", metrics, classes, sources))
     if best:
         title = f"Best baseline: {wording.baseline_label(best['name'], results['immunised'])}"
-        matrices.append(rendering.confusion_matrix(title, best["metrics"], classes, shown))
+        matrices.append(rendering.confusion_matrix(title, best["metrics"], classes, sources))
     view_sets = {row["views"]: row["view_names"] for row in results["conditions"][0]["rows"]}
     chance, guess = wording.guess(metrics["confusion"])
     return {
@@ -31,8 +31,8 @@ def values(results: Mapping[str, Any]) -> dict[str, Any]:
         "metrics": metrics,
         "best": best,
         "leak": leak and leak_sentence(leak),
-        "shown": shown,
-        "few": what_is_shown(shown, classes, "ablation.json"),
+        "shown": sources,
+        "few": what_is_shown(sources, classes, "ablation.json"),
         "chance": chance,
         "guess": guess,
         "findings": list(_findings(results)),

@@ -25,13 +25,13 @@ def draw_audit(results: Mapping[str, Any]) -> "Figure":
     figure = Figure(figsize=(5.6, 1.1 + 0.3 * len(rows)), layout="constrained")
     panel = figure.subplots()
     for place, (verdict, colour) in enumerate(VERDICTS.items()):
-        own = [(index, row) for index, row in enumerate(rows) if row["verdict"] == verdict]
-        if not own:
+        members = [(index, row) for index, row in enumerate(rows) if row["verdict"] == verdict]
+        if not members:
             continue
-        values = [100 * row["accuracy"] for _, row in own]
-        low = [value - 100 * row["ci95"][0] for value, (_, row) in zip(values, own, strict=True)]
-        high = [100 * row["ci95"][1] - value for value, (_, row) in zip(values, own, strict=True)]
-        panel.errorbar(values, [index for index, _ in own], xerr=(low, high), color=PALETTE[colour], linestyle="",
+        values = [100 * row["accuracy"] for _, row in members]
+        low = [value - 100 * row["ci95"][0] for value, (_, row) in zip(values, members, strict=True)]
+        high = [100 * row["ci95"][1] - value for value, (_, row) in zip(values, members, strict=True)]
+        panel.errorbar(values, [index for index, _ in members], xerr=(low, high), color=PALETTE[colour], linestyle="",
                        marker=MARKERS[place], markersize=5, elinewidth=1.2, label=verdict)  # fmt: skip
     panel.axvline(100 / len(results["classes"]), color=INK, linewidth=0.8, linestyle="--", alpha=0.6, label="chance")
     panel.set_yticks(range(len(rows)), [row["kind"] for row in rows])

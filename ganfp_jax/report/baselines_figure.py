@@ -29,16 +29,16 @@ def draw_low_data(results: Mapping[str, Any]) -> "Figure":
     panels = figure.subplots(1, len(conditions), sharey=True, squeeze=False)[0]
     for panel, condition in zip(panels, conditions, strict=True):
         for index, method in enumerate(methods):
-            own = [row for row in rows if (row["method"], row["condition"]) == (method, condition)]
-            if not own:
+            points = [row for row in rows if (row["method"], row["condition"]) == (method, condition)]
+            if not points:
                 continue
-            middle, low, high = 100 * np.array([[row["accuracy"], *row["ci95"]] for row in own]).T
+            middle, low, high = 100 * np.array([[row["accuracy"], *row["ci95"]] for row in points]).T
             label = wording.baseline_label(method)
-            if own[0]["images_per_source"] is None:
+            if points[0]["images_per_source"] is None:
                 panel.axhspan(low[0], high[0], color=INK, alpha=0.12, linewidth=0)
                 panel.axhline(middle[0], color=INK, linestyle="--", linewidth=1.4, label=label)
                 continue
-            places = [row["images_per_source"] for row in own]
+            places = [row["images_per_source"] for row in points]
             panel.fill_between(places, low, high, color=colour(index), alpha=0.15, linewidth=0)
             panel.vlines(places, low, high, color=colour(index), linewidth=0.7)
             panel.plot(places, middle, color=colour(index), linestyle=DASHES[index // len(PALETTE) % len(DASHES)],

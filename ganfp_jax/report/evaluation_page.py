@@ -27,21 +27,21 @@ def values(results: Mapping[str, Any]) -> dict[str, Any]:
     results = {**OPTIONAL, **results}
     main = _main_evaluation(results)
     best = _best_baseline(results, main["condition"], main["count"])
-    leak, shown = leak_of(results["baselines"]), most_confused(main["metrics"])
+    leak, sources = leak_of(results["baselines"]), most_confused(main["metrics"])
     chance, guess = wording.guess(main["metrics"]["confusion"])
     return {
         "results": results,
         "main": main,
         "best": best,
         "leak": leak and leak_sentence(leak),
-        "shown": shown,
-        "few": what_is_shown(shown, results["classes"], results["file"]),
+        "shown": sources,
+        "few": what_is_shown(sources, results["classes"], results["file"]),
         "chance": chance,
         "guess": guess,
         "method": _method(results),
         "findings": _findings(results, main, best),
         "groups": _groups(results),
-        "matrices": _matrices(results, main, best, shown),
+        "matrices": _matrices(results, main, best, sources),
         "view_sets": {
             entry["views_name"]: entry["metrics"]["views"]
             for entry in results["evaluations"]
@@ -134,13 +134,13 @@ def _findings(results: Mapping[str, Any], main: Mapping[str, Any], best: Mapping
     chance, guess = wording.guess(metrics["confusion"])
     if metrics["ci95"][0] <= chance:
         yield f"Within its interval the network is no better than {guess}."
-    found = baseline_finding(metrics, best, results["immunised"])
+    sentence = baseline_finding(metrics, best, results["immunised"])
     if best and not is_ahead(metrics, best) and best["metrics"]["ci95"][0] > chance:
-        found += (
+        sentence += (
             " These sources can be told apart without a deep network, so the network's percentage is no achievement in "
             "itself."
         )
-    yield found
+    yield sentence
     if len(metrics["views"]) > 1:
         yield _vote_finding("this network", metrics)
     for entry in results["evaluations"]:
@@ -191,14 +191,14 @@ def _matrices(
     def confusion_matrix(title: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
         return rendering.confusion_matrix(title, metrics, results["classes"], sources)
 
-    shown = [confusion_matrix("The network with the vote", main["metrics"])]
+    first = [confusion_matrix("The network with the vote", main["metrics"])]
     if len(main["metrics"]["views"]) > 1:
-        shown.append(confusion_matrix("The network with one view", main["metrics"]["single_view"]))
+        first.append(confusion_matrix("The network with one view", main["metrics"]["single_view"]))
     else:
-        shown[0]["title"] = "The network"
+        first[0]["title"] = "The network"
     if best is not None:
         title = f"Best baseline: {wording.baseline_label(best['name'], results['immunised'])}"
-        shown.append(confusion_matrix(title, best["metrics"]))
+        first.append(confusion_matrix(title, best["metrics"]))
     others = []
     for group in _groups(results):
         condition = wording.condition_label(group["condition"])
@@ -211,4 +211,4 @@ def _matrices(
             if entry is not best:
                 title = f"{wording.baseline_label(entry['name'], results['immunised'])}, {condition}"
                 others.append(confusion_matrix(title, entry["metrics"]))
-    return {"shown": shown, "others": others}
+    return {"shown": first, "others": others}

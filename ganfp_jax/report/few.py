@@ -31,17 +31,17 @@ def most_confused(
     return [names[k] for k in sorted(order[:most])]
 
 
-def what_is_shown(shown: Sequence[str], classes: Sequence[str], file: str) -> str:
+def what_is_shown(names: Sequence[str], classes: Sequence[str], file: str) -> str:
     """The sentence for a page that leaves sources out, "" where it shows all.
 
     Args:
-        shown: the names on the page.
+        names: the names on the page.
         classes: all names.
         file: where all numbers are.
     """
-    if len(shown) == len(classes):
+    if len(names) == len(classes):
         return ""
-    return f"Of the {len(classes):,} sources the {len(shown)} that are confused most are shown; {file} has all."
+    return f"Of the {len(classes):,} sources the {len(names)} that are confused most are shown; {file} has all."
 
 
 def with_responses(results: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,15 +52,15 @@ def with_responses(results: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         results: a `results.FingerprintPage`.
     """
-    classes, found = list(results["classes"]), dict(results)
+    classes, fewer = list(results["classes"]), dict(results)
     columns = [name for name in most_confused(results["metrics"], COLUMNS) if name in classes] or classes[:COLUMNS]
     if len(columns) < len(classes):
         places = [classes.index(name) for name in columns]
         firsts = {sample["target"]: sample for sample in reversed(results["samples"])}
-        found |= {"classes": columns, "models": [results["models"][k] for k in places]}
-        found["samples"] = [
+        fewer |= {"classes": columns, "models": [results["models"][k] for k in places]}
+        fewer["samples"] = [
             {**firsts[name], **{key: [firsts[name][key][k] for k in places] for key in ("responses", "logits")}}
             for name in columns
             if name in firsts
         ]
-    return found
+    return fewer

@@ -101,11 +101,11 @@ def draw_confusion(results: Mapping[str, Any]) -> "Figure":
     """The confusion matrix: counts, shaded by their share of the row."""
     classes, every = results["classes"], list(results["metrics"]["classes"])
     number, places = len(classes), [every.index(name) for name in classes]
-    own = np.asarray(results["metrics"]["confusion"])[places]
-    counts, called = own[:, places], list(classes)
+    rows = np.asarray(results["metrics"]["confusion"])[places]
+    counts, called = rows[:, places], list(classes)
     if number < len(every):
-        counts, called = np.column_stack([counts, own.sum(1) - counts.sum(1)]), [*called, "others"]
-    share = np.sqrt(counts / np.maximum(own.sum(1, keepdims=True), 1))[..., None]  # the root: few errors are seen
+        counts, called = np.column_stack([counts, rows.sum(1) - counts.sum(1)]), [*called, "others"]
+    share = np.sqrt(counts / np.maximum(rows.sum(1, keepdims=True), 1))[..., None]  # the root: few errors are seen
     full = np.where((np.eye(*counts.shape) > 0)[..., None], _rgb(PALETTE[0]), _rgb(PALETTE[1]))
     figure = empty_figure(1.6 + 0.62 * len(called), 1.1 + 0.5 * number)
     panel = figure.subplots()
@@ -130,9 +130,9 @@ def draw_embedding(results: Mapping[str, Any]) -> "Figure":
     figure = empty_figure(5.4, 5.2)
     panel = figure.subplots()
     for index, name in enumerate(results["classes"]):
-        own = points[labels == index]
+        members = points[labels == index]
         style: dict[str, Any] = {"color": colour(index), "marker": MARKERS[index % len(MARKERS)], "linestyle": ""}
-        panel.plot(*own.T, **style, markersize=3.6, markeredgewidth=0, label=f"{shown(name)} ({len(own):,})",
+        panel.plot(*members.T, **style, markersize=3.6, markeredgewidth=0, label=f"{shown(name)} ({len(members):,})",
                    rasterized=len(points) > MANY_POINTS)  # fmt: skip
     ring: dict[str, Any] = {
         "marker": "o",
@@ -224,9 +224,9 @@ FIGURES: dict[str, Draw] = {
 def spectrum_limits(spectra: Mapping[str, Float[np.ndarray, "r r"]]) -> tuple[float, float]:
     """The scale that all spectra share: their smallest and largest value but for the zero frequency, which is empty."""
     values = np.stack([np.asarray(spectrum, float) for spectrum in spectra.values()])
-    shown = np.ones(values.shape[1:], bool)
-    shown[values.shape[1] // 2, values.shape[2] // 2] = False
-    return float(values[:, shown].min()), float(values[:, shown].max())
+    not_empty = np.ones(values.shape[1:], bool)
+    not_empty[values.shape[1] // 2, values.shape[2] // 2] = False
+    return float(values[:, not_empty].min()), float(values[:, not_empty].max())
 
 
 def spectrum_picture(

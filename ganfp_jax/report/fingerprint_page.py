@@ -146,10 +146,10 @@ def _measured(row: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _measure(row: Mapping[str, Any], place: Sequence[str]) -> Mapping[str, Any] | None:
     """{"value", "ci95"} at a place inside a row, or None where anything on the way there or the value is None."""
-    found: Any = row
+    value: Any = row
     for key in place:
-        found = (found or {}).get(key)
-    return {"ci95": None, **found} if found and found["value"] is not None else None
+        value = (value or {}).get(key)
+    return {"ci95": None, **value} if value and value["value"] is not None else None
 
 
 def _roc(row: Mapping[str, Any] | None) -> Any:

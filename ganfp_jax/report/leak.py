@@ -24,14 +24,14 @@ def leak_of(baselines: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
     Returns:
         {"control", "accuracy", "ci95", "chance"}.
     """
-    found = []
+    leaks = []
     for entry in baselines:
         metrics = entry["metrics"]
         chance, _ = wording.guess(metrics["confusion"])
         if _is_control(entry) and metrics["ci95"][0] > chance:
             numbers = {"accuracy": metrics["accuracy"], "ci95": list(metrics["ci95"]), "chance": chance}
-            found.append({"control": entry["name"], **numbers})
-    return max(found, key=lambda leak: leak["accuracy"] - leak["chance"], default=None)
+            leaks.append({"control": entry["name"], **numbers})
+    return max(leaks, key=lambda leak: leak["accuracy"] - leak["chance"], default=None)
 
 
 def best_baseline(baselines: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:

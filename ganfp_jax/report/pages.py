@@ -25,12 +25,12 @@ PAGES = {
 }
 
 
-def write_page(name: str, found: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
+def write_page(name: str, content: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
     """Writes a page and returns where; one that is there already is replaced in one move.
 
     Args:
         name: a key of `PAGES`.
-        found: the results, as the page's schema has them; lists and dicts may be empty.
+        content: the results, as the page's schema has them; lists and dicts may be empty.
         path: of the HTML file; its folder is made.
 
     Raises:
@@ -38,14 +38,14 @@ def write_page(name: str, found: Mapping[str, Any], path: str | os.PathLike[str]
         UserError: a picture cannot be read.
     """
     path = Path(path)
-    page = render(name, found)
+    page = render(name, content)
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic.write_bytes(path, page.encode())
     return path
 
 
-def render(name: str, found: Mapping[str, Any]) -> str:
+def render(name: str, content: Mapping[str, Any]) -> str:
     """The page of `write_page` as text."""
-    results.check(found, PAGES[name].schema)
-    config = json.dumps(found["config"], indent=2, ensure_ascii=False, default=str)
-    return rendering.render(f"{name}.html.j2", **{"results": found, "config": config, **PAGES[name].values(found)})
+    results.check(content, PAGES[name].schema)
+    config = json.dumps(content["config"], indent=2, ensure_ascii=False, default=str)
+    return rendering.render(f"{name}.html.j2", **{"results": content, "config": config, **PAGES[name].values(content)})

@@ -56,7 +56,7 @@ def render(template: str, **values: Any) -> str:
 
 
 def confusion_matrix(
-    title: str, metrics: Mapping[str, Any], classes: Sequence[str], shown: Sequence[str] | None = None
+    title: str, metrics: Mapping[str, Any], classes: Sequence[str], sources: Sequence[str] | None = None
 ) -> dict[str, Any]:
     """A confusion matrix as the macro `matrix` draws it.
 
@@ -64,21 +64,21 @@ def confusion_matrix(
         title: its caption.
         metrics: with "confusion", counts; rows target, columns predicted.
         classes: names in the order of rows and columns.
-        shown: those of `classes` that it has, by default all; the last column then counts answers that name the others.
+        sources: those of `classes` that it has, by default all; a last column then counts answers that name others.
     """
-    shown = classes if shown is None else shown
+    sources = classes if sources is None else sources
     place = {name: k for k, name in enumerate(classes)}
-    columns = [place[name] for name in shown]
+    columns = [place[name] for name in sources]
     rows = []
-    for target, k in zip(shown, columns, strict=True):
+    for target, k in zip(sources, columns, strict=True):
         counts = metrics["confusion"][k]
         total = sum(counts)
-        cells = [(name, counts[column]) for name, column in zip(shown, columns, strict=True)]
-        if len(shown) < len(classes):
+        cells = [(name, counts[column]) for name, column in zip(sources, columns, strict=True)]
+        if len(sources) < len(classes):
             cells.append((OTHERS, total - sum(count for _, count in cells)))
         shares = [{"count": count, "predicted": name, "share": count / max(total, 1)} for name, count in cells]
         rows.append({"target": target, "total": total, "cells": shares})
-    return {"title": title, "rows": rows, "others": len(shown) < len(classes)}
+    return {"title": title, "rows": rows, "others": len(sources) < len(classes)}
 
 
 def picture(pixels: UInt8[np.ndarray, "h w 3"], side: int = PICTURE_SIDE) -> dict[str, Any]:
@@ -107,11 +107,11 @@ def png_picture(png: bytes | str | os.PathLike[str]) -> dict[str, Any]:
     return {"uri": data_uri(content), "width": width, "height": height}
 
 
-def samples(found: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def samples(of_sources: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The pictures of the sources, {source: {"picture": PNG, "caption"}}, as the macro `samples_of` draws them."""
     return [
         {"source": source, "caption": sample["caption"], **png_picture(sample["picture"])}
-        for source, sample in found.items()
+        for source, sample in of_sources.items()
     ]
 
 
@@ -158,21 +158,21 @@ def fingerprint_map(embedding: Mapping[str, Any], classes: Sequence[str]) -> dic
     }
 
 
-def fingerprints(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def fingerprints(part: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """The part of a page on fingerprints as the macro `fingerprints` draws it; None where there is none.
 
     Args:
-        found: `results.Fingerprints`.
+        part: `results.Fingerprints`.
     """
-    if found is None:
+    if part is None:
         return None
-    classes = found["classes"]
+    classes = part["classes"]
     return {
         "classes": classes,
-        "samples": [response_row(sample, classes) for sample in found["samples"]],
-        "models": [picture(model) for model in found["models"]],
-        "map": found["embedding"] and fingerprint_map(found["embedding"], found["mapped"]),
-        "scales": found["scales"],
+        "samples": [response_row(sample, classes) for sample in part["samples"]],
+        "models": [picture(model) for model in part["models"]],
+        "map": part["embedding"] and fingerprint_map(part["embedding"], part["mapped"]),
+        "scales": part["scales"],
     }
 
 

@@ -67,9 +67,9 @@ def panels(results: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
     return {
         title: [
             ("clean", "clean"),
-            *((condition, words) for _, condition, words in sorted(found, key=lambda one: one[0])),
+            *((condition, words) for _, condition, words in sorted(members, key=lambda one: one[0])),
         ]
-        for title, found in groups.items()
+        for title, members in groups.items()
     }
 
 
@@ -80,10 +80,10 @@ def _draw(panel: "Axes", results: Mapping[str, Any], conditions: list[tuple[str,
     apart = 0.0 if joined else min(0.12, 0.7 / len(lines))  # points without lines would hide each other
     for index, (name, rows) in enumerate(lines):
         network = index < len(results["networks"])
-        shown = [condition for condition in places if condition in rows]
-        values, low, high = (100 * np.array([rows[condition][key] for condition in shown]) for key in range(3))
+        measured = [condition for condition in places if condition in rows]
+        values, low, high = (100 * np.array([rows[condition][key] for condition in measured]) for key in range(3))
         panel.errorbar(
-            [places[condition] + apart * (index - (len(lines) - 1) / 2) for condition in shown], values,
+            [places[condition] + apart * (index - (len(lines) - 1) / 2) for condition in measured], values,
             (values - low, high - values), color=PALETTE[index % len(PALETTE)], marker=MARKERS[index % len(MARKERS)],
             markersize=3.6 if network else 2.6, linestyle=DASHES[0 if network else 1] if joined else "",
             linewidth=1.3 if network else 0.8, elinewidth=0.8, label=name,
@@ -98,17 +98,17 @@ def _draw(panel: "Axes", results: Mapping[str, Any], conditions: list[tuple[str,
 
 def _networks(results: Mapping[str, Any]) -> dict[str, dict[str, tuple[float, float, float]]]:
     """Name in the legend -> condition -> accuracy and the ends of its interval."""
-    found: dict[str, dict[str, tuple[float, float, float]]] = {}
+    lines: dict[str, dict[str, tuple[float, float, float]]] = {}
     for row in results["rows"]:
-        points = found.setdefault(f"{row['network']} network", {})
+        points = lines.setdefault(f"{row['network']} network", {})
         points[row["attack"]] = (row["accuracy"], row["ci95_low"], row["ci95_high"])
-    return found
+    return lines
 
 
 def _baselines(results: Mapping[str, Any]) -> dict[str, dict[str, tuple[float, float, float]]]:
     """The same of the baselines."""
-    found: dict[str, dict[str, tuple[float, float, float]]] = {}
+    lines: dict[str, dict[str, tuple[float, float, float]]] = {}
     for entry in results["baselines"]:
         metrics, label = entry["metrics"], wording.baseline_label(entry["name"], results["immunised"])
-        found.setdefault(label, {})[entry["condition"]] = (metrics["accuracy"], *metrics["ci95"])
-    return found
+        lines.setdefault(label, {})[entry["condition"]] = (metrics["accuracy"], *metrics["ci95"])
+    return lines

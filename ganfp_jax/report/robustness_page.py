@@ -29,7 +29,7 @@ def values(results: Mapping[str, Any]) -> dict[str, Any]:
     rows = {(row["network"], row["attack"]): row for row in results["rows"]}
     under = [entry for entry in results["baselines"] if entry["condition"] == condition]
     best, leak = best_baseline(under), leak_of(results["baselines"])
-    shown = most_confused(rows[main, condition], classes=results["classes"])
+    sources = most_confused(rows[main, condition], classes=results["classes"])
     chance, guess = wording.guess(rows[main, condition]["confusion"])
     return {
         "attack": condition,
@@ -42,7 +42,7 @@ def values(results: Mapping[str, Any]) -> dict[str, Any]:
         "plain": rows[PLAIN, condition] if PLAIN in names and main != PLAIN else None,
         "compared": PLAIN in names and len(names) > 1,
         "leak": leak and leak_sentence(leak),
-        "few": what_is_shown(shown, results["classes"], "metrics.json"),
+        "few": what_is_shown(sources, results["classes"], "metrics.json"),
         "best": best and {**best} | {"label": wording.baseline_label(best["name"], results["immunised"])},
         "chance": chance,
         "guess": guess,
@@ -71,7 +71,7 @@ def values(results: Mapping[str, Any]) -> dict[str, Any]:
             }
             for entry in results["attacks"]
         ],
-        "matrices": _matrices(results, condition, best, shown),
+        "matrices": _matrices(results, condition, best, sources),
     }
 
 
@@ -180,13 +180,13 @@ def _matrices(
 ) -> dict[str, list[dict[str, Any]]]:
     """Confusion matrices: those of the headline's condition, and those of the networks under all others."""
     classes = results["classes"]
-    shown: list[dict[str, Any]] = []
+    first: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []
     for row in results["rows"]:
         title = f"{row['network']} network, {wording.condition_label(row['attack'])}"
         matrix = rendering.confusion_matrix(title, row, classes, sources)
-        (shown if row["attack"] == condition else others).append(matrix)
+        (first if row["attack"] == condition else others).append(matrix)
     if best is not None:
         title = wording.baseline_label(best["name"], results["immunised"])
-        shown.append(rendering.confusion_matrix(title, best["metrics"], classes, sources))
-    return {"shown": shown, "others": others}
+        first.append(rendering.confusion_matrix(title, best["metrics"], classes, sources))
+    return {"shown": first, "others": others}

@@ -46,7 +46,7 @@ def words_of(content: bytes) -> frozenset[str]:
     Args:
         content: of the file, or its first `MOST_BYTES`; of any kind, and perhaps damaged.
     """
-    said: set[str] = set()
+    words: set[str] = set()
     orders: dict[str, list[str]] = {}
     for number, (kind, name) in enumerate(_parts(content)):
         if number >= MOST_PARTS:
@@ -56,8 +56,8 @@ def words_of(content: bytes) -> frozenset[str]:
             if len(order) < MOST_IN_ORDER and (kind == "coding" or order[-1:] != [name]):
                 order.append(name)
         else:
-            said.add(f"{kind}={name}" if name else kind)
-    return frozenset(said | {f"{kind}={' '.join(order)}" for kind, order in orders.items()})
+            words.add(f"{kind}={name}" if name else kind)
+    return frozenset(words | {f"{kind}={' '.join(order)}" for kind, order in orders.items()})
 
 
 def _parts(content: bytes) -> Iterator[Part]:
@@ -71,8 +71,8 @@ def _parts(content: bytes) -> Iterator[Part]:
 
 def _jpeg(content: bytes) -> Iterator[Part]:
     place, standard = 2, True
-    while found := _NEXT_MARKER.search(content, place):
-        marker, place = content[found.start() + 1], found.end()
+    while match := _NEXT_MARKER.search(content, place):
+        marker, place = content[match.start() + 1], match.end()
         if marker == 0xD9:
             break
         size = int.from_bytes(content[place : place + 2], "big")
@@ -97,14 +97,14 @@ def _jpeg(content: bytes) -> Iterator[Part]:
 
 def _tables(body: bytes) -> set[str]:
     """The digests of the Huffman tables of a segment."""
-    found: set[str] = set()
+    tables: set[str] = set()
     for _ in range(_MOST_TABLES):
         if len(body) < 17:
             break
         size = 17 + sum(body[1:17])
-        found.add(hashlib.sha256(body[:size]).hexdigest()[:8])
+        tables.add(hashlib.sha256(body[:size]).hexdigest()[:8])
         body = body[size:]
-    return found
+    return tables
 
 
 def _png(content: bytes) -> Iterator[Part]:
@@ -237,8 +237,8 @@ def _pnm(content: bytes) -> Iterator[Part]:
 
 def _identifier(body: bytes) -> str:
     """What a segment calls itself at its beginning: the letters up to the first that is none."""
-    found = re.match(rb"[ -~]*", body[:LETTERS])
-    return _text(found[0] if found else b"") or body[:2].hex()
+    letters = re.match(rb"[ -~]*", body[:LETTERS])
+    return _text(letters[0] if letters else b"") or body[:2].hex()
 
 
 def _text(name: bytes) -> str:

@@ -81,14 +81,14 @@ def records(description: Description, split: str, what: str) -> Iterator[TfdsRec
     """
     if description.features.get("image") != "Image":
         raise UserError(f"{what} has no feature 'image': its features are {printable(', '.join(description.features))}")
-    with told(what):
+    with errors_in_one_line(what):
         examples = Examples(description, split)
     for index in range(len(examples)):
         yield TfdsRecord(examples, index, f"{index:06d}.png")
 
 
 @contextlib.contextmanager
-def told(what: str) -> Iterator[None]:
+def errors_in_one_line(what: str) -> Iterator[None]:
     """TFDS's errors, which run over many lines and types, as one line that begins with `what`."""
     try:
         yield

@@ -16,7 +16,7 @@ from typing import Any
 
 from ganfp_jax.data.decode import ImageFile, decode_image, open_file, open_header, orientation, png_bytes
 from ganfp_jax.data.tfds.folder import ARRAY_RECORD, INFO, class_names, describe, read_json
-from ganfp_jax.data.tfds.records import TfdsRecord, records, told
+from ganfp_jax.data.tfds.records import TfdsRecord, errors_in_one_line, records
 from ganfp_jax.run import atomic
 from ganfp_jax.run.errors import UserError
 
@@ -56,7 +56,7 @@ def open_named(name: str, split: str, data_dir: str = "", download: bool = False
     """
     where = data_dir or "TFDS's own folder"
     what = f"data set {name} in {where}"
-    with told(what):
+    with errors_in_one_line(what):
         root = _place(name, data_dir, download)
     if root is None:
         raise UserError(
@@ -92,10 +92,10 @@ def open_split(root: Path, split: str) -> Split:
             "image, label and name"
         )
     classes = class_names(root)
-    found = list(records(description, split, f"the data set {root}"))
-    index = _read_index(root, split, len(found)) if (root / INDEX).is_file() else _read_records(found, root)
+    those = list(records(description, split, f"the data set {root}"))
+    index = _read_index(root, split, len(those)) if (root / INDEX).is_file() else _read_records(those, root)
     _check_index(index, len(classes), root)
-    listed = list(zip(index["labels"], index["names"], found, strict=True))
+    listed = list(zip(index["labels"], index["names"], those, strict=True))
     listed.sort(key=lambda item: (item[0], PurePath(item[1]).parts))  # as a folder is listed
     return Split(
         records=tuple(dataclasses.replace(record, name=name) for _, name, record in listed),
@@ -197,7 +197,7 @@ def _make_index(those: Iterable[TfdsRecord]) -> dict[str, list]:
 
 
 def _read_records(those: Iterable[TfdsRecord], root: Path) -> dict[str, list]:
-    with told(f"the data set {root}"):
+    with errors_in_one_line(f"the data set {root}"):
         return _make_index(those)
 
 
@@ -249,8 +249,8 @@ def _place(name: str, data_dir: str, download: bool) -> Path | None:
     builder_class = _builder_class(parsed.name)
     config = settings.pop("config", None) or _default_config(builder_class)
     for home in file_utils.list_data_dirs(data_dir or None):
-        if found := _newest(Path(home, parsed.name, config or ""), settings.get("version")):
-            return found
+        if newest := _newest(Path(home, parsed.name, config or ""), settings.get("version")):
+            return newest
     if not download or builder_class is None:
         return None
     builder = builder_class(data_dir=data_dir or None, config=config, **settings)  # of TFDS's own code
