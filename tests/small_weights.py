@@ -3,10 +3,13 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
+from flax.traverse_util import flatten_dict
 
 from configs import attribution, cramergan, fingerprint, progan, sngan
 from ganfp_jax import models
 from ganfp_jax.interop.weights import Weights
+from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.run_folder import write_json
 from ganfp_jax.training.checkpoint import Checkpoints
 
@@ -73,3 +76,20 @@ def run_folder(workdir, config, saved, average=None):
         checkpoints.save(step, state, metadata)
     checkpoints.close()
     return workdir
+
+
+def assert_same(found, expected):
+    assert (found.kind, found.model, found.about) == (expected.kind, expected.model, expected.about)
+    found, expected = (flatten_dict(weights.variables, sep="/") for weights in (found, expected))
+    assert found.keys() == expected.keys()
+    for name, array in found.items():
+        assert (array.dtype, array.shape) == (np.float32, expected[name].shape)
+        np.testing.assert_array_equal(array, expected[name])
+
+
+def refusal(call, *arguments):
+    with pytest.raises(UserError) as error:
+        call(*arguments)
+    message = str(error.value)
+    assert "\n" not in message
+    return message

@@ -10,15 +10,12 @@ import pytest
 import safetensors
 import safetensors.numpy
 from flax.traverse_util import flatten_dict
-from small_weights import CLASSES, GENERATORS, draw, generator, network, run_folder
+from small_weights import CLASSES, GENERATORS, assert_same, draw, generator, network, refusal, run_folder
 
-from configs import attribution, progan
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.generation.sampler import Sampler
-from ganfp_jax.interop import weights as module
 from ganfp_jax.interop.load import load
 from ganfp_jax.interop.weights import KEY, digest, read_file, write_file
-from ganfp_jax.run.errors import UserError
 
 ALL = {
     "progan": lambda: generator("progan"),
@@ -30,29 +27,12 @@ ALL = {
 }
 
 
-def assert_same(found, expected):
-    assert (found.kind, found.model, found.about) == (expected.kind, expected.model, expected.about)
-    found, expected = (flatten_dict(weights.variables, sep="/") for weights in (found, expected))
-    assert found.keys() == expected.keys()
-    for name, array in found.items():
-        assert (array.dtype, array.shape) == (np.float32, expected[name].shape)
-        np.testing.assert_array_equal(array, expected[name])
-
-
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     """A whole file of an attribution network; the tests copy it before they damage it."""
     path = tmp_path_factory.mktemp("files") / "network.safetensors"
     write_file(path, network())
     return path
-
-
-def refusal(call, *arguments):
-    with pytest.raises(UserError) as error:
-        call(*arguments)
-    message = str(error.value)
-    assert "\n" not in message
-    return message
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -98,26 +78,6 @@ def test_the_digest_is_the_one_that_manifests_record():
     assert digest({**variables, "batch_stats": {"b5": {"mean": mean}}}) != total.hexdigest()
 
 
-def test_a_training_gives_its_newest_checkpoint(tmp_path):
-    config = attribution.get_config("tiny").to_dict()
-    folder = run_folder(tmp_path / "visnet", config, {8: network(seed=1), 16: network(seed=2)})
-    weights = load(folder)
-    assert_same(weights, network(seed=2))
-    assert weights.origin == {"run_folder": "visnet", "step": 16}
-    # A file that lies in the folder of a training is not taken for it: it may be older.
-    write_file(folder / module.FILE, network(seed=1))
-    assert_same(load(folder), network(seed=2))
-
-
-def test_of_a_gan_the_running_average_is_taken(tmp_path):
-    trained, average = generator("progan", seed=1), generator("progan", seed=2)
-    config = progan.get_config("tiny").to_dict()
-    folder = run_folder(tmp_path / "progan", config, {8: trained}, average.variables["params"])
-    assert_same(load(folder), average)
-    without = run_folder(tmp_path / "without", config, {8: trained})
-    assert_same(load(without), trained)
-
-
 @pytest.mark.parametrize("name", ["sngan", "cramergan by batch"])
 def test_a_generator_draws_the_same_images_from_its_file(tmp_path, name):
     weights = ALL[name]()
@@ -139,13 +99,6 @@ def test_a_generator_draws_the_same_images_from_its_file(tmp_path, name):
     np.testing.assert_array_equal(*images)
 
 
-def test_a_folder_with_a_file_does_for_the_file(tmp_path):
-    write_file(tmp_path / module.FILE, network())
-    assert_same(load(tmp_path), network())
-    attributor = Attributor.load(tmp_path)
-    assert (attributor.classes, attributor.resolution) == (tuple(CLASSES), 16)
-
-
 @pytest.mark.parametrize(("augment", "views"), [("none", "identity"), ("mirror", "mirror"), ("d4", "d4"), (None, "d4")])
 def test_a_network_votes_over_what_it_was_trained_on(tmp_path, file, augment, views):
     def trained_with(header):
@@ -160,22 +113,6 @@ def test_of_weights_that_were_not_trained_here_no_step_is_told(tmp_path):
     write_file(tmp_path / "G.safetensors", imported)
     assert "step" not in Sampler(tmp_path / "G.safetensors").origin
     assert load(tmp_path / "G.safetensors").origin == imported.origin
-
-
-def test_the_other_kind_is_refused(tmp_path, file):
-    gan = tmp_path / "gan.safetensors"
-    write_file(gan, generator("progan"))
-    assert "holds no attribution network (but 'progan_generator')" in refusal(Attributor.load, gan)
-    assert "holds no generator (but 'visnet_classifier')" in refusal(Sampler, file)
-    (tmp_path / "config.json").write_text(json.dumps({"job": "evaluate"}))
-    assert "holds no network (but 'evaluate')" in refusal(load, tmp_path)
-
-
-def test_nothing_there(tmp_path):
-    (tmp_path / "empty").mkdir()
-    assert "is not a run folder: it has no config.json and no weights.safetensors" in refusal(load, tmp_path / "empty")
-    assert f"{tmp_path / 'no'} is not a run folder" in refusal(load, tmp_path / "no")
-    assert f"there is no file {tmp_path / 'no.safetensors'}" in refusal(load, tmp_path / "no.safetensors")
 
 
 @pytest.mark.parametrize("length", [0, 4, 8, 40, 0.5, -1])
