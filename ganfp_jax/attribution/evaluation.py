@@ -52,6 +52,29 @@ class Evaluation:
         return attributions(self.vote, self.rules, self.metrics["classes"], self.metrics["views"], notes)
 
 
+def open_images(
+    attributor: Attributor,
+    root: str,
+    resize: str = "crop",
+    layout: str = "auto",
+    *,
+    perturbation: str = "none",
+    seed: int = 0,
+) -> labelled.Images:
+    """The images of a labelled folder that a network is tested on, of test/ where it has one.
+
+    Args:
+        attributor: the network, whose classes the folder must have.
+        root, resize, layout: of a config's section `data`.
+        perturbation, seed: as for `data.labelled.Images`.
+
+    Raises:
+        UserError: as `data.labelled.open_labelled` and `Images`.
+    """
+    folder = labelled.open_labelled(Path(root), split="test", classes=attributor.classes, layout=layout)
+    return labelled.Images(folder, attributor.resolution, resize, perturbation, seed)
+
+
 def evaluate(
     attributor: Attributor,
     images: labelled.Images,

@@ -10,7 +10,7 @@ from typing import Any
 
 from ganfp_jax.attribution import pictures
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.evaluation import Evaluation
+from ganfp_jax.attribution.evaluation import Evaluation, open_images
 from ganfp_jax.attribution.view_logits import REFERENCE, ViewLogits, ablate, evaluation_of, logits_npz, view_logits
 from ganfp_jax.attribution.voting import check_vote
 from ganfp_jax.baselines import beside
@@ -54,10 +54,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `ablation`."""
     view_sets, rules, conditions = _checked(config)
     attributor = Attributor.load(config["checkpoint"])
-    folder = labelled.open_labelled(
-        Path(config["data"]["root"]), split="test", classes=attributor.classes, layout=config["data"]["layout"]
-    )
-    images = labelled.Images(folder, attributor.resolution, config["data"]["resize"], seed=config["seed"])
+    images = open_images(attributor, **config["data"], seed=config["seed"])
     views = list(dict.fromkeys([REFERENCE, *(view for names in view_sets.values() for view in names)]))
     results: dict[str, Any] = {"classes": list(attributor.classes), "method": METHOD, "conditions": []}
     first: ViewLogits | None = None
@@ -95,7 +92,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     row = best_row(results["conditions"][0]["rows"])
     evaluation = evaluation_of(row, first or measured, attributor.classes)
     report = workdir / "report" / "index.html"
-    read = images.under(config["perturb"][0]).part(folder.places(evaluation.names))
+    read = images.under(config["perturb"][0]).part(images.folder.places(evaluation.names))
     results["leak"] = leak = write_page(report, attributor, read, evaluation, row, results, config)
     write_json(workdir / "ablation.json", results)
     if leak:

@@ -11,9 +11,9 @@ from typing import Any
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.calibration import from_evaluation
 from ganfp_jax.attribution.certainty import Calibration, check_enough, check_rate, where_unsure
-from ganfp_jax.attribution.evaluation import evaluate
+from ganfp_jax.attribution.evaluation import evaluate, open_images
 from ganfp_jax.attribution.voting import check_vote
-from ganfp_jax.data import labelled, reports
+from ganfp_jax.data import reports
 from ganfp_jax.interop.load import load
 from ganfp_jax.interop.weights import CALIBRATION, FILE, write_file
 from ganfp_jax.report import wording
@@ -33,14 +33,13 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     check_vote(config["views"], config["rule"], config["batch_size"])
     check_rate(config["error_rate"], config["min_decided"])
     attributor = Attributor.load(config["checkpoint"], calibrated=False)
-    data = config["data"]
-    folder = labelled.open_labelled(Path(data["root"]), split="test", classes=attributor.classes, layout=data["layout"])
-    check_enough(len(folder), config["error_rate"])
-    if warning := known_images.warning_of(config["checkpoint"], folder):
+    images = open_images(attributor, **config["data"])
+    check_enough(len(images), config["error_rate"])
+    if warning := known_images.warning_of(config["checkpoint"], images.folder):
         print(f"warning: {warning}")
     evaluation = evaluate(
         attributor,
-        labelled.Images(folder, attributor.resolution, data["resize"]),
+        images,
         views=config["views"] or attributor.default_views,
         rule=config["rule"],
         batch_size=config["batch_size"],

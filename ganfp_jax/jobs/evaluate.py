@@ -1,4 +1,9 @@
-"""The job `evaluate`: a checkpoint and a labelled folder -> predictions, metrics, what was not used or cut, a page."""
+"""The job `evaluate`: a checkpoint and a labelled folder -> predictions, metrics, what was not used or cut, a page.
+
+The way of an image: `data.labelled` decodes it at the network's size and perturbs it, `attribution.attributor` votes
+over its views, `attribution.verdict` names its source, `attribution.predictions` writes that down,
+`attribution.evaluation` counts, `report` shows.
+"""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -14,9 +19,10 @@ from ganfp_jax.attribution.evaluation import (
     Evaluation,
     evaluate,
     image_rows,
+    open_images,
     per_photograph,
     write_metrics,
-    write_tables,
+    write_outputs,
 )
 from ganfp_jax.attribution.predictions import PREDICTIONS
 from ganfp_jax.attribution.voting import check_vote
@@ -32,6 +38,9 @@ from ganfp_jax.run.config_keys import require
 from ganfp_jax.run.provenance import provenance
 from ganfp_jax.training import known_images
 
+FEW = 30  # images that the console shows one by one
+SOME = 5  # notes that it shows
+
 
 def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `evaluate`."""
@@ -40,61 +49,66 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     beside.check(config["baselines"])
     attributor = Attributor.load(config["checkpoint"])
     config = {**config, "views": config["views"] or attributor.default_views}
-    folder = labelled.open_labelled(
-        Path(config["data"]["root"]), split="test", classes=attributor.classes, layout=config["data"]["layout"]
-    )
-    root = Path(config["data"]["root"])
-    warnings: list[str] = []
-    if processes.first():
-        warnings = [*filter(None, [known_images.warning_of(config["checkpoint"], folder)]), *quick_check(folder)]
-        for warning in warnings:
-            print(f"warning: {warning}")
-    data = config["data"]
-    images = labelled.Images(folder, attributor.resolution, data["resize"], config["perturb"], config["seed"])
+    images = open_images(attributor, **config["data"], perturbation=config["perturb"], seed=config["seed"])
+    warnings = _warnings(config["checkpoint"], images.folder) if processes.first() else []
     clock = time.perf_counter()
-    evaluation = evaluate(
-        attributor,
-        images,
-        views=config["views"],
-        rule=config["rule"],
-        batch_size=config["batch_size"],
-        early_stopping=config["early_stopping"],
-    )
+    settings = {key: config[key] for key in ("views", "rule", "batch_size", "early_stopping")}
+    evaluation = evaluate(attributor, images, **settings)
     if not processes.first():
         return
     seconds = {"evaluate": time.perf_counter() - clock}
     report = workdir / "report" / "index.html"
     report.unlink(missing_ok=True)  # of other answers
-    write_tables(workdir, evaluation)
-    write_metrics(workdir, evaluation)  # before baselines and page: what was found must not be lost where these fail
-    if len(evaluation.names) <= 30:
+    write_outputs(workdir, evaluation)  # before baselines and page: what was found must not be lost where these fail
+    if len(evaluation.names) <= FEW:
         print(per_image_table(image_rows(evaluation)))
-    clock = time.perf_counter()
-    read = images.part(folder.places(evaluation.names))
-    rows, reason = beside.rows_or_reason(
-        config["baselines"],
-        root,
-        folder,
-        lambda: beside.train_and_measure(config["baselines"], root, read, [config["perturb"]]),
-    )
-    if rows:
-        seconds["baselines"] = time.perf_counter() - clock
+    images = images.part(images.folder.places(evaluation.names))
+    rows, reason = _measure_baselines(config, images, seconds)
     evaluation.metrics["baselines"] = [{"name": row["name"], **row["metrics"]} for row in rows]
     evaluation.metrics["leak"] = leak = leak_of(rows)
     write_metrics(workdir, evaluation)
     if leak:
         print(leak_box(leak))
-    write_page(report, attributor, evaluation, read, rows, config, seconds=seconds, warnings=warnings)
+    write_page(report, attributor, evaluation, images, rows, config, seconds=seconds, warnings=warnings)
     print(summary(evaluation.metrics, wording.immunised_by(config["baselines"]["immunise"])))
     if reason:
         print(f"no baselines: {reason}")
-    for name, note in list(evaluation.notes.items())[:5]:
+    _report_files(evaluation, workdir)
+    print(f"predictions: {workdir / PREDICTIONS}  metrics: {workdir / METRICS}  report: {report}")
+
+
+def _warnings(checkpoint: str, folder: labelled.LabelledFolder) -> list[str]:
+    """What the files give away and the network may have seen; printed too."""
+    warnings = [*filter(None, [known_images.warning_of(checkpoint, folder)]), *quick_check(folder)]
+    for warning in warnings:
+        print(f"warning: {warning}")
+    return warnings
+
+
+def _measure_baselines(
+    config: Mapping[str, Any], images: labelled.Images, seconds: dict[str, float]
+) -> tuple[list[dict[str, Any]], str | None]:
+    """The rows of the baselines or why there are none; the time they take goes into `seconds`."""
+    clock, root = time.perf_counter(), Path(config["data"]["root"])
+    rows, reason = beside.rows_or_reason(
+        config["baselines"],
+        root,
+        images.folder,
+        lambda: beside.train_and_measure(config["baselines"], root, images, [config["perturb"]]),
+    )
+    if rows:
+        seconds["baselines"] = time.perf_counter() - clock
+    return rows, reason
+
+
+def _report_files(evaluation: Evaluation, workdir: Path) -> None:
+    """Says which files were not taken as they are, or not used."""
+    for name, note in list(evaluation.notes.items())[:SOME]:
         print(f"{name}: {note}")
     if evaluation.notes:
         print(f"{len(evaluation.notes)} images were not taken as they are: {workdir / 'notes.csv'}")
     if evaluation.rejected:
         print(f"{len(evaluation.rejected)} files could not be used: {workdir / 'rejected.csv'}")
-    print(f"predictions: {workdir / PREDICTIONS}  metrics: {workdir / METRICS}  report: {report}")
 
 
 def summary(metrics: dict[str, Any], immunised: str = "") -> str:
