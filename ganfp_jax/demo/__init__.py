@@ -1,1 +1,1 @@
-"""The web page: drop an image, read which source made it. Start it with `python -m ganfp_jax.demo`."""
+"""The web page that attributes a dropped image to its source. Start it with `python -m ganfp_jax.demo`."""

@@ -74,13 +74,13 @@ def run(
     """Serves the page until the process is interrupted.
 
     Raises:
-        UserError: the extra is not installed, no such checkpoint, an address that cannot be used, or room for less
-            than one upload.
+        UserError: the extra is not installed, there is no such checkpoint, the address cannot be used, or
+            `limits.total` is below the size of one upload.
     """
     if importlib.util.find_spec("gradio") is None:
         raise UserError("the web page needs Gradio: pip install 'ganfp_jax[demo]', best in an environment of its own")
-    with _listen(host, port) as listener:  # first of all, so that nobody waits to hear of a taken port
-        signal.signal(signal.SIGTERM, _exit)  # so that the folder goes then as well
+    with _listen(host, port) as listener:  # a taken port is reported before the slow start
+        signal.signal(signal.SIGTERM, _exit)  # SIGTERM deletes the folder as well
         cache.keep_compiled()
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
         from ganfp_jax.demo.uploads import Limits
@@ -113,7 +113,7 @@ def _exit(number: int, frame: FrameType | None) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns the exit status: 0 ended by the user, 2 bad use."""
+    """Runs the command and returns the exit status: 0 where the user ends it, 2 after a user's mistake."""
     console.prepare()
     flags = _flags().parse_args(argv)
     try:

@@ -1,4 +1,4 @@
-"""Uploaded files -> verdicts, as a piece of a web page, CSV and JSON. Knows nothing of the library that serves it."""
+"""Uploaded files -> verdicts, as a part of a web page, CSV and JSON. It does not import the library that serves it."""
 
 import base64
 import dataclasses
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
     import jinja2
 
 RULE = "majority"
-MIN_SECONDS = 0.5  # for decoding a file, where those before it took all of the time
-PERCENTILE = 99.5  # of the sizes of the values shown: what is drawn at full strength
+MIN_SECONDS = 0.5  # for decoding a file after the files before it took all of the time
+PERCENTILE = 99.5  # of the absolute values shown; it is drawn at full strength
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What is said about one file: a verdict with its pictures, or why there is none."""
+    """The answer about one file: a verdict with its pictures, or the reason that there is none."""
 
     name: str
     refused: str = ""
     attribution: Attribution | None = None
     image: str = ""
-    """The image as the network was shown it; this and all other pictures are `data:` addresses of PNG files."""
+    """The image as the network receives it; this and all other pictures are `data:` addresses of PNG files."""
     views: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """View -> the image in that view."""
     fingerprint: str = ""
@@ -51,19 +51,19 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What is said about the files of one upload, in their order."""
+    """The answers about the files of one upload, in their order."""
 
     classes: tuple[str, ...]
     views: tuple[str, ...]
     resize: str
     rows: Sequence[Row]
     fingerprint_limit: float = 0.0
-    """The size of a value that the pictures of fingerprints draw at full strength."""
+    """The absolute value that the pictures of fingerprints draw at full strength."""
     response_limit: float = 0.0
 
     @property
     def attributions(self) -> Iterator[tuple[str, Attribution]]:
-        """Name and verdict of every file that has one."""
+        """Yields the name and the attribution of every file that has one."""
         return ((row.name, row.attribution) for row in self.rows if row.attribution)
 
 
@@ -71,10 +71,10 @@ def answer(attributor: Attributor, uploads: Sequence[Upload], resize: str, limit
     """Attributes the images among `uploads` by a vote over the views that the network was trained on.
 
     Args:
-        resize: what is done with images of another size, "crop" or "area"; see `ganfp_jax.data.preprocess.fit`.
+        resize: how images of another size are fitted, "crop" or "area"; see `ganfp_jax.data.preprocess.fit`.
 
     Raises:
-        UserError: a network that gives NaN. Bad files raise nothing: they are in the answer with their reasons.
+        UserError: the network gives NaN. Bad files raise nothing: the answer holds the reasons.
     """
     views = resolve_views(attributor.default_views)
     rows = [Row(upload.name, upload.refused) for upload in uploads]
@@ -84,7 +84,7 @@ def answer(attributor: Attributor, uploads: Sequence[Upload], resize: str, limit
         if upload.refused:
             continue
         try:
-            left = max(MIN_SECONDS, end - time.monotonic())  # one file after the other must not hold up the page
+            left = max(MIN_SECONDS, end - time.monotonic())  # many slow files must not block the page
             fitted[number] = read_fitted(upload, attributor.resolution, resize, max_pixels=limits.pixels, seconds=left)
         except Refused as reason:
             rows[number] = Row(upload.name, str(reason))
@@ -111,10 +111,10 @@ def answer(attributor: Attributor, uploads: Sequence[Upload], resize: str, limit
 
 
 def warm_up(attributor: Attributor, limits: Limits) -> None:
-    """Compiles everything that `answer` runs, before anyone waits for it: for many images and for few.
+    """Compiles everything that `answer` runs, for many images and for few, before the first request.
 
     Raises:
-        UserError: a network that gives NaN.
+        UserError: the network gives NaN.
     """
     side = attributor.resolution
     image = Upload("noise.png", png_bytes(np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)))
@@ -127,13 +127,13 @@ def _limit(values: np.ndarray) -> float:
 
 
 def _picture(values: np.ndarray, limit: float) -> str:
-    """A fingerprint or response (F,) or (R, R, 3) as colours."""
+    """Draws a fingerprint or response, (F,) or (R, R, 3), in colours."""
     picture: UInt8[np.ndarray, "h w 3"] = signed_picture(vector_as_rows(values) if values.ndim == 1 else values, limit)
     return data_uri(png_bytes(picture))
 
 
 def to_csv(answer: Answer) -> str:
-    """The columns of the job attribute's predictions.csv, then its note or why a file was refused."""
+    """Returns the columns of the job attribute's predictions.csv, then a note or the reason of a refusal."""
     columns = predictions.header(answer.classes)
     lines = [
         [*predictions.row(row.name, found), found.note, ""]
@@ -145,7 +145,7 @@ def to_csv(answer: Answer) -> str:
 
 
 def to_json(answer: Answer) -> str:
-    """One JSON object: what was asked, and `images`, objects like the lines of predictions.jsonl."""
+    """Returns one JSON object: the settings, and `images`, whose objects are as the lines of predictions.jsonl."""
     images = [
         predictions.record(row.name, verdict)
         if (verdict := row.attribution)
@@ -157,37 +157,39 @@ def to_json(answer: Answer) -> str:
 
 
 def summary(answer: Answer) -> str:
-    """ "2 verdicts: SNGAN 1, real 1; 1 file refused"."""
+    """Returns, for example, "2 verdicts: SNGAN 1, real 1; 1 file refused"."""
     counts: dict[str, int] = {}
-    for _, found in answer.attributions:
-        counts[found.verdict] = counts.get(found.verdict, 0) + 1
+    for _, attribution in answer.attributions:
+        counts[attribution.verdict] = counts.get(attribution.verdict, 0) + 1
     given, refused = sum(counts.values()), sum(bool(row.refused) for row in answer.rows)
-    said = f"{given} verdict{'s' * (given != 1)}: {wording.votes(counts)}" if given else "No verdict"
-    return said + (f"; {refused} file{'s' * (refused != 1)} refused" if refused else "")
+    verdicts = f"{given} verdict{'s' * (given != 1)}: {wording.votes(counts)}" if given else "No verdict"
+    return verdicts + (f"; {refused} file{'s' * (refused != 1)} refused" if refused else "")
 
 
-def percents(found: Attribution) -> dict[str, str]:
-    """Source -> its mean probability, so rounded that all add up to a hundred."""
-    return dict(zip(found.probabilities, wording.percents(list(found.probabilities.values())), strict=True))
+def percents(attribution: Attribution) -> dict[str, str]:
+    """Returns each source -> its mean probability, rounded so that all add up to a hundred."""
+    probabilities = attribution.probabilities
+    return dict(zip(probabilities, wording.percents(list(probabilities.values())), strict=True))
 
 
-def sentence(found: Attribution) -> str:
-    """The verdict and the numbers behind it, in words."""
-    votes, shown = found.votes.get(found.predicted, 0), sum(found.votes.values())
-    points = wording.percent(abs(found.margin)).removesuffix("%")  # no 100 points beside 99.9%
-    lead = f"{points} points {'more' if found.margin >= 0 else 'less'} than the next source"
+def sentence(attribution: Attribution) -> str:
+    """Writes the verdict and its numbers in words."""
+    predicted, num_views = attribution.predicted, sum(attribution.votes.values())
+    votes = attribution.votes.get(predicted, 0)
+    points = wording.percent(abs(attribution.margin)).removesuffix("%")  # no 100 points beside 99.9%
+    lead = f"{points} points {'more' if attribution.margin >= 0 else 'less'} than the next source"
     numbers = (
-        f"{votes} of {shown} view{'s' * (shown != 1)} say{'s' * (votes == 1)} {found.predicted}; "
-        f"its mean probability is {percents(found)[found.predicted]}, {lead}. "
-        f"The distance of the fingerprint to the nearest source's is {found.distance:.2f} (0 to 2)."
+        f"{votes} of {num_views} view{'s' * (num_views != 1)} say{'s' * (votes == 1)} {predicted}; "
+        f"its mean probability is {percents(attribution)[predicted]}, {lead}. "
+        f"The distance of the fingerprint to the nearest source's is {attribution.distance:.2f} (0 to 2)."
     )
-    if found.verdict == found.predicted:
+    if attribution.verdict == predicted:
         return numbers
     return f"The lead is too small for a verdict. {numbers}"
 
 
 def to_html(answer: Answer) -> str:
-    """The answer as a piece of a page: pictures, bars, and the downloads inside; nothing is fetched."""
+    """Writes the answer as a part of a page with pictures, bars and downloads; the page fetches nothing."""
     return _template("answer").render(
         answer=answer,
         summary=summary(answer),
@@ -203,12 +205,12 @@ def _address(kind: str, text: str) -> str:
 
 
 def about_html(title: str, attributor: Attributor, limits: Limits) -> str:
-    """The head of the page: what it is, what the network knows, and what may be sent."""
+    """Writes the head of the page: its purpose, the sources that the network knows, and the limits of an upload."""
     return _template("about").render(title=title, words=words_about(attributor), limits=limits.words())
 
 
 def failure_html(words: str) -> str:
-    """In the place of an answer: why there is none."""
+    """Writes the reason that there is no answer."""
     return _template("failure").render(words=words)
 
 
@@ -228,7 +230,7 @@ def _template(name: str) -> "jinja2.Template":
 
 
 def words_about(attributor: Attributor) -> str:
-    """What the page says of the network."""
+    """Returns the page's sentences about the network."""
     views, side = resolve_views(attributor.default_views), attributor.resolution
     calibration = attributor.calibration_for(views, RULE)
     if calibration is None:

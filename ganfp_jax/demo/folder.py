@@ -1,4 +1,4 @@
-"""The folder of the uploads: its owner's alone, and gone with its process, also where that was killed."""
+"""The folder of the uploads: only its owner can read it, and it is deleted even where its process was killed."""
 
 import contextlib
 import os
@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PREFIX = "ganfp_jax-"
-LOCK = "lock"  # held as long as the process lives, and let go by the system when it is killed
-YOUNG_S = 60  # a process that has just made its folder may not hold the lock yet
+LOCK = "lock"  # the process holds it as long as it lives; the system releases it after a kill
+YOUNG_S = 60  # seconds; a process that has just made its folder may not hold the lock yet
 
 
 @contextlib.contextmanager
 def own_folder() -> Iterator[Path]:
-    """A new empty folder, which is deleted at the end; those that dead processes have left are deleted at once."""
+    """Makes an empty folder, which is deleted at the end; folders that dead processes left are deleted at once."""
     import filelock
 
     delete_dead(Path(tempfile.gettempdir()))
@@ -26,12 +26,12 @@ def own_folder() -> Iterator[Path]:
 
 
 def delete_dead(parent: Path) -> None:
-    """Deletes what `own_folder` has left in `parent` for processes that live no more, of the same user."""
+    """Deletes the folders in `parent` that `own_folder` made for dead processes of the same user."""
     import filelock
 
     for folder in parent.glob(f"{PREFIX}*"):
         lock = folder / LOCK
-        with contextlib.suppress(OSError, filelock.Timeout):  # Timeout: it lives
+        with contextlib.suppress(OSError, filelock.Timeout):  # Timeout: its process lives
             if folder.is_symlink() or not _is_mine(folder) or time.time() - lock.stat().st_mtime < YOUNG_S:
                 continue
             with filelock.FileLock(lock, timeout=0):

@@ -1,9 +1,8 @@
-"""What stands before the page's server: strangers' pages and too large requests are answered here, in our words.
+"""The guard in front of the page's server: it refuses requests of other sites and requests that are too large.
 
-It knows nothing of the library that serves the page, but for the addresses that its pages send something to. Whoever
-opens another page in the same browser lets that page send requests to this machine as well, so a request must come
-from the page itself (`Origin`) and must ask for a name that this server has (`Host`: a stranger's name may be made to
-point at this machine).
+It knows only the paths of the library that serves the page. Another site that is open in the same browser can send
+requests to this machine, so a request must come from the page itself (`Origin`). It must also ask for a name of this
+server (`Host`), since a foreign name may be made to point at this machine.
 """
 
 import asyncio
@@ -27,16 +26,16 @@ Refusal = tuple[int, str]
 
 UPLOAD, JOIN = "/gradio_api/upload", "/gradio_api/queue/join"
 POSTED = frozenset({UPLOAD, JOIN, "/gradio_api/cancel", "/gradio_api/reset"})
-"""All that the page sends something to; the library has other places, which nobody here needs."""
+"""All paths that the page sends requests to; the library has other paths, which are not needed here."""
 
 NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
-QUESTION_BYTES = 1_000_000  # of a request that is no upload: it names files, and holds none
-BODY_S = 300  # for one upload: one that never ends would hold its share of the folder for ever
-DRAIN_S = 30  # a browser shows an answer only once it has sent its request
+QUESTION_BYTES = 1_000_000  # of a request that is no upload: it names files and holds none
+BODY_S = 300  # seconds for one upload: an endless one would keep its share of the folder for ever
+DRAIN_S = 30  # seconds to read the rest of a refused request: a browser shows an answer only after it has sent all
 HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 HEADERS = {
     "content-security-policy": "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; object-src 'none'; "
-    "base-uri 'self'; form-action 'self'; frame-ancestors 'none'",  # the page asks nobody, whatever is on it
+    "base-uri 'self'; form-action 'self'; frame-ancestors 'none'",  # the page sends no request to other sites
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
@@ -51,10 +50,10 @@ class Guard:
     """An ASGI application around another one.
 
     Args:
-        app: serves what is let through.
-        folder: where uploads lie; what is there and what is on its way stay within `limits.total` bytes.
+        app: serves the requests that are accepted.
+        folder: the folder of the uploads; stored and arriving files stay within `limits.total` bytes.
         host: the address that the server listens at.
-        names: further names that it may be asked for by, such as that of a proxy.
+        names: further host names that requests may use, such as that of a proxy.
     """
 
     def __init__(self, app: App, folder: Path, limits: Limits, host: str, names: Iterable[str] = ()) -> None:
@@ -63,7 +62,7 @@ class Guard:
         own = socket.gethostname()
         self.names = HERE | {name.lower() for name in (host, *names, *((own, f"{own}.local") * self.everywhere))}
         self.coming: dict[object, int] = {}
-        """Bytes that each upload has still to send."""
+        """The number of bytes that each upload has still to send."""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -78,7 +77,7 @@ class Guard:
             await self._serve(scope, receive, _with_headers(send))
 
     def refusal(self, scope: Message) -> Refusal | None:
-        """Status and words for a request that goes no further."""
+        """Returns status and message for a request that is refused, else None."""
         names, origins, lengths = (_values(scope, name) for name in (b"host", b"origin", b"content-length"))
         if len(names) != 1 or not self.is_ours(_host(names[0])):
             return 421, "This server has another name. Start it with --allow_host=NAME to ask for it by this one."
@@ -99,8 +98,8 @@ class Guard:
         return None
 
     def is_ours(self, name: str) -> bool:
-        """Whether the server may be asked for by this name: one of its own, or any number where it listens to all."""
-        return name in self.names or (self.everywhere and _is_number(name))  # nobody can point a number elsewhere
+        """Whether the host name is one of the server's, or any IP address where it listens to all."""
+        return name in self.names or (self.everywhere and _is_number(name))  # no DNS entry can redirect an IP address
 
     async def _serve(self, scope: Message, receive: Receive, send: Send) -> None:
         """Lets a request through; what the library refuses and what fails in it is answered in our words."""
@@ -119,7 +118,7 @@ class Guard:
             receive = self._counted(receive, ticket)
         try:
             await self.app(scope, receive, held)
-        except Exception as error:  # the library's: a line for whoever runs the server, no traceback for each stranger
+        except Exception as error:  # an error of the library gets one line, so that strangers cannot fill the log
             _log.warning("%s %r failed: %r", scope["method"], scope["path"], error)
             status = 507 if isinstance(error, OSError) and error.errno in NO_ROOM else 500
         finally:
@@ -128,7 +127,7 @@ class Guard:
             await _answer(scope, send, _refused(scope["path"], status))
 
     def _counted(self, receive: Receive, ticket: object) -> Receive:
-        """Counts what has come of an upload, and ends one that takes too long as if its sender had gone."""
+        """Counts the bytes of an upload, and ends an upload that takes too long as if its sender had gone."""
         end = asyncio.get_running_loop().time() + BODY_S
 
         async def counted() -> Message:
@@ -146,10 +145,10 @@ class Guard:
 
 
 def _refused(path: str, status: int) -> Refusal:
-    """What is said where the library gave this status."""
+    """Returns the answer in the place of the library's answer with this status."""
     if path == UPLOAD:
         return (507, FULL) if status == 507 else (400, UNREADABLE)
-    if path == JOIN and status == 503:  # of which the page would say something else than the answer says
+    if path == JOIN and status == 503:  # the page would show another message than that of the answer
         return 429, BUSY
     return 500, "This went wrong: load the page again."
 
@@ -191,7 +190,7 @@ def _values(scope: Message, name: bytes) -> list[str]:
 
 
 def _host(authority: str) -> str:
-    """Of "host:port", in lower case and without the brackets of an IPv6 address; "" where it is no such thing."""
+    """Returns the host of "host:port", in lower case and without the brackets of IPv6; "" where there is none."""
     try:
         return urlsplit(f"//{authority}").hostname or ""
     except ValueError:

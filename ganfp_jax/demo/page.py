@@ -1,4 +1,4 @@
-"""The page and its server. The one module that knows Gradio, which reads its settings when it is imported."""
+"""The page and its server. Only this module imports Gradio, which reads its settings when it is imported."""
 
 import socket
 import threading
@@ -23,30 +23,30 @@ RESIZES = [
     ("take its centre, pixel for pixel: keeps a generator's traces", "crop"),
     ("reduce its centre square: shows the scene, blurs the traces", "area"),
 ]
-SYSTEM_FONTS = ("system-ui", "Segoe UI", "Noto Sans", "sans-serif")  # of the reader's machine: nothing is fetched
-ABANDONED_S = 180  # an upload of this age is one that nobody asked about, or that was broken off
+SYSTEM_FONTS = ("system-ui", "Segoe UI", "Noto Sans", "sans-serif")  # the reader's machine has them: none is fetched
+ABANDONED_S = 180  # seconds; an upload of this age was never asked about, or was broken off
 SWEEP_S = 15
-WAITING = 32  # questions, which are all answered before their files are abandoned
+WAITING = 32  # questions; all are answered before their files count as abandoned
 
 
 def make_page(attributor: Attributor, limits: Limits, folder: Path) -> gradio.Blocks:
-    """The page: a place to drop files at, examples, and the answer.
+    """Makes the page: a field to drop files on, examples, and the answer.
 
     Args:
-        folder: where Gradio puts uploads.
+        folder: the folder in which Gradio puts uploads.
     """
 
     def respond(uploads: list[Upload] | None, resize: str) -> str:
         try:
             return to_html(answer(attributor, uploads or [], resize, limits))
         except UserError as error:
-            return failure_html(str(error))  # Gradio's own box would take it for markup
+            return failure_html(str(error))  # Gradio's error box would read it as markup
 
     with gradio.Blocks(title=TITLE, analytics_enabled=False) as page:
         gradio.HTML(about_html(TITLE, attributor, limits), apply_default_css=False)
         label = "Images to attribute: drop them here or choose them"
         drop = gradio.File(label=label, file_count="multiple", height=160, elem_id="drop")
-        # Gradio's own leaves an empty file behind for each upload
+        # Gradio's function leaves an empty file for each upload
         drop.preprocess = lambda files: _take(files, folder, limits)
         resize = gradio.Radio(RESIZES, value="crop", label="An image of another size")
         for asked in (drop, resize):
@@ -57,16 +57,16 @@ def make_page(attributor: Attributor, limits: Limits, folder: Path) -> gradio.Bl
                 with gradio.Column(min_width=150):
                     gradio.HTML(_thumbnails(source, uploads), apply_default_css=False)
                     buttons.append((gradio.Button(f"Try {source}", size="sm"), uploads))
-        shown = gradio.HTML(elem_id="answer", apply_default_css=False)
+        output = gradio.HTML(elem_id="answer", apply_default_css=False)
         options: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
-        drop.upload(lambda files, how: (None, respond(files, how)), [drop, resize], [drop, shown], **options)
+        drop.upload(lambda files, how: (None, respond(files, how)), [drop, resize], [drop, output], **options)
         for button, uploads in buttons:
-            button.click(lambda how, uploads=uploads: respond(uploads, how), resize, shown, **options)
+            button.click(lambda how, uploads=uploads: respond(uploads, how), resize, output, **options)
     return page
 
 
 async def _stay(path: str) -> str:
-    """Instead of Gradio's own, which fetches what a request names, be it an address or a file of this machine."""
+    """Replaces Gradio's function, which fetches the address or the file of this machine that a request names."""
     return path
 
 
@@ -93,9 +93,9 @@ def serve(
     """Serves the page until the process is interrupted.
 
     Args:
-        folder: where Gradio puts uploads; files that are left there are deleted in time.
+        folder: the folder in which Gradio puts uploads; abandoned files are deleted.
         host: the name of the address that `listener` listens at.
-        names: further names that the page may be asked for by.
+        names: further host names that requests may use.
     """
     page = make_page(attributor, limits, folder)
     page.queue(max_size=WAITING)
@@ -106,21 +106,21 @@ def serve(
         server_name=host,
         footer_links=[],
         run_history=False,
-        max_file_size=limits.files * limits.bytes,  # of one file: those a little too large are refused in our words
+        max_file_size=limits.files * limits.bytes,  # of one file; below it, `uploads` refuses with a better message
         ssr_mode=False,
         mcp_server=False,
         theme=gradio.themes.Default(font=SYSTEM_FONTS, font_mono=("ui-monospace", "monospace")),
         css_paths=[Path(__file__).with_name("page.css")],
     )
     threading.Thread(target=_sweep, args=(folder,), daemon=True).start()
-    shown = f"[{host}]" if ":" in host else host
-    print(f"The page is at http://{shown}:{listener.getsockname()[1]} - Ctrl-C ends it.", flush=True)
+    address = f"[{host}]" if ":" in host else host
+    print(f"The page is at http://{address}:{listener.getsockname()[1]} - Ctrl-C ends it.", flush=True)
     config = uvicorn.Config(Guard(app, folder, limits, host, names), log_level="warning", timeout_graceful_shutdown=2)
     uvicorn.Server(config).run(sockets=[listener])
 
 
 def _sweep(folder: Path) -> None:
-    """Deletes abandoned uploads, for as long as the process lives."""
+    """Deletes abandoned uploads as long as the process lives."""
     while True:
         time.sleep(SWEEP_S)
         delete_old(folder, ABANDONED_S)

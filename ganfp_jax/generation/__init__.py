@@ -1,1 +1,1 @@
-"""Latents to images to labelled folders, and films of a generator's latent space."""
+"""Labelled folders of generated images, and animations of walks through a generator's latent space."""

@@ -1,4 +1,4 @@
-"""Images one after the other -> one file that moves."""
+"""Animations: a sequence of images -> one APNG or GIF file."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,32 +12,32 @@ from ganfp_jax.run import atomic
 from ganfp_jax.run.errors import UserError
 
 FASTEST = 50
-"""Frames a second at most: GIF counts hundredths of a second, and browsers slow down frames shorter than two."""
+"""Most frames a second: GIF counts hundredths of a second, and browsers slow down frames shorter than two of them."""
 
 Frames = Iterable[UInt8[np.ndarray, "h w 3"]]
 
 
 def write_animation(path: Path, frames: Frames, *, kind: str, count: int, fps: int) -> None:
-    """Writes an animation that repeats for ever; `path` is whole or absent at any time. Its folder must exist.
+    """Writes an animation that repeats for ever, atomically. The folder must exist.
 
     | kind | colours | memory                                                             |
     |------|---------|--------------------------------------------------------------------|
     | apng | exact   | every frame, six bytes a pixel: Pillow copies them before it writes |
     | gif  | 256     | every frame, a byte a pixel                                        |
 
-    Both play in every browser; GIF is for places that show an APNG as a still. In a GIF, frames that equal the one
-    before become one with it, shown longer. (Pillow's lossless WebP, also held whole, came out no smaller than APNG.)
+    Both play in every browser; GIF is for programs that show an APNG as a still. In a GIF, a frame that equals the one
+    before is merged with it and shown longer.
 
     Args:
         path: the file.
-        frames: at least one image, all of one size.
+        frames: at least one image; all have one size.
         kind: one of `KINDS`.
-        count: how many frames there are.
+        count: the number of frames.
         fps: frames a second, 1 to 50; GIF cuts the time of a frame to hundredths of a second.
 
     Raises:
-        UserError: unknown kind, or fps out of range.
-        ValueError: `frames` are not `count`, or not of one size.
+        UserError: the kind is unknown, or fps is out of range.
+        ValueError: there are not `count` frames, or their sizes differ.
     """
     check_animation(kind=kind, fps=fps)
     pictures = map(Image.fromarray, _checked(frames, count))
@@ -46,7 +46,7 @@ def write_animation(path: Path, frames: Frames, *, kind: str, count: int, fps: i
 
 
 def check_animation(*, kind: str, fps: int) -> None:
-    """What `write_animation` would refuse, before any frame is made."""
+    """Raises the UserError of `write_animation` before any frame is made."""
     if kind not in KINDS:
         raise UserError(f"unknown config.format {kind!r} of the animation; choose from {', '.join(KINDS)}")
     if not 1 <= fps <= FASTEST:
@@ -66,9 +66,9 @@ def _checked(frames: Frames, count: int) -> Iterator[np.ndarray]:
 
 
 def _write_apng(file: BinaryIO, pictures: Iterator[Image.Image], *, count: int, **timing: Any) -> None:
-    first, *others = pictures  # Pillow goes through them twice
-    # Pillow makes one frame of equal neighbours unless something else differs. Of opaque frames the two ways to
-    # blend, 0 (replace) and 1 (lay over), are the same.
+    first, *others = pictures  # Pillow iterates over them twice
+    # Pillow merges equal neighbours unless another setting differs, so `blend` alternates. For opaque frames, blending
+    # by 0 (replace) and by 1 (overlay) are the same.
     blend = [index % 2 for index in range(count)]
     first.save(file, "PNG", save_all=True, append_images=others, blend=blend, **timing)
 

@@ -1,4 +1,4 @@
-"""A trained generator, or real photographs -> one labelled image folder with a manifest."""
+"""Labelled image folders with a manifest, of a trained generator's images or of photographs."""
 
 import contextlib
 import itertools
@@ -19,12 +19,12 @@ from ganfp_jax.run import atomic
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.progress import progress
 
-# The beginnings of the published file names; a source that is not listed here gives its files its own name.
+# The prefixes of the published file names; the files of any other source begin with its name.
 FILE_PREFIXES = {"CramerGAN": "CRAMER", "MMDGAN": "MMD"}
 
 
 def write_generated(sampler: Sampler, root: Path, *, count: int, seed: int, batch_size: int) -> None:
-    """Writes `count` images as `<root>/<source>/<prefix>_%08d.png`; memory does not grow with the count.
+    """Writes `count` images as `<root>/<source>/<prefix>_%08d.png`; the memory does not depend on the count.
 
     Raises:
         UserError: as `Sampler.stream`; another process is writing the same source, or other files lie in its place.
@@ -40,7 +40,7 @@ def write_generated(sampler: Sampler, root: Path, *, count: int, seed: int, batc
 
 
 def file_name(source_name: str, index: int) -> str:
-    """What the image of this index is called in its source's folder, such as "ProGAN_00000012.png"."""
+    """Returns the file name of the image of this index, such as "ProGAN_00000012.png"."""
     return fitting(f"{FILE_PREFIXES.get(source_name, source_name)}_{index:08d}.png")
 
 
@@ -64,10 +64,10 @@ def write_cuts(
     """Writes `count` photographs of a folder, cut to size, as `<root>/<source_name>/<number>_<name>.png`.
 
     Args:
-        folder: {"root": the folder, "first": how many it passes over, "resize": one of `preprocess.RESIZES`}.
+        folder: {"root": the folder, "first": the number of files to skip, "resize": one of `preprocess.RESIZES`}.
 
     Returns:
-        (file, reason) of those that could not be used, which are left out.
+        (file, reason) of the files that could not be used.
 
     Raises:
         UserError: as `Cuts`; another process is writing the same source, or other files lie in its place.
@@ -86,10 +86,10 @@ def write_source(
     names: Sequence[str],
     images: Iterable[tuple[str, UInt8[np.ndarray, "h w 3"]]],
 ) -> None:
-    """Writes `<root>/<source_name>/<name>` for each (name, image), then the source into the manifest.
+    """Writes `<root>/<source_name>/<name>` for each (name, image), then adds the source to the manifest.
 
     Raises:
-        UserError: another process is writing the same source, or files lie there that have none of these names.
+        UserError: another process is writing the same source, or the folder has files of other names.
     """
     folder = root / source_name
     folder.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ def write_source(
             )
         known = (manifests.read_manifest(root) or {"sources": {}})["sources"]
         if source_name in known and known[source_name] != origin:
-            _register(root, source_name, {})  # should we be killed among the new images, the manifest tells no lie
+            _register(root, source_name, {})  # a killed process leaves no false entry in the manifest
         with progress(len(names), source_name, "image") as bar:
             for name, image in images:
                 encode_png(folder / name, image)
@@ -112,7 +112,7 @@ def write_source(
 
 @contextlib.contextmanager
 def _alone(root: Path, source_name: str) -> Iterator[None]:
-    """Keeps every other process from writing this source; several may write sources of one root at once."""
+    """Locks this source against other processes; several processes may write different sources of one root."""
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(atomic.locked(root / fitting(f".{source_name}.lock"), wait=False))
@@ -124,8 +124,8 @@ def _alone(root: Path, source_name: str) -> Iterator[None]:
 
 
 def _register(root: Path, source_name: str, origin: dict[str, Any]) -> None:
-    """Adds a source to the folder's manifest; sources already there keep their place in the class order."""
-    # Of two jobs that add to the manifest at once, the later would write what it read before the other.
+    """Adds a source to the folder's manifest; the sources before it keep their class indices."""
+    # Without the lock, one of two jobs that write at once would drop the source of the other.
     with atomic.locked(root / f".{manifests.MANIFEST}.lock", wait=True):
         manifest = manifests.read_manifest(root) or {"classes": [], "sources": {}}
         classes = [*manifest["classes"], *([] if source_name in manifest["classes"] else [source_name])]

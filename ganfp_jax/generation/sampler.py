@@ -24,9 +24,9 @@ class Sampler:
 
     Attributes:
         source_name: the name of its class in labelled folders.
-        batch_size: images drawn at once; fixed where the generator normalises by the batch it draws, else None.
-        latents: what `draw_latents` needs beside a generator of random numbers and a count.
-        origin: what the manifest records about it.
+        batch_size: the fixed batch size of a generator that normalises by the batch it draws, else None.
+        latents: the arguments of `draw_latents` other than the random generator and the count.
+        origin: the generator's entry in the manifest.
     """
 
     def __init__(self, path: str | Path, encoding: Encoding = "plain") -> None:
@@ -34,10 +34,10 @@ class Sampler:
 
         Args:
             path: the run folder of a GAN's training, or exported or imported weights; see `interop.load.load`.
-            encoding: how images become stored values: "plain" or "published"; see `ganfp_jax.models.pixels`.
+            encoding: how images are stored, "plain" or "published"; see `ganfp_jax.models.pixels`.
 
         Raises:
-            UserError: an unknown encoding, or there is no generator, or none that can be read.
+            UserError: the encoding is unknown, or there is no generator, or it cannot be read.
         """
         pixels.check(encoding=encoding)
         weights = load(path, "generator")
@@ -60,26 +60,26 @@ class Sampler:
         }
 
     def stream(self, seed: int, count: int, batch_size: int) -> Iterator[UInt8[np.ndarray, "n h w 3"]]:
-        """Batches of images, `count` in all.
+        """Yields batches of images, `count` images in all.
 
-        Image i depends on the seed and on i alone, except where `self.batch_size` is set: there it depends on the
-        latents of its batch, whose size is then that one, whatever is asked for.
+        Image i depends on the seed and on i alone, except where `self.batch_size` is set: it replaces `batch_size`, and
+        image i depends on the latents of its whole batch.
 
         Raises:
-            UserError: a batch size below 1, or a seed that NumPy's generator does not take.
+            UserError: the batch size is below 1, or NumPy's generator does not take the seed.
         """
         if batch_size < 1:
             raise UserError(f"batch_size is {batch_size}; give 1 or more")
         if not 0 <= seed < 2**32:
             raise UserError(f"seed {seed} is no whole number from 0 to {2**32 - 1}")
-        batch_size = self.batch_size or batch_size  # whole batches, whichever is drawn
+        batch_size = self.batch_size or batch_size  # the last batch is drawn whole as well
         rng = np.random.RandomState(seed)
         for start in range(0, count, batch_size):
             z = draw_latents(rng, batch_size, **self.latents)
             yield self.draw(z, batch_size)[: count - start]
 
     def draw(self, latents: Float32[np.ndarray, "n d"], batch_size: int) -> UInt8[np.ndarray, "n h w 3"]:
-        """Images of the latents, at least one, in batches; the last is filled up, so that one shape is compiled."""
+        """Returns the images of one or more latents; the last batch is padded, so that only one shape is compiled."""
         batch_size = self.batch_size or batch_size
         images = []
         for start in range(0, len(latents), batch_size):

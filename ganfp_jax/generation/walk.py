@@ -1,4 +1,4 @@
-"""A trained generator -> the frames of a walk through its latents, one animation and one still picture of them."""
+"""A walk through the latents of a trained generator: its frames, and one still picture of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,17 +20,17 @@ RECORD = "walk.json"
 STRIP = "strip.png"
 STRIP_COLUMNS = 9  # stills from one anchor to the next, both included
 
-# What training longer changes in the record; with all else equal, the same walk is made again in its place.
+# Longer training changes these keys of the record; a walk that differs in nothing else is replaced.
 _WEIGHTS = ("step", "digest")
 
 
 def list_anchors(*, seeds: Sequence[int], seed: int, count: int) -> list[tuple[int, int]]:
-    """(seed, image) of each anchor: image 0 of every one of `seeds` or, where there are none, the first of `seed`.
+    """Returns (seed, image) of each anchor: image 0 of each of `seeds` or, without any, the first `count` of `seed`.
 
     `generate.py` with that seed makes that image.
 
     Raises:
-        UserError: fewer than two anchors.
+        UserError: there are fewer than two anchors.
     """
     anchors = [(each, 0) for each in seeds] or [(seed, image) for image in range(count)]
     if len(anchors) < 2:
@@ -40,25 +40,26 @@ def list_anchors(*, seeds: Sequence[int], seed: int, count: int) -> list[tuple[i
 
 
 def draw_anchors(anchors: Sequence[tuple[int, int]], spec: dict[str, Any]) -> Float32[np.ndarray, "k d"]:
-    """The latent of each (seed, image); `spec` is the `latents` section of the generator's config."""
+    """Draws the latent of each (seed, image); `spec` is the `latents` section of the generator's config."""
     return np.stack(
         [latents.draw_latents(np.random.RandomState(seed), image + 1, **spec)[image] for seed, image in anchors]
     )
 
 
 def frame_path(root: Path, index: int) -> Path:
-    """Where frame `index`, counted from 0, is kept."""
+    """Returns the path of frame `index`, counted from 0."""
     return root / f"frame_{index:05d}.png"
 
 
 def claim(root: Path, record: dict[str, Any]) -> None:
     """Makes `root` the folder of the walk that `record` describes, by writing `walk.json` there.
 
-    A folder with the same walk is taken, to be made anew (an interrupted one, say); nothing else is ever overwritten,
-    and since the same walk has the same files, none of an older one can be left among them.
+    A folder with the same walk, perhaps an interrupted one, is reused. The same walk has the same files, so no older
+    file remains among them. Nothing else is overwritten.
 
     Raises:
-        UserError: the folder holds another walk (what differs is named), or files of these names that are no walk.
+        UserError: the folder holds another walk (the differing keys are named), or files of these names without a
+            record.
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -90,11 +91,10 @@ def write_frames(
 ) -> None:
     """Writes the frames batch by batch; frame i stands at position i / `leg` of `latents.walk`.
 
-    An anchor's frame is the image that `generate.py` makes of it with the same batch size. (With another one, the
-    compiled network adds in another order, and about one value in 100,000 is rounded to the next level.) The exception
-    is a generator that normalises by the statistics of its batch: it draws every frame with those that share its batch,
-    neighbours on the walk (the last batch is filled up with the last frame), and so makes other images of the
-    same latents than `generate.py`, where the neighbours are random; between two batches the walk then has a seam.
+    An anchor's frame equals the image that `generate.py` makes with the same batch size. With another batch size, the
+    compiled network sums in another order, and a few values are rounded to the next level. A generator that normalises
+    by its batch makes other images than `generate.py`: its batches hold neighbours on the walk, not random latents (the
+    last batch is padded with the last frame). Between two batches its walk has a seam.
     """
     batch_size = sampler.batch_size or batch_size
     with progress(num_frames, sampler.source_name, "frame") as bar:
@@ -107,12 +107,12 @@ def write_frames(
 
 
 def strip_frames(num_legs: int, leg: int, num_frames: int) -> list[int]:
-    """Frames of the still picture: for each pair of anchors, stills from one to the other, evenly spread.
+    """Returns the frames of the still picture: evenly spaced stills from one anchor to the next, for each pair.
 
     Args:
         num_legs: pairs of neighbouring anchors.
         leg: frames from one anchor to the next, the first of them counted.
-        num_frames: of the whole walk; a walk that returns ends before its frame 0 comes again.
+        num_frames: frames of the whole walk; a walk that returns ends before its frame 0 is repeated.
 
     Returns:
         Frame indices, `min(leg + 1, STRIP_COLUMNS)` for each pair.
@@ -122,7 +122,7 @@ def strip_frames(num_legs: int, leg: int, num_frames: int) -> list[int]:
 
 
 def write_strip(root: Path, *, num_legs: int, leg: int, num_frames: int) -> None:
-    """Writes `strip.png` from the frames' files, one row for each pair of anchors."""
+    """Writes `strip.png` from the files of the frames, with one row for each pair of anchors."""
     stills = strip_frames(num_legs, leg, num_frames)
     pictures = np.stack([decode_image(frame_path(root, index)) for index in stills])
     encode_png(root / STRIP, image_grid(pictures, len(stills) // num_legs, scale=max(1, 64 // pictures.shape[1])))
