@@ -15,6 +15,7 @@ from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.evaluation import METRICS
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.metrics.statistics import holm, vote_changes
+from ganfp_jax.run.command import command
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.run_folder import CONFIG, read_config
 
@@ -22,6 +23,24 @@ CLEAN = "none"  # the perturbation that every other one is compared with
 PLAIN, IMMUNISED = "plain", "immunised"  # networks that have a role; any others have names of their own
 # What a plain and an immunised network must share to be compared.
 TRAINED_ALIKE = ("seed", "resolution", "model", "augment", "num_steps", "batch_size", "optimizer")
+
+METHOD = {
+    "mcnemar_p": (
+        "exact McNemar test of the network's answers to the attacked images against its answers to the clean ones, "
+        "which wrong_to_right and right_to_wrong count"
+    ),
+    "holm_p": "Holm's correction of mcnemar_p over all attacks on one network",
+    "against_plain": (
+        "the same test against the answers of the network plain to the same images; holm_p is over all of them, the "
+        "clean images included"
+    ),
+    "psnr": (
+        "10 log10 (255^2 / mean squared error), in dB, over all values of all images; a crop moves every pixel, so its "
+        "value says how much has changed, not how much of it is seen"
+    ),
+    "strength": "of a range and in the combination each image has its own, by the seed and its place in the folder",
+    "independence": "McNemar, Holm and Wilson take images for independent, which crops of one photograph are not",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +129,22 @@ def training_of(checkpoint: str) -> dict[str, Any] | None:
         return None
     config = read_config(Path(checkpoint))
     return {key: config[key] for key in ("augment", "immunise")} if "immunise" in config else None
+
+
+def training_command(name: str, immunised: str, root: str | Path) -> str:
+    """The command that trains a network as `name` needs it on images in `root`, into the run folder runs/`name`.
+
+    The plain one is trained as that in the run folder `immunised` was, or more than immunising would tell them apart.
+    """
+    immunise: dict[str, Any] = {"perturbations": (perturb.COMBINATION,)}
+    trained: dict[str, Any] = {}
+    if name == PLAIN:
+        immunise = {"share": 0.0, "perturbations": ()}
+        if training_of(immunised):
+            trained = read_config(Path(immunised))
+    settings = {key: trained[key] for key in TRAINED_ALIKE if key in trained}
+    settings |= {"data": {"root": str(root)}, "immunise": immunise}
+    return command("attribution", settings, workdir=f"runs/{name}")
 
 
 def check_roles(training: Mapping[str, Mapping[str, Any] | None]) -> None:

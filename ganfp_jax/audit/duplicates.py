@@ -59,7 +59,7 @@ class Pair(NamedTuple):
 
 
 def take_prints(files: Sequence[ImageFile]) -> Prints:
-    """Decodes files and takes their prints, in threads, with a progress bar; about 0.5 ms for a small image."""
+    """Decodes files and takes their prints, in threads, with a progress bar."""
     import imagehash
 
     digests: list[bytes] = [b""] * len(files)

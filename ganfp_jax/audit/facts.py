@@ -71,7 +71,7 @@ class Facts(NamedTuple):
 
 
 def read(file: ImageFile) -> Facts:
-    """Reads a file's facts; about 0.5 ms for a small PNG.
+    """Reads a file's facts.
 
     Raises:
         Refused: it cannot be decoded.

@@ -77,7 +77,7 @@ def decode_image(
     | I, F           | 32-bit integer, float        | refused: nothing says which value is white                  |
 
     More than 8 bits of a colour channel become the high 8; 1, 2 and 4 bits of grey are stretched to 0 to 255. Of TIFF
-    files those are refused that Pillow would misread (`data.tiff`): of 12-bit or signed values, of 16-bit ones that
+    files those are refused that Pillow would misread (`decoding.tiff`): of 12-bit or signed values, of 16-bit ones that
     count from white or lie uncompressed in separate planes, and L*a*b* and some alpha in separate planes; raw
     photographs (DNG, NEF, ARW), whose first page is only a preview. So is every TIFF file where Pillow is older than
     13: those versions give pixels of damaged ones that they never wrote.
@@ -89,9 +89,9 @@ def decode_image(
         max_pixels: width times height above which a file is refused, before it is decompressed. (Pillow's own limit
             against decompression bombs, about 179 million pixels, holds as well; and no file over 1 GiB is opened.)
         seconds: after which a file is given up. JPEG, PNG and WebP files of which it is known beforehand that they take
-            about a second at most (`data.light`: their pixels, scans and pieces are counted) are decoded in the calling
-            thread, all others in a process that is killed then (`data.decoder_pool`). All decoders of a process
-            together take at most 1.5 GiB (`data.budget`); a thread waits for its share.
+            about a second at most (`decoding.light`: their pixels, scans and pieces are counted) are decoded in the calling
+            thread, all others in a process that is killed then (`decoding.pool`). All decoders of a process
+            together take at most 1.5 GiB (`decoding.budget`); a thread waits for its share.
 
     Raises:
         Refused: the file is missing, empty, unreadable, a folder, not an image, truncated, damaged, too large or of a

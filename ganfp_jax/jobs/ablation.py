@@ -23,7 +23,7 @@ from ganfp_jax.report import pages, wording
 from ganfp_jax.report.ablation_figure import draw_ablation
 from ganfp_jax.report.figures import png
 from ganfp_jax.report.leak import leak_box, leak_of
-from ganfp_jax.report.table import csv_text, text_table
+from ganfp_jax.report.table import csv_text, doubt_table, votes_table
 from ganfp_jax.run import atomic
 from ganfp_jax.run.command import command
 from ganfp_jax.run.config_keys import require
@@ -82,7 +82,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
                 "doubt": doubt,
             }
         )
-        print(f"{condition}, {len(measured.names)} images\n\n{rows_table(rows)}\n")
+        print(f"{condition}, {len(measured.names)} images\n\n{votes_table(rows)}\n")
         if doubt:
             print(f"Telling wrong answers from right ones (AUROC), {condition}\n\n{doubt_table(doubt, rules[0])}\n")
     write_json(workdir / "ablation.json", results)
@@ -151,46 +151,6 @@ def write_page(
         path,
     )
     return leak_of(baselines)
-
-
-def rows_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The rows of one condition for the console."""
-    cells = [
-        (
-            row["views"],
-            wording.rule_label(row["rule"]),
-            row["num_views"],
-            wording.percent(row["accuracy"]),
-            wording.interval((row["ci95_low"], row["ci95_high"])),
-            f"+{row['wrong_to_right']} -{row['right_to_wrong']}",
-            wording.p_value(row["mcnemar_p"]),
-            "" if row["holm_p"] is None else wording.p_value(row["holm_p"]),
-            f"{row['images_per_second']:.0f}",
-        )
-        for row in rows
-    ]
-    headers = ["views", "rule", "n", "accuracy", "95%", "repaired, broken", "McNemar p", "Holm p", "images/s"]
-    return text_table(headers, cells, align="<<>>>>>>>")
-
-
-def doubt_table(doubt: Sequence[Mapping[str, Any]], rule: str) -> str:
-    """How well disagreement and its control predict the errors of the single view and of the vote by `rule`."""
-
-    def area(signal: Mapping[str, Any]) -> str:
-        if signal["auroc"] is None:
-            return "–"
-        return f"{signal['auroc']:.3f}" + (" ({:.3f} to {:.3f})".format(*signal["ci95"]) if signal["ci95"] else "")
-
-    cells = [
-        (
-            *(entry["views"], wording.rule_label(entry["errors_of"]), entry["errors"]),
-            *(area(entry[signal]) for signal in ("disagreement", "control", "difference")),
-        )
-        for entry in doubt
-        if entry["errors_of"] in ("single_view", rule)
-    ]
-    headers = ["views", "errors of", "wrong", "disagreement", "p(1-p) of one view", "difference"]
-    return text_table(headers, cells, align="<<>>>>")
 
 
 def _checked(config: Mapping[str, Any]) -> tuple[dict[str, tuple[str, ...]], list[str], dict[str, str]]:

@@ -33,10 +33,10 @@ NETWORK = "network"  # its row in the table
 
 def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `baselines`."""
-    conditions, seed = config["perturb"], config["seed"]
+    perturbations, seed = config["perturb"], config["seed"]
     beside.check(config)
     methods = beside.methods_of(config["methods"], config["immunised_methods"])
-    for perturbation in conditions:
+    for perturbation in perturbations:
         perturb.check_perturbation(perturbation)
     attributor = Attributor.load(config["checkpoint"]) if config["checkpoint"] else None
     resolution = config["resolution"]
@@ -73,12 +73,12 @@ def run(config: dict[str, Any], workdir: Path) -> None:
                 if not path.exists():
                     few = train.part(first_at_random(train.labels, count, seed))
                     few = few.immunised(seed, config["immunise"]) if immunised else few
-                    measured = measure(name, count, few, test, classes, conditions, seed)
+                    measured = measure(name, count, few, test, classes, perturbations, seed)
                     write_json(path, [row | {"method": called} for row in measured])
                 rows += json.loads(path.read_text())
                 bar.update(1)
     if attributor:
-        rows += measure_network(attributor, test, conditions, seed)
+        rows += measure_network(attributor, test, perturbations, seed)
     write_outputs(workdir, {"classes": list(classes), "images_per_source": counts, "seed": seed, "rows": rows})
 
 

@@ -16,13 +16,14 @@ from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.comparison import (
     CLEAN,
     IMMUNISED,
+    METHOD,
     PLAIN,
-    TRAINED_ALIKE,
     Answers,
     check_roles,
     compare,
     psnr,
     resolution_and_classes,
+    training_command,
     training_of,
 )
 from ganfp_jax.attribution.evaluation import evaluate, write_outputs
@@ -38,35 +39,18 @@ from ganfp_jax.report.figures import png
 from ganfp_jax.report.leak import leak_box, leak_of
 from ganfp_jax.report.pages import write_page
 from ganfp_jax.report.robustness_figure import draw_robustness
-from ganfp_jax.report.table import csv_text, text_table
+from ganfp_jax.report.table import csv_text, robustness_table
 from ganfp_jax.run import atomic
 from ganfp_jax.run.command import command
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.progress import progress
 from ganfp_jax.run.provenance import provenance
-from ganfp_jax.run.run_folder import read_config, write_json
+from ganfp_jax.run.run_folder import write_json
 
 COLUMNS = (
     *("network", "attack", "accuracy", "ci95_low", "ci95_high", "single_view_accuracy", "n"),
     *("wrong_to_right", "right_to_wrong", "mcnemar_p", "psnr", "images_per_second"),
 )
-METHOD = {
-    "mcnemar_p": (
-        "exact McNemar test of the network's answers to the attacked images against its answers to the clean ones, "
-        "which wrong_to_right and right_to_wrong count"
-    ),
-    "holm_p": "Holm's correction of mcnemar_p over all attacks on one network",
-    "against_plain": (
-        "the same test against the answers of the network plain to the same images; holm_p is over all of them, the "
-        "clean images included"
-    ),
-    "psnr": (
-        "10 log10 (255^2 / mean squared error), in dB, over all values of all images; a crop moves every pixel, so its "
-        "value says how much has changed, not how much of it is seen"
-    ),
-    "strength": "of a range and in the combination each image has its own, by the seed and its place in the folder",
-    "independence": "McNemar, Holm and Wilson take images for independent, which crops of one photograph are not",
-}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")  # of a network, whose folder is called so
 
 
@@ -117,7 +101,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     first = _folder_of(workdir, next(iter(networks)), CLEAN)  # every network and perturbation has the same images
     reports.report_rejected(reports.read_pairs(first / "rejected.csv"), workdir)
     reports.report_notes(dict(reports.read_pairs(first / "notes.csv")), workdir)
-    plain_command = "" if PLAIN in networks else training_command(PLAIN, config)
+    plain_command = "" if PLAIN in networks else training_command(PLAIN, config[IMMUNISED], root)
     report = write_page(
         "robustness",
         {
@@ -134,7 +118,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     )
     if results["leak"]:
         print(leak_box(results["leak"]) + "\n")
-    print(console_table(results))
+    print(robustness_table(results))
     if plain_command:
         print(f"\nno plain network to compare with; to train one: {plain_command}")
     if reason:
@@ -180,49 +164,11 @@ def _folder_of(workdir: Path, network: str, perturbation: str) -> Path:
     return workdir / "networks" / network / perturb.label(perturbation)
 
 
-def training_command(name: str, config: Mapping[str, Any]) -> str:
-    """The command that trains a network as `name` needs it, into the run folder runs/`name`.
-
-    The plain one is trained as the immunised one was, or more than immunising would tell them apart.
-    """
-    immunise: dict[str, Any] = {"perturbations": (perturb.COMBINATION,)}
-    trained: dict[str, Any] = {}
-    if name == PLAIN:
-        immunise = {"share": 0.0, "perturbations": ()}
-        if training_of(config[IMMUNISED]):
-            trained = read_config(Path(config[IMMUNISED]))
-    settings = {key: trained[key] for key in TRAINED_ALIKE if key in trained}
-    settings |= {"data": {"root": config["data"]["root"]}, "immunise": immunise}
-    return command("attribution", settings, workdir=f"runs/{name}")
-
-
 def write_tables(workdir: Path, results: Mapping[str, Any]) -> None:
     """Writes robustness.csv, robustness.png and, last, metrics.json."""
     atomic.write_bytes(workdir / "robustness.csv", csv_text(COLUMNS, results["rows"]).encode())
     atomic.write_bytes(workdir / "robustness.png", png(draw_robustness, results))
     write_json(workdir / "metrics.json", dict(results))
-
-
-def console_table(results: Mapping[str, Any]) -> str:
-    """Every row and every baseline, one line each."""
-    strengths = {entry["attack"]: entry["psnr"] for entry in results["attacks"]}
-    lines = []
-    for condition, strength in strengths.items():
-        label, decibels = wording.condition_label(condition), "" if strength is None else f"{strength:.1f}"
-        for row in results["rows"]:
-            if row["attack"] == condition:
-                changed = "" if row["holm_p"] is None else f"+{row['wrong_to_right']} -{row['right_to_wrong']}"
-                p = "" if row["holm_p"] is None else wording.p_value(row["holm_p"])
-                shares = (wording.percent(row["single_view_accuracy"]), wording.percent(row["accuracy"]))
-                interval = wording.interval((row["ci95_low"], row["ci95_high"]))
-                lines.append((label, decibels, row["network"], *shares, interval, changed, p))
-        for entry in results["baselines"]:
-            if entry["condition"] == condition:
-                share, interval = entry["metrics"]["accuracy"], wording.interval(entry["metrics"]["ci95"])
-                who = wording.baseline_label(entry["name"], results["immunised"])
-                lines.append((label, decibels, who, "-", wording.percent(share), interval, "", ""))
-    headers = ["attack", "PSNR", "method", "one view", "vote", "95%", "against clean", "Holm p"]
-    return f"{results['total']} images\n\n{text_table(headers, lines, align='<><>>>>>')}"
 
 
 def _checked(config: Mapping[str, Any]) -> tuple[list[str], dict[str, str]]:
@@ -273,7 +219,7 @@ def _load(name: str, checkpoint: str, config: Mapping[str, Any]) -> Attributor:
             ) from error
         raise UserError(
             f"config.{key} is {checkpoint}, which is not there; give --config.{key}=runs/{name} after "
-            f"{training_command(name, config)}"
+            f"{training_command(name, config[IMMUNISED], root)}"
         ) from error
 
 

@@ -142,6 +142,72 @@ def separability_table(metrics: Mapping[str, Any]) -> str:
     return f"accuracy of one view: {right}\n\n{table}"
 
 
+def votes_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The votes of an ablation on the images of one condition."""
+    cells = [
+        (
+            row["views"],
+            wording.rule_label(row["rule"]),
+            row["num_views"],
+            wording.percent(row["accuracy"]),
+            wording.interval((row["ci95_low"], row["ci95_high"])),
+            f"+{row['wrong_to_right']} -{row['right_to_wrong']}",
+            wording.p_value(row["mcnemar_p"]),
+            "" if row["holm_p"] is None else wording.p_value(row["holm_p"]),
+            f"{row['images_per_second']:.0f}",
+        )
+        for row in rows
+    ]
+    headers = ["views", "rule", "n", "accuracy", "95%", "repaired, broken", "McNemar p", "Holm p", "images/s"]
+    return text_table(headers, cells, align="<<>>>>>>>")
+
+
+def doubt_table(doubt: Sequence[Mapping[str, Any]], rule: str) -> str:
+    """How well disagreement and its control predict the errors of the single view and of the vote by `rule`."""
+
+    def area(signal: Mapping[str, Any]) -> str:
+        if signal["auroc"] is None:
+            return "–"
+        return f"{signal['auroc']:.3f}" + (" ({:.3f} to {:.3f})".format(*signal["ci95"]) if signal["ci95"] else "")
+
+    cells = [
+        (
+            *(entry["views"], wording.rule_label(entry["errors_of"]), entry["errors"]),
+            *(area(entry[signal]) for signal in ("disagreement", "control", "difference")),
+        )
+        for entry in doubt
+        if entry["errors_of"] in ("single_view", rule)
+    ]
+    headers = ["views", "errors of", "wrong", "disagreement", "p(1-p) of one view", "difference"]
+    return text_table(headers, cells, align="<<>>>>")
+
+
+def robustness_table(results: Mapping[str, Any]) -> str:
+    """Every row and every baseline of the job `robustness`, one line each.
+
+    Args:
+        results: the content of its metrics.json.
+    """
+    strengths = {entry["attack"]: entry["psnr"] for entry in results["attacks"]}
+    lines = []
+    for condition, strength in strengths.items():
+        label, decibels = wording.condition_label(condition), "" if strength is None else f"{strength:.1f}"
+        for row in results["rows"]:
+            if row["attack"] == condition:
+                changed = "" if row["holm_p"] is None else f"+{row['wrong_to_right']} -{row['right_to_wrong']}"
+                p = "" if row["holm_p"] is None else wording.p_value(row["holm_p"])
+                shares = (wording.percent(row["single_view_accuracy"]), wording.percent(row["accuracy"]))
+                interval = wording.interval((row["ci95_low"], row["ci95_high"]))
+                lines.append((label, decibels, row["network"], *shares, interval, changed, p))
+        for entry in results["baselines"]:
+            if entry["condition"] == condition:
+                share, interval = entry["metrics"]["accuracy"], wording.interval(entry["metrics"]["ci95"])
+                who = wording.baseline_label(entry["name"], results["immunised"])
+                lines.append((label, decibels, who, "-", wording.percent(share), interval, "", ""))
+    headers = ["attack", "PSNR", "method", "one view", "vote", "95%", "against clean", "Holm p"]
+    return f"{results['total']} images\n\n{text_table(headers, lines, align='<><>>>>>')}"
+
+
 def conditions(results: Mapping[str, Any]) -> list[tuple[str, int | None]]:
     """The (condition, test images a source) pairs of evaluations and baselines, each once, in order."""
     entries = [*results["evaluations"], *results["baselines"]]

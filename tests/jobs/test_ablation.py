@@ -22,7 +22,7 @@ from ganfp_jax.data.decode import encode_png
 from ganfp_jax.jobs import ablation
 from ganfp_jax.metrics.statistics import holm, mcnemar_p
 from ganfp_jax.report.ablation_figure import draw_ablation
-from ganfp_jax.report.table import csv_text
+from ganfp_jax.report.table import csv_text, doubt_table, votes_table
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.run_folder import write_json
 from ganfp_jax.training.checkpoint import Checkpoints
@@ -216,8 +216,8 @@ def test_rows_and_doubts_by_hand():
     assert doubts[0]["difference"]["auroc"] == pytest.approx(0)
     assert doubts[1]["errors"] == 0
     assert doubts[1]["disagreement"] == {"auroc": None, "ci95": None}
-    assert "–" in ablation.doubt_table(doubts, "majority")
-    assert "Holm" in ablation.rows_table(rows)
+    assert "–" in doubt_table(doubts, "majority")
+    assert "Holm" in votes_table(rows)
 
 
 def test_counting_is_the_vote_s():

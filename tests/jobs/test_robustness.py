@@ -18,7 +18,7 @@ from PIL import Image
 from configs import robustness as config_file
 from ganfp_jax import models
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.comparison import Answers, compare
+from ganfp_jax.attribution.comparison import Answers, compare, training_command
 from ganfp_jax.attribution.evaluation import Evaluation, evaluate, evaluation_metrics, write_outputs
 from ganfp_jax.attribution.voting import Vote, count_votes
 from ganfp_jax.data import labelled, reports
@@ -29,6 +29,7 @@ from ganfp_jax.jobs import robustness
 from ganfp_jax.metrics.statistics import holm, mcnemar_p
 from ganfp_jax.report import pages
 from ganfp_jax.report.robustness_figure import draw_robustness, panels
+from ganfp_jax.report.table import robustness_table
 from ganfp_jax.run.errors import UserError
 
 render = partial(pages.render, "robustness")
@@ -380,7 +381,7 @@ def test_what_immunised_means_stands_beside_the_word(job, config):
     text = Page(render(page | {"immunised": "by JPEG quality 10–75"})).text
     assert "log-DCT, immunised by JPEG quality 10–75" in text
     assert "what differs between them may be the treatment" not in text
-    assert "log-DCT, immunised by the combination" in robustness.console_table(read(job))
+    assert "log-DCT, immunised by the combination" in robustness_table(read(job))
 
 
 def test_a_page_of_strengths_alone_does_not_speak_of_ranges(job, config):
@@ -473,7 +474,7 @@ def test_networks_of_other_sources_are_not_compared(config, tmp_path):
 
 
 def test_the_plain_network_to_train_is_trained_as_the_immunised_one(config):
-    words = robustness.training_command("plain", config).split()
+    words = training_command("plain", config["immunised"], config["data"]["root"]).split()
     tiny = small_weights.attribution.get_config("tiny")
     for key in ("num_steps", "batch_size", "resolution", "model.fmap_base", "optimizer.learning_rate"):
         value = tiny

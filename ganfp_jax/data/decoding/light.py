@@ -1,7 +1,7 @@
 """Which files are decoded at once: those whose work is known to be small before it begins.
 
 A decoder in a thread cannot be stopped. So only JPEG, PNG and WebP files of bounded work are decoded in one; all others
-go to a process (`decoder_pool`), which can.
+go to a process (`pool`), which can.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""A process that decodes one image file after the other for its parent, `decoder_pool`, which kills it when it must.
+"""A process that decodes one image file after the other for its parent, `pool`, which kills it when it must.
 
 It says an empty line when it has started. For every file a line of JSON comes in, behind it the content of a file that
 has no path. The answer is how much memory the file will take; then, when a line comes back, a line about the picture,

@@ -1,7 +1,7 @@
 """Data sets of TensorFlow Datasets (TFDS), read and written as ArrayRecord files, without TensorFlow.
 
 Images come out as encoded files, so that they go through the same decoder as every other (`data.decode`). Data sets are
-opened by what `data.tfds_folder` reads of them: TFDS, which imports what a folder names, writes them but opens none.
+opened by what `data.tfds.folder` reads of them: TFDS, which imports what a folder names, writes them but opens none.
 """
 
 import contextlib
