@@ -89,8 +89,8 @@ def decode_image(
         max_pixels: width times height above which a file is refused, before it is decompressed. (Pillow's own limit
             against decompression bombs, about 179 million pixels, holds as well; and no file over 1 GiB is opened.)
         seconds: after which a file is given up. JPEG, PNG and WebP files of which it is known beforehand that they take
-            about a second at most (`decoding.light`: their pixels, scans and pieces are counted) are decoded in the calling
-            thread, all others in a process that is killed then (`decoding.pool`). All decoders of a process
+            about a second at most (`decoding.light`: their pixels, scans and pieces are counted) are decoded in the
+            calling thread, all others in a process that is killed then (`decoding.pool`). All decoders of a process
             together take at most 1.5 GiB (`decoding.budget`); a thread waits for its share.
 
     Raises:
