@@ -55,8 +55,8 @@ def tokens(file: ImageFile) -> frozenset[str]:
 
     Suffix, format, width and height, mode, frames, every segment, chunk, box, block and tag whatever it is called, and
     their order (`decoding.segments`), sampling and quantisation tables (JPEG), EXIF tags, the digest of the colour
-    profile and whatever Pillow finds beside the pixels, short values included. Neither the name, nor the number of bytes, nor
-    the times of the file. A file that cannot be opened says "unreadable".
+    profile and whatever Pillow finds beside the pixels, short values included. Neither the name, nor the number of
+    bytes, nor the times of the file. A file that cannot be opened says "unreadable".
     """
     said = {f"suffix={PurePath(file.name).suffix.lower()}"}
     try:
