@@ -33,7 +33,7 @@ from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.interop import shipped, weights
 from ganfp_jax.interop.load import load
 from ganfp_jax.jobs import calibrate, train
-from ganfp_jax.jobs.quickstart.study import first_of_each
+from ganfp_jax.jobs.quickstart.parts import first_of_each
 from ganfp_jax.report import wording
 from ganfp_jax.run import atomic
 from ganfp_jax.run.errors import UserError

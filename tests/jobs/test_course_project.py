@@ -19,7 +19,7 @@ from ganfp_jax.attribution.evaluation import evaluate
 from ganfp_jax.data import labelled, manifests
 from ganfp_jax.jobs import course_project
 from ganfp_jax.jobs.quickstart import scratch
-from ganfp_jax.jobs.quickstart.study import Study
+from ganfp_jax.jobs.quickstart.parts import Study
 from ganfp_jax.metrics.statistics import mcnemar_p
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.run_folder import write_json

@@ -9,9 +9,9 @@ from configs import quickstart as quickstart_file
 from ganfp_jax.data import labelled, manifests
 from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.jobs import quickstart
-from ganfp_jax.jobs.quickstart import study as parts
+from ganfp_jax.jobs.quickstart import parts
+from ganfp_jax.jobs.quickstart.parts import Stage, Study
 from ganfp_jax.jobs.quickstart.shipped import make_images
-from ganfp_jax.jobs.quickstart.study import Stage, Study
 from ganfp_jax.run.errors import UserError
 
 SET = "photos32"

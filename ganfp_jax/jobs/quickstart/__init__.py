@@ -6,7 +6,8 @@ from typing import Any
 
 def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `quickstart`: a config with generators of its own trains them, one without takes a shipped set."""
-    from ganfp_jax.jobs.quickstart import scratch, shipped
-    from ganfp_jax.jobs.quickstart.study import carry_out
+    from ganfp_jax.jobs.quickstart import parts, scratch, shipped
 
-    carry_out(scratch.open_study(config, workdir) if "generators" in config else shipped.open_study(config, workdir))
+    parts.carry_out(
+        scratch.open_study(config, workdir) if "generators" in config else shipped.open_study(config, workdir)
+    )

@@ -20,22 +20,13 @@ from ganfp_jax.data import labelled, perturb
 from ganfp_jax.data.views import check_size, resolve_views
 from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.interop import start_from
-from ganfp_jax.jobs.quickstart.study import (
-    Stage,
-    Study,
-    Test,
-    baseline_rows,
-    evaluation_row,
-    first_of_each,
-    made_already,
-    write_split,
-)
+from ganfp_jax.jobs.quickstart import parts
 from ganfp_jax.run.run_folder import open_run, write_json
 from ganfp_jax.training.programs import train_to_the_end
 from ganfp_jax.training.stored import saved_steps
 
 
-def open_study(config: dict[str, Any], workdir: Path) -> Study:
+def open_study(config: dict[str, Any], workdir: Path) -> parts.Study:
     """A study whose networks are trained here, each in a run folder of its own.
 
     Raises:
@@ -47,51 +38,57 @@ def open_study(config: dict[str, Any], workdir: Path) -> Study:
     for perturbation in config["conditions"]:
         perturb.check_perturbation(perturbation)
     baselines.check([*config["baselines"], *config["immunised_baselines"]])
-    study = Study(config, workdir)
+    study = parts.Study(config, workdir)
     study.attributor = functools.cache(lambda: Attributor.load(workdir / f"visnet-{config['networks'][-1]}"))
     study.told = lambda: told(study)
     train_gan, train_classifier = partial(train_generator, study), partial(train_network, study)
     study.stages = [
-        *(Stage(f"train {config[name]['source_name']}", partial(train_gan, name)) for name in config["generators"]),
-        Stage("make the image set", partial(make_images, study)),
-        Stage("fit the baselines", partial(fit_baselines, study)),
-        *(Stage(f"train VisNet ({network})", partial(train_classifier, network)) for network in config["networks"]),
-        Stage("evaluate", partial(evaluate_tests, study)),
+        *(
+            parts.Stage(f"train {config[name]['source_name']}", partial(train_gan, name))
+            for name in config["generators"]
+        ),
+        parts.Stage("make the image set", partial(make_images, study)),
+        parts.Stage("fit the baselines", partial(fit_baselines, study)),
+        *(
+            parts.Stage(f"train VisNet ({network})", partial(train_classifier, network))
+            for network in config["networks"]
+        ),
+        parts.Stage("evaluate", partial(evaluate_tests, study)),
     ]
     return study
 
 
-def train_generator(study: Study, name: str) -> None:
+def train_generator(study: parts.Study, name: str) -> None:
     """Trains one generator on the training photographs."""
     config = study.config
     photos = config["photos"] | {"split": "train", "count": config["gan_images"], "seed": config["seed"]}
     train(study, name, config[name], data={"photos": photos})
 
 
-def train_network(study: Study, network: str) -> None:
+def train_network(study: parts.Study, network: str) -> None:
     """Trains the attribution network with one augmentation."""
     config = study.config["attribution"] | {"augment": network}
     train(study, f"visnet-{network}", config, data={"root": str(study.images)})
 
 
-def train(study: Study, folder: str, config: dict[str, Any], data: Mapping[str, Any]) -> None:
+def train(study: parts.Study, folder: str, config: dict[str, Any], data: Mapping[str, Any]) -> None:
     """Trains on `data` of the study, with its seed, in a run folder inside its own."""
     config = config | {"data": config["data"] | data, "seed": config["seed"] + study.config["seed"]}
     with open_run(study.workdir / folder, config):
         train_to_the_end(config, study.workdir / folder, start_from.read)
 
 
-def make_images(study: Study) -> None:
+def make_images(study: parts.Study) -> None:
     """Writes images/train and images/test."""
     config = study.config
     generators = {config[name]["source_name"]: partial(Sampler, study.workdir / name) for name in config["generators"]}
     for split, count, seed in (("train", config["train_count"], 1), ("test", max(config["test_counts"]), 2)):
         seed += 10 * config["seed"]  # seeds of the two splits never meet
-        done = made_already(study, split)
-        write_split(study, split, generators, done, photographs=split, count=count, seed=seed, batch_size=64)
+        done = parts.made_already(study, split)
+        parts.write_split(study, split, generators, done, photographs=split, count=count, seed=seed, batch_size=64)
 
 
-def fit_baselines(study: Study) -> None:
+def fit_baselines(study: parts.Study) -> None:
     """What cheap methods reach on the same images.
 
     The networks' training images are immunised. So that a baseline is not beaten by that alone, some are fitted a
@@ -103,20 +100,22 @@ def fit_baselines(study: Study) -> None:
     study.baselines += json.loads(path.read_text())
 
 
-def _baselines(study: Study) -> Iterator[dict[str, Any]]:
+def _baselines(study: parts.Study) -> Iterator[dict[str, Any]]:
     config, immunise = study.config, study.config["attribution"]["immunise"]
     folder = labelled.open_labelled(study.images, split="test")
     known = labelled.open_labelled(study.images, split="train", classes=folder.classes)
     train = FolderImages.read(labelled.Images(known, config["resolution"]))
     tested = labelled.Images(folder, config["resolution"])
-    tests = {count: FolderImages.read(tested.part(first_of_each(folder, count))) for count in config["test_counts"]}
+    tests = {
+        count: FolderImages.read(tested.part(parts.first_of_each(folder, count))) for count in config["test_counts"]
+    }
     methods = beside.methods_of(config["baselines"], config["immunised_baselines"] if immunise["share"] else ())
     for called, fitted in beside.fit(methods, train, folder.classes, seed=config["seed"], immunise=immunise):
         for count, test in tests.items():
-            yield from baseline_rows({called: fitted}, test, config["conditions"], folder.classes, count)
+            yield from parts.baseline_rows({called: fitted}, test, config["conditions"], folder.classes, count)
 
 
-def evaluate_tests(study: Study) -> None:
+def evaluate_tests(study: parts.Study) -> None:
     """Evaluates every network for each test size, condition and view set; what is done already is read back."""
     # In the order in which the network knows them: a manifest's can change when a source is made again.
     classes = labelled.open_labelled(study.images, split="train").classes
@@ -126,15 +125,15 @@ def evaluate_tests(study: Study) -> None:
         target = study.workdir / "evaluation" / f"{test.network}-{test.condition}-{test.views}-{test.count}"
         if not (target / "study.json").exists():
             rule = study.config["rule"]
-            row = evaluation_row(load(test.network), folder, test, target, rule=rule, batch_size=32)
+            row = parts.evaluation_row(load(test.network), folder, test, target, rule=rule, batch_size=32)
             write_json(target / "study.json", row)
         study.evaluations.append(json.loads((target / "study.json").read_text()))
 
 
-def tests(config: Mapping[str, Any], folder: labelled.LabelledFolder) -> list[Test]:
+def tests(config: Mapping[str, Any], folder: labelled.LabelledFolder) -> list[parts.Test]:
     """Every network, test size, condition and view set."""
     return [
-        Test(network, views, perturbation, count, first_of_each(folder, count))
+        parts.Test(network, views, perturbation, count, parts.first_of_each(folder, count))
         for network in config["networks"]
         for count in config["test_counts"]
         for perturbation in config["conditions"]
@@ -142,7 +141,7 @@ def tests(config: Mapping[str, Any], folder: labelled.LabelledFolder) -> list[Te
     ]
 
 
-def told(study: Study) -> dict[str, Any]:
+def told(study: parts.Study) -> dict[str, Any]:
     """What the report says of the networks; its first test is of the last one, by the last view set."""
     config, immunise = study.config, study.config["attribution"]["immunise"]
     folders = {config[name]["source_name"]: name for name in config["generators"]}

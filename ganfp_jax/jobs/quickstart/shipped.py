@@ -16,21 +16,12 @@ from ganfp_jax.data import labelled, perturb
 from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.interop import shipped
 from ganfp_jax.interop.load import load
-from ganfp_jax.jobs.quickstart.study import (
-    Stage,
-    Study,
-    Test,
-    baseline_rows,
-    evaluation_row,
-    first_of_each,
-    made_already,
-    write_split,
-)
+from ganfp_jax.jobs.quickstart import parts
 from ganfp_jax.report.wording import listed
 from ganfp_jax.run.errors import UserError
 
 
-def open_study(config: Mapping[str, Any], workdir: Path) -> Study:
+def open_study(config: Mapping[str, Any], workdir: Path) -> parts.Study:
     """A study whose networks come shipped.
 
     Raises:
@@ -41,12 +32,12 @@ def open_study(config: Mapping[str, Any], workdir: Path) -> Study:
     attributor = Attributor.load(config["shipped"])
     attributor.check_vote(config["views"], config["rule"])
     check(config, attributor)
-    study = Study({**config, "resolution": attributor.resolution}, workdir)
+    study = parts.Study({**config, "resolution": attributor.resolution}, workdir)
     study.attributor, study.told = lambda: attributor, lambda: told(study.config)
     study.stages = [
-        Stage("make the test set", lambda: make_images(study)),
-        Stage("name the sources", lambda: evaluate_tests(study), resumes=False),
-        Stage("ask the baselines", lambda: ask_baselines(study), resumes=False),
+        parts.Stage("make the test set", lambda: make_images(study)),
+        parts.Stage("name the sources", lambda: evaluate_tests(study), resumes=False),
+        parts.Stage("ask the baselines", lambda: ask_baselines(study), resumes=False),
     ]
     return study
 
@@ -62,40 +53,42 @@ def check(config: Mapping[str, Any], attributor: Attributor) -> None:
         raise UserError(f"config.course_sources has {strange[0]!r}; choose from {', '.join(attributor.classes)}")
 
 
-def make_images(study: Study) -> None:
+def make_images(study: parts.Study) -> None:
     """Writes images/test; images of older weights of a generator are made anew."""
     config = study.config
     samplers = {sampler.source_name: sampler for sampler in map(Sampler, shipped.generators(config["shipped"]))}
     done = {
         source
-        for source, origin in made_already(study, "test").items()
+        for source, origin in parts.made_already(study, "test").items()
         if source not in samplers or origin.get("digest") == samplers[source].origin["digest"]
     }
     loaders = {source: lambda source=source: samplers[source] for source in samplers}
     count, seed = config["count"], config["seed"]
-    write_split(study, "test", loaders, done, photographs="all", count=count, seed=seed, batch_size=50)
+    parts.write_split(study, "test", loaders, done, photographs="all", count=count, seed=seed, batch_size=50)
 
 
-def evaluate_tests(study: Study) -> None:
+def evaluate_tests(study: parts.Study) -> None:
     """Asks the network in every test."""
     attributor, config = study.attributor(), study.config
     folder = labelled.open_labelled(study.images, split="test", classes=attributor.classes)
     for test in tests(config, folder):
         target = study.workdir / "evaluation" / f"{test.condition}-{len(test.indices)}"
-        row = evaluation_row(attributor, folder, test, target, rule=config["rule"], batch_size=config["batch_size"])
+        row = parts.evaluation_row(
+            attributor, folder, test, target, rule=config["rule"], batch_size=config["batch_size"]
+        )
         study.evaluations.append(row)
 
 
-def ask_baselines(study: Study) -> None:
+def ask_baselines(study: parts.Study) -> None:
     """Asks the shipped baselines, trained on the images that the network was trained on, in every test."""
     config, fitted = study.config, baselines.read(shipped.baselines(study.config["shipped"]))
     folder = labelled.open_labelled(study.images, split="test", classes=study.attributor().classes)
     for test in tests(config, folder):
         images = FolderImages.read(labelled.Images(folder, config["resolution"]).part(test.indices))
-        study.baselines += baseline_rows(fitted, images, [test.perturbation], folder.classes, test.count)
+        study.baselines += parts.baseline_rows(fitted, images, [test.perturbation], folder.classes, test.count)
 
 
-def tests(config: Mapping[str, Any], folder: labelled.LabelledFolder) -> list[Test]:
+def tests(config: Mapping[str, Any], folder: labelled.LabelledFolder) -> list[parts.Test]:
     """The course project's tests, then all images under every condition."""
     course = [folder.classes.index(name) for name in config["course_sources"]]
     asked = [("none", count, course) for count in config["course_counts"]]
@@ -103,9 +96,9 @@ def tests(config: Mapping[str, Any], folder: labelled.LabelledFolder) -> list[Te
     asked += [(perturbation, config["count"], every) for perturbation in dict.fromkeys(config["conditions"])]
     found = []
     for perturbation, count, sources in asked:
-        indices = first_of_each(folder, count)
+        indices = parts.first_of_each(folder, count)
         indices = indices[np.isin(folder.labels[indices], sources)]
-        found.append(Test(config["shipped"], config["views"], perturbation, count, indices))
+        found.append(parts.Test(config["shipped"], config["views"], perturbation, count, indices))
     return found
 
 

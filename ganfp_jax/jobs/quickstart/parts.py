@@ -125,15 +125,10 @@ def write_split(
     seed: int,
     batch_size: int,
 ) -> None:
-    """Writes crops of the photographs, and as many images of every generator.
+    """Writes a split's sources that are not `done`: crops of the photographs, and as many images of every generator.
 
-    Args:
-        study: whose image set it is.
-        split: the name of its folder.
-        generators: source name -> what loads its generator.
-        done: sources that are there, and stay as they are.
-        photographs: the side of the photographs' split, as `data.sources.photos` takes it.
-        count, seed, batch_size: as for `generation.folders.write_generated`.
+    `generators` has what loads the generator of each source; `photographs` is a side of the photographs' split, as
+    `data.sources.photos` takes it.
     """
     root, config = study.images / split, study.config
     if "real" not in done:
