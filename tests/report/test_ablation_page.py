@@ -1,3 +1,5 @@
+"""The page of an ablation: every section, what is said by the numbers, and what is missing."""
+
 import copy
 from functools import partial
 
