@@ -15,7 +15,8 @@ from PIL import Image
 from experiments.benchmark import vote
 from experiments.benchmark.row import OURS, Options, Row, check_close
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.evaluation import evaluate, predictions_csv
+from ganfp_jax.attribution.evaluation import evaluate
+from ganfp_jax.attribution.predictions import predictions_csv
 from ganfp_jax.data import labelled
 
 BATCH = 32

@@ -12,7 +12,6 @@ from jaxtyping import Int
 
 from ganfp_jax.attribution import predictions
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.evaluation import METRICS
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.metrics.statistics import holm, vote_changes
 from ganfp_jax.run.command import command
@@ -54,8 +53,8 @@ class Answers:
 
     @classmethod
     def read(cls, folder: Path) -> "Answers":
-        """Reads what `evaluation.write_outputs` has left."""
-        metrics = json.loads((folder / METRICS).read_text())
+        """Reads what `predictions.write_outputs` has left."""
+        metrics = json.loads((folder / predictions.METRICS).read_text())
         return cls(*predictions.read(folder / predictions.PREDICTIONS, metrics["classes"]), metrics)
 
 

@@ -1,8 +1,7 @@
-"""A checkpoint and a labelled folder -> predictions, metrics, and what was refused."""
+"""A network and the images of a labelled folder -> votes, verdicts, metrics, and what was refused."""
 
 import dataclasses
 import io
-import itertools
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -12,20 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Integer
 
-from ganfp_jax.attribution import predictions
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.verdict import Attribution, Rule, attributions, decide
 from ganfp_jax.attribution.voting import Vote, join_votes, single_view
-from ganfp_jax.data import labelled, reports
+from ganfp_jax.data import labelled
 from ganfp_jax.data.views import resolve_views
 from ganfp_jax.metrics.statistics import accuracy_block, proportion, vote_changes, wilson_interval
-from ganfp_jax.report.table import ImageRow
-from ganfp_jax.run import atomic, processes
+from ganfp_jax.run import processes
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.progress import aside
-from ganfp_jax.run.run_folder import write_json
-
-METRICS = "metrics.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -261,34 +255,6 @@ def evaluation_metrics(
     }
 
 
-def predictions_csv(evaluation: Evaluation) -> str:
-    """The text of predictions.csv: one row an image."""
-    classes = evaluation.metrics["classes"]
-    answers = zip(evaluation.names, evaluation.verdicts, evaluation.targets, strict=True)
-    rows = (predictions.row(name, verdict, classes[target]) for name, verdict, target in answers)
-    return predictions.csv_text(itertools.chain([predictions.header(classes)], rows))
-
-
-def write_tables(folder: Path, evaluation: Evaluation) -> None:
-    """Writes predictions.csv, rejected.csv and notes.csv; the metrics.json of an earlier evaluation goes first."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / METRICS).unlink(missing_ok=True)
-    atomic.write_bytes(folder / predictions.PREDICTIONS, predictions_csv(evaluation).encode())
-    reports.write_rejected(folder / "rejected.csv", evaluation.rejected)
-    reports.write_notes(folder / "notes.csv", evaluation.notes)
-
-
-def write_metrics(folder: Path, evaluation: Evaluation) -> None:
-    """Writes metrics.json, after the tables: where it stands, these are complete."""
-    write_json(folder / METRICS, evaluation.metrics)
-
-
-def write_outputs(folder: Path, evaluation: Evaluation) -> None:
-    """Writes the tables and the metrics."""
-    write_tables(folder, evaluation)
-    write_metrics(folder, evaluation)
-
-
 def per_photograph(evaluation: Evaluation, folder: labelled.LabelledFolder) -> dict[str, Any]:
     """Accuracy on the images of each photograph, where the folder's manifest lists photographs."""
     origins = dict(zip(folder.names, labelled.origins(folder), strict=True))
@@ -297,12 +263,3 @@ def per_photograph(evaluation: Evaluation, folder: labelled.LabelledFolder) -> d
         if origins[name] != name:
             right.setdefault(origins[name].partition("/")[2], []).append(bool(predicted == target))
     return {name: proportion(sum(hits), len(hits)) for name, hits in sorted(right.items())}
-
-
-def image_rows(evaluation: Evaluation) -> list[ImageRow]:
-    """One row an image for the per-image table."""
-    classes = evaluation.metrics["classes"]
-    return [
-        ImageRow(name, classes[target], verdict.predicted, dict(verdict.votes))
-        for name, target, verdict in zip(evaluation.names, evaluation.targets, evaluation.verdicts, strict=True)
-    ]

@@ -1,7 +1,8 @@
-"""predictions.csv and predictions.jsonl: what is said of each image, as jobs and the web page write and read it."""
+"""What is said of each image, as jobs and the web page write and read it: predictions.csv, predictions.jsonl."""
 
 import csv
 import io
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,9 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
+from ganfp_jax.attribution.evaluation import Evaluation
 from ganfp_jax.attribution.verdict import Attribution
+from ganfp_jax.data import reports
 from ganfp_jax.data.cells import cell, text_of
+from ganfp_jax.report.table import ImageRow
+from ganfp_jax.run import atomic
+from ganfp_jax.run.run_folder import write_json
 
+METRICS = "metrics.json"
 PREDICTIONS = "predictions.csv"
 LINES = "predictions.jsonl"
 
@@ -68,3 +75,40 @@ def read(path: Path, classes: Sequence[str]) -> Predictions:
         rows = list(csv.DictReader(file))
     targets, predicted = (np.array([index[row[column]] for row in rows], int) for column in ("target", "predicted"))
     return Predictions([text_of(row["image"]) for row in rows], targets, predicted)
+
+
+def predictions_csv(evaluation: Evaluation) -> str:
+    """The text of predictions.csv: one row an image."""
+    classes = evaluation.metrics["classes"]
+    answers = zip(evaluation.names, evaluation.verdicts, evaluation.targets, strict=True)
+    lines = (row(name, verdict, classes[target]) for name, verdict, target in answers)
+    return csv_text(itertools.chain([header(classes)], lines))
+
+
+def write_tables(folder: Path, evaluation: Evaluation) -> None:
+    """Writes predictions.csv, rejected.csv and notes.csv; the metrics.json of an earlier evaluation goes first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / METRICS).unlink(missing_ok=True)
+    atomic.write_bytes(folder / PREDICTIONS, predictions_csv(evaluation).encode())
+    reports.write_rejected(folder / "rejected.csv", evaluation.rejected)
+    reports.write_notes(folder / "notes.csv", evaluation.notes)
+
+
+def write_metrics(folder: Path, evaluation: Evaluation) -> None:
+    """Writes metrics.json, after the tables: where it stands, these are complete."""
+    write_json(folder / METRICS, evaluation.metrics)
+
+
+def write_outputs(folder: Path, evaluation: Evaluation) -> None:
+    """Writes the tables and the metrics."""
+    write_tables(folder, evaluation)
+    write_metrics(folder, evaluation)
+
+
+def image_rows(evaluation: Evaluation) -> list[ImageRow]:
+    """One row an image for the per-image table."""
+    classes = evaluation.metrics["classes"]
+    return [
+        ImageRow(name, classes[target], verdict.predicted, dict(verdict.votes))
+        for name, target, verdict in zip(evaluation.names, evaluation.targets, evaluation.verdicts, strict=True)
+    ]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ganfp_jax.attribution import evaluation
+from ganfp_jax.attribution import predictions
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.view_logits import evaluation_of, view_logits
 from ganfp_jax.attribution.voting import check_rule
@@ -183,7 +183,7 @@ def ask(
     answers = {}
     for called, some in view_sets.items():
         row = {"view_names": some, "rule": rule, "images_per_second": 0.0}
-        said = evaluation.image_rows(evaluation_of(row, measured, attributor.classes))
+        said = predictions.image_rows(evaluation_of(row, measured, attributor.classes))
         answers[called] = {"predicted": [one.predicted for one in said], "votes": [one.votes for one in said]}
     return answers
 

@@ -14,17 +14,8 @@ import numpy as np
 
 from ganfp_jax.attribution import pictures
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.evaluation import (
-    METRICS,
-    Evaluation,
-    evaluate,
-    image_rows,
-    open_images,
-    per_photograph,
-    write_metrics,
-    write_outputs,
-)
-from ganfp_jax.attribution.predictions import PREDICTIONS
+from ganfp_jax.attribution.evaluation import Evaluation, evaluate, open_images, per_photograph
+from ganfp_jax.attribution.predictions import METRICS, PREDICTIONS, image_rows, write_metrics, write_outputs
 from ganfp_jax.attribution.voting import check_vote
 from ganfp_jax.audit.quick import quick_check
 from ganfp_jax.baselines import IMMUNISED, beside

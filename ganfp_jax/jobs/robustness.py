@@ -26,8 +26,9 @@ from ganfp_jax.attribution.comparison import (
     training_command,
     training_of,
 )
-from ganfp_jax.attribution.evaluation import evaluate, write_outputs
+from ganfp_jax.attribution.evaluation import evaluate
 from ganfp_jax.attribution.pictures import perturbed_grids
+from ganfp_jax.attribution.predictions import write_outputs
 from ganfp_jax.attribution.voting import check_vote
 from ganfp_jax.audit.quick import report_leaks
 from ganfp_jax.baselines import beside

@@ -19,7 +19,8 @@ from configs import robustness as config_file
 from ganfp_jax import models
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.comparison import Answers, compare, training_command
-from ganfp_jax.attribution.evaluation import Evaluation, evaluate, evaluation_metrics, write_outputs
+from ganfp_jax.attribution.evaluation import Evaluation, evaluate, evaluation_metrics
+from ganfp_jax.attribution.predictions import write_outputs
 from ganfp_jax.attribution.voting import Vote, count_votes
 from ganfp_jax.data import labelled, reports
 from ganfp_jax.data.decode import encode_png

@@ -16,8 +16,9 @@ from jaxtyping import Int
 
 from ganfp_jax.attribution import pictures
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.evaluation import evaluate, image_rows, per_photograph, write_outputs
+from ganfp_jax.attribution.evaluation import evaluate, per_photograph
 from ganfp_jax.attribution.pictures import wrong_images
+from ganfp_jax.attribution.predictions import image_rows, write_outputs
 from ganfp_jax.baselines import FittedBaseline, beside
 from ganfp_jax.baselines.images import FolderImages
 from ganfp_jax.data import labelled, manifests, perturb
