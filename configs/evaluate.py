@@ -11,6 +11,10 @@
 an image leave as soon as no view to come can change its majority: the same decisions in less time (`views_saved`; a
 third of the views by default), while `votes` and probabilities are of the views it was shown.
 
+The last columns of `predictions.csv` are verdict, margin and distance, as `configs/attribute.py` gives them. Where the
+network was calibrated (`configs/calibrate.py`) for these views and this rule, `verdicts` in metrics.json, the console
+and the page say how many images it decides, how many of them wrongly, and how many it does not.
+
 Where `data.root` has train/ and test/, the cheap methods of `baselines` are trained on `images_per_source` images of
 train/, those of `immunised_methods` on images damaged as `immunise` says, and stand beside the network in metrics.json
 and in `report/index.html` (`--config.baselines.methods="()" --config.baselines.immunised_methods="()"` for none).
