@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,23 @@ def test_misspelt_key():
 )
 def test_what_is_wrong_with_a_flag(argument, words):
     assert_one_line(run("--config=configs/attribution.py:tiny", argument), words)
+
+
+ALONE = """
+import importlib.util, sys
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *of: None if name == "configs" else found(name, *of)
+from ganfp_jax.main import main
+sys.exit(main(["main", *sys.argv[1:]]))
+"""
+
+
+def test_a_config_finds_its_neighbours_wherever_it_lies(tmp_path):
+    """The package alone is installed, and the configs are a folder somewhere."""
+    shutil.copytree(ROOT / "configs", tmp_path / "elsewhere")
+    command = [sys.executable, "-P", "-c", ALONE, f"--config={tmp_path / 'elsewhere' / 'mmdgan.py'}", "--config.sed=1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert_one_line((done.returncode, done.stdout, done.stderr), "there is no config.sed; did you mean config.seed")
 
 
 def test_unknown_variant():

@@ -2,10 +2,12 @@
 
 import ast
 import difflib
+import importlib.util
 import itertools
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from absl import flags
@@ -88,6 +90,7 @@ def parse(argv: Sequence[str], at_the_end: Mapping[str, str]) -> Command:
         raise _no_config(argv)
     if not Path(paths[-1].partition(":")[0]).is_file():
         raise _no_config_file(paths[-1].partition(":")[0])
+    _know_neighbours(Path(paths[-1].partition(":")[0]))
     try:
         rest = FLAGS(argv)[1:]
         config = FLAGS.config.to_dict()
@@ -108,6 +111,16 @@ def parse(argv: Sequence[str], at_the_end: Mapping[str, str]) -> Command:
     workdir = Path(FLAGS.workdir) if FLAGS.workdir else default_workdir(paths[-1])
     others = {name: FLAGS[name].value for name in ("coordinator", "num_processes", "process_id")}
     return Command(config | ({key: values} if values else {}), workdir, others if FLAGS.coordinator else None)
+
+
+def _know_neighbours(config: Path) -> None:
+    """Lets a config import those beside it (`from configs import common`), where the package alone is installed.
+
+    Only them: the folder that they lie in does not become a place for all modules, since data may lie there.
+    """
+    if "configs" not in sys.modules and importlib.util.find_spec("configs") is None:
+        sys.modules["configs"] = neighbours = ModuleType("configs")
+        neighbours.__path__ = [str(config.resolve().parent)]
 
 
 def _no_config(argv: Sequence[str]) -> UserError:
