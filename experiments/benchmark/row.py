@@ -80,7 +80,7 @@ def cost_of(function: Callable[..., Any], *arguments: Any) -> Cost:
 
     from ganfp_jax.models.cpu import convolution
 
-    with convolution.left_to_xla():  # a new function, or it would be what was traced before
+    with convolution.use_xla_convolutions():  # a new function, since a traced one would be reused
         lowered = jax.jit(lambda *arguments: function(*arguments)).lower(*arguments)
     counted: Any = lowered.cost_analysis()
     compiled: Any = lowered.compile().cost_analysis()

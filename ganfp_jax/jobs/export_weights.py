@@ -88,7 +88,7 @@ def export_vote(
     limit = jax.config.values["jax_traceback_in_locations_limit"]
     jax.config.update("jax_traceback_in_locations_limit", 0)  # else the program quotes paths of our source files
     try:
-        with convolution.left_to_xla():  # the program runs where this package is not
+        with convolution.use_xla_convolutions():  # the program runs where this package is not
             return bytes(export.export(jax.jit(vote), platforms=list(platforms))(images).serialize())
     finally:
         jax.config.update("jax_traceback_in_locations_limit", limit)

@@ -26,14 +26,14 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 def create(name: str, **settings: Any) -> Network:
-    """Build the network `name` with the settings of a config section; published values are the defaults.
+    """Build the network `name` with the settings of a config section; the defaults are the published values.
 
     Args:
         name: a key of `MODELS`.
         **settings: attributes of that network; `dtype` by name, "float32" or "bfloat16".
 
     Raises:
-        UserError: unknown name or setting, a missing one, or a value that makes no network.
+        UserError: a name or setting is unknown, a setting is missing, or a value makes no network.
     """
     if name not in MODELS:
         raise UserError(f"model {name!r} is unknown; choose one of {', '.join(MODELS)}")
@@ -47,7 +47,7 @@ def create(name: str, **settings: Any) -> Network:
     dtype = settings.get("dtype", "float32")
     try:
         check_settings(MODELS[name], {key: field.type for key, field in fields.items()}, settings)
-        if dtype not in [*DTYPES]:  # a stranger's file may hold a list
+        if dtype not in [*DTYPES]:  # an untrusted file may hold a list, which no dict looks up
             raise UserError(f"dtype {dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
         network = MODELS[name](**settings | ({"dtype": DTYPES[dtype]} if "dtype" in settings else {}))
         network.check()

@@ -1,6 +1,6 @@
 """The critic of CramerGAN and MMDGAN: DCGAN's strided convolutions and a feature vector (Binkowski et al. 2018).
 
-The published network is for 128x128 and has five convolutions; other sizes have as many as it takes to reach the
+The published network takes 128x128 images and has five convolutions. Other sizes have as many as lead down to the
 bottom width. Parameters have the published variables' names.
 """
 
@@ -15,7 +15,7 @@ from ganfp_jax.models.layers import LEAK, Conv, Dense, leaky_relu
 from ganfp_jax.models.network import Count, Network, check_bottom_width
 
 FirstWeights = Literal["published", "scaled"]
-# Of the convolutions and of the last layer. A leaky ReLU lets (1 + LEAK^2) / 2 of the variance pass.
+# Initialisers of the convolutions and of the last layer. A leaky ReLU passes (1 + LEAK^2) / 2 of the variance.
 FIRST_WEIGHTS = {
     "published": (nn.initializers.truncated_normal(0.02), nn.initializers.normal(0.01)),
     "scaled": (
@@ -28,7 +28,7 @@ FIRST_WEIGHTS = {
 class Critic(Network):
     """Images in [0, 1] to one unbounded feature vector each. Collections: params; layers, where it is mutable.
 
-    No layer sees more than one sample: there is no normalisation, so a gradient penalty means what it says.
+    There is no normalisation, so no layer mixes samples, and a gradient penalty holds for each sample on its own.
 
     Attributes:
         resolution: side of the images, a power of two >= 16.
@@ -36,10 +36,10 @@ class Critic(Network):
         ch: feature maps after the first convolution; each halving of the side doubles them.
         bottom_width: side of the smallest maps; `resolution / bottom_width` must be a power of two of at least 2.
         max_multiplier: upper bound of feature maps / ch.
-        first_weights: how the first weights are drawn. "published": with standard deviations of 0.02 and, in the last
-            layer, 0.01, which fit the published width. "scaled": with those that keep the signal's size at every width
-            (He et al. 2015, arXiv 1502.01852); a narrow critic's features are else so near 0 that a penalty on its
-            layers can take it there, where no gradient is left.
+        first_weights: initialiser of the weights. "published" has standard deviations of 0.02 and, in the last layer,
+            0.01, which fit the published width. "scaled" keeps the signal's variance at every width (He et al. 2015,
+            arXiv 1502.01852): the features of a narrow critic would else be so near 0 that a penalty on its layers
+            can drive them to 0, where the gradient vanishes.
         dtype: dtype of the convolutions; parameters and features are float32.
     """
 
@@ -53,17 +53,17 @@ class Critic(Network):
 
     @nn.nowrap
     def check(self) -> None:
-        """Raises `UserError` for a bottom width that no doubling leads from."""
+        """Raises `UserError` unless doublings lead from the bottom width to the resolution."""
         check_bottom_width(self.bottom_width, self.resolution, doublings=1)
 
     @nn.compact
     def __call__(self, images: Float[Array, "n h w 3"], train: bool = False) -> Float[Array, "n f"]:
-        """Return the features; every layer's output is put into the collection "layers", which an L2 penalty reads.
+        """Return the features; the collection "layers", which an L2 penalty reads, receives every layer's output.
 
         Raises:
-            ValueError: images of another size.
+            ValueError: the images have another size.
         """
-        del train  # other critics keep statistics
+        del train  # critics that keep statistics need it
         if images.shape[1:3] != (self.resolution, self.resolution):
             raise ValueError(f"images are {images.shape[1:3]}, the critic is for side {self.resolution}")
         x = images
@@ -73,14 +73,14 @@ class Critic(Network):
             features = self.ch * min(self.max_multiplier, 2**i)
             conv = Conv(features, 5, conv_init, stride=2, dtype=self.dtype, name=f"d_h{i}_conv")
             x = leaky_relu(conv(x))
-            self._show(f"h{i}", x)
+            self._sow(f"h{i}", x)
         x = x.reshape(len(x), -1)  # (N, H W C)
-        # The published name, d_h6_lin, leaves one number out after five convolutions.
+        # The published name after five convolutions is d_h6_lin: it skips a number.
         dense = Dense((self.num_features,), dense_init, self.dtype, name=f"d_h{convs + 1}_lin")
         x = dense(x).astype(jnp.float32)
-        self._show("hF", x)
+        self._sow("hF", x)
         return x
 
-    def _show(self, name: str, x: Array) -> None:
-        if not self.is_initializing():  # the first variables are those that training keeps
+    def _sow(self, name: str, x: Array) -> None:
+        if not self.is_initializing():  # `init` must return no collection that training would keep
             self.sow("layers", name, x)

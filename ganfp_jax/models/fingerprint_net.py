@@ -1,8 +1,8 @@
-"""The image-sized fingerprint network: what has its source left in an image, pixel by pixel? (Yu, Davis, Fritz 2019.)
+"""The image-sized fingerprint network: which trace did its source leave in each pixel? (Yu, Davis, Fritz 2019.)
 
-An autoencoder learns to redraw images without what gives their source away. The residual, image minus reconstruction,
-is the image's fingerprint, and its inner products with one fingerprint a source are the logits: no bias, no dense
-layer between. `Discriminator` is the critic for which the reconstructions have to look real (spec section 6).
+An autoencoder learns to reconstruct images without the traces of their source. The residual, image minus
+reconstruction, is the image's fingerprint. Its inner products with one fingerprint per source are the logits, without
+a bias. `Discriminator` is the critic to which the reconstructions have to look real (spec section 6).
 """
 
 import math
@@ -20,27 +20,27 @@ from ganfp_jax.run.errors import UserError
 
 
 class Outputs(NamedTuple):
-    """What an `Autoencoder` makes of images: float32."""
+    """The float32 outputs of an `Autoencoder`."""
 
     reconstructions: Float[Array, "n r r 3"]
-    """In (-1, 1)."""
+    """Reconstructed images in (-1, 1)."""
     fingerprints: Float[Array, "n r r 3"]
     """Images minus reconstructions, in (-2, 2)."""
     logits: Float[Array, "n k"]
-    """Inner products of the fingerprints with every source's."""
+    """Inner products of the image fingerprints with each source's fingerprint."""
 
 
 class Autoencoder(Network):
-    """Images in [-1, 1] to reconstructions, fingerprints and logits; 3x3 convolutions with reflected borders.
+    """Images in [-1, 1] to reconstructions, fingerprints and logits, by 3x3 convolutions with reflect padding.
 
     Attributes:
         resolution: side R of the images, a power of two >= 8.
         num_classes: number of sources K.
         fmap_base: overall number of feature maps; stage s has min(fmap_base / 2**(s fmap_decay), fmap_max).
-        fmap_decay: how fast their number falls with the size.
-        fmap_max: upper bound of their number.
+        fmap_decay: how fast the number of feature maps falls with the size.
+        fmap_max: upper bound of the number of feature maps.
         latent_res: side of the bottleneck, a power of two from 4 to R / 2.
-        dtype: dtype of the arithmetic; parameters and outputs are float32, and so are the inner products.
+        dtype: dtype of the arithmetic; parameters, outputs and inner products are float32.
     """
 
     smallest: ClassVar[int] = 8
@@ -53,7 +53,7 @@ class Autoencoder(Network):
 
     @nn.nowrap
     def check(self) -> None:
-        """Raises `UserError` for a bottleneck that the maps do not come through."""
+        """Raises `UserError` unless halvings lead from the resolution to the bottleneck."""
         sides = [self.resolution >> k for k in range(1, self.resolution.bit_length() - 2)]
         if self.latent_res not in sides:
             raise UserError(f"latent_res {self.latent_res} is none of {sides}")
@@ -90,13 +90,13 @@ class Autoencoder(Network):
 
     @nn.nowrap
     def model_fingerprints(self, params: dict[str, Any]) -> tuple[Any, Any]:
-        """Return every source's fingerprint as used, (R, R, 3, K), and the bias, K zeros.
+        """Return the model fingerprints, (R, R, 3, K), and the bias, K zeros.
 
-        The sum over pixels and channels of an image's fingerprint times source k's, plus bias k, is logit k. The
-        published pictures of model fingerprints show the stored weights: these without their factor 1 / sqrt(3 R^2).
+        Logit k is the inner product of an image's fingerprint and source k's, plus bias k. The published pictures of
+        model fingerprints show the stored weights, which lack the factor 1 / sqrt(3 R^2).
 
         Args:
-            params: this network's parameters, JAX's or NumPy's.
+            params: this network's parameters as JAX or NumPy arrays.
         """
         weight = params["Conv_fingerprints"]["weight"]
         return weight * _scale(weight.shape), np.zeros(weight.shape[-1], np.float32)
@@ -113,14 +113,14 @@ class _Convs(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n h w o"]:
         for name in ("Conv0", "Conv1"):
-            x = EqualizedConv(self.features, padding="reflect", slope=LEAK, dtype=self.dtype, name=name)(x)
+            x = EqualizedConv(self.features, padding="reflect", negative_slope=LEAK, dtype=self.dtype, name=name)(x)
         if self.to_rgb:
             x = EqualizedConv(3, padding="reflect", dtype=self.dtype, name="Conv_toRGB")(x)
         return x
 
 
 class _InnerProducts(nn.Module):
-    """A convolution with kernels of the images' size, at its one position and without bias."""
+    """A convolution without bias, whose kernels have the size of the images and so one position."""
 
     num_classes: int
 
@@ -137,12 +137,12 @@ def _scale(shape: tuple[int, ...]) -> float:
 
 
 class Discriminator(Network):
-    """Images in [-1, 1] to one unbounded score each: the classifier's levels with minibatch standard deviation.
+    """Images in [-1, 1] to one unbounded score each, by the classifier's levels and a minibatch standard deviation.
 
     Attributes:
         resolution, fmap_base, fmap_decay, fmap_max, dtype: as in `Autoencoder`.
-        minibatch_stddev_group: samples per group of the minibatch standard deviation; the batch size must be
-            a multiple of it, or smaller.
+        minibatch_stddev_group: samples per group of the minibatch standard deviation; the batch size must be smaller
+            or a multiple of it.
     """
 
     smallest: ClassVar[int] = 8

@@ -1,9 +1,9 @@
-"""Fingerprints of images and of sources, and how they interact: the same for every attribution network.
+"""Fingerprints of images and of sources, and their interactions, for every attribution network.
 
-An attribution network answers by a dot product: logit[n, k] = <image fingerprint n, model fingerprint k> + bias[k].
-Of the classifier (`models.visnet`) the image fingerprint is its last feature and the model fingerprint the weights that
-it is multiplied with; of the fingerprint network (`models.fingerprint_net`) both have the size of an image. The
-elementwise product of the two, the response, shows where in the fingerprint a logit comes from.
+An attribution network answers by an inner product: logit[n, k] = <image fingerprint n, model fingerprint k> + bias[k].
+In the classifier (`models.visnet`) the image fingerprint is the last feature vector, and the model fingerprint is the
+weight vector that multiplies it. In the fingerprint network (`models.fingerprint_net`) both have the size of an image.
+The elementwise product of the two is the response: it shows where in the fingerprint a logit comes from.
 """
 
 import dataclasses
@@ -23,29 +23,28 @@ from ganfp_jax.run.errors import UserError
 
 @runtime_checkable
 class AttributionNetwork(Protocol):
-    """What `read_fingerprints` needs of a (linen) network."""
+    """The methods of a linen network that `read_fingerprints` calls."""
 
     @property
     def apply(self) -> Any:
-        """`apply(variables, images, method="fingerprints_and_logits")` -> image fingerprints (N, *F), logits (N, K)."""
+        """Linen's `apply`; with method="fingerprints_and_logits" it gives image fingerprints (N, *F), logits (N, K)."""
 
     def model_fingerprints(self, params: Mapping[str, Any]) -> tuple[Any, Any]:
         """Model fingerprints (*F, K) and biases (K,)."""
 
 
 def make_logits(network: AttributionNetwork) -> Callable[[PyTree, Float[Array, "n h w 3"]], Any]:
-    """logits(variables, images in [-1, 1]), for whom the distances are of no use."""
+    """logits(variables, images in [-1, 1]) -> (N, K), without the distances of `make_logits_and_distances`."""
     return lambda variables, images: network.apply(variables, images, method="fingerprints_and_logits")[1]
 
 
 def make_logits_and_distances(
     network: AttributionNetwork,
 ) -> Callable[[PyTree, Float[Array, "n h w 3"]], tuple[Any, Any]]:
-    """(variables, images in [-1, 1]) -> logits (N, K), `nearest_distance` (N,): one look for both.
+    """answer(variables, images in [-1, 1]) -> logits (N, K) and `nearest_distance` (N,), from one forward pass.
 
-    `ganfp_jax.attribution.voting.make_vote` votes and measures with it.
-
-    Raises (the function): UserError for a network whose logits are a map (`latent_res`).
+    `ganfp_jax.attribution.voting.make_vote` votes and measures distances with it. `answer` raises UserError for a
+    network whose logits are a map (`latent_res`).
     """
 
     def answer(variables: PyTree, images: Float[Array, "n h w 3"]) -> tuple[Any, Any]:
@@ -57,14 +56,14 @@ def make_logits_and_distances(
 
 
 def nearest_distance(images: Float[Array, "n ..."], models: Float[Any, "... k"]) -> Float[Array, " n"]:
-    """How far each image fingerprint is from that of the nearest source: 1 - the highest cosine similarity.
+    """The distance of each image fingerprint from the nearest source's: 1 - the highest cosine similarity.
 
-    The scale of a fingerprint does not count, nor do the biases of the logits. 0: it points where a source's does; 1:
-    it has nothing in common with any; up to 2 for its contrary. A fingerprint of zeros has the distance 1.
+    It ignores the scale of a fingerprint and the biases of the logits. It is 0 for the direction of a source, 1 for a
+    fingerprint orthogonal to all sources or of zeros, and at most 2, for an opposite direction.
 
     Args:
-        images: (N, *F).
-        models: (*F, K), as `Fingerprints.models`.
+        images: image fingerprints (N, *F).
+        models: model fingerprints (*F, K), as in `Fingerprints.models`.
     """
     flat = images.reshape(images.shape[0], math.prod(images.shape[1:]))  # (N, F)
     sources = jnp.asarray(models).reshape(flat.shape[1], -1)  # (F, K)
@@ -81,32 +80,32 @@ def _refuse_map(logits: Any) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Fingerprints:
-    """The fingerprints of N images and of the K sources that a network knows; NumPy arrays.
+    """The fingerprints of N images and of the K sources that a network knows, as NumPy arrays.
 
-    *F is (F,) for the classifier, (R, R, 3) for the fingerprint network.
+    *F is (F,) for the classifier and (R, R, 3) for the fingerprint network.
     """
 
     images: Float32[np.ndarray, "n ..."]
-    """(N, *F): one of each image."""
+    """The image fingerprints, (N, *F)."""
     models: Float32[np.ndarray, "... k"]
-    """(*F, K): one of each source, scaled as the network's last layer uses it."""
+    """The model fingerprints, (*F, K), scaled as the network's last layer scales them."""
     bias: Float32[np.ndarray, " k"]
     logits: Float32[np.ndarray, "n k"]
-    """As the network itself gives them."""
+    """The network's own logits."""
 
     @functools.cached_property
     def interactions(self) -> Float32[np.ndarray, "n k"]:
-        """The inner products of all images with all sources: the sums of the responses; the logits less the bias."""
+        """The inner products of all images and all sources: the sums of the responses, or the logits less the bias."""
         return self.images.reshape(len(self.images), -1) @ self.models.reshape(-1, self.models.shape[-1])
 
     def responses(self, index: int, sources: Sequence[int] | None = None) -> Float32[np.ndarray, "k ..."]:
-        """(K, *F): the elementwise products of image `index` with the model fingerprints of all sources, or of some."""
+        """The elementwise products, (K, *F), of image `index` and the model fingerprints of all sources or of some."""
         models = self.models if sources is None else self.models[..., list(sources)]
         return np.moveaxis(self.images[index][..., None] * models, -1, 0)
 
     @property
     def size(self) -> int:
-        """Values in a fingerprint."""
+        """The number of values in a fingerprint."""
         return math.prod(self.images.shape[1:])
 
 
@@ -116,10 +115,10 @@ def read_fingerprints(
     images: UInt8[np.ndarray, "n h w 3"],
     batch_size: int = 64,
 ) -> Fingerprints:
-    """Take the fingerprints of images of the network's own size, 0 to 255, in batches of one compiled shape.
+    """Compute the fingerprints of images of the network's own size, 0 to 255, in batches of one compiled shape.
 
     Raises:
-        UserError: no images; a network whose logits are a map (`latent_res`), or that gives NaN.
+        UserError: there are no images, or the network's logits are a map (`latent_res`) or NaN.
     """
     if not len(images):
         raise UserError("there are no images to take fingerprints of")

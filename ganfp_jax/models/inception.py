@@ -1,8 +1,8 @@
-"""Inception-v3 as the Frechet Inception Distance is defined on it (Heusel et al. 2017): images to 2,048 features.
+"""The Inception-v3 of the Frechet Inception Distance (Heusel et al. 2017): images to 2,048 features.
 
-The network is the TensorFlow graph of December 2015, in the form and under the names of its PyTorch port pytorch-fid.
-It differs from the usual Inception-v3: average pooling leaves the border's zeros out of the mean, and the last block
-pools by the maximum. Inference only; `ganfp_jax.metrics.inception` reads the weights.
+The network is the TensorFlow graph of December 2015, with the structure and names of its PyTorch port pytorch-fid. It
+differs from the usual Inception-v3 in two ways: average pooling leaves padding out of the mean, and the last block uses
+max pooling. It is for inference only; `ganfp_jax.metrics.inception` reads the weights.
 """
 
 import jax
@@ -15,16 +15,16 @@ from ganfp_jax.models.layers import convolve
 SIDE = 299  # pixels
 FEATURES = 2048
 
-# A convolution within a block: name after the branch's, output channels, height and width of the kernel.
+# A convolution within a block: suffix of its name, output channels, height and width of the kernel.
 ConvSpec = tuple[str, int, int, int]
 
 
 class Inception(nn.Module):
-    """Images to the means of the last feature maps ("pool_3"). Collections: params, batch_stats."""
+    """Images to the spatial means of the last feature maps ("pool_3"). Collections: params, batch_stats."""
 
     @nn.compact
     def __call__(self, images: UInt8[Array, "n h w 3"]) -> Float[Array, "n 2048"]:
-        """Features of images of any size, 0 to 255; non-negative."""
+        """Return the non-negative features of images of any size, 0 to 255."""
         x = _resize(images.astype(jnp.float32) / 255) * 2 - 1  # (N, 299, 299, 3)
         x = _ConvNorm(32, (3, 3), 2, "VALID", name="Conv2d_1a_3x3")(x)
         x = _ConvNorm(32, (3, 3), 1, "VALID", name="Conv2d_2a_3x3")(x)
@@ -46,7 +46,7 @@ class Inception(nn.Module):
 
 
 def _resize(x: Float[Array, "n h w 3"]) -> Float[Array, "n 299 299 3"]:
-    """Bilinear between pixel centres, without smoothing when it reduces: as pytorch-fid, not as the 2015 graph."""
+    """Resize bilinearly between pixel centres, without antialiasing, as pytorch-fid does and the 2015 graph not."""
     return jax.image.resize(x, (len(x), SIDE, SIDE, 3), "bilinear", antialias=False)
 
 
@@ -59,7 +59,7 @@ def _mean_pool(x: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
 
 
 class _ConvNorm(nn.Module):
-    """Convolution without bias, batch norm by the stored statistics, ReLU."""
+    """A convolution without bias, batch norm with the stored statistics, and a ReLU."""
 
     features: int
     kernel_size: tuple[int, int]
@@ -81,7 +81,7 @@ class _ConvNorm(nn.Module):
 
 
 class _Branches(nn.Module):
-    """What the blocks share: chains of convolutions, named as published."""
+    """The base of the blocks: chains of convolutions with the published names."""
 
     def chain(self, x: Float[Array, "n h w i"], branch: str, *convs: ConvSpec) -> Float[Array, "n h w o"]:
         for suffix, features, height, width in convs:

@@ -31,10 +31,10 @@ def make_latents(*, size: int, distribution: str) -> Callable[[jax.Array, int], 
 
 
 def draw_latents(rng: np.random.RandomState, n: int, *, size: int, distribution: str) -> Float32[np.ndarray, "n d"]:
-    """The next `n` latents of NumPy's legacy generator, whose stream does not depend on how it is cut into draws.
+    """The next `n` latents of NumPy's legacy generator, whose stream does not depend on the sizes of the draws.
 
-    ProGAN's published images come from `RandomState(seed).randn`; the other families' published sampling cannot
-    be seeded, and follows the same rule here.
+    ProGAN's published images come from `RandomState(seed).randn`. The published sampling of the other families has no
+    seed; here it follows the same rule.
 
     Raises:
         UserError: unknown distribution.
@@ -49,23 +49,24 @@ def walk(
 ) -> Float32[np.ndarray, "n d"]:
     """Points of the closed walk through all anchors and back to the first.
 
-    Drawing at equal steps of `positions` is drawing frames; a few at a time will do, so nothing grows with the length.
+    Equally spaced `positions` give the frames of a video. They can be asked for in chunks, so memory does not grow with
+    the length of the walk.
 
-    "linear" is the straight line. Halfway between two independent latents it is shorter than any that the generator was
-    trained on, by a factor of about 0.7. "spherical" is `slerp`, which keeps the length (White 2016, "Sampling
-    generative networks"). For uniform latents that would leave the cube [-1, 1]^d: halfway about one coordinate in
-    twelve does. Clipping would pile those up on the faces; so the walk there is spherical in the coordinates in which
-    the cube is a normal distribution (each mapped by the normal quantile function, and back). It stays inside, and is
-    spread at every position as the generator's own latents are, as Agustsson et al. (ICLR 2019) ask of a walk.
+    "linear" is the straight line. Halfway between two independent latents its points are about 0.7 times as long as the
+    latents of the training. "spherical" is `slerp`, which keeps the length (White 2016, "Sampling generative
+    networks"). Uniform latents would then leave the cube [-1, 1]^d: halfway about one coordinate in twelve does, and
+    clipping would pile those up on the faces. So each coordinate is mapped by the normal quantile function, the walk is
+    spherical there, and the points are mapped back. They stay inside the cube and have the distribution of the latents
+    at every position, as Agustsson et al. (ICLR 2019) ask of a walk.
 
     Args:
-        anchors: latents of a generator.
-        positions: i is anchor i, exactly; i + t lies on the way from it to the next, 0 <= t < 1; k is anchor 0 again.
+        anchors: k latents of a generator.
+        positions: i is exactly anchor i; i + t, 0 <= t < 1, lies between anchor i and the next; k is anchor 0 again.
         mode: "linear" or "spherical".
-        distribution: that of the anchors, "normal" or "uniform" (as in `draw_latents`).
+        distribution: distribution of the anchors, "normal" or "uniform" (as in `draw_latents`).
 
     Raises:
-        UserError: unknown mode or distribution.
+        UserError: the mode or the distribution is unknown.
     """
     _check(distribution)
     if mode not in MODES:
@@ -76,7 +77,7 @@ def walk(
     if mode == "linear":
         points = _lerp(start, end, t)
     elif distribution == "uniform":
-        from scipy.special import ndtr  # takes a while to import
+        from scipy.special import ndtr  # SciPy is slow to import
 
         points = 2 * ndtr(slerp(_to_normal(start), _to_normal(end), t)) - 1
     else:
@@ -87,17 +88,17 @@ def walk(
 def slerp(
     start: Float64[np.ndarray, "n d"], end: Float64[np.ndarray, "n d"], t: Float64[np.ndarray, " n"]
 ) -> Float64[np.ndarray, "n d"]:
-    """Spherical interpolation, row by row: the direction turns at constant speed, the length changes linearly.
+    """Spherical interpolation of each row: the direction turns at constant speed, the length changes linearly.
 
-    The direction is Shoemake's (SIGGRAPH 1985), written with the angle's sine and cosine in the plane of the two
-    vectors, which needs no division by the sine and so holds for parallel ones too. Between opposite ones every half
-    circle is shortest; the one towards the axis on which `start` is smallest is taken. A zero vector has no
-    direction and takes the other's.
+    The direction is Shoemake's (SIGGRAPH 1985). It is written with the angle's sine and cosine in the plane of the two
+    vectors, which needs no division by the sine and so holds for parallel vectors. Between opposite vectors every half
+    circle is shortest; this one turns towards the axis on which `start` is smallest. A zero vector has no direction and
+    takes the other's.
 
     Args:
         start: the points at t = 0.
         end: the points at t = 1.
-        t: 0 to 1.
+        t: share of the way, 0 to 1.
     """
     length_start, length_end = (np.linalg.norm(x, axis=1, keepdims=True) for x in (start, end))
     u = _unit(np.where(length_start > 0, start, end))  # (N, D)
@@ -106,7 +107,7 @@ def slerp(
     across = v - cosine * u
     sine = np.linalg.norm(across, axis=1, keepdims=True)
     axis = np.eye(u.shape[1])[np.abs(u).argmin(1)]
-    # Below 1e-9 the rest is rounding error and points anywhere; 1e-9 is nothing beside a float32's last digit.
+    # A sine below 1e-9 is rounding error, so `across` points anywhere; a float32 does not resolve 1e-9.
     w = _unit(np.where(sine > 1e-9, across, axis - (axis * u).sum(1, keepdims=True) * u))
     angle = t[:, None] * np.arctan2(sine, cosine)
     return _lerp(length_start, length_end, t) * (np.cos(angle) * u + np.sin(angle) * w)
@@ -125,7 +126,7 @@ def _unit(x: Float64[np.ndarray, "n d"]) -> Float64[np.ndarray, "n d"]:
 
 
 def _to_normal(x: Float64[np.ndarray, "n d"]) -> Float64[np.ndarray, "n d"]:
-    """Coordinates uniform in -1 to 1 -> standard normal ones; the faces of the cube come out finite."""
+    """Map uniform coordinates in -1 to 1 to standard normal ones; the faces of the cube map to finite values."""
     from scipy.special import ndtri
 
     return ndtri(np.clip((x + 1) / 2, _EDGE, 1 - _EDGE))

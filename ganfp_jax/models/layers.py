@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, ScalarLike
 from ganfp_jax.models.cpu import convolution
 
 ROOT2 = math.sqrt(2.0)
-LEAK = 0.2  # of `leaky_relu`
+LEAK = 0.2  # the negative slope of `leaky_relu`
 Padding = Literal["zero", "reflect"]
 
 
@@ -41,18 +41,18 @@ def box_downsample(x: Float[Array, "n h w c"], factor: int = 2) -> Float[Array, 
 
 
 def gaussian_downsample(x: Float[Array, "n h w c"]) -> Float[Array, "n H W c"]:
-    """Blur with the 5-tap binomial kernel (1 4 6 4 1)/16 on both axes, reflected borders, and keep every 2nd pixel."""
+    """Blur both axes with the 5-tap binomial kernel (1 4 6 4 1)/16 and reflect padding; keep every second pixel."""
     return _binomial_blur(x, stride=2)
 
 
 def gaussian_upsample(x: Float[Array, "n h w c"]) -> Float[Array, "n H W c"]:
-    """Set a zero behind every pixel on both axes, then blur as `gaussian_downsample` does, times 4."""
+    """Insert a zero after every pixel on both axes, blur as `gaussian_downsample` does, and multiply by 4."""
     return _double(_double(x, 1), 2)
 
 
 def _double(x: Float[Array, "n h w c"], axis: int) -> Float[Array, "n H W c"]:
-    # Every second tap meets a zero, so no convolution is needed (on a CPU it took most of the pyramid's time). The
-    # border's mirror image begins at the second pixel on the one side and, behind a zero, at the last on the other.
+    # Every second tap meets an inserted zero, so two weighted sums replace a convolution, which is slow on a CPU. The
+    # reflected border starts at the second pixel on one side and, after an inserted zero, at the last on the other.
     size = x.shape[axis]
     cut = functools.partial(jax.lax.slice_in_dim, axis=axis)
     before = jnp.concatenate([cut(x, 1, 2), cut(x, 0, size - 1)], axis)
@@ -62,7 +62,7 @@ def _double(x: Float[Array, "n h w c"], axis: int) -> Float[Array, "n H W c"]:
 
 
 def _binomial_blur(x: Float[Array, "n h w c"], stride: int) -> Float[Array, "n H W c"]:
-    """Weighted sums of shifted images, axis by axis: on CPU a grouped convolution takes 40 times as long."""
+    # Weighted sums of shifted images: XLA's grouped convolution is far slower on a CPU.
     x = reflect_pad(x, 2)
     for axis in (1, 2):
         length = x.shape[axis] - 4
@@ -77,7 +77,7 @@ def reflect_pad(x: Float[Array, "n h w c"], width: int) -> Float[Array, "n H W c
 
 
 def pixel_norm(x: Float[Array, "... c"]) -> Float[Array, "... c"]:
-    """Divide every pixel's vector by its root mean square (ProGAN section 4.2), epsilon 1e-8."""
+    """Divide every pixel's vector by its root mean square, with an epsilon of 1e-8 (ProGAN section 4.2)."""
     mean_square = jnp.mean(jnp.square(x.astype(jnp.float32)), axis=-1, keepdims=True)
     return x * jax.lax.rsqrt(mean_square + 1e-8).astype(x.dtype)
 
@@ -85,8 +85,8 @@ def pixel_norm(x: Float[Array, "... c"]) -> Float[Array, "... c"]:
 def minibatch_stddev(x: Float[Array, "n h w c"], group_size: int = 4) -> Float[Array, "n h w c_plus_1"]:
     """Append one map with the mean standard deviation over a group of samples (ProGAN section 3).
 
-    The G = min(group_size, n) members of a group are n / G samples apart, as in the published implementation:
-    sample i belongs to group i mod (n / G). Statistics are taken in float32.
+    A group has G = min(group_size, n) members. As in the published implementation they are n / G samples apart: sample
+    i belongs to group i mod (n / G). The statistics are float32.
 
     Raises:
         ValueError: n is not a multiple of G.
@@ -109,40 +109,40 @@ def convolve(
     stride: int = 1,
     scale: float = 1.0,
     bias: Float[Array, " o"] | None = None,
-    slope: float = 1.0,
-    halve: bool = False,
+    negative_slope: float = 1.0,
+    pool: bool = False,
 ) -> Float[Array, "n H W o"]:
-    """Cross-correlate with an HWIO kernel, in the dtype of `x`.
+    """Cross-correlate with an HWIO kernel in the dtype of `x`, then apply bias, activation and pooling.
 
     Args:
         x: images or maps.
-        kernel: of odd sides for "REFLECT".
-        padding: TensorFlow's "SAME" or "VALID"; or "REFLECT", at stride 1: "SAME" with `reflect_pad` for zeros.
+        kernel: weights; "REFLECT" needs odd sides.
+        padding: TensorFlow's "SAME" or "VALID", or "REFLECT": "SAME" at stride 1 with `reflect_pad` in place of zeros.
         stride: step of the kernel.
-        scale: of the kernel.
-        bias: is added.
-        slope: then, of negative values; above 0. 0.2 is `leaky_relu`.
-        halve: whether `box_downsample` follows.
+        scale: factor on the kernel.
+        bias: one value per output channel; None adds nothing.
+        negative_slope: slope of the leaky ReLU, above 0; 1 is no activation, 0.2 is `leaky_relu`.
+        pool: whether `box_downsample` follows.
     """
     if convolution.suits(x, kernel):
         geometry = convolution.make_geometry(x.shape[1], kernel.shape[0], padding, stride)
-        finish = convolution.Finish(scale, slope, halve)
-        if bias is None and finish == convolution.Finish():
+        epilogue = convolution.Epilogue(scale, negative_slope, pool)
+        if bias is None and epilogue == convolution.Epilogue():
             return convolution.convolve(x, kernel, geometry)
         bias = jnp.zeros(kernel.shape[-1]) if bias is None else bias
-        return convolution.convolve_and_finish(x, kernel, bias, finish, geometry)
+        return convolution.convolve_with_epilogue(x, kernel, bias, epilogue, geometry)
     kernel = (scale * kernel).astype(x.dtype)
     if padding == "REFLECT":
         x, padding = reflect_pad(x, kernel.shape[0] // 2), "VALID"
     y = jax.lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
     if bias is not None:
         y += bias.astype(x.dtype)
-    y = y if slope == 1 else nn.leaky_relu(y, slope)
-    return box_downsample(y) if halve else y
+    y = y if negative_slope == 1 else nn.leaky_relu(y, negative_slope)
+    return box_downsample(y) if pool else y
 
 
 def upconvolve(x: Float[Array, "n h w i"], kernel: Float[Array, "k k i o"], pads: tuple[int, int]) -> Array:
-    """Transposed convolution of stride 2: zeros between the pixels, and `pads` before and behind, then a correlation.
+    """Transposed convolution of stride 2: insert zeros between the pixels, pad by `pads`, then cross-correlate.
 
     Returns:
         Maps (N, H, W, O) in the dtype of `x`, with H = 2 h + sum(pads) - k.
@@ -161,15 +161,15 @@ def _padding_of(padding: Padding, kernel_size: int) -> Literal["SAME", "REFLECT"
 
 
 class EqualizedConv(nn.Module):
-    """Convolution with equalised learning rate (ProGAN section 4.1): weights are stored N(0, 1), scaled when used.
+    """Convolution with equalised learning rate (ProGAN section 4.1): weights start as N(0, 1) and are scaled in use.
 
     Attributes:
         features: number of output channels.
         kernel_size: side of the square kernel.
         gain: the weights in use are `gain / sqrt(fan_in)` times the stored ones.
-        padding: "zero" or "reflect"; the size stays the same.
-        slope: of negative results; 0.2 is the layer with `leaky_relu` behind it.
-        halve: whether `box_downsample` follows.
+        padding: "zero" or "reflect"; the output has the size of the input.
+        negative_slope: slope of the leaky ReLU that follows; 1 is no activation, 0.2 is `leaky_relu`.
+        pool: whether `box_downsample` follows.
         dtype: dtype of the arithmetic and of the result.
     """
 
@@ -177,26 +177,25 @@ class EqualizedConv(nn.Module):
     kernel_size: int = 3
     gain: float = ROOT2
     padding: Padding = "zero"
-    slope: float = 1.0
-    halve: bool = False
+    negative_slope: float = 1.0
+    pool: bool = False
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n H W o"]:
-        """Convolve, add the bias, bend, halve."""
+        """Convolve, then apply bias, activation and pooling."""
         k, fan_in = self.kernel_size, self.kernel_size**2 * x.shape[-1]
         weight = self.param("weight", nn.initializers.normal(1.0), (k, k, x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         x, padding, scale = x.astype(self.dtype), _padding_of(self.padding, k), self.gain / math.sqrt(fan_in)
-        return convolve(x, weight, padding, scale=scale, bias=bias, slope=self.slope, halve=self.halve)
+        return convolve(x, weight, padding, scale=scale, bias=bias, negative_slope=self.negative_slope, pool=self.pool)
 
 
 class EqualizedDense(nn.Module):
     """Dense layer with equalised learning rate; see `EqualizedConv`.
 
     Attributes:
-        shape: shape of one sample's output, such as (512,) or (4, 4, 512); the bias has one value per last
-            axis.
+        shape: shape of one sample's output, such as (512,) or (4, 4, 512); the bias spans its last axis.
         gain: the weights in use are `gain / sqrt(fan_in)` times the stored ones.
         dtype: dtype of the arithmetic and of the result.
     """
@@ -211,7 +210,9 @@ class EqualizedDense(nn.Module):
         n, fan_in = x.shape
         weight = self.param("weight", nn.initializers.normal(1.0), (fan_in, math.prod(self.shape)))
         bias = self.param("bias", nn.initializers.zeros, (self.shape[-1],))
-        y = (x.astype(self.dtype) * (self.gain / math.sqrt(fan_in))) @ weight.astype(self.dtype)  # x is the smaller
+        y = (x.astype(self.dtype) * (self.gain / math.sqrt(fan_in))) @ weight.astype(
+            self.dtype
+        )  # scale x, which is smaller than the weights
         return y.reshape(n, *self.shape) + bias.astype(self.dtype)
 
 
@@ -221,16 +222,16 @@ def glorot(scale: float = 1.0) -> Callable:
 
 
 class Conv(nn.Module):
-    """Convolution that keeps the size (or divides it by `stride`), with zero bias at first.
+    """Convolution that keeps the size or divides it by `stride`; the bias starts at zero.
 
     Attributes:
         features: number of output channels.
         kernel_size: side of the square kernel.
-        kernel_init: how the first weights are drawn.
-        stride: step of the kernel; the padding is TensorFlow's "SAME", so 5x5 kernels at stride 2 see one pixel of it
-            before even-sized images and two behind.
-        padding: "zero", or "reflect" at stride 1: no value is invented beyond the border, so that a generator cannot
-            tell from zeros where its image ends and paint a frame there.
+        kernel_init: initialiser of the weights.
+        stride: step of the kernel. The padding is TensorFlow's "SAME": at stride 2 a 5x5 kernel sees one padded pixel
+            before an even-sized image and two after it.
+        padding: "zero", or "reflect" at stride 1. Zeros tell a generator where its image ends, and it may paint a
+            frame there; reflect padding does not.
         use_bias: whether a bias is added.
         dtype: dtype of the arithmetic and of the result.
     """
@@ -253,11 +254,11 @@ class Conv(nn.Module):
 
 
 class Dense(nn.Module):
-    """Dense layer, with zero bias at first.
+    """Dense layer; the bias starts at zero.
 
     Attributes:
         shape: shape of one sample's output, such as (256,) or (4, 4, 1024); there is one bias per value.
-        kernel_init: how the first weights are drawn.
+        kernel_init: initialiser of the weights.
         dtype: dtype of the arithmetic and of the result.
     """
 

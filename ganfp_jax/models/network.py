@@ -1,4 +1,4 @@
-"""What all networks have in common, and what settings they take: each says the limits of its own in its module."""
+"""The base class of all networks and the checks of their settings; each network checks its own limits."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
@@ -8,18 +8,18 @@ from flax import linen as nn
 from ganfp_jax.run.errors import UserError
 
 Count = Annotated[int, "1 or more"]
-"""The type of a setting that is a number of things."""
+"""The type of a setting that counts things."""
 
 
 class Network(nn.Module):
     """A network of the registry `ganfp_jax.models.MODELS`.
 
-    Its settings are its fields. A field of the type `Count` takes numbers from 1, one whose type is a `Literal` the
-    values listed there; what else makes no network is for `check` to say.
+    Its settings are its fields. A `Count` takes numbers from 1, and a `Literal` the values that it lists; `check`
+    refuses what else makes no network.
 
     Attributes:
-        smallest: the smallest side of its images, a power of two like all of them.
-        resolution: side of its images.
+        smallest: the smallest side of the images; every side is a power of two.
+        resolution: side of the images.
     """
 
     smallest: ClassVar[int] = 1
@@ -31,7 +31,7 @@ class Network(nn.Module):
 
     @nn.nowrap
     def normalizes_by_batch(self) -> bool:
-        """Whether it also does so when it is trained: the images that a generator draws then depend on each other."""
+        """Whether the trained network still normalises by the batch, so that images depend on their neighbours."""
         return False
 
 
@@ -39,9 +39,9 @@ def check_settings(kind: type[Network], types: Mapping[str, Any], settings: Mapp
     """Raises `UserError` for a resolution or another setting that is impossible by itself.
 
     Args:
-        kind: the network.
-        types: those of its fields.
-        settings: some of them.
+        kind: class of the network.
+        types: name of each field -> its type.
+        settings: name of some fields -> their values.
     """
     resolution = settings["resolution"]
     if not isinstance(resolution, int) or resolution < kind.smallest or resolution & (resolution - 1):
@@ -55,7 +55,7 @@ def check_settings(kind: type[Network], types: Mapping[str, Any], settings: Mapp
 
 
 def check_bottom_width(width: int, resolution: int, *, doublings: int) -> None:
-    """Raises `UserError` unless the sides from `width` to `resolution` double at least so many times."""
+    """Raises `UserError` unless at least `doublings` doublings lead from `width` to `resolution`."""
     sides = [resolution >> k for k in range(doublings, resolution.bit_length())]
     if width not in sides:
         raise UserError(f"bottom_width {width} is none of {sides}")

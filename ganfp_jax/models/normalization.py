@@ -1,4 +1,4 @@
-"""Normalisation of weights and of activations: spectral norm and batch norm, with what they keep."""
+"""Normalisation of weights and activations: spectral norm and batch norm, with their stored statistics."""
 
 from typing import Any, Literal
 
@@ -18,12 +18,11 @@ def spectral_normalize(
     """Divide a weight matrix by its largest singular value, estimated by one power iteration (Miyato et al. 2018).
 
     Args:
-        matrix: the weights, outputs last.
+        matrix: the weights, with the output axis last.
         u: the stored estimate of the singular vector on the output side.
 
     Returns:
-        The divided matrix, through whose divisor gradients flow, and the new `u`, which is a constant to
-        them.
+        The divided matrix and the new `u`. Gradients flow through the divisor; to them `u` is a constant.
     """
     constant = jax.lax.stop_gradient(matrix)
     v = _unit(constant @ u)
@@ -36,7 +35,7 @@ def _unit(x: Float[Array, " n"]) -> Float[Array, " n"]:
 
 
 class _Spectral(nn.Module):
-    """What spectrally normalised layers share: the estimate `u` in the collection "spectral_stats"."""
+    """The base of spectrally normalised layers: it keeps the estimate `u` in the collection "spectral_stats"."""
 
     def normalize(self, matrix: Float[Array, "i o"], train: bool) -> Float[Array, "i o"]:
         u = self.variable(
@@ -51,8 +50,10 @@ class _Spectral(nn.Module):
 
 
 class SpectralConv(_Spectral):
-    """Spectrally normalised, zero-padded convolution; attributes as `Conv`, the
-    initial weights Glorot-uniform times `scale`."""
+    """Spectrally normalised convolution with zero padding; the attributes are those of `Conv`.
+
+    The weights start as Glorot-uniform times `scale`.
+    """
 
     features: int
     kernel_size: int = 3
@@ -70,7 +71,7 @@ class SpectralConv(_Spectral):
 
 
 class SpectralDense(_Spectral):
-    """Spectrally normalised dense layer with Glorot-uniform weights, always computed in float32."""
+    """Spectrally normalised dense layer in float32; its weights start as Glorot-uniform."""
 
     features: int
 
@@ -83,14 +84,14 @@ class SpectralDense(_Spectral):
 
 
 class SpectralEmbed(_Spectral):
-    """Spectrally normalised table of one float32 vector per class, Glorot-uniform, shape (num_classes, features)."""
+    """Spectrally normalised float32 table (num_classes, features), one vector per class; it starts Glorot-uniform."""
 
     num_classes: int
     features: int
 
     @nn.compact
     def __call__(self, labels: Int[Array, " n"], train: bool) -> Float[Array, "n c"]:
-        """Look the classes' vectors up; `train` as in `SpectralConv`."""
+        """Look up the vectors of the classes; `train` as in `SpectralConv`."""
         weight = self.param("weight", glorot(), (self.num_classes, self.features))
         return self.normalize(weight.T, train).T[labels]  # the published u has one value per class
 
@@ -98,15 +99,15 @@ class SpectralEmbed(_Spectral):
 class BatchNorm(nn.Module):
     """Batch normalisation over batch, height and width, with one scale and offset per class if there are classes.
 
-    Training uses the batch's mean and biased variance; the stored variance is the unbiased one. They live in
-    the collection "batch_stats" as `mean` and `var` and are updated where it is mutable.
+    Training uses the batch's mean and biased variance. The stored statistics are `mean` and the unbiased `var` in the
+    collection "batch_stats"; they are updated where it is mutable.
 
     Attributes:
         num_classes: 0 for plain batch normalisation, else scale and offset have the shape (num_classes, C).
-        statistics: "running" uses the stored statistics outside training; "batch" always uses the batch's and stores
+        statistics: "running" uses the stored statistics outside training. "batch" always uses the batch's and stores
             none, so that every output depends on its neighbours in the batch.
         decay: share of the old statistics that an update keeps (Chainer's default).
-        epsilon: added to the variance (Chainer's default).
+        epsilon: constant added to the variance (Chainer's default).
         dtype: dtype of the result; statistics and arithmetic are float32.
     """
 
@@ -136,7 +137,7 @@ class BatchNorm(nn.Module):
         return y.astype(self.dtype)
 
     def _running(self, x: Float[Array, "n h w c"], train: bool) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
-        """The mean and variance to normalise with; in training the batch's, which also go into the stored ones."""
+        """The stored mean and variance; in training the batch's, which also update the stored ones."""
         channels = x.shape[-1]
         # Chainer starts the running variance of the class-conditional layer at 0 and of the plain one at 1.
         first_var = jnp.zeros if self.num_classes else jnp.ones

@@ -1,6 +1,6 @@
-"""From stored values to a network's range and back, as each generator's training and its published images have it.
+"""Conversions between stored values and a network's range, as in each generator's training and published images.
 
-A range is named in the config key `pixels`: "signed" (ProGAN), "dithered" (SNGAN) or "unit" (CramerGAN, MMDGAN).
+The config key `pixels` names a range: "signed" (ProGAN), "dithered" (SNGAN) or "unit" (CramerGAN, MMDGAN).
 """
 
 from typing import Literal
@@ -26,10 +26,10 @@ def check(*, pixels: str | None = None, encoding: str | None = None) -> None:
 
 
 def to_network(images: UInt8[Array, "n h w c"], key: jax.Array, pixels: Range) -> Float[Array, "n h w c"]:
-    """Return stored values as the network of that range was trained on them.
+    """Return stored values x in a network's range.
 
-    "signed": x / 127.5 - 1 in [-1, 1]. "dithered": x / 128 - 1 plus U[0, 1/128) from `key`, in [-1, 1). "unit": x / 255
-    in [0, 1].
+    "signed" is x / 127.5 - 1, in [-1, 1]. "dithered" is x / 128 - 1 plus U[0, 1/128) from `key`, in [-1, 1). "unit" is
+    x / 255, in [0, 1].
     """
     if pixels == "signed":
         return to_signed(images)
@@ -42,13 +42,13 @@ def to_network(images: UInt8[Array, "n h w c"], key: jax.Array, pixels: Range) -
 def to_stored(images: Float[Array, "n h w c"], pixels: Range, encoding: Encoding = "plain") -> UInt8[Array, "n h w c"]:
     """Return a generator's images as stored values.
 
-    "plain", for every range: the nearest of the 256 values (half to even), clipped. A classifier then sees what the
-    generator drew and nothing that only the writing of a file has put there.
+    "plain" clips and rounds to the nearest of the 256 values (half to even), for every range. A classifier then sees
+    the generator's image and no trace of how the file was written.
 
-    "published" is how the released images were written. ProGAN: as plain. SNGAN: 127.5 x + 127.5, clipped and cut off,
-    half a value darker. CramerGAN and MMDGAN: each image stretched to span 0 to 255, so that every file of theirs
-    holds a 0 and a 255. That gives the source away without any fingerprint, and is why it is not the default;
-    it is for comparison with classifiers that were trained on such files.
+    "published" repeats how the released images were written. ProGAN's are plain. SNGAN's are 127.5 x + 127.5, clipped
+    and truncated, so half a value darker. Each of CramerGAN's and MMDGAN's is stretched to span 0 to 255, so that every
+    file holds a 0 and a 255. That gives the source away without any fingerprint, so it is not the default; use it to
+    compare with classifiers that were trained on such files.
     """
     if pixels == "unit" and encoding == "published":
         low, high = images.min((1, 2, 3), keepdims=True), images.max((1, 2, 3), keepdims=True)

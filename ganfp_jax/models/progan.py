@@ -1,9 +1,9 @@
 """ProGAN: the progressively growing generator and critic (Karras et al. 2018, arXiv 1710.10196).
 
-Both networks compute at the size they have grown to. `level` says how many doublings are missing (0 = full
-size), and `fade` in [0, 1) how much of the next smaller size is still blended in; the published level of
-detail is `lod = level + fade`. Parameters have the published variables' names, path by path; all sizes'
-parameters exist from the start.
+Both networks compute at the size they have grown to. `level` counts the doublings that are missing (0 is the full
+size), and `fade` in [0, 1) is the share of the next smaller size that is still blended in; the published level of
+detail is `lod = level + fade`. Parameters have the paths of the published variables. The parameters of all sizes exist
+from the start.
 """
 
 import math
@@ -36,28 +36,28 @@ def num_features(side: int, fmap_base: int, fmap_decay: float, fmap_max: int) ->
 
 
 def enlarge(images: Float[Array, "n h w c"], level: int) -> Float[Array, "n H W c"]:
-    """Enlarge to the full size by nearest neighbour, as the published generator returns smaller images."""
+    """Enlarge to the full size by nearest neighbour, as the published generator does with smaller images."""
     return upsample(images, 2**level) if level else images
 
 
 def _blends(level: int, top: int, fade: ScalarLike) -> bool:
-    """Whether the next smaller size takes part; a Python 0 says at trace time that it does not."""
+    """Whether the next smaller size is blended in; a Python 0 as `fade` excludes it at trace time."""
     if not 0 <= level <= top:
         raise ValueError(f"level {level} is not in 0..{top}")
     return level < top and not (isinstance(fade, int | float) and fade == 0)
 
 
 class Generator(Network):
-    """Latents to images; linear output whose nominal range is [-1, 1].
+    """Latents to images; the output is linear, and its nominal range is [-1, 1].
 
     Attributes:
         resolution: side of the full-size images, a power of two >= 4.
         latent_size: length of a latent, drawn from N(0, I).
         fmap_base: overall number of feature maps; see `num_features`.
-        fmap_decay: how fast their number falls with the size.
-        fmap_max: upper bound of their number.
+        fmap_decay: how fast the number of feature maps falls with the size.
+        fmap_max: upper bound of the number of feature maps.
         num_channels: channels of the images.
-        padding: of every convolution, "zero" (published) or "reflect"; see `layers.Conv`.
+        padding: padding of every convolution, "zero" (published) or "reflect"; see `layers.Conv`.
         dtype: dtype of the arithmetic; parameters and images are float32.
     """
 
@@ -76,7 +76,7 @@ class Generator(Network):
         top = int(math.log2(self.resolution)) - 2  # the level of 4x4
         blends = _blends(level, top, fade)
         x = latents.astype(self.dtype)
-        maps = {}  # by level
+        maps = {}  # level -> its feature maps
         for current in range(top, -1 if self.is_initializing() else level - 1, -1):
             side = self.resolution >> current
             features = num_features(side, self.fmap_base, self.fmap_decay, self.fmap_max)
@@ -102,7 +102,7 @@ class _FirstSynthesis(nn.Module):
         shape = (4, 4, self.features)
         x = EqualizedDense(shape, ROOT2 / 4, dtype=self.dtype, name="Dense")(pixel_norm(latents))
         x = pixel_norm(leaky_relu(x))
-        conv = EqualizedConv(self.features, padding=self.padding, slope=LEAK, dtype=self.dtype, name="Conv")
+        conv = EqualizedConv(self.features, padding=self.padding, negative_slope=LEAK, dtype=self.dtype, name="Conv")
         return pixel_norm(conv(x))
 
 
@@ -113,24 +113,26 @@ class _Synthesis(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n H W o"]:
-        # The published up-convolution is fused; with its kernel turned (interop.layouts) this is the same map.
-        conv = EqualizedConv(self.features, padding=self.padding, slope=LEAK, dtype=self.dtype, name="Conv0_up")
+        # The published up-convolution is fused; with its kernel rotated (interop.layouts) this equals it.
+        conv = EqualizedConv(
+            self.features, padding=self.padding, negative_slope=LEAK, dtype=self.dtype, name="Conv0_up"
+        )
         x = pixel_norm(conv(upsample(x)))
-        conv = EqualizedConv(self.features, padding=self.padding, slope=LEAK, dtype=self.dtype, name="Conv1")
+        conv = EqualizedConv(self.features, padding=self.padding, negative_slope=LEAK, dtype=self.dtype, name="Conv1")
         return pixel_norm(conv(x))
 
 
 class Discriminator(Network):
     """Images in [-1, 1] to one unbounded score each.
 
-    The published critic takes full-size images and averages them down first. Its gradient with respect to
-    such an image is `4**-level` of this one's at each of `4**level` equal pixels, so its gradient norm is
-    this one's divided by `2**level`; a gradient penalty has to do that division.
+    The published critic takes full-size images and downsamples them first. A pixel here is `4**level` equal pixels
+    there, each with `4**-level` of its gradient. So the published gradient norm is the norm here divided by `2**level`,
+    and a gradient penalty has to do that division.
 
     Attributes:
         resolution, fmap_base, fmap_decay, fmap_max, dtype: as in `Generator`.
-        minibatch_stddev_group: samples per group of the minibatch standard deviation; the batch size must be
-            a multiple of it, or smaller.
+        minibatch_stddev_group: samples per group of the minibatch standard deviation; the batch size must be smaller
+            or a multiple of it.
     """
 
     smallest: ClassVar[int] = 4
@@ -148,7 +150,7 @@ class Discriminator(Network):
         if images.shape[1:3] != (self.resolution >> level,) * 2:
             raise ValueError(f"images are {images.shape[1:3]}, level {level} wants side {self.resolution >> level}")
         heads = [level, level + 1][: 1 + blends]
-        if self.is_initializing():  # all sizes' parameters exist, whichever size is shown first
+        if self.is_initializing():  # the parameters of all sizes exist from the start
             images, level, heads = enlarge(images, level), 0, list(range(top + 1))
 
         rgb = {}
@@ -176,7 +178,7 @@ class _Analysis(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n H W o"]:
-        x = EqualizedConv(self.features, slope=LEAK, dtype=self.dtype, name="Conv0")(x)
+        x = EqualizedConv(self.features, negative_slope=LEAK, dtype=self.dtype, name="Conv0")(x)
         x = EqualizedConv(self.out_features, dtype=self.dtype, name="Conv1_down")(x)
         return leaky_relu(box_downsample(x))
 
@@ -188,7 +190,7 @@ class _LastAnalysis(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n 4 4 c"]) -> Float[Array, " n"]:
-        x = EqualizedConv(self.features, slope=LEAK, dtype=self.dtype, name="Conv")(x)
+        x = EqualizedConv(self.features, negative_slope=LEAK, dtype=self.dtype, name="Conv")(x)
         x = x.reshape(len(x), -1)  # (N, 16 C)
         x = leaky_relu(EqualizedDense((self.dense_features,), dtype=self.dtype, name="Dense0")(x))
         scores = EqualizedDense((1,), 1.0, dtype=self.dtype, name="Dense1")(x)

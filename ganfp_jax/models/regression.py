@@ -1,8 +1,8 @@
 """Logistic regression as a network: an affine map of the pixels, or of the logarithm of their DCT spectrum.
 
-The same as `ganfp_jax.baselines.linear`, in JAX: what a baseline has learned can then be asked wherever a network is,
-over any views. Its image fingerprint is the vector of features and a source's the column of weights. Features are not
-centred, so the cosine distances between the two are near 1 and tell less than a network's.
+It is `ganfp_jax.baselines.linear` in JAX, so a trained baseline can take the place of a network and vote over views.
+Its image fingerprint is the feature vector, and a source's fingerprint is its column of weights. The features are not
+centred, so the cosine distances between the two are near 1 and say less than a network's.
 """
 
 import math
@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from ganfp_jax.models.network import Network
 
-LOG_FLOOR = 0.1  # grey levels, as for `ganfp_jax.baselines.linear.log_dct`
+LOG_FLOOR = 0.1  # grey levels, as in `ganfp_jax.baselines.linear.log_dct`
 
 
 class PixelRegression(Network):
@@ -24,7 +24,7 @@ class PixelRegression(Network):
     num_classes: int
 
     def setup(self) -> None:
-        """One affine map: weights (F, K) and bias (K,)."""
+        """Create the affine map: weights (F, K) and bias (K,)."""
         size = 3 * self.resolution**2
         self.weights = self.param("weights", nn.initializers.zeros, (size, self.num_classes))
         self.bias = self.param("bias", nn.initializers.zeros, (self.num_classes,))
@@ -39,20 +39,20 @@ class PixelRegression(Network):
         return features, jnp.matmul(features, self.weights, precision="highest") + self.bias
 
     def features(self, x: Float[Array, "n h w 3"]) -> Float[Array, "n h w 3"]:
-        """What is weighed: here the pixels themselves."""
+        """The features of the affine map: here the pixels."""
         return x
 
     @nn.nowrap
     def model_fingerprints(self, params: Mapping[str, Any]) -> tuple[Any, Any]:
-        """Return (W, b): every source's weights, a column of W (F, K) each, and its bias, b (K,)."""
+        """Return (W, b): the weights W (F, K), one column per source, and the biases b (K,)."""
         return params["weights"], params["bias"]
 
 
 class SpectrumRegression(PixelRegression):
-    """Logistic regression on log(|DCT-II| + floor) of every channel, orthonormal, of grey levels 0 to 255."""
+    """Logistic regression on log(|DCT-II| + floor), orthonormal, of every channel's grey levels 0 to 255."""
 
     def features(self, x: Float[Array, "n h w 3"]) -> Float[Array, "n h w 3"]:
-        """The logarithm of the spectrum, frequencies in the place of the pixels."""
+        """The log spectrum, with frequencies on the axes of the pixels."""
         basis = _dct_basis(self.resolution)
         spectrum = jnp.einsum("uh,nhwc,vw->nuvc", basis, (x + 1) * 127.5, basis, precision="highest")
         return jnp.log(jnp.abs(spectrum) + LOG_FLOOR)
@@ -61,6 +61,6 @@ class SpectrumRegression(PixelRegression):
 def _dct_basis(side: int) -> Float[Array, "frequency place"]:
     """The orthonormal DCT-II as a matrix."""
     frequency, place = jnp.arange(side)[:, None], jnp.arange(side)
-    turns = frequency * (2 * place + 1) % (4 * side)  # cosines of large numbers are less exact
+    turns = frequency * (2 * place + 1) % (4 * side)  # reduced, since float32 cosines of large angles are less exact
     scale = jnp.where(frequency == 0, math.sqrt(1 / side), math.sqrt(2 / side))
     return scale * jnp.cos(turns * (math.pi / (2 * side)))

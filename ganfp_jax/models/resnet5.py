@@ -1,7 +1,7 @@
 """The residual generator that CramerGAN and MMDGAN share (Binkowski et al. 2018, arXiv 1801.01401).
 
-The published network is for 128x128 and has four residual blocks between a dense layer and a transposed convolution;
-other sizes repeat its rule with fewer or more blocks. Parameters have the published variables' names.
+The published network makes 128x128 images. It has four residual blocks between a dense layer and a transposed
+convolution; other sizes have fewer or more blocks. Parameters have the published variables' names.
 """
 
 import math
@@ -28,10 +28,10 @@ class Generator(Network):
         ch: feature maps at half the full size; each halving of the side doubles them.
         bottom_width: side of the smallest maps; `resolution / bottom_width` must be a power of two of at least 4.
         max_multiplier: upper bound of feature maps / ch.
-        statistics: of batch normalisation. "batch", as published: also generated images are normalised by their own
-            batch, so an image depends on its neighbours. "running": outside training by averages of the training's
-            batches, so an image depends on its latent alone.
-        padding: of every convolution, "zero" (published) or "reflect"; see `layers.Conv`.
+        statistics: statistics of batch normalisation. "batch" (published) always normalises by the batch, so an image
+            depends on its neighbours. "running" normalises by running averages outside training, so an image depends on
+            its latent alone.
+        padding: padding of every convolution, "zero" (published) or "reflect"; see `layers.Conv`.
         dtype: dtype of the arithmetic; parameters, statistics and images are float32.
     """
 
@@ -46,18 +46,18 @@ class Generator(Network):
 
     @nn.nowrap
     def check(self) -> None:
-        """Raises `UserError` for a bottom width that no doubling leads from."""
+        """Raises `UserError` unless at least two doublings lead from the bottom width to the resolution."""
         check_bottom_width(self.bottom_width, self.resolution, doublings=2)
 
     @nn.nowrap
     def normalizes_by_batch(self) -> bool:
-        """Whether it also does so when it is trained, as published."""
+        """Whether the trained network still normalises by the batch, as published."""
         return self.statistics == "batch"
 
     @nn.compact
     def __call__(self, latents: Float[Array, "n d"], train: bool = False) -> Float[Array, "n h w 3"]:
-        """Return images; `train` normalises by the batch and updates running statistics where they are mutable."""
-        blocks = int(math.log2(self.resolution // self.bottom_width)) - 1  # the last doubling is g_h5's
+        """Return images; `train` normalises by the batch and updates the running statistics where they are mutable."""
+        blocks = int(math.log2(self.resolution // self.bottom_width)) - 1  # g_h5 makes the last doubling
         first, *widths = [self.ch * min(self.max_multiplier, 2 ** (blocks - i)) for i in range(blocks + 1)]
         x = Dense(
             (self.bottom_width, self.bottom_width, first), nn.initializers.normal(0.01), self.dtype, name="g_h0_lin"
@@ -81,15 +81,15 @@ class _UpBlock(nn.Module):
         norm: dict[str, Any] = {"statistics": self.statistics, "epsilon": EPSILON, "dtype": self.dtype}
         conv: dict[str, Any] = {"kernel_init": glorot(ROOT2), "padding": self.padding, "dtype": self.dtype}
         y = jax.nn.relu(BatchNorm(**norm, name="BN1")(x, None, train))
-        y = Conv(self.features, use_bias=False, **conv, name="Conv1")(upsample(y))  # BN2 would take a bias out again
+        y = Conv(self.features, use_bias=False, **conv, name="Conv1")(upsample(y))  # BN2 would subtract a bias
         y = jax.nn.relu(BatchNorm(**norm, name="BN2")(y, None, train))
         y = Conv(self.features, **conv, name="Conv2")(y)
-        # A 1x1 convolution commutes with repeating pixels, and is four times cheaper before it.
+        # A 1x1 convolution commutes with nearest-neighbour upsampling and is four times cheaper before it.
         return y + upsample(Conv(self.features, 1, dtype=self.dtype, name="Shortcut")(x))
 
 
 class _TransposedConv(nn.Module):
-    """5x5 transposed convolution of stride 2: zeros between the pixels, then a correlation."""
+    """A 5x5 transposed convolution of stride 2."""
 
     features: int
     padding: Padding
@@ -101,6 +101,6 @@ class _TransposedConv(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         x, pads = x.astype(self.dtype), (3, 2)  # the published "SAME" alignment
         if self.padding == "reflect":
-            x, pads = reflect_pad(x, 1), (1, 0)  # one pixel is two after the enlargement
+            x, pads = reflect_pad(x, 1), (1, 0)  # one padded pixel becomes two
         y = upconvolve(x, weight, pads)
         return y + bias.astype(self.dtype)

@@ -1,7 +1,7 @@
 """SNGAN: residual generator with batch norm, residual critic with spectral norm (Miyato et al. 2018, arXiv 1802.05957).
 
-The published networks are for 128x128; other sizes repeat their rule with fewer or more blocks. Parameters have the
-published links' names (`block2`, `c_sc`, `l7`, ...), which count up with the number of blocks.
+The published networks are for 128x128 images; other sizes have fewer or more blocks. Parameters have the published
+links' names (`block2`, `c_sc`, `l7`, ...), which count the blocks.
 """
 
 import math
@@ -27,7 +27,7 @@ class Generator(Network):
         bottom_width: side of the smallest maps; `resolution / bottom_width` must be a power of two.
         num_classes: 0 for plain batch norm, else batch norm with scale and offset per class.
         max_multiplier: upper bound of feature maps / ch.
-        padding: of every convolution, "zero" (published) or "reflect"; see `layers.Conv`.
+        padding: padding of every convolution, "zero" (published) or "reflect"; see `layers.Conv`.
         dtype: dtype of the arithmetic; parameters, statistics and images are float32.
     """
 
@@ -42,7 +42,7 @@ class Generator(Network):
 
     @nn.nowrap
     def check(self) -> None:
-        """Raises `UserError` for a bottom width that no doubling leads from."""
+        """Raises `UserError` unless doublings lead from the bottom width to the resolution."""
         check_bottom_width(self.bottom_width, self.resolution, doublings=1)
 
     @nn.compact
@@ -52,7 +52,7 @@ class Generator(Network):
         """Return images; `train` normalises by the batch and updates the running statistics where they are mutable.
 
         Raises:
-            ValueError: there are several classes and no labels.
+            ValueError: there are several classes but no labels.
         """
         if labels is None and self.num_classes > 1 and not self.is_initializing():
             raise ValueError(f"a generator with {self.num_classes} classes needs labels")
@@ -81,23 +81,22 @@ class _UpBlock(nn.Module):
         y = Conv(self.features, **conv, name="c1")(upsample(y))
         y = jax.nn.relu(BatchNorm(self.num_classes, dtype=self.dtype, name="b2")(y, labels, train))
         y = Conv(self.features, **conv, name="c2")(y)
-        # A 1x1 convolution commutes with repeating pixels, and is four times cheaper before it.
+        # A 1x1 convolution commutes with nearest-neighbour upsampling and is four times cheaper before it.
         return y + upsample(Conv(self.features, 1, dtype=self.dtype, name="c_sc")(x))
 
 
 class Discriminator(Network):
     """Images in [-1, 1] to one unbounded score each. Collections: params, spectral_stats.
 
-    Every call divides each weight by a singular value found with one power iteration from the stored vectors
-    `spectral_stats`. `train` stores the new vectors (where the collection is mutable); a call without it
-    leaves them alone. (Chainer's test mode leaves those of convolutions alone but stores those of dense
-    layers.)
+    Every call divides each weight by its largest singular value, which one power iteration estimates from the stored
+    vectors `spectral_stats`. `train` stores the new vectors where the collection is mutable; a call without it stores
+    none. (Chainer's test mode stores the vectors of dense layers but not those of convolutions.)
 
     Attributes:
         resolution: side of the images, a power of two >= 16.
         ch: feature maps after the first block; each halving of the side doubles them.
         bottom_width: side of the smallest maps, as in `Generator`.
-        num_classes: 0 for no class vectors at all; they are used when labels are given.
+        num_classes: number of class vectors, which score the labels if there are any; 0 for none.
         max_multiplier: upper bound of feature maps / ch.
         dtype: dtype of the convolutions; parameters, singular vectors and scores are float32.
     """
@@ -111,7 +110,7 @@ class Discriminator(Network):
 
     @nn.nowrap
     def check(self) -> None:
-        """Raises `UserError` for a bottom width that no doubling leads from."""
+        """Raises `UserError` unless doublings lead from the bottom width to the resolution."""
         check_bottom_width(self.bottom_width, self.resolution, doublings=1)
 
     @nn.compact
@@ -121,7 +120,7 @@ class Discriminator(Network):
         """Score images; with labels, add the projection on the class vectors.
 
         Raises:
-            ValueError: labels for a critic without classes, or images of another size.
+            ValueError: there are labels but no classes, or the images have another size.
         """
         if labels is not None and not self.num_classes:
             raise ValueError("labels given to a critic that has no classes")
@@ -136,7 +135,9 @@ class Discriminator(Network):
         x = jax.nn.relu(x.astype(jnp.float32)).sum((1, 2))  # (N, C)
         scores = SpectralDense(1, name=f"l{downs + 2}")(x, train)[:, 0]
         if labels is None and self.num_classes and self.is_initializing():
-            labels = jnp.zeros(len(images), jnp.int32)  # the published critic has class vectors that it never uses
+            labels = jnp.zeros(
+                len(images), jnp.int32
+            )  # the published critic has class vectors even where it is given no labels
         if labels is not None:
             scores += (SpectralEmbed(self.num_classes, widths[-1], name="l_y")(labels, train) * x).sum(-1)
         return scores

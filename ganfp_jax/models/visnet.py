@@ -1,6 +1,6 @@
 """The attribution network: which source made this image? (Yu, Davis, Fritz 2019, arXiv 1811.08180.)
 
-Its last layer is a dot product: an image's fingerprint (`Classifier.features`) with each source's fingerprint
+Its last layer is the inner product of an image's fingerprint (`Classifier.features`) and each source's fingerprint
 (`Classifier.model_fingerprints`), plus a bias.
 """
 
@@ -29,21 +29,21 @@ AnyFloat = Float[Array | np.ndarray, "..."]
 
 
 class Classifier(Network):
-    """Images in [-1, 1] to logits, one per source; 3x3 convolutions with reflected borders.
+    """Images in [-1, 1] to logits, one per source, by 3x3 convolutions with reflect padding.
 
     Attributes:
         resolution: side of the images, a power of two >= 4.
         num_classes: number of sources K.
         fmap_base: overall number of feature maps; stage s has min(fmap_base / 2**(s fmap_decay), fmap_max).
-        fmap_decay: how fast their number falls with the size.
-        fmap_max: upper bound of their number.
-        input: "image", or "residual" for what a blur takes away (Laplacian pyramid; the paper's high-frequency
-            residual network): x - up(down(x)), at the side where the first convolution is.
-        mode: "postpool" has convolutions at sides above `switching_res` and averages the maps below;
-            "predownscale" blurs and halves the image above it and has convolutions from there on; "mean_pool" has
-            convolutions above it, 1x1 layers there and the mean of the K maps (the paper's post-pooling network,
-            which its release lacks): no feature sees more than a patch.
-        switching_res: the side at which `mode` switches; 4 and "postpool" is the full network.
+        fmap_decay: how fast the number of feature maps falls with the size.
+        fmap_max: upper bound of the number of feature maps.
+        input: "image", or "residual" for x - up(down(x)), the top of a Laplacian pyramid at the side of the first
+            convolution (the paper's high-frequency residual network).
+        mode: "postpool" has convolutions at sides above `switching_res` and average pooling below. "predownscale"
+            blurs and halves the image at sides above it and has convolutions from there on. "mean_pool" has
+            convolutions at sides above it, then 1x1 layers and the mean of the K maps, so that no feature sees more
+            than a patch (the paper's post-pooling network, which its release lacks).
+        switching_res: the side at which `mode` switches; 4 with "postpool" is the full network.
         latent_res: -1 for the dense head at 4x4, else the side at which a fully convolutional head ends.
         num_features: length of a fingerprint; None for the published max(feature maps of stage 0, K).
         dtype: dtype of the arithmetic; parameters, features and logits are float32.
@@ -63,7 +63,7 @@ class Classifier(Network):
 
     @nn.nowrap
     def check(self) -> None:
-        """Raises `UserError` for a side that the maps do not come through, and for two ends."""
+        """Raises `UserError` for a side that no halving reaches, and for two kinds of head at once."""
         sides = [self.resolution >> k for k in range(self.resolution.bit_length() - 2)]
         places = (("switching_res", self.switching_res, sides), ("latent_res", self.latent_res, [-1, *sides]))
         for key, side, choices in places:
@@ -77,14 +77,14 @@ class Classifier(Network):
         return self.fingerprints_and_logits(images)[1]
 
     def features(self, images: Float[Array, "n h w c"]) -> Float[Array, "n ... f"]:
-        """Return image fingerprints (N, F), or (N, r, r, F) with `latent_res` r: what the last layer multiplies."""
+        """Return image fingerprints (N, F), or (N, r, r, F) with `latent_res` r: the input of the last layer."""
         return self.fingerprints_and_logits(images)[0]
 
     @nn.compact
     def fingerprints_and_logits(
         self, images: Float[Array, "n h w c"]
     ) -> tuple[Float[Array, "n ... f"], Float[Array, "n ... k"]]:
-        """Return image fingerprints and logits in one pass, shaped as `features` and `__call__` have them."""
+        """Return image fingerprints and logits from one pass, with the shapes of `features` and `__call__`."""
         if images.shape[1:3] != (self.resolution, self.resolution):
             raise ValueError(f"images are {images.shape[1:3]}, the classifier is for side {self.resolution}")
         x, side, last = images.astype(self.dtype), self.resolution, self._last_side()
@@ -111,9 +111,9 @@ class Classifier(Network):
 
     @nn.nowrap
     def model_fingerprints(self, params: Mapping[str, Any]) -> tuple[AnyFloat, AnyFloat]:
-        """Return (W, b): every source's fingerprint, a column of W (F, K) each, and its bias, b (K,).
+        """Return (W, b): the model fingerprints W (F, K), one column per source, and the biases b (K,).
 
-        logits = features @ W + b: the stored weights are scaled as the last layer scales them.
+        W is scaled as the last layer scales its stored weights, so logits = features @ W + b.
         """
         side = self._last_side()
         name = "Dense2" if self.latent_res == -1 and self.mode != "mean_pool" else "Conv2"
@@ -137,7 +137,7 @@ def count_fmaps(side: int, fmap_base: int, fmap_decay: float, fmap_max: int) -> 
 
 
 class Level(nn.Module):
-    """Two 3x3 convolutions at one side, then a mean over blocks of 2x2."""
+    """Two 3x3 convolutions at one side, then average pooling over blocks of 2x2 pixels."""
 
     features: int
     out_features: int
@@ -145,16 +145,16 @@ class Level(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n H W o"]:
-        """Return maps of half the side."""
-        settings: dict[str, Any] = {"padding": "reflect", "slope": LEAK, "dtype": self.dtype}
+        """Return feature maps of half the side."""
+        settings: dict[str, Any] = {"padding": "reflect", "negative_slope": LEAK, "dtype": self.dtype}
         x = EqualizedConv(self.features, **settings, name="Conv0")(x)
-        return EqualizedConv(self.out_features, **settings, halve=True, name="Conv1")(x)
+        return EqualizedConv(self.out_features, **settings, pool=True, name="Conv1")(x)
 
 
 class Head(nn.Module):
-    """The last layers: a convolution, then two dense layers, or 1x1 convolutions in their place ("map").
+    """The last layers: a convolution, then two dense layers ("dense") or two 1x1 convolutions ("map").
 
-    Without the first convolution, and with the mean over the map, they are the paper's post-pooling ("mean").
+    "mean" is the paper's post-pooling: it has no first convolution and takes the mean over the map.
     """
 
     features: int
@@ -165,9 +165,9 @@ class Head(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"]) -> tuple[Float[Array, "n ... f"], Float[Array, "n ... k"]]:
-        """Return what the last layer multiplies, and its products."""
+        """Return the features and the logits."""
         if self.form != "mean":
-            x = EqualizedConv(self.features, padding="reflect", slope=LEAK, dtype=self.dtype, name="Conv0")(x)
+            x = EqualizedConv(self.features, padding="reflect", negative_slope=LEAK, dtype=self.dtype, name="Conv0")(x)
         if self.form == "dense":
             x = x.reshape(x.shape[0], -1)  # (N, 16 C)
             features = EqualizedDense((self.num_features,), dtype=self.dtype, name="Dense1")(x)
@@ -177,7 +177,7 @@ class Head(nn.Module):
             last = EqualizedConv(self.num_classes, 1, 1.0, dtype=self.dtype, name="Conv2")
         features = leaky_relu(features)
         if self.form == "mean":
-            # The last layer is linear: the mean of its K maps is what it makes of the features' mean.
+            # The last layer is linear, so it gives the mean of its K maps for the mean of the features.
             features = features.mean((1, 2), keepdims=True)  # (N, 1, 1, F)
             return features[:, 0, 0].astype(jnp.float32), last(features)[:, 0, 0].astype(jnp.float32)
         return features.astype(jnp.float32), last(features).astype(jnp.float32)

@@ -26,7 +26,7 @@ MOVES = [("SAME", 1), ("VALID", 1), ("REFLECT", 1), ("SAME", 2), ("VALID", 2)]
 
 
 def by_xla(x, kernel, padding, stride):
-    with convolution.left_to_xla():
+    with convolution.use_xla_convolutions():
         return layers.convolve(x, kernel, padding, stride=stride)
 
 
@@ -76,20 +76,20 @@ def test_the_gradient_of_a_gradient_is_xlas(padding, stride):
 @needs_kernels
 @pytest.mark.parametrize("shape", [(2, 6, 5, 7), (20, 8, 32, 48), (1, 4, 16, 96), (0, 4, 3, 16)])
 @pytest.mark.parametrize(
-    "finish", [convolution.Finish(), convolution.Finish(0.3, 0.2), convolution.Finish(2.0, 0.2, True)]
+    "epilogue", [convolution.Epilogue(), convolution.Epilogue(0.3, 0.2), convolution.Epilogue(2.0, 0.2, True)]
 )
-def test_what_is_done_besides_is_what_the_layers_do(finish, shape):
+def test_convolve_with_epilogue_is_what_the_layers_do(epilogue, shape):
     """Also where few pixels are cut among threads by channel, and where there is no image."""
     n, size, inputs, channels = shape
     arguments = draw(n, size, size, inputs), draw(3, 3, inputs, channels, seed=1), draw(channels, seed=2)
     geometry = convolution.make_geometry(size, 3, "REFLECT")
 
     def expected(x, kernel, bias):
-        with convolution.left_to_xla():
-            return layers.convolve(x, kernel, "REFLECT", bias=bias, **finish._asdict())
+        with convolution.use_xla_convolutions():
+            return layers.convolve(x, kernel, "REFLECT", bias=bias, **epilogue._asdict())
 
     def actual(x, kernel, bias):
-        return convolution.convolve_and_finish(x, kernel, bias, finish, geometry)
+        return convolution.convolve_with_epilogue(x, kernel, bias, epilogue, geometry)
 
     (a, pull), (b, pull_back) = jax.vjp(actual, *arguments), jax.vjp(expected, *arguments)
     assert_close(actual(*arguments), b)
@@ -101,7 +101,7 @@ def test_what_is_done_besides_is_what_the_layers_do(finish, shape):
 @pytest.mark.parametrize("pads", [(3, 2), (1, 0)])
 def test_a_transposed_convolution_is_xlas(pads, monkeypatch):
     x, kernel = draw(3, 8, 8, 12), draw(5, 5, 12, 3, seed=1)
-    with convolution.left_to_xla():
+    with convolution.use_xla_convolutions():
         expected = layers.upconvolve(x, kernel, pads)
     monkeypatch.setattr(convolution, "suits", lambda x, kernel: True)
     actual = layers.upconvolve(x, kernel, pads)
@@ -117,7 +117,7 @@ def test_a_convolution_may_be_mapped():
     np.testing.assert_array_equal(mapped[1], convolution.convolve(x[1], kernel, geometry))
 
 
-def test_what_the_kernels_do_not_do_is_left_to_xla(monkeypatch):
+def test_suits_leaves_to_xla_what_the_kernels_do_not_do(monkeypatch):
     monkeypatch.setattr(library, "available", lambda: True)
     x, kernel = draw(1, 8, 8, 3), draw(3, 3, 3, 4)
     assert convolution.suits(x, kernel)
@@ -128,7 +128,7 @@ def test_what_the_kernels_do_not_do_is_left_to_xla(monkeypatch):
         assert not convolution.suits(other, kernel)
     for other in (draw(1, 1, 3, 4), draw(7, 7, 3, 4), draw(1, 3, 3, 4), kernel.astype(jnp.bfloat16)):
         assert not convolution.suits(x, other)
-    with convolution.left_to_xla():
+    with convolution.use_xla_convolutions():
         assert not convolution.suits(x, kernel)
 
 
@@ -142,7 +142,7 @@ images = np.random.default_rng(0).normal(size=(8, 16, 16, 3)).astype(np.float32)
 variables = jax.jit(module.init)(jax.random.key(0), images)
 loss = lambda variables: (module.apply(variables, images) ** 2).sum()
 ours = jax.jit(jax.value_and_grad(loss)).lower(variables)
-with convolution.left_to_xla():
+with convolution.use_xla_convolutions():
     xlas = jax.jit(jax.value_and_grad(lambda variables: loss(variables))).lower(variables)
 worst = 0.0
 for a, b in zip(*(jax.tree.leaves(step.compile()(variables)) for step in (ours, xlas))):

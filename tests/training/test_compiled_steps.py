@@ -96,7 +96,7 @@ def trained(family, labelled_root):
     batch, key = make_put(mesh)(phase.batches()[0]), jax.device_put(jax.random.key(1), replicated(mesh))
     states = [state]
     # With XLA's convolutions, whose operations it counts.
-    with jax.transfer_guard("disallow"), convolution.left_to_xla():
+    with jax.transfer_guard("disallow"), convolution.use_xla_convolutions():
         with COMPILATIONS.counted() as first:
             states.append(step(states[-1], batch, key)[0])
         with COMPILATIONS.counted() as later:

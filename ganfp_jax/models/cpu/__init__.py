@@ -1,1 +1,1 @@
-"""What JAX's CPU back end leaves on the table: convolutions near the machine's arithmetic limit, memory that stays."""
+"""Convolutions for JAX's CPU back end that run near the machine's arithmetic limit."""

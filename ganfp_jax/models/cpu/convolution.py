@@ -1,9 +1,8 @@
 """Convolutions on the CPU and their gradients of any order, by the kernels of convolution.cc.
 
-XLA's own take up to four times as long (see experiments/benchmark). A convolution, its gradient with respect to the
-image and that with respect to the kernel are each linear in two arguments, and the gradients of any of them are
-the other two: three functions that know each other as gradients are all that a gradient penalty needs. `Geometry`
-says what they have in common.
+They are faster than XLA's (see experiments/benchmark). A convolution, its gradient with respect to the image and its
+gradient with respect to the kernel are each linear in two arguments, and the gradients of each are the other two. So
+three functions, each other's gradients, are all that a gradient penalty needs. They share a `Geometry`.
 """
 
 import contextlib
@@ -27,12 +26,12 @@ class Geometry(NamedTuple):
     """How a kernel moves over an image.
 
     Attributes:
-        side: of the square kernel.
-        size: of the image, which is square too.
-        out: size of the result.
+        side: side of the square kernel.
+        size: side of the square image.
+        out: side of the result.
         stride: step of the kernel.
-        pad: rows above and columns left of the image that the kernel sees; those behind follow from `out`.
-        reflect: whether these mirror the image about its outermost pixels, with stride 1; otherwise they are zeros.
+        pad: padding above and to the left of the image; `out` determines the padding below and to the right.
+        reflect: whether the padding mirrors the image about its outermost pixels, at stride 1; otherwise it is zeros.
     """
 
     side: int
@@ -43,25 +42,25 @@ class Geometry(NamedTuple):
     reflect: bool = False
 
 
-class Finish(NamedTuple):
-    """What is done besides a convolution.
+class Epilogue(NamedTuple):
+    """What follows a convolution in the same pass over the memory.
 
     Attributes:
-        scale: of the kernel.
-        slope: of negative values, after the bias was added; above 0.
-        halve: whether the mean over blocks of 2x2 is taken then; both sides of the result are even.
+        scale: factor on the kernel.
+        negative_slope: slope of the leaky ReLU after the bias, above 0; 1 is no activation.
+        pool: whether the mean over blocks of 2x2 pixels follows; the convolution's sides are then even.
     """
 
     scale: float = 1.0
-    slope: float = 1.0
-    halve: bool = False
+    negative_slope: float = 1.0
+    pool: bool = False
 
 
 def suits(x: Float[Array, "n h w i"], kernel: Float[Array, "kh kw i o"]) -> bool:
-    """Whether the kernels do this: float32, square images, kernels of 3x3 or 5x5, and the CPU as the only device.
+    """Whether these kernels can do it: float32, square images, kernels of 3x3 or 5x5, and the CPU as the only device.
 
-    Of several devices, XLA would bring all images to each for a function that it does not know. Images that a kernel
-    overhangs are XLA's too.
+    They cannot do images smaller than the kernel. With several devices XLA would gather all images on each of them,
+    since it does not know how to split a foreign function.
     """
     return (
         x.dtype == kernel.dtype == jnp.float32
@@ -76,8 +75,8 @@ def suits(x: Float[Array, "n h w i"], kernel: Float[Array, "kh kw i o"]) -> bool
 
 
 @contextlib.contextmanager
-def left_to_xla() -> Iterator[None]:
-    """What is traced within has XLA's convolutions, whose operations XLA can count."""
+def use_xla_convolutions() -> Iterator[None]:
+    """Code traced in this context uses XLA's convolutions, whose operations XLA can count."""
     token = _xla.set(True)
     try:
         yield
@@ -86,7 +85,7 @@ def left_to_xla() -> Iterator[None]:
 
 
 def make_geometry(size: int, side: int, padding: Literal["SAME", "VALID", "REFLECT"], stride: int = 1) -> Geometry:
-    """TensorFlow's "SAME" or "VALID"; or "REFLECT", which is "SAME" with a mirrored border and stride 1."""
+    """The geometry of TensorFlow's "SAME" or "VALID", or of "REFLECT": "SAME" at stride 1 with reflect padding."""
     if padding == "VALID":
         return Geometry(side, size, (size - side) // stride + 1, stride)
     out = -(-size // stride)
@@ -97,27 +96,27 @@ def make_geometry(size: int, side: int, padding: Literal["SAME", "VALID", "REFLE
 def convolve(
     x: Float[Array, "n h w i"], kernel: Float[Array, "k k i o"], geometry: Geometry
 ) -> Float[Array, "n H W o"]:
-    """Cross-correlate."""
-    return _forward(x, kernel, jnp.zeros(0), Finish(), geometry)
+    """Cross-correlate images and a kernel."""
+    return _forward(x, kernel, jnp.zeros(0), Epilogue(), geometry)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
-def convolve_and_finish(
+def convolve_with_epilogue(
     x: Float[Array, "n h w i"],
     kernel: Float[Array, "k k i o"],
     bias: Float[Array, " o"],
-    finish: Finish,
+    epilogue: Epilogue,
     geometry: Geometry,
 ) -> Float[Array, "n H W o"]:
-    """Scale the kernel, cross-correlate, add the bias, bend, halve: one pass over the memory."""
-    return _forward(x, kernel, bias, finish, geometry)
+    """Scale the kernel, cross-correlate, add the bias, then apply activation and pooling, in one pass."""
+    return _forward(x, kernel, bias, epilogue, geometry)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def input_gradient(
     g: Float[Array, "n H W o"], kernel: Float[Array, "k k i o"], geometry: Geometry
 ) -> Float[Array, "n h w i"]:
-    """The gradient of sum(g * convolve(x, kernel)) with respect to x; also known as a transposed convolution."""
+    """The gradient of sum(g * convolve(x, kernel)) with respect to x: a transposed convolution."""
     shape = (len(g), geometry.size, geometry.size, kernel.shape[2])
     return _call("InputGradient", shape)(g, kernel, **_attributes(geometry))
 
@@ -131,9 +130,13 @@ def filter_gradient(
     return _call("FilterGradient", shape)(x, g, **_attributes(geometry))
 
 
-def _forward(x: Array, kernel: Array, bias: Array, finish: Finish, geometry: Geometry) -> Array:
-    side = geometry.out // 2 if finish.halve else geometry.out
-    numbers = {"scale": np.float32(finish.scale), "slope": np.float32(finish.slope), "halve": finish.halve}
+def _forward(x: Array, kernel: Array, bias: Array, epilogue: Epilogue, geometry: Geometry) -> Array:
+    side = geometry.out // 2 if epilogue.pool else geometry.out
+    numbers = {
+        "scale": np.float32(epilogue.scale),
+        "slope": np.float32(epilogue.negative_slope),
+        "halve": epilogue.pool,
+    }
     shape = (len(x), side, side, kernel.shape[-1])
     return _call("Convolution", shape)(x, kernel, bias, **_attributes(geometry), **numbers)
 
@@ -147,25 +150,28 @@ def _attributes(geometry: Geometry) -> dict[str, Any]:
     return {"stride": np.int64(geometry.stride), "pad": np.int64(geometry.pad), "reflect": geometry.reflect}
 
 
-def _finish_forward(x: Array, kernel: Array, bias: Array, finish: Finish, geometry: Geometry) -> Any:
-    y = convolve_and_finish(x, kernel, bias, finish._replace(halve=False), geometry)  # whose signs are needed
+def _epilogue_forward(x: Array, kernel: Array, bias: Array, epilogue: Epilogue, geometry: Geometry) -> Any:
+    # The backward pass needs the signs before pooling.
+    y = convolve_with_epilogue(x, kernel, bias, epilogue._replace(pool=False), geometry)
     n, side, channels = len(y), geometry.out // 2, y.shape[-1]
-    halved = y.reshape(n, side, 2, side, 2, channels).mean((2, 4)) if finish.halve else y
-    return halved, (x, kernel, y)
+    pooled = y.reshape(n, side, 2, side, 2, channels).mean((2, 4)) if epilogue.pool else y
+    return pooled, (x, kernel, y)
 
 
-def _finish_backward(finish: Finish, geometry: Geometry, saved: Any, g: Array) -> tuple[Array, Array, Array]:
+def _epilogue_backward(epilogue: Epilogue, geometry: Geometry, saved: Any, g: Array) -> tuple[Array, Array, Array]:
     x, kernel, y = saved
-    if finish.halve:
+    if epilogue.pool:
         n, side, _, channels = g.shape
         g = jnp.broadcast_to(g[:, :, None, :, None] / 4, (n, side, 2, side, 2, channels)).reshape(y.shape)
-    if finish.slope != 1:
-        g = jnp.where(y >= 0, g, finish.slope * g)  # a slope above 0 keeps the sign
-    scaled = finish.scale * g
+    if epilogue.negative_slope != 1:
+        g = jnp.where(
+            y >= 0, g, epilogue.negative_slope * g
+        )  # y has the sign of the pre-activation, since the slope is above 0
+    scaled = epilogue.scale * g
     return input_gradient(scaled, kernel, geometry), filter_gradient(x, scaled, geometry), g.sum((0, 1, 2))
 
 
-convolve_and_finish.defvjp(_finish_forward, _finish_backward)
+convolve_with_epilogue.defvjp(_epilogue_forward, _epilogue_backward)
 convolve.defvjp(
     lambda x, kernel, geometry: (convolve(x, kernel, geometry), (x, kernel)),
     lambda geometry, saved, g: (input_gradient(g, saved[1], geometry), filter_gradient(saved[0], g, geometry)),

@@ -1,4 +1,4 @@
-"""The library of convolution.cc, compiled once for this machine by its own C++ compiler, in the user's cache."""
+"""The library of convolution.cc: this machine's C++ compiler builds it once, in the user's cache."""
 
 import contextlib
 import ctypes
@@ -28,20 +28,20 @@ SOURCE = Path(__file__).with_name("convolution.cc")
 HANDLERS = ("Convolution", "InputGradient", "FilterGradient")
 VARIABLE = "GANFP_KERNELS"
 CHOICES = ("auto", "off", "required")
-PATIENCE = 300  # seconds; it takes three where nothing else runs
-MAX_OUTPUT = 100_000  # bytes of what a compiler says that are looked at
+PATIENCE = 300  # seconds; a hundred times what an idle machine needs
+MAX_OUTPUT = 100_000  # bytes of the compiler's output that are read
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-w")
 
 
 @functools.cache
 def available() -> bool:
-    """Whether the kernels can be called; the first call builds and registers them, in some seconds.
+    """Whether the kernels can be called; the first call builds and registers them.
 
-    The environment variable GANFP_KERNELS is "auto" (the default: where there is a compiler; one line says why not),
-    "off" or "required".
+    The environment variable GANFP_KERNELS is "auto" (the default), "off" or "required". Where "auto" cannot build them,
+    one line says why.
 
     Raises:
-        UserError: they are required, and cannot be had; or the variable says something else.
+        UserError: the kernels are required but cannot be built, or the variable has another value.
     """
     wanted = os.environ.get(VARIABLE, "auto")
     if wanted not in CHOICES:
@@ -62,11 +62,11 @@ def available() -> bool:
 
 
 class CannotBuild(Exception):  # noqa: N818 - a verdict about the compiler
-    """There is no library; `str` says why."""
+    """The library cannot be built; the message says why."""
 
 
 def _load(again: bool) -> ctypes.CDLL:
-    """The library, built if need be; `again` even where its compiler has failed before."""
+    """The library, which is built if it is missing; `again` retries a compiler that has failed before."""
     folder = cache.folder("kernels")
     if folder is None:
         raise CannotBuild("there is no folder for it: set XDG_CACHE_HOME to one that can be written to")
@@ -77,19 +77,19 @@ def _load(again: bool) -> ctypes.CDLL:
     try:
         with _sound(path) as name:
             return ctypes.CDLL(name)
-    except ValueError as error:  # another process writes the same: each has its own bytes, and one digest
+    except ValueError as error:  # another process wrote its own build at the same time, and only one digest matches
         raise CannotBuild(f"{path} {error}") from error
 
 
 @contextlib.contextmanager
 def _sound(path: Path) -> Iterator[str]:
-    """A name of the library for the loader, once it is known to be the one that we wrote.
+    """A path to the library for the loader, after a check that we wrote it and that it is whole.
 
-    A part of a library, or somebody else's, would end the process or do what they like.
+    A truncated library would crash the process, and somebody else's could run any code.
 
     Raises:
         OSError: it is missing.
-        ValueError: it is another's, or damaged.
+        ValueError: others can write to it, or it is damaged.
     """
     digest = read_regular(_digest_of(path), 1000).decode()
     with open_regular(path) as file:
@@ -106,12 +106,12 @@ def _digest_of(path: Path) -> Path:
 
 
 def _digest(library: bytes) -> str:
-    """Of the library and all that it depends on, so that none passes for another processor's."""
+    """The digest of the library and all that it depends on, so that none passes for another processor's."""
     return hashlib.sha256(_key().encode() + library).hexdigest()
 
 
 def _build(path: Path, again: bool) -> None:
-    """Writes the library and its digest; a compiler that fails is remembered until it, or the source, is another."""
+    """Writes the library and its digest; a compiler that fails is not tried again until it or the source changes."""
     try:
         compiler = shlex.split(os.environ.get("CXX", ""))
     except ValueError as error:
@@ -133,7 +133,7 @@ def _build(path: Path, again: bool) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all, also where the power fails, and for this user alone."""
+    """Writes a file that only this user can read, whole or not at all even if the power fails."""
     with atomic.writer(path) as file:
         if hasattr(os, "fchmod"):
             os.fchmod(file.fileno(), 0o600)
@@ -143,36 +143,36 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _remembered(failure: Path, compiler: str) -> str:
-    """Why this compiler has failed before, or ""."""
+    """The reason why this compiler has failed before, or ""."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        told = read_json(failure)
-        if told["compiler"] == _identity(compiler):
-            return str(told["reason"])
+        record = read_json(failure)
+        if record["compiler"] == _identity(compiler):
+            return str(record["reason"])
     return ""
 
 
 def _identity(compiler: str) -> list[str | int]:
-    """Another one after an update."""
-    found = shutil.which(compiler)
-    if found is None:
+    """Path, size and time of the compiler, which an update changes."""
+    path = shutil.which(compiler)
+    if path is None:
         return []
-    status = os.stat(found)  # noqa: PTH116 - of what a link leads to
-    return [os.path.realpath(found), status.st_size, status.st_mtime_ns]
+    status = os.stat(path)  # noqa: PTH116 - follows links
+    return [os.path.realpath(path), status.st_size, status.st_mtime_ns]
 
 
 def _compile(compiler: Sequence[str]) -> bytes:
-    """The library of the source.
+    """Compiles the source and returns the library.
 
     Raises:
-        CannotBuild: the compiler says no, or nothing for minutes.
-        OSError: there is no such compiler, or no room.
+        CannotBuild: the compiler fails or takes longer than `PATIENCE`.
+        OSError: the compiler is missing, or the disk is full.
     """
     with tempfile.TemporaryDirectory() as folder:
-        built, said = Path(folder) / "library.so", Path(folder) / "said"
+        built, log = Path(folder) / "library.so", Path(folder) / "log"
         command = [*compiler, *FLAGS, f"-I{jax.ffi.include_dir()}", "-o", str(built), str(SOURCE)]
-        with said.open("wb") as output:
+        with log.open("wb") as output:
             status = _run(command, output)
-        lines = said.read_bytes()[:MAX_OUTPUT].decode(errors="replace").splitlines()
+        lines = log.read_bytes()[:MAX_OUTPUT].decode(errors="replace").splitlines()
         if status == 0 and built.is_file():
             return built.read_bytes()
     if status is None:
@@ -182,7 +182,7 @@ def _compile(compiler: Sequence[str]) -> bytes:
 
 
 def _run(command: Sequence[str], output: BinaryIO) -> int | None:
-    """The exit status, None where it took too long; then all that the compiler had started is ended with it."""
+    """Runs the compiler and returns its exit status; kills it and its children and returns None on a timeout."""
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=os.name == "posix"
     )
@@ -197,24 +197,33 @@ def _run(command: Sequence[str], output: BinaryIO) -> int | None:
 
 
 def _key() -> str:
-    """Of all that the machine code depends on."""
+    """A digest of all that the machine code depends on."""
     parts = [SOURCE.read_text(), " ".join(FLAGS), jaxlib.__version__, platform.platform(), platform.machine()]
     parts += [os.environ.get("CXX", ""), sys.byteorder, _processor()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def _processor() -> str:
-    """Which one it is and its instructions; a home folder may be shared by different machines."""
+    """The processor and its instruction sets, since different machines may share a home folder."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    told = {line for line in lines if line.startswith(_TELLING)}  # of all cores, which may differ
-    return "\n".join(sorted(told))
+    identifying = {line for line in lines if line.startswith(_IDENTIFYING)}  # from all cores, which may differ
+    return "\n".join(sorted(identifying))
 
 
-# On x86 and on ARM.
-_TELLING = ("vendor_id", "cpu family", "model", "flags", "Features", "CPU implementer", "CPU architecture", "CPU part")
+# The keys of x86 and of ARM.
+_IDENTIFYING = (
+    "vendor_id",
+    "cpu family",
+    "model",
+    "flags",
+    "Features",
+    "CPU implementer",
+    "CPU architecture",
+    "CPU part",
+)
 
 
 def _register(library: ctypes.CDLL) -> None:
@@ -224,5 +233,5 @@ def _register(library: ctypes.CDLL) -> None:
 
 
 def _line(error: Exception) -> str:
-    """What went wrong, on one line whatever the compiler had to say."""
+    """The error on one line, even where the compiler printed several."""
     return console.one_line(" ".join(str(error).split()))[:300]
