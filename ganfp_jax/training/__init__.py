@@ -1,1 +1,1 @@
-"""Training: one state, one step a family, one loop for all."""
+"""Training: a state and a step for each family, and one loop for all."""

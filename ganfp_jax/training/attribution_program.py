@@ -20,10 +20,10 @@ from ganfp_jax.training.state import AttributionState, init_network
 
 
 def attribution_program(config: dict[str, Any], workdir: Path) -> Program:
-    """The classifier on a labelled folder, or on its `train/`.
+    """The program that trains the classifier on a labelled folder or its `train/`.
 
     Raises:
-        UserError: an unknown network or setting; a folder that is missing, incomplete or unreadable.
+        UserError: a network or setting is unknown, or the folder is missing, incomplete or unreadable.
     """
     folder, resolution = open_training(config), config["resolution"]
     network = models.create(**config["model"], resolution=resolution, num_classes=len(folder.classes))
@@ -55,7 +55,7 @@ def attribution_program(config: dict[str, Any], workdir: Path) -> Program:
 def _make_evaluate(
     config: dict[str, Any], network: Any, classes: Sequence[str]
 ) -> Callable[[PyTree], dict[str, float]] | None:
-    """Accuracy on some images of `<root>/test`, where there is one."""
+    """State -> accuracy on some images of `<root>/test`; None where there is no test set."""
     test = decode_some_test(config, classes)
     if test is None:
         return None

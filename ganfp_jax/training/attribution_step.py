@@ -19,10 +19,11 @@ Metrics = dict[str, Array]
 def make_attribution_step(
     network: nn.Module, optimizer: optax.GradientTransformation, augment: str
 ) -> Callable[[AttributionState, dict[str, Array], jax.Array], tuple[AttributionState, Metrics]]:
-    """Softmax cross-entropy on random views of the batch.
+    """The step that minimises the softmax cross-entropy of random views of the batch.
 
     Args:
         network: images (N, R, R, 3) in [-1, 1] -> logits (N, K).
+        optimizer: optimiser of the network.
         augment: "none", "mirror" (published) or "d4" (all eight flips and quarter turns).
 
     Returns:

@@ -1,4 +1,4 @@
-"""Checkpoints: `<workdir>/checkpoints/<step>/`, written by orbax (which is imported here only)."""
+"""Checkpoints in `<workdir>/checkpoints/<step>/`, written by orbax, which only this module imports."""
 
 import logging
 import shutil
@@ -17,12 +17,12 @@ MARGIN = 2**20  # bytes for metadata and blocks that are not full
 
 
 def _quiet() -> None:
-    # absl's logger tells of every save and restore, and of an error before it is raised; we say it in one line.
+    # absl logs every save and restore, and errors before they are raised, which we report in one line.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
 
 
 class Checkpoints:
-    """The checkpoints of one run folder. Saves run in the background; a killed save leaves no half checkpoint."""
+    """The checkpoints of one run folder. Saves run in the background; a killed save leaves no partial checkpoint."""
 
     def __init__(self, workdir: Path, keep: int) -> None:
         _quiet()
@@ -33,18 +33,18 @@ class Checkpoints:
         self._manager = ocp.CheckpointManager(self.folder, options=options)
 
     def latest_step(self) -> int | None:
-        """The newest complete checkpoint's step, None where there is none."""
+        """The step of the newest complete checkpoint, None where there is none."""
         return self._manager.latest_step()
 
     def save(self, step: int, state: PyTree, metadata: dict[str, Any]) -> None:
-        """Starts saving `state` and the JSON-able `metadata` under `step`; a step already there is left as it is.
+        """Starts to save `state` and the JSON-able `metadata` under `step`; a step that exists stays as it is.
 
         Raises:
-            UserError: the device has no room for it.
+            UserError: the disk has no room for it.
         """
         if step in self._manager.all_steps():
             return
-        # Asked before: a device that fills up in the middle makes orbax's threads fill the screen.
+        # Checked first, since a disk that fills up during a save makes orbax's threads print their errors.
         needed = MARGIN + int(1.2 * sum(leaf.nbytes for leaf in jax.tree.leaves(state)))
         free = shutil.disk_usage(self.folder).free
         if free < needed:
@@ -61,7 +61,7 @@ class Checkpoints:
         """The state of `step`, shaped and sharded like the abstract tree `like`.
 
         Raises:
-            UserError: it cannot be read, would take more memory than its files can hold, or does not fit `like`.
+            UserError: it cannot be read, declares more memory than its files can hold, or does not fit `like`.
         """
         try:
             arrays = Arrays(self.folder / str(step))
@@ -74,7 +74,7 @@ class Checkpoints:
             raise unreadable(self.folder / str(step), error, f"delete that folder to {remedy}") from error
 
     def close(self) -> None:
-        """Waits for saves under way."""
+        """Waits for unfinished saves."""
         self._manager.wait_until_finished()
         self._manager.close()
 
@@ -82,10 +82,10 @@ class Checkpoints:
 def load(workdir: Path) -> tuple[int, PyTree, dict[str, Any]]:
     """The newest checkpoint of a run folder: (step, tree of arrays on one device, metadata), wherever it was trained.
 
-    All of it, moments as well: `ganfp_jax.interop.load.load` reads a network alone.
+    It includes the optimiser's moments; `ganfp_jax.interop.load.load` reads a network alone.
 
     Raises:
-        UserError: no checkpoint, or one that cannot be read.
+        UserError: there is no checkpoint, or it cannot be read.
     """
     _quiet()
     stored = Stored(workdir)
@@ -93,7 +93,7 @@ def load(workdir: Path) -> tuple[int, PyTree, dict[str, Any]]:
     sharding = SingleDeviceSharding(jax.local_devices()[0])
     with stored.refusals():
         arrays.open(arrays.names)
-        # Named handlers: without them the manager knows no shapes, and restores to the devices it was saved from.
+        # Without named handlers the manager knows no shapes and restores to the devices of the saved run.
         handlers = {"state": ocp.StandardCheckpointHandler(), "metadata": ocp.JsonCheckpointHandler()}
         with ocp.CheckpointManager(stored.folder.parent, item_handlers=handlers) as manager:
             saved = manager.item_metadata(stored.step)["state"]

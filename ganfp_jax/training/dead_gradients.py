@@ -1,4 +1,4 @@
-"""A network whose gradient is 0 stays as it is, while its training goes on for hours: here it is noticed."""
+"""Detection of dead gradients: a network whose gradient is 0 learns nothing, though its training goes on."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,35 +6,35 @@ from pathlib import Path
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.training.logs import logged
 
-SUFFIX = "_grad_norm"  # how the steps call the length of a network's whole gradient
-# A gradient below it counts as 0: spread over a network's parameters it is less than Adam's epsilon, and moves nothing.
+SUFFIX = "_grad_norm"  # the steps' metric for the norm of a network's whole gradient
+# A norm below this counts as 0: spread over a network's parameters it is less than Adam's epsilon, and moves nothing.
 LEAST = 1e-6
 
 
 class DeadGradients:
-    """Looks at the lengths of the gradients wherever they are logged."""
+    """Checks every logged gradient norm."""
 
     def __init__(self, dead_after: int, workdir: Path, start: int) -> None:
-        """Takes up the count where the log of the steps up to `start` leaves it.
+        """Resumes the count from the log of the steps up to `start`.
 
         Args:
             dead_after: steps over which a gradient may be 0 (below `LEAST`) at every log; 0 for any number.
-            workdir: the run folder.
-            start: the step that the training resumes from, 0 for a new one.
+            workdir: run folder.
+            start: step that the training resumes from, 0 for a new training.
 
         Raises:
-            UserError: fewer than 0 steps.
+            UserError: `dead_after` is negative.
         """
         if dead_after < 0:
             raise UserError(f"config.dead_after is {dead_after}; give a number of steps, or 0 for any number")
         self._dead_after, self._workdir = dead_after, workdir
-        self._since: dict[str, int] = {}  # name -> the first of the logs at which it has been 0
+        self._since: dict[str, int] = {}  # name -> step of the first log of the present row of zeros
         if start:
             for step, values in logged(workdir, start):
                 self._note(step, values)
 
     def look(self, step: int, values: Mapping[str, float]) -> None:
-        """Notes the values logged at `step`.
+        """Checks the values logged at `step`.
 
         Raises:
             UserError: a gradient has been 0 for too long.

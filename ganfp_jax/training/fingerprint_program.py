@@ -24,10 +24,10 @@ from ganfp_jax.training.state import FingerprintState, init_fingerprint, init_ne
 
 
 def fingerprint_program(config: dict[str, Any], workdir: Path) -> Program:
-    """The autoencoder and its critic on a labelled folder, or on its `train/`.
+    """The program that trains the autoencoder and its critic on a labelled folder or its `train/`.
 
     Raises:
-        UserError: an unknown network or setting; a folder that is missing, incomplete or unreadable.
+        UserError: a network or setting is unknown, or the folder is missing, incomplete or unreadable.
     """
     _check(config)
     folder, resolution = open_training(config), config["resolution"]
@@ -73,7 +73,7 @@ def fingerprint_program(config: dict[str, Any], workdir: Path) -> Program:
 
 
 def _check(config: dict[str, Any]) -> None:
-    """What can be refused before any image is read."""
+    """Raises UserError for settings that can be refused before any image is read."""
     for key in ("num_steps", "batch_size", "num_samples"):
         if config[key] < 1:
             raise UserError(f"config.{key} is {config[key]}; give 1 or more")
@@ -87,7 +87,7 @@ def _check(config: dict[str, Any]) -> None:
 
 
 def _make_evaluate(network: Any, test: LabelledImages, batch_size: int) -> Callable[[PyTree], dict[str, float]]:
-    """Accuracy and reconstruction error of the averaged network, on test images."""
+    """State -> accuracy and reconstruction error of the averaged network on test images."""
 
     @compiles
     @jax.jit
@@ -96,7 +96,7 @@ def _make_evaluate(network: Any, test: LabelledImages, batch_size: int) -> Calla
         outputs = network.apply({"params": params}, x)
         return outputs.logits.argmax(-1) == labels, jnp.abs(outputs.fingerprints).mean((1, 2, 3))
 
-    # The last batch is filled up with copies of the last image, so that one shape is compiled.
+    # Copies of the last image fill the last batch, so that only one shape is compiled.
     shown = np.arange(-(-len(test.images) // batch_size) * batch_size).clip(max=len(test.images) - 1)
 
     def evaluate(state: PyTree) -> dict[str, float]:
@@ -109,9 +109,9 @@ def _make_evaluate(network: Any, test: LabelledImages, batch_size: int) -> Calla
 
 
 def _make_sample(network: Any, train: LabelledImages, count: int) -> Callable[[PyTree], UInt8[np.ndarray, "n h w 3"]]:
-    """`count` training images, the classes in turn, then their reconstructions, then their fingerprints.
+    """State -> `count` training images, the classes in turn, then their reconstructions, then their fingerprints.
 
-    Fingerprints are shown from -1, black, to 1, white, with 0 a middle grey; what lies beyond is cut off.
+    Fingerprints run from -1, black, to 1, white; 0 is a middle grey, and values beyond are clipped.
     """
     turns = np.empty_like(train.labels)
     for label in np.unique(train.labels):

@@ -1,7 +1,7 @@
 """One training step of the image-sized fingerprint network as a pure function of (state, batch, key).
 
-The published order: the critic learns from one batch, then the autoencoder from another, then its running average
-follows (spec section 6.5).
+The order is the published one: the critic learns from one batch, the autoencoder from another, then the running average
+is updated (spec section 6.5).
 """
 
 from collections.abc import Callable
@@ -34,19 +34,19 @@ def make_fingerprint_step(
     ema_decay: float,
     augment: str,
 ) -> Callable[[FingerprintState, dict[str, Array], jax.Array], tuple[FingerprintState, Metrics]]:
-    """A critic update, an autoencoder update, and the average of the autoencoder's parameters.
+    """The step: an update of the critic, of the autoencoder, and of the running average of its parameters.
 
     Args:
         network: images (N, R, R, 3) in [-1, 1] -> `models.fingerprint_net.Outputs`.
         critic: images -> scores (N,).
-        optimizer: of both networks, each with a state of its own.
-        weights: of the losses' terms.
-        ema_decay: of the running average, in [0, 1): average <- decay average + (1 - decay) parameters, every step.
+        optimizer: optimiser of both networks, which each have a state of their own.
+        weights: weights of the losses' terms.
+        ema_decay: decay in [0, 1): every step, average <- decay average + (1 - decay) parameters.
         augment: "none", "mirror" (published) or "d4" (all eight flips and quarter turns).
 
     Returns:
         step(state, batch, key) -> (state, metrics). `batch` has uint8 `image` (2 N, R, R, 3) and int32 `label` (2 N,):
-        images 0, 2, ... are the critic's, the others the autoencoder's, so that every device keeps its own.
+        the critic takes images 0, 2, ... and the autoencoder the others, so that no image changes its device.
     """
 
     def run(params: PyTree, images: Array) -> Any:

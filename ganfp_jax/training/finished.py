@@ -1,4 +1,4 @@
-"""What a finished training has to say: how far it came, how good it was, where it lies, what comes next."""
+"""The summary of a finished training: its steps, its accuracy, its run folder and the next command."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,27 +12,27 @@ from ganfp_jax.training.logs import logged
 
 
 def summary(config: Mapping[str, Any], workdir: Path, steps: int) -> str:
-    """Two lines for the console."""
-    told = f"{workdir} is trained: {steps:,} steps{_accuracy(workdir, steps)}"
+    """Return two lines for the console."""
+    trained = f"{workdir} is trained: {steps:,} steps{_accuracy(workdir, steps)}"
     key = longer.KEYS["growing" in config]
     more = "" if longer.may_grow(config)[key] else f"; a larger --config.{key} goes on with it"
-    return f"{told}\nnext: {_following(config, workdir)}{more}"
+    return f"{trained}\nnext: {_next_command(config, workdir)}{more}"
 
 
-def _following(config: Mapping[str, Any], workdir: Path) -> str:
-    """The command that uses what was trained, on images that it has not seen."""
+def _next_command(config: Mapping[str, Any], workdir: Path) -> str:
+    """The command that uses the trained network, on images that it has not seen."""
     if config["program"] == "gan":
         return command("generate", {"generator": str(workdir)})
     root = config["data"]["root"]
     try:
         unseen = "test" in labelled.splits(root)
-    except UserError:  # the images are gone
+    except UserError:  # the images may have been deleted since
         unseen = False
     return command("evaluate", {"checkpoint": str(workdir), "data": {"root": root if unseen else "DIR"}})
 
 
 def _accuracy(workdir: Path, steps: int) -> str:
-    """Of the last look at test images, where there was one."""
+    """The last logged accuracy on test images, as a clause; "" where there is none."""
     for step, values in reversed(logged(workdir, steps)):
         if "eval/accuracy" in values:
             return f", {100 * values['eval/accuracy']:.1f} % of the test images right at step {step:,}"

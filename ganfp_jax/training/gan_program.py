@@ -35,7 +35,7 @@ from ganfp_jax.training.state import GanState, NetworkState, init_gan, init_netw
 
 @dataclasses.dataclass(frozen=True)
 class Gan:
-    """What all stages of one training share."""
+    """The parts that all stages of one training share."""
 
     config: dict[str, Any]
     generator: Network
@@ -46,10 +46,10 @@ class Gan:
 
 
 def gan_program(config: dict[str, Any], workdir: Path) -> Program:
-    """A generator against a critic, on real images without labels.
+    """The program that trains a generator against a critic on real images without labels.
 
     Raises:
-        UserError: an unknown network, objective or source; images that cannot be read; a schedule that cannot be.
+        UserError: a network, objective or source is unknown, images cannot be read, or the schedule is impossible.
     """
     _check(config)
     gan = Gan(
@@ -73,7 +73,7 @@ def gan_program(config: dict[str, Any], workdir: Path) -> Program:
 
 
 def _check(config: dict[str, Any]) -> None:
-    """What can be refused before any image is read."""
+    """Raises UserError for settings that can be refused before any image is read."""
     pixels.check(pixels=config["step"]["pixels"])
     check_names([config["source_name"]], "config.source_name")
     numbers = {"num_samples": config["num_samples"], "step.critic_steps": config["step"]["critic_steps"]}
@@ -90,7 +90,7 @@ def _check(config: dict[str, Any]) -> None:
 
 
 def _check_answers(gan: Gan) -> None:
-    """Whether the critic answers with what the objective reads: scores (n,) or features (n, f)."""
+    """Raises UserError unless the critic's answers, scores (n,) or features (n, f), are what the objective reads."""
     image = jax.ShapeDtypeStruct((4, *gan.real.shape[1:]), np.float32)
     answers, _ = jax.eval_shape(gan.critic.init_with_output, jax.random.key(0), image)
     if (answers.ndim == 2) != gan.objective.reads_features:
@@ -119,10 +119,10 @@ def _stages(config: dict[str, Any]) -> list[growing.Stage]:
 
 
 def num_steps(config: dict[str, Any]) -> int:
-    """Of the whole training, known before any image is read.
+    """The steps of the whole training, without reading any image.
 
     Raises:
-        UserError: a schedule that cannot be.
+        UserError: the schedule is impossible.
     """
     return _stages(config)[-1].last
 
@@ -136,7 +136,7 @@ def _make_phase(gan: Gan, stage: growing.Stage) -> Phase:
         return preprocess.box_downscale(images, 2**stage.level)
 
     def batches() -> BatchByStep:
-        # What lies in memory is made smaller once, and takes less of it.
+        # Images in memory are downscaled once, which also saves memory.
         in_memory = isinstance(gan.real, np.ndarray)
         return make_batches(
             {"image": smaller(gan.real) if isinstance(gan.real, np.ndarray) else gan.real},
@@ -177,7 +177,7 @@ def _make_phase(gan: Gan, stage: growing.Stage) -> Phase:
 
 
 def _num_watched(gan: Gan) -> int:
-    """How many images are measured while it trains; the distances have the number in their names."""
+    """The number of images that an evaluation measures, which stands in the names of the distances."""
     return min(gan.config["eval_images"], len(gan.real)) if len(gan.real) > 1 else 0
 
 
@@ -194,7 +194,7 @@ def _make_call(config: dict[str, Any], stage: growing.Stage) -> Callable[[Array]
 
 
 def _forget_moments(state: GanState) -> GanState:
-    """Both optimisers as new: the published training does so whenever a fade-in begins or ends."""
+    """Resets both optimisers, as the published training does whenever a fade-in begins or ends."""
 
     def fresh(network: NetworkState) -> NetworkState:
         return network.replace(opt_state=jax.tree.map(jnp.zeros_like, network.opt_state))
@@ -204,7 +204,7 @@ def _forget_moments(state: GanState) -> GanState:
 
 def _make_init(gan: Gan) -> Callable[[jax.Array], PyTree]:
     config = gan.config
-    # Adam's state has the same shape whatever its rate.
+    # The shape of Adam's state does not depend on its rate.
     optimizer = make_adam(**config["optimizer"] | {"learning_rate": 0.0, "num_steps": 1})
     size, resolution = config["latents"]["size"], config["resolution"]
 

@@ -1,7 +1,7 @@
 """One GAN training step as a pure function of (state, batch, key), for every family.
 
-A step is a generator update and `critic_steps` critic updates, in the family's published order:
-ProGAN updates its critic first, SNGAN its generator.
+A step has one generator update and `critic_steps` critic updates, in the family's published order: ProGAN updates its
+critic first, SNGAN its generator.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ Metrics = dict[str, Array]
 
 
 def fade_real(images: Float[Array, "n h w c"], fade: Float[Array, ""]) -> Float[Array, "n h w c"]:
-    """Real images mixed with their own half-resolution version, as the fading generator's are."""
+    """Blend real images with their half-resolution versions, as a fading generator blends its own."""
     n, h, w, c = images.shape
     halved = images.reshape(n, h // 2, 2, w // 2, 2, c).mean((2, 4), keepdims=True)
     smooth = jnp.broadcast_to(halved, (n, h // 2, 2, w // 2, 2, c)).reshape(images.shape)
@@ -52,11 +52,11 @@ def make_gan_step(
 
     Args:
         call: step -> the keyword arguments of both networks' calls (ProGAN's level and fade, the others' train).
-        penalty: what is added to the objective's loss of the critic.
+        penalty: penalties of the critic.
         level: halvings of the full resolution at which the networks run. The published critic always reads full-size
-          images; with `4**level` equal pixels in the place of one, their gradient is shorter by `2**level`.
-        ema_decay: of the generator's running average; 0 keeps none.
-        pixels: range of the images the networks read and draw; see `ganfp_jax.models.pixels`.
+            images, with `4**level` equal pixels for each pixel here, so its gradient norm is smaller by `2**level`.
+        ema_decay: decay of the generator's running average; 0 keeps none.
+        pixels: range of the networks' images; see `ganfp_jax.models.pixels`.
         augment: random views of the real images: "none", "mirror" or "d4".
 
     Returns:
@@ -71,7 +71,7 @@ def make_gan_step(
     def run_all(
         module: nn.Module, params: PyTree, stats: Mapping[str, PyTree], inputs: Sequence[Array], args: dict
     ) -> tuple[list[Array], dict[str, PyTree]]:
-        """One batch after the other, since running statistics and singular vectors move with every call."""
+        """Run one batch after the other, since every call updates running statistics and singular vectors."""
         outputs, stats = [], dict(stats)
         for x in inputs:
             y, stats = run(module, params, stats, x, args)
@@ -89,7 +89,7 @@ def make_gan_step(
         plateau: PyTree,
     ) -> NetworkState:
         updates, opt_state = optimizer.update(grads, network.opt_state, network.params)
-        if plateau:  # Adam's updates are proportional to its rate
+        if plateau:  # scales the rate, since Adam's updates are proportional to it
             updates = jax.tree.map(lambda update: plateau.scale * update, updates)
         return NetworkState(optax.apply_updates(network.params, updates), stats, opt_state)
 
@@ -99,7 +99,7 @@ def make_gan_step(
         fakes, generator_stats = run_all(generator, state.generator.params, state.generator.stats, z, args)
 
         def loss_fn(params: PyTree) -> tuple[Array, tuple[Any, Metrics]]:
-            # Without a penalty on them, the layers are not collected.
+            # The layers are collected only for a penalty on them.
             stats = {**state.critic.stats} | ({"layers": {}} if penalty.layers else {})
             answers, stats = run_all(critic, params, stats, [real, *fakes], args)
             layers = stats.pop("layers", {})
@@ -152,17 +152,17 @@ def make_gan_step(
         real = to_network(random_view(batch["image"], view_key, augment), dither_key, pixels)
         if "fade" in args:
             real = fade_real(real, args["fade"])
-        # One batch for each update that reads real images, cut so that every device keeps its own images.
+        # One batch for each update that reads real images, split so that no image changes its device.
         batches = real.reshape(-1, real_batches(objective, critic_steps), *real.shape[1:]).swapaxes(0, 1)
         metrics: Metrics = {}
         if generator_first:
             state, metrics = generator_update(state, batches[-1], generator_key, args)
-        # Unrolled: inside lax.scan a convolution is 30 times slower on the CPU back end.
+        # Unrolled, since convolutions inside lax.scan are far slower on the CPU back end.
         for images, critic_key in zip(batches[:critic_steps], critic_keys, strict=True):
             state, critic_metrics = critic_update(state, images, critic_key, args)
             metrics |= critic_metrics
         if ema_decay:
-            # Before the generator's update, as published: the average lags it by one step.
+            # As published, before the generator's update, so the average lags by one step.
             ema = optax.incremental_update(state.generator.params, state.ema_params, 1 - ema_decay)
             state = state.replace(ema_params=ema)
         if not generator_first:
@@ -176,14 +176,14 @@ def make_gan_step(
 
 
 def real_batches(objective: Objective, critic_steps: int) -> int:
-    """How many batches of real images one step reads: one a critic update, and one if the generator's loss wants it."""
+    """The batches of real images in one step: one per critic update, and one if the generator's loss takes it."""
     return critic_steps + objective.generator_sees_real
 
 
 def make_sampler(
     generator: nn.Module, args: dict[str, Any], pixels: Range, encoding: Encoding = "plain"
 ) -> Callable[[PyTree, Mapping, Array], UInt8[Array, "n h w 3"]]:
-    """sample(params, stats, latents (N, D)) -> uint8 images in one of the encodings of `ganfp_jax.models.pixels`."""
+    """sample(params, stats, latents (N, D)) -> uint8 images in an encoding of `ganfp_jax.models.pixels`."""
 
     def sample(params: PyTree, stats: Mapping[str, PyTree], latents: Array) -> UInt8[Array, "n h w 3"]:
         images: Any = generator.apply({"params": params, **stats}, latents, **args)

@@ -1,4 +1,4 @@
-"""What is drawn from a GAN while it trains, and what that is used for: grids, quality, the learning-rate rule."""
+"""Images drawn from a GAN while it trains, for sample grids, quality metrics and the learning-rate rule."""
 
 import functools
 from collections.abc import Callable
@@ -28,11 +28,11 @@ Draw = Callable[[GanState, int, int], Images]
 
 
 def make_draw(generator: Network, config: dict[str, Any], call: Callable[[Array], dict[str, Any]]) -> Draw:
-    """draw(state, count, seed) -> images: the first that generation with that seed will make.
+    """draw(state, count, seed) -> the first `count` images that the job `generate` makes with that seed.
 
     Args:
         generator: the network.
-        config: the training's.
+        config: config of the training.
         call: step -> the keyword arguments of the network's call (ProGAN's level and fade).
     """
     batch_size = config["batch_size"] if generator.normalizes_by_batch() else config["num_samples"]
@@ -59,8 +59,8 @@ def make_evaluate(draw: Draw, real: Real, count: int, level: int) -> Callable[[G
     Args:
         draw: see `make_draw`.
         real: the real images at full size, at least `count` of them.
-        count: images on each side; 0 for no evaluation.
-        level: how many halvings of the full size the generator's present size is.
+        count: number of images of each set; 0 for no evaluation.
+        level: halvings from the full size to the generator's present size.
     """
     if not count or real.shape[1] >> level < PUBLISHED.smallest:
         return None
@@ -74,15 +74,15 @@ def make_evaluate(draw: Draw, real: Real, count: int, level: int) -> Callable[[G
 
 
 def make_adapt(draw: Draw, real: Real, config: dict[str, Any]) -> Callable[[GanState], GanState]:
-    """MMDGAN's three-sample rule on Inception features of new images, see `training.plateau`.
+    """State -> state after MMDGAN's three-sample rule on Inception features of new images; see `training.plateau`.
 
     Raises:
-        UserError: no file of Inception weights is named, it cannot be read, or the settings make no rule.
+        UserError: the file of Inception weights is not named or cannot be read, or the settings make no rule.
     """
     settings = {key: value for key, value in config["plateau"].items() if key not in ("every", "inception")}
     if not config["plateau"]["inception"]:
         raise UserError("config.plateau needs Inception weights: --config.plateau.inception=FILE (or every=0)")
-    if len(real) < settings["num_codes"]:  # asked now: the rule is first used thousands of steps later
+    if len(real) < settings["num_codes"]:  # checked now, since the rule first runs thousands of steps later
         raise UserError(f"config.plateau.num_codes is {settings['num_codes']}; there are {len(real)} real images")
     settings["learning_rate"] = config["optimizer"]["learning_rate"]
     check_plateau(**{key: value for key, value in settings.items() if key not in ("num_codes", "p_value")})
@@ -90,11 +90,11 @@ def make_adapt(draw: Draw, real: Real, config: dict[str, Any]) -> Callable[[GanS
 
     @functools.cache
     def rule() -> Callable:
-        shown = np.random.RandomState(0).permutation(len(real))[: settings["num_codes"]]
-        return make_plateau_rule(features(real[shown]), **settings)
+        chosen = np.random.RandomState(0).permutation(len(real))[: settings["num_codes"]]
+        return make_plateau_rule(features(real[chosen]), **settings)
 
     def adapt(state: GanState) -> GanState:
-        # Other latents each time: the test compares independent samples.
+        # The step is the seed, since the test compares independent samples.
         codes = features(draw(state, settings["num_codes"], int(state.step)))
         return state.replace(plateau=rule()(jax.device_get(state.plateau), codes))
 

@@ -12,7 +12,7 @@ from ganfp_jax.run.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """Steps [first, last) at one resolution; until `fade_until` it is mixed with the one below.
+    """Steps [first, last) at one resolution, which is blended with the one below until `fade_until`.
 
     `level` counts halvings from the full resolution, so the networks run at `resolution >> level`.
     """
@@ -35,13 +35,13 @@ def plan_stages(
     batch_size: Mapping[str, int],
     learning_rate: Mapping[str, float],
 ) -> list[Stage]:
-    """The stages of a growing run: stable at `first_resolution`, then fade in and hold at each doubling.
+    """The stages of a growing run: stable at `first_resolution`, then fade-in and stable at each doubling.
 
-    Lengths are in thousands of real images shown; the last resolution holds until `total_kimg`. `batch_size` and
-    `learning_rate` are tables with one entry a resolution, "4" to the full one.
+    Lengths are in thousands of real images; the last resolution is stable until `total_kimg`. `batch_size` and
+    `learning_rate` have one entry per resolution, "4" to the full one.
 
     Raises:
-        UserError: a resolution without an entry, or a total shorter than the growing.
+        UserError: a resolution has no entry, or `total_kimg` ends before the growing does.
     """
     if not 4 <= first_resolution <= resolution:
         raise UserError(f"growing.first_resolution {first_resolution} is not between 4 and the resolution {resolution}")
@@ -69,9 +69,9 @@ def plan_stages(
 
 
 def make_fade(stage: Stage, repeats: int) -> Callable[[Int[Array, ""]], Float[Array, ""]]:
-    """The share of the resolution below as a function of the step: 1 falling to 0 while fading in, then 0.
+    """fade(step) -> the share of the resolution below, which falls from 1 to 0 during the fade-in and then stays 0.
 
-    It is renewed every `repeats` steps (4 in the published training).
+    It changes every `repeats` steps (4 in the published training).
     """
 
     def fade(step: Int[Array, ""]) -> Float[Array, ""]:

@@ -1,4 +1,4 @@
-"""Which images a training was begun with, and whether its folder still holds those; by names, not by pixels."""
+"""The images that a training began with, by name, and whether its folder still holds them."""
 
 import hashlib
 import json
@@ -16,24 +16,24 @@ from ganfp_jax.training.stored import Stored
 
 
 def check(config: dict[str, Any], workdir: Path, step: int, last: int) -> None:
-    """Compares the images there now with those that the run in `workdir` was begun with, and records them.
+    """Compares the images there now with those that the run in `workdir` began with, and records them.
 
-    A folder that has got other images is told in a line: a finished training has not seen them; one that goes on will.
+    One line tells of other images in the folder. A finished training has not seen them; an unfinished one will.
 
     Args:
-        config: the training's.
-        workdir: its run folder, with the classes, the number of images and a digest of their names in `images.json`.
-        step: that of its newest checkpoint, 0 where there is none.
-        last: that of its end.
+        config: config of the training.
+        workdir: run folder; `images.json` has the classes, the number of images and a digest of their names.
+        step: step of the newest checkpoint, 0 where there is none.
+        last: last step of the training.
 
     Raises:
         UserError: the folder has other classes than the network was made for, or cannot be listed.
     """
-    now = _list(config)
+    now = _record_now(config)
     if now is None:
         return
-    before = _begun_with(workdir, now) if step else now
-    order = sorted if step >= last else list  # what another order would change is done
+    before = _first_record(workdir, now) if step else now
+    order = sorted if step >= last else list  # the order of the classes matters to training only
     if "classes" in now and order(now["classes"]) != order(before["classes"]):
         raise UserError(
             f"{now['root']} has the classes {', '.join(now['classes'])}, the network in {workdir} was made for "
@@ -56,17 +56,17 @@ def check(config: dict[str, Any], workdir: Path, step: int, last: int) -> None:
 
 
 def warning_of(checkpoint: str, folder: LabelledFolder) -> str:
-    """What to say before `folder` is measured: that the network was trained on these very images; "" where it was not.
+    """A warning that the network was trained on the very images of `folder`; "" where it was not.
 
     Args:
-        checkpoint: a run folder; of other places nothing is known.
+        checkpoint: a run folder; for other places the answer is "".
         folder: the images, with the network's classes.
     """
     try:
         trained = read_json(Path(checkpoint, IMAGES))
         same = (
             Path(trained["root"]).resolve() == folder.root.resolve()
-            and trained["digest"] == _labelled(folder)["digest"]
+            and trained["digest"] == _record_of_folder(folder)["digest"]
         )
     except (OSError, ValueError, KeyError, TypeError):
         return ""
@@ -77,44 +77,44 @@ def warning_of(checkpoint: str, folder: LabelledFolder) -> str:
     )
 
 
-def _list(config: dict[str, Any]) -> dict[str, Any] | None:
-    """What images there are; None where the config alone says which."""
+def _record_now(config: dict[str, Any]) -> dict[str, Any] | None:
+    """The record of the images there now; None where the config alone determines them."""
     if config["program"] != "gan":
         folder = open_training(config)
-        return _labelled(folder) | {"classes": list(folder.classes)}
-    found = real.names_in_folder(config["data"])
-    return None if found is None else _described(config["data"]["folder"]["root"], found)
+        return _record_of_folder(folder) | {"classes": list(folder.classes)}
+    names = real.names_in_folder(config["data"])
+    return None if names is None else _record(config["data"]["folder"]["root"], names)
 
 
-def _labelled(folder: LabelledFolder) -> dict[str, Any]:
+def _record_of_folder(folder: LabelledFolder) -> dict[str, Any]:
     names = [f"{folder.classes[label]} {name}" for label, name in zip(folder.labels, folder.names, strict=True)]
-    return _described(str(folder.root), names)
+    return _record(str(folder.root), names)
 
 
-def _described(root: str, names: list[str]) -> dict[str, Any]:
+def _record(root: str, names: list[str]) -> dict[str, Any]:
     digest = hashlib.sha256(json.dumps(names).encode()).hexdigest()
     return {"root": root, "images": len(names), "digest": digest}
 
 
-def _begun_with(workdir: Path, now: dict[str, Any]) -> dict[str, Any]:
-    """What was recorded; of a run that recorded nothing, the classes, which its checkpoint knows."""
+def _first_record(workdir: Path, now: dict[str, Any]) -> dict[str, Any]:
+    """The record of the run; without one, the classes in its checkpoint."""
     if not (workdir / IMAGES).is_file():
-        return _of_checkpoint(workdir) if "classes" in now else {}
+        return _classes_in_checkpoint(workdir) if "classes" in now else {}
     try:
         before: dict[str, Any] = read_json(workdir / IMAGES)
-        return {key: _like(now[key], before[key]) for key in now}
+        return {key: _checked(now[key], before[key]) for key in now}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{workdir / IMAGES} is damaged ({error}); delete it to go on without it") from error
 
 
-def _of_checkpoint(workdir: Path) -> dict[str, Any]:
+def _classes_in_checkpoint(workdir: Path) -> dict[str, Any]:
     checkpoint = Stored(workdir)
     with checkpoint.refusals():
-        return {"classes": _like([""], checkpoint.metadata()["classes"])}
+        return {"classes": _checked([""], checkpoint.metadata()["classes"])}
 
 
-def _like(expected: Any, value: Any) -> Any:
-    """`value`, if it is of the type of `expected`; raises TypeError where it, or something in its list, is not."""
+def _checked(expected: Any, value: Any) -> Any:
+    """Returns `value` if it has the type of `expected`; raises TypeError where it, or an item of its list, has not."""
     if type(value) is not type(expected):
         raise TypeError(f"{ascii(value)[:80]} is no {type(expected).__name__}")
-    return [_like("", inner) for inner in value] if isinstance(value, list) else value
+    return [_checked("", inner) for inner in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""The images that a classifier is trained on and watched with, from its config's `data`, `classes` and `resolution`."""
+"""The training and test images of a classifier, from its config's `data`, `classes` and `resolution`."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -20,13 +20,13 @@ from ganfp_jax.run.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class LabelledImages:
-    """Images, 0 to 255, in memory or on disk, and the class index of each."""
+    """Images, 0 to 255, in memory or on disk, and their class indices."""
 
     images: UInt8[np.ndarray, "n r r 3"] | ImagesOnDisk
     labels: Int32[np.ndarray, " n"]
 
     def batches(self, batch_size: int, seed: int, immunise: Mapping[str, Any]) -> BatchByStep:
-        """This process's part of endless batches {"image", "label"}, some images perturbed as `immunise` says."""
+        """This process's part of endless batches {"image", "label"}; `immunise` says which images are perturbed."""
 
         def perturbed(batch: Batch, rng: np.random.Generator, part: slice) -> Batch:
             images = perturb.immunise(batch["image"], rng, first=part.start, total=batch_size, **immunise)
@@ -43,10 +43,10 @@ class LabelledImages:
 
 
 def open_training(config: dict[str, Any]) -> labelled.LabelledFolder:
-    """The labelled folder `data.root`, or its `train/`: a listing, so that the classes are known before any decoding.
+    """The labelled folder `data.root` or its `train/`. It is only listed, so classes are known before decoding.
 
     Raises:
-        UserError: no folder is named, or it is missing or incomplete; settings of `immunise` that make no sense.
+        UserError: no folder is named, it is missing or incomplete, or the settings of `immunise` make no sense.
     """
     perturb.check_immunisation(**config["immunise"])
     require(config, "data.root")
@@ -56,18 +56,16 @@ def open_training(config: dict[str, Any]) -> labelled.LabelledFolder:
 
 
 def decode_training(config: dict[str, Any], folder: labelled.LabelledFolder, workdir: Path) -> LabelledImages:
-    """All images of the folder; what could not be used or was cut to size is listed, signs of a leak are printed.
+    """All images of the folder. It also lists unusable and cropped images, and prints signs of a leak.
 
-    A set that takes more than `data.cache_gib` of memory stays on disk: each file is decoded once now, by one of the
-    processes, to see whether it can be, and again whenever a batch needs it, by the process whose part it falls in.
+    A set that takes more than `data.cache_gib` of memory stays on disk. One of the processes decodes each file once
+    now, as a check. Later the process whose part of a batch a file belongs to decodes it again.
 
-    A set in memory is decoded whole by each of several processes: every epoch deals all images out among them anew,
-    in the order in which one process would take them, so each needs any image sooner or later. It costs 0.4 ms of a
-    core for a JPEG of 178x218 and 0.6 ms for a PNG of 128x128, thus 40 to 60 s of CPU time for 100,000 images, shared
-    by up to eight threads; processes on machines of their own do it at the same time.
+    Each of several processes decodes the whole of a set in memory. Every epoch deals all images out anew, in the order
+    in which one process would take them, so each process needs every image sooner or later.
 
     Raises:
-        UserError: a class without a usable image.
+        UserError: a class has no usable image.
     """
     resolution, resize = config["resolution"], config["data"]["resize"]
     images: np.ndarray | ImagesOnDisk
@@ -85,16 +83,16 @@ def decode_training(config: dict[str, Any], folder: labelled.LabelledFolder, wor
         report_leaks(folder)
     labels = folder.labels[kept]
     if missing := [name for k, name in enumerate(folder.classes) if k not in labels]:
-        own = [place for place in rejected if place[0].startswith(f"{missing[0]}/")]
-        why = f", such as {own[0][0]}: {own[0][1]}; see data.resize" if own else ": add some, or leave the class out"
+        refused = [file for file in rejected if file[0].startswith(f"{missing[0]}/")]
+        why = f", such as {': '.join(refused[0])}; see data.resize" if refused else ": add some, or leave the class out"
         raise UserError(f"{folder.root / missing[0]} has no usable image{why}")
     return LabelledImages(images, labels)
 
 
 def decode_some_test(config: dict[str, Any], classes: Sequence[str]) -> LabelledImages | None:
-    """`eval_images` of the split `test`, the same ones always; None where there is none, or none are wanted.
+    """Always the same `eval_images` of the split `test`; None where there are none or none are wanted.
 
-    To watch a training only: nothing is chosen by them.
+    They are for watching a training only: nothing is chosen by them.
 
     Raises:
         UserError: none of them can be used.
@@ -103,8 +101,8 @@ def decode_some_test(config: dict[str, Any], classes: Sequence[str]) -> Labelled
     if not config["eval_images"] or "test" not in labelled.splits(root):
         return None
     folder = labelled.open_labelled(root, split="test", classes=classes, layout=config["data"]["layout"])
-    shown = np.random.RandomState(0).permutation(len(folder))[: config["eval_images"]]
-    test = labelled.Images(folder, config["resolution"], config["data"]["resize"]).part(shown).decode()
+    chosen = np.random.RandomState(0).permutation(len(folder))[: config["eval_images"]]
+    test = labelled.Images(folder, config["resolution"], config["data"]["resize"]).part(chosen).decode()
     if not len(test.kept):
         name, reason = test.rejected[0]
         raise UserError(f"{folder.root}: no test image to watch can be used, such as {name}: {reason}; see data.resize")

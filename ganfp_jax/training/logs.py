@@ -1,4 +1,4 @@
-"""What a run leaves to read: metrics.jsonl, TensorBoard events, sample grids."""
+"""The logs of a run: metrics.jsonl, TensorBoard events and sample grids."""
 
 import json
 import time
@@ -21,7 +21,7 @@ METRICS = "metrics.jsonl"
 
 
 class Logs:
-    """The log of one training run. Lines beyond `first_step`, left by a run that was killed, are dropped."""
+    """The logs of one training. Lines beyond `first_step`, which a killed run left, are dropped."""
 
     def __init__(self, workdir: Path, first_step: int) -> None:
         self._workdir = workdir
@@ -30,9 +30,9 @@ class Logs:
             kept = [line for line in path.read_text().splitlines() if _step_of(line) <= first_step]
             atomic.write_bytes(path, "".join(line + "\n" for line in kept).encode())
         self._file = path.open("a", buffering=1)
-        # Written at once, not by SummaryWriter's thread: on a full device that one dies, and the run would wait for it.
+        # Written at once: SummaryWriter's thread dies on a full disk, and the run would wait for it.
         self._events = EventsWriter(str(workdir / "events"))
-        if first_step:  # TensorBoard then forgets what the killed run wrote beyond
+        if first_step:  # makes TensorBoard drop what the killed run wrote beyond it
             log = SessionLog(status=SessionLog.START)
             self._events.write_event(Event(step=first_step + 1, wall_time=time.time(), session_log=log))
 
@@ -53,7 +53,7 @@ class Logs:
         self._events.flush()
 
     def samples(self, step: int, images: UInt8[np.ndarray, "n h w 3"], columns: int = 0) -> None:
-        """Writes a grid of samples as `samples/<step>.png`, with `columns` in a row, or about as many as rows."""
+        """Writes a grid of samples as `samples/<step>.png`, with `columns` in a row; 0 makes it about square."""
         columns = columns or int(np.ceil(np.sqrt(len(images))))
         picture = image_grid(images, columns=columns, scale=max(1, 64 // images.shape[1]))
         path = self._workdir / "samples" / f"{step}.png"
@@ -78,5 +78,5 @@ def _step_of(line: str) -> float:
     try:
         record: dict[str, Any] = json.loads(line)
         return float(record["step"])
-    except (ValueError, KeyError, TypeError):  # the half line of a run that was killed
+    except (ValueError, KeyError, TypeError):  # a killed run leaves half a line
         return float("inf")

@@ -28,14 +28,14 @@ from ganfp_jax.training.sharding import check_batch_size, make_mesh, make_put, r
 T = TypeVar("T")
 
 
-ASK_EVERY = 10  # steps
+ASK_EVERY = 10  # steps between two exchanges of stop requests among processes
 
 # Streams of random keys, all derived from the config's seed.
 INIT, STEP = 0, 1
 
 
 class Waited(Iterator[T]):
-    """An iterator that counts the seconds for which it has been waited for."""
+    """An iterator that counts the seconds its consumer waits for it."""
 
     def __init__(self, iterator: Iterator[T]) -> None:
         self._iterator = iterator
@@ -50,14 +50,14 @@ class Waited(Iterator[T]):
 
 
 class Reporter:
-    """Logs the metrics of steps, with the rate of the steps since the last ones. A report waits for its step to end."""
+    """Logs the metrics of steps and the rate since the last report. A report waits for its step to end."""
 
     def __init__(self, logs: Logs | None, bar: Any, dead: DeadGradients, workdir: Path, start: int) -> None:
         self._logs, self._bar, self._dead, self._workdir = logs, bar, dead, workdir
         self.begin(start)
 
     def begin(self, step: int) -> None:
-        """Starts the clock anew at `step`: what was before it, such as compiling, is no part of the next rate."""
+        """Restarts the clock at `step`, so that earlier time, such as compilation, does not count in the next rate."""
         self._step, self._clock = step, time.perf_counter()
 
     def report(
@@ -70,17 +70,17 @@ class Reporter:
         good: int,
         evaluate: Callable[[], dict[str, float]] = dict,
     ) -> None:
-        """Writes the metrics of `step`, and what `evaluate` says; `good` is the last step that was saved.
+        """Writes the metrics of `step` and of `evaluate`; `good` is the last step that was saved.
 
         Raises:
-            UserError: one of the metrics is not finite, or a gradient has been 0 for too long.
+            UserError: a metric is not finite, or a gradient has been 0 for too long.
         """
         fetched = {f"train/{name}": float(value) for name, value in jax.device_get(metrics).items()}
         values = _finite(fetched, step, good, self._workdir)
         seconds = time.perf_counter() - self._clock
         rate = (step - self._step) * batch_size / seconds
-        shown = {name.removeprefix("train/"): f"{value:.3g}" for name, value in values.items() if "loss" in name}
-        self._bar.set_postfix({"images/s": f"{rate:.0f}"} | shown, refresh=False)
+        losses = {name.removeprefix("train/"): f"{value:.3g}" for name, value in values.items() if "loss" in name}
+        self._bar.set_postfix({"images/s": f"{rate:.0f}"} | losses, refresh=False)
         values |= {"images_per_second": rate, "input_wait": batches.seconds / seconds}
         values |= {f"eval/{name}": value for name, value in evaluate().items()}
         if self._logs:
@@ -97,7 +97,7 @@ class StopRequest:
         self.asked = False
 
     def honoured_at(self, step: int) -> bool:
-        """Whether to stop at this step; several processes ask each other every few steps, and stop at the same one."""
+        """Whether to stop at this step; several processes agree every `ASK_EVERY` steps and stop at the same one."""
         if not processes.several():
             return self.asked
         return step % ASK_EVERY == 0 and processes.anywhere(self.asked)
@@ -111,7 +111,7 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:  # asked twice: stop at once
+        if self.asked:  # a second request stops at once
             raise KeyboardInterrupt
         self.asked = True
 
@@ -120,12 +120,12 @@ def train(program: Program, config: dict[str, Any], workdir: Path, begin: Begin 
     """Trains from the newest checkpoint of `workdir` (or from the start) to the program's end.
 
     Keys and batches depend on the step alone, so a resumed run is bit for bit the run that was never stopped. `begin`
-    gives a fresh state its first weights.
+    gives a new state its first weights.
 
     Raises:
-        UserError: a batch that does not split over the devices, an unreadable checkpoint, a loss that is not finite, a
-            gradient that has been 0 for `program.dead_after` steps.
-        KeyboardInterrupt: the user stopped it; the state is saved.
+        UserError: a batch does not split over the devices, a checkpoint is unreadable, a loss is not finite, or a
+            gradient has been 0 for `program.dead_after` steps.
+        KeyboardInterrupt: the user stopped the training; the state is saved.
     """
     for name in ("log_every", "checkpoint_every", "eval_every", "sample_every"):
         if name in config and config[name] < 1:
@@ -134,7 +134,7 @@ def train(program: Program, config: dict[str, Any], workdir: Path, begin: Begin 
     for phase in program.phases:
         check_batch_size(phase.batch_size, mesh)
     key = jax.random.key(config["seed"])
-    # Run once: XLA's compiler would spend more time on improving it than it takes.
+    # It runs once, so XLA's optimisations would take longer than they save.
     init = jax.jit(program.init, out_shardings=replicated(mesh), compiler_options=_compiler_options("low", program))
     checkpoints = Checkpoints(workdir, keep=config["keep_checkpoints"])
     start = checkpoints.latest_step() or 0
@@ -145,13 +145,13 @@ def train(program: Program, config: dict[str, Any], workdir: Path, begin: Begin 
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.closing(checkpoints))
-        shown = processes.first()
-        bar = stack.enter_context(progress(program.num_steps, workdir.name, "step", start, disable=not shown))
+        leads = processes.first()
+        bar = stack.enter_context(progress(program.num_steps, workdir.name, "step", start, disable=not leads))
         with aside("reading the checkpoint" if start else "making the first weights"):
             state = _restore(checkpoints, start, program, mesh, key) if start else init(jax.random.fold_in(key, INIT))
         if begin and not start:
             state = jax.device_put(begin(jax.device_get(state), program.metadata), replicated(mesh))
-        logs = stack.enter_context(Logs(workdir, start)) if shown else None
+        logs = stack.enter_context(Logs(workdir, start)) if leads else None
         stop = stack.enter_context(StopRequest())
         dead = DeadGradients(program.dead_after, workdir, start)
         reporter, stopping = Reporter(logs, bar, dead, workdir, start), False
@@ -167,7 +167,7 @@ def train(program: Program, config: dict[str, Any], workdir: Path, begin: Begin 
                 )
             )
             first = max(start, phase.first)
-            # `done` counts the steps that are behind us once this one has run.
+            # `done` is the number of steps after this one has run.
             batches = Waited(read_ahead(phase.batches(), first, phase.last, put))
             late: Callable[[], None] | None = None
             for done, batch in enumerate(batches, start=first + 1):
@@ -175,13 +175,13 @@ def train(program: Program, config: dict[str, Any], workdir: Path, begin: Begin 
                     state = phase.reset(state)
                 state, metrics = train_step(state, batch, jax.random.fold_in(step_root, done - 1))
                 if done == first + 1:
-                    reporter.begin(first)  # it has compiled
+                    reporter.begin(first)  # the first step has compiled
                     batches.seconds = 0.0
-                if late:  # only now: the devices have this step to work on while the host reads the one before
+                if late:  # the devices work on this step while the host reads the one before
                     late()
                     late = None
                 bar.update()
-                stopping = stop.honoured_at(done)  # asked once a step: what comes later is honoured after the next
+                stopping = stop.honoured_at(done)  # once a step, so that the whole step sees one answer
                 last = stopping or done == program.num_steps
                 if phase.adapt and done % phase.adapt_every == 0:
                     state = jax.device_put(phase.adapt(state), replicated(mesh))
@@ -193,7 +193,7 @@ def train(program: Program, config: dict[str, Any], workdir: Path, begin: Begin 
                     )
                     if phase.evaluate and evaluate:
                         report(evaluate=functools.partial(phase.evaluate, state))
-                    elif save or done == phase.last:  # nothing broken is saved; the next phase begins by compiling
+                    elif save or done == phase.last:  # checks before saving and before the next phase compiles
                         report()
                     else:
                         late = report
@@ -222,7 +222,7 @@ def _restore(checkpoints: Checkpoints, step: int, program: Program, mesh: Mesh, 
 
 
 def _compiler_options(effort: str, program: Program) -> dict[str, Any] | None:
-    """XLA's options on CPU for "full" or "low" effort."""
+    """XLA's compiler options on CPU for "full" or "low" effort; None elsewhere."""
     if effort not in ("full", "low"):
         raise UserError(f"unknown compile_effort {effort!r}; choose full or low")
     if jax.default_backend() != "cpu":
@@ -231,7 +231,7 @@ def _compiler_options(effort: str, program: Program) -> dict[str, Any] | None:
 
 
 def _finite(values: dict[str, float], step: int, good: int, workdir: Path) -> dict[str, float]:
-    """`values` unchanged, if every one is finite."""
+    """Returns `values` if all are finite, and raises UserError otherwise."""
     bad = [name for name, value in values.items() if not np.isfinite(value)]
     if bad:
         saved = f"the last good checkpoint is step {good}" if good else "no checkpoint was saved before it"

@@ -1,4 +1,4 @@
-"""Adam with the learning-rate rules of the published trainings."""
+"""Adam with the learning-rate schedules of the published trainings."""
 
 from typing import Any
 
@@ -11,19 +11,19 @@ from ganfp_jax.run.errors import UserError
 
 
 def constant(learning_rate: float, num_steps: int) -> optax.Schedule:
-    """The same rate throughout (ProGAN within a resolution, CramerGAN, MMDGAN, the published classifier)."""
+    """A constant rate (ProGAN within a resolution, CramerGAN, MMDGAN, the published classifier)."""
     del num_steps
     return optax.constant_schedule(learning_rate)
 
 
 def linear_decay(learning_rate: float, num_steps: int, decay_from: float = 0.8) -> optax.Schedule:
-    """Constant, then linearly to 0 over the last 1 - `decay_from` of the steps (SNGAN: from 120,000 to 150,000)."""
+    """A constant rate, then a linear decay to 0 from `decay_from` of the steps on (SNGAN: 120,000 of 150,000)."""
     start = int(decay_from * num_steps)
     return optax.linear_schedule(learning_rate, 0.0, num_steps - start, transition_begin=start)
 
 
 def cosine(learning_rate: float, num_steps: int, warmup: float = 0.05) -> optax.Schedule:
-    """Linear warm-up over the first `warmup` of the steps, then half a cosine to 0."""
+    """A linear warm-up over the first `warmup` of the steps, then half a cosine to 0."""
     return optax.warmup_cosine_decay_schedule(0.0, learning_rate, max(int(warmup * num_steps), 1), max(num_steps, 2))
 
 
@@ -44,16 +44,15 @@ def make_adam(
 ) -> optax.GradientTransformation:
     """Adam whose rate follows a named schedule over training steps.
 
-    The published trainings place epsilon as TensorFlow 1 and Chainer do (`m / (sqrt(v) + eps)` before bias
-    correction); optax places it after. With epsilon = 1e-8 the updates differ by less than float32 resolves.
+    The published trainings add epsilon before bias correction, `m / (sqrt(v) + eps)`, as TensorFlow 1 and Chainer do;
+    optax adds it after. With epsilon = 1e-8 the updates differ by less than float32 resolves.
 
     Args:
-        clip_norm: upper bound of the length of each variable's gradient, variable by variable (CramerGAN, MMDGAN: 1);
-            0 is none.
-        updates_per_step: how often this optimiser is called in one training step (the critic's share of 5:1 training).
+        clip_norm: upper bound of the norm of each variable's gradient (CramerGAN, MMDGAN: 1); 0 is none.
+        updates_per_step: updates by this optimiser in one training step (5 for the critic of a 5:1 training).
 
     Raises:
-        UserError: unknown schedule.
+        UserError: the schedule is unknown.
     """
     if schedule not in SCHEDULES:
         raise UserError(f"unknown learning-rate schedule {schedule!r}; choose from {', '.join(SCHEDULES)}")
@@ -63,7 +62,7 @@ def make_adam(
 
 
 def clip_each(norm: float) -> optax.GradientTransformation:
-    """Shorten the gradient of every variable on its own to a length of at most `norm`."""
+    """Scale each variable's gradient down to a norm of at most `norm`."""
 
     def clip(gradient: Array) -> Array:
         return gradient * jnp.minimum(1.0, norm / jnp.maximum(jnp.linalg.norm(gradient.ravel()), 1e-30))

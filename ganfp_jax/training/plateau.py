@@ -1,8 +1,8 @@
 """MMD GAN's learning-rate rule: halve the rate when the samples stop getting closer to the real images.
 
-Binkowski et al. 2018, arXiv 1801.01401: from time to time the codes (features) of new samples are compared with those
-of the oldest remembered samples by the three-sample test. As long as the new ones are clearly closer to the real codes
-they are remembered and the oldest forgotten; the third failure in a row cuts the rate.
+Binkowski et al. 2018, arXiv 1801.01401: from time to time the three-sample test compares the codes (features) of new
+samples with those of the oldest remembered samples. As long as the new codes are clearly closer to the real ones, they
+replace the oldest; the third failure in a row cuts the rate.
 """
 
 from collections.abc import Callable
@@ -15,18 +15,18 @@ from jaxtyping import Float, PyTree
 from ganfp_jax.metrics.distances import three_sample_test
 from ganfp_jax.run.errors import UserError
 
-NUM_CODES = 2048  # codes of each set that the published test takes
+NUM_CODES = 2048  # codes of each set in the published test
 MEMORY = 10
 
 
 class PlateauState(struct.PyTreeNode):
-    """What the rule remembers, in arrays that a checkpoint can hold.
+    """The memory of the rule, in arrays that a checkpoint can hold.
 
     Attributes:
-        codes: (memory, n_codes, d) float32; the first `filled` are in use, oldest first.
-        filled: int32 scalar.
+        codes: float32 (memory, n_codes, d); the first `filled` sets are in use, oldest first.
+        filled: int32 scalar, number of sets in use.
         strikes: int32 scalar, failures since the last success or cut.
-        scale: float32 scalar, the factor on the learning rate, at first 1.
+        scale: float32 scalar, factor on the learning rate; it starts at 1.
     """
 
     codes: PyTree
@@ -36,7 +36,7 @@ class PlateauState(struct.PyTreeNode):
 
 
 def init_plateau(size: int, *, memory: int = MEMORY, num_codes: int = NUM_CODES) -> PlateauState:
-    """Nothing remembered yet; `size` is the length of a code."""
+    """The empty memory for codes of length `size`."""
     codes = jnp.zeros((memory, num_codes, size))
     return PlateauState(codes, jnp.int32(0), jnp.int32(0), jnp.float32(1))
 
@@ -53,26 +53,26 @@ def make_plateau_rule(
     floor: float = 1e-6,
     keep: int = 3,
 ) -> Callable[[PlateauState, Float[np.ndarray, "n d"]], PlateauState]:
-    """update(state, new_codes) -> state, on the host; with the published sizes about 2 s on two CPU cores.
+    """update(state, new_codes) -> state, on the host.
 
-    Until `memory` sets are remembered, new ones are only appended. From then on they are tested against the oldest:
-    p <= `p_value` forgets it, appends the new set and clears the strikes; otherwise memory stays and a strike is
-    counted. The last strike multiplies `scale` by `factor`, keeps the newest `keep` sets, the new one among them, and
-    clears the strikes.
+    Until `memory` sets are remembered, new ones are only appended. From then on each is tested against the oldest. A
+    p <= `p_value` forgets the oldest, appends the new set and clears the strikes. Otherwise the memory stays and a
+    strike is counted. The last strike multiplies `scale` by `factor`, keeps the newest `keep` sets, the new one among
+    them, and clears the strikes.
 
     Args:
-        real_codes: codes of real images; the first `num_codes` are used, as they are of every new set.
-        learning_rate: the rate that `scale` is a factor on.
+        real_codes: codes of real images; the rule uses the first `num_codes` of these and of every new set.
+        learning_rate: rate on which `scale` is a factor.
         memory: sets remembered before testing begins.
-        num_codes: codes of each set that are tested.
+        num_codes: codes of each set in the test.
         p_value: largest p of the test that counts as progress.
         strikes: failures in a row until the rate is cut.
-        factor: of the rate at each cut.
-        floor: the rate never falls below it by a cut.
+        factor: factor on the rate at each cut.
+        floor: lower bound of the rate after a cut.
         keep: sets that outlive a cut.
 
     Raises:
-        UserError: fewer than `num_codes` codes (also by the update), or settings that make no rule.
+        UserError: a set (also of the update) has fewer than `num_codes` codes, or the settings make no rule.
     """
     check_plateau(learning_rate=learning_rate, memory=memory, strikes=strikes, factor=factor, floor=floor, keep=keep)
 
@@ -109,7 +109,7 @@ def check_plateau(*, learning_rate: float, memory: int, strikes: int, factor: fl
 
 
 def _fill(state: PlateauState, sets: list[np.ndarray]) -> np.ndarray:
-    """The sets, oldest first, and zeros in the places that are free."""
+    """The sets, oldest first, then zeros for the free places."""
     codes = np.zeros(state.codes.shape, np.float32)
     codes[: len(sets)] = sets
     return codes

@@ -1,4 +1,4 @@
-"""What the loop runs: how a state is born, and the phases of its training."""
+"""A program: the first state of a training and its phases, which the loop runs."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from ganfp_jax.data.batches import BatchByStep
 
 Step = Callable[[PyTree, dict[str, Array], jax.Array], tuple[PyTree, dict[str, Array]]]
 Begin = Callable[[PyTree, Mapping[str, Any]], PyTree]
-"""(state at step 0, the program's metadata) -> the same state with other weights, on the host."""
+"""(state at step 0, metadata of the program) -> the state with other weights, on the host."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,12 +21,12 @@ class Phase:
 
     Attributes:
         step: (state, batch, key) -> (state, metrics), pure.
-        batches: makes the data set, when the phase begins.
+        batches: opens the data set when the phase begins.
         reset_at: steps before which `reset` is applied to the state.
-        sample: draws the same few images from any state.
-        sample_columns: how many of them stand in a row of the picture; 0 for about as many as there are rows.
-        evaluate: state -> numbers to watch while it trains.
-        adapt: state -> state on the host, every `adapt_every` steps: a rule that looks at what the network makes.
+        sample: state -> a few images, drawn from the same latents or images each time.
+        sample_columns: images in a row of the grid; 0 for about as many as there are rows.
+        evaluate: state -> metrics to watch during training.
+        adapt: state -> state on the host, every `adapt_every` steps: a rule that measures the network's images.
     """
 
     first: int
@@ -50,9 +50,9 @@ class Program:
     Attributes:
         init: key -> the state at step 0, pure.
         phases: in order, without gaps.
-        metadata: JSON-able, saved with every checkpoint.
-        dead_after: steps for which a gradient may be 0, see `ganfp_jax.training.dead_gradients`; 0 for ever.
-        cpu_options: what XLA is told about the steps on CPU (see `ganfp_jax.run.compiler`).
+        metadata: JSON-able data, saved with every checkpoint.
+        dead_after: steps for which a gradient may be 0, see `ganfp_jax.training.dead_gradients`; 0 for any number.
+        cpu_options: XLA's options for the steps on CPU (see `ganfp_jax.run.compiler`).
     """
 
     init: Callable[[jax.Array], PyTree]
@@ -63,5 +63,5 @@ class Program:
 
     @property
     def num_steps(self) -> int:
-        """Steps of the whole training."""
+        """The number of steps of the whole training."""
         return self.phases[-1].last

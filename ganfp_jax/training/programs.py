@@ -1,4 +1,4 @@
-"""The programs of all families, and a training from the newest checkpoint of its run folder to the end."""
+"""The programs of all families, and a training from its newest checkpoint to the end."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,15 +21,15 @@ PROGRAMS = {"gan": gan_program, "attribution": attribution_program, "fingerprint
 def train_to_the_end(
     config: dict[str, Any], workdir: Path, read_begin: Callable[[Mapping[str, Any]], Begin | None]
 ) -> None:
-    """Trains the network of `config`; a finished training decodes nothing, and says what it has to say.
+    """Trains the network of `config` and prints its summary; a finished training decodes no images.
 
     Args:
-        config: of a training.
-        workdir: its run folder, which is open.
-        read_begin: the weights that `config["start_from"]` names, asked for before the first step.
+        config: config of the training.
+        workdir: run folder, already open.
+        read_begin: reads the weights that `config["start_from"]` names, before the first step.
 
     Raises:
-        UserError: fewer than 1 step, and whatever the training finds wrong.
+        UserError: there is less than 1 step, or the training fails.
     """
     steps = num_steps(config) if config["program"] == "gan" else config["num_steps"]
     if steps < 1:

@@ -1,4 +1,4 @@
-"""Devices: one mesh axis, `data`. The state is replicated, the batch is split."""
+"""Sharding over one mesh axis, `data`: every device has the whole state and a part of the batch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,12 +28,12 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 
 def split_first_axis(mesh: Mesh) -> NamedSharding:
-    """The first axis (the batch) cut into one part a device."""
+    """The first axis (the batch) split into one part per device."""
     return NamedSharding(mesh, PartitionSpec("data"))
 
 
 def check_batch_size(batch_size: int, mesh: Mesh) -> None:
-    """Raises UserError where a batch cannot be split evenly."""
+    """Raises UserError where a batch does not split evenly over the devices."""
     if batch_size % mesh.size:
         raise UserError(
             f"batch size {batch_size} does not split over {mesh.size} devices; choose a multiple of {mesh.size}"
@@ -41,7 +41,7 @@ def check_batch_size(batch_size: int, mesh: Mesh) -> None:
 
 
 def make_put(mesh: Mesh) -> Callable[[Any], Any]:
-    """A function that takes this process's part of a batch to its devices."""
+    """put(batch) moves this process's part of a batch to its devices."""
     sharding = split_first_axis(mesh)
 
     def put(batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:

@@ -1,4 +1,4 @@
-"""What a resumed run needs, and nothing else: no key, no config, no function."""
+"""The states of trainings: all that a resumed run needs besides its config."""
 
 import flax.linen as nn
 import jax
@@ -11,7 +11,7 @@ from jaxtyping import PyTree
 class NetworkState(struct.PyTreeNode):
     """One network and its optimiser.
 
-    `stats` holds every collection that is kept but not trained: `batch_stats`, `spectral_stats` or nothing.
+    `stats` holds the collections that are kept but not trained: `batch_stats`, `spectral_stats` or none.
     """
 
     params: PyTree
@@ -22,8 +22,8 @@ class NetworkState(struct.PyTreeNode):
 class GanState(struct.PyTreeNode):
     """A generator and its critic.
 
-    `ema_params` is the running average of the generator's parameters, `plateau` what a learning-rate rule remembers
-    (`training.plateau.PlateauState`); {} where there is none.
+    `ema_params` is the running average of the generator's parameters. `plateau` is the memory of a learning-rate rule
+    (`training.plateau.PlateauState`). Either is {} where there is none.
     """
 
     step: PyTree  # an int32 scalar
@@ -52,7 +52,7 @@ class FingerprintState(struct.PyTreeNode):
 def init_network(
     module: nn.Module, optimizer: optax.GradientTransformation, key: jax.Array, example: jax.Array
 ) -> NetworkState:
-    """Fresh parameters of `module` for inputs shaped like `example`, with `optimizer`'s state."""
+    """New parameters of `module` for inputs shaped like `example`, and the optimiser's first state."""
     stats = dict(module.init(key, example))
     params = stats.pop("params")
     return NetworkState(params, stats, optimizer.init(params))
@@ -64,10 +64,10 @@ def init_gan(generator: NetworkState, critic: NetworkState, *, keep_ema: bool, p
 
 
 def init_fingerprint(network: NetworkState, critic: NetworkState) -> FingerprintState:
-    """The image-sized fingerprint network at step 0; its average begins at its own first parameters."""
+    """The image-sized fingerprint network at step 0; the running average starts at the first parameters."""
     return FingerprintState(jnp.int32(0), network, critic, _copy(network.params))
 
 
 def _copy(params: PyTree) -> PyTree:
-    # A donated state must not hold one buffer twice.
+    # A donated state must not hold the same buffer twice.
     return jax.tree.map(jnp.copy, params)

@@ -1,8 +1,8 @@
-"""A checkpoint as it lies on the disk: looked at before it is believed, and read no further than is asked.
+"""A checkpoint on disk: its files are checked before they are trusted, and only the arrays asked for are read.
 
-A run folder may be a stranger's. What its files declare is compared with the bytes that they have, and by the caller
-with the network of its config, before memory is asked for. TensorStore is what orbax itself stores arrays with; each is
-a Zarr array, named by its path with dots, in one OCDBT database.
+A run folder may be a stranger's. Before memory is allocated, the sizes that its files declare are compared with the
+bytes that they have, and by the caller with the network of its config. orbax stores arrays with TensorStore: each is a
+Zarr array, named by its path with dots, in one OCDBT database.
 """
 
 import contextlib
@@ -20,11 +20,11 @@ from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.reading import open_regular, read_json
 
 FOLDER = "checkpoints"
-MAX_FILES = 10_000  # a checkpoint has about ten, of several processes some more each
+MAX_FILES = 10_000  # a checkpoint has about ten, and some more for each further process
 ROOM = 64 << 20  # bytes that any checkpoint may take in memory
-RATIO = 32  # and so many for each of its own: only zeros, of moments at the start say, are stored in fewer
+RATIO = 32  # bytes in memory for each byte on disk; only zeros, such as the first moments, compress better
 _ZSTD = b"\x28\xb5\x2f\xfd"
-_BLOCK = 128 << 10  # bytes that a block of Zstandard has at most, unpacked
+_BLOCK = 128 << 10  # most bytes of a Zstandard block, unpacked
 
 
 def saved_steps(workdir: Path) -> list[int]:
@@ -38,8 +38,8 @@ class Stored:
     """The newest checkpoint of a run folder.
 
     Attributes:
-        step: its step.
-        folder: where it lies.
+        step: step of the checkpoint.
+        folder: folder of the checkpoint.
     """
 
     def __init__(self, workdir: Path) -> None:
@@ -52,7 +52,7 @@ class Stored:
         self._remedy = f"delete that folder to use step {steps[-2]}" if steps[1:] else "train again"
 
     def metadata(self) -> dict[str, Any]:
-        """What was saved beside the arrays.
+        """The metadata that was saved beside the arrays.
 
         Raises:
             UserError: it is damaged.
@@ -65,10 +65,10 @@ class Stored:
 
     @contextlib.contextmanager
     def refusals(self) -> Iterator[None]:
-        """Whatever goes wrong inside the block is this checkpoint's fault.
+        """Turns any error inside the block into one line that blames this checkpoint.
 
         Raises:
-            UserError: one line that says so.
+            UserError: the block raised.
         """
         try:
             yield
@@ -81,7 +81,7 @@ class Stored:
         """The arrays of the state.
 
         Raises:
-            UserError: the files are not those of a checkpoint, or declare more than they can hold.
+            UserError: the files are no checkpoint, or declare more than they can hold.
         """
         with self.refusals():
             return Arrays(self.folder)
@@ -91,11 +91,11 @@ class Arrays:
     """The arrays of a checkpoint's state; nothing is read before `read`.
 
     Attributes:
-        names: of all of them: the path with dots, "network.params.4x4.Conv.bias".
+        names: names of all arrays, their paths with dots, such as "network.params.4x4.Conv.bias".
     """
 
     def __init__(self, folder: Path) -> None:
-        """Raises ValueError or OSError where the files are not those of a checkpoint."""
+        """Raises ValueError or OSError where the files are no checkpoint."""
         import tensorstore
 
         self._room = check_files(folder)
@@ -106,10 +106,10 @@ class Arrays:
         self.names = sorted(key.removesuffix("/.zarray") for key in keys if key.endswith("/.zarray"))
 
     def open(self, names: Iterable[str]) -> dict[str, Any]:
-        """The arrays of these names, of which `dtype.name` and `shape` can be asked, and which `read` takes.
+        """The arrays of these names, with `dtype.name` and `shape`; `read` reads their values.
 
         Raises:
-            ValueError: one declares what no array of ours does, or all of them more than the files can hold.
+            ValueError: an array is stored as none of ours is, or all declare more than the files can hold.
         """
         opening = {name: self._tensorstore.open(self._spec(name), read=True, open=True) for name in names}
         opened = {name: future.result() for name, future in opening.items()}
@@ -126,7 +126,7 @@ class Arrays:
 
 
 def read(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The numbers of arrays that `Arrays.open` gave.
+    """The values of arrays from `Arrays.open`.
 
     Raises:
         ValueError: they are missing or damaged.
@@ -136,7 +136,7 @@ def read(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def _check_array(name: str, array: Any) -> None:
-    """Raises ValueError where reading could take more memory than the array has numbers."""
+    """Raises ValueError where reading could take more memory than the array itself."""
     metadata = array.spec().to_json()["metadata"]
     packing = (metadata["compressor"] or {"id": "zstd"})["id"]
     if packing != "zstd" or metadata["filters"]:
@@ -146,11 +146,11 @@ def _check_array(name: str, array: Any) -> None:
 
 
 def check_files(folder: Path) -> int:
-    """How many bytes the arrays of the checkpoint in `folder` may take in memory.
+    """The number of bytes that the arrays of the checkpoint in `folder` may take in memory.
 
     Raises:
-        ValueError: something there is no part of a checkpoint, or would take more.
-        OSError: something there is no file, or cannot be read.
+        ValueError: the folder holds too many files, or they would take more memory.
+        OSError: an entry is no file or cannot be read.
     """
     size = unpacked = 0
     for path in _files(folder):
@@ -178,13 +178,13 @@ def _entries(folder: Path) -> Iterator[Path]:
 
 
 def unpacked_size(content: bytes | mmap.mmap, most: int) -> int:
-    """An upper bound of the bytes that all Zstandard frames in `content` have, unpacked, wherever they lie in it.
+    """An upper bound of the unpacked size in bytes of all Zstandard frames anywhere in `content`.
 
-    Frames inside a frame are counted as well, since a database may point into the middle of anything.
+    Frames inside a frame count as well, since a database may point into the middle of anything.
 
     Args:
         content: a file.
-        most: where the sum exceeds it, the rest is not looked at.
+        most: the sum at which the search stops.
     """
     total, start = 0, content.find(_ZSTD)
     while start >= 0 and total <= most:
@@ -194,7 +194,7 @@ def unpacked_size(content: bytes | mmap.mmap, most: int) -> int:
 
 
 def _frame(content: bytes | mmap.mmap, at: int) -> int:
-    """The same of the frame whose header is at `at`, 0 where there is none (RFC 8878, 3.1.1)."""
+    """An upper bound of the unpacked size of the frame at `at`, 0 where there is no frame (RFC 8878, 3.1.1)."""
     header = content[at : at + 14]
     if len(header) < 6:
         return 0
@@ -207,12 +207,12 @@ def _frame(content: bytes | mmap.mmap, at: int) -> int:
         at += 3 + (1 if kind == _REPEATED else size)
         if kind == _RESERVED or size > _BLOCK or at > len(content):
             break
-        total += max(most if kind == _COMPRESSED else size, 64)  # empty ones count as well, or it could take for ever
+        total += max(most if kind == _COMPRESSED else size, 64)  # empty blocks count, so that the search ends
     return total
 
 
 def _header(header: bytes) -> tuple[int, int]:
-    """The bytes that a block of the frame has at most, unpacked, and the length of its header."""
+    """The most bytes of an unpacked block of the frame, and the length of the header."""
     single = bool(header[0] & 0x20)
     start = 1 + (not single) + (0, 1, 2, 4)[header[0] & 3]
     end = start + (int(single), 2, 4, 8)[header[0] >> 6]
@@ -227,7 +227,7 @@ _REPEATED, _COMPRESSED, _RESERVED = 1, 2, 3
 
 
 def unreadable(path: Path, error: Exception, remedy: str) -> UserError:
-    """The error for a checkpoint, on one line whatever its libraries have to say."""
+    """The error for a checkpoint on one line, even where its libraries print several."""
     text = " ".join(str(error).split()) or "no message"
     reason = "".join(character if character.isprintable() else "?" for character in text)
     return UserError(f"checkpoint {path} cannot be read ({type(error).__name__}: {reason[:200]}); {remedy}")

@@ -1,7 +1,7 @@
 """Losses: pure functions of arrays.
 
-Every GAN objective is a module of plain functions and a function `make(**settings)` that binds the settings of a config
-into an `Objective`.
+Every GAN objective is a module of plain functions. Its function `make(**settings)` binds a config's settings into an
+`Objective`.
 """
 
 from collections.abc import Callable

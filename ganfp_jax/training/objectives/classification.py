@@ -12,7 +12,7 @@ def cross_entropy(logits: Float[Array, "n k"], labels: Int[Array, " n"]) -> Floa
 
 
 def correct(logits: Float[Array, "n k"], labels: Int[Array, " n"]) -> Bool[Array, " n"]:
-    """Return whether the largest logit (the first of equals) is the label's, per sample."""
+    """Return, per sample, whether the largest logit (the first of equals) is the label's."""
     return jnp.argmax(logits, axis=1) == labels
 
 

@@ -1,6 +1,6 @@
 """The energy distance of CramerGAN (Bellemare et al. 2017, arXiv 1705.10743), as trained by Binkowski et al. 2018.
 
-Sample i of the real batch is paired with sample i of two independent generated ones. Everything is per pair.
+Sample i of the real batch is paired with sample i of two independent generated batches. All losses are per pair.
 """
 
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ def make() -> Objective:
 
 
 def length(features: Features) -> Loss:
-    """Return sqrt(sum of squares + 1e-5): smooth where two features meet."""
+    """Return sqrt(sum of squares + 1e-5), which is smooth at 0."""
     return jnp.sqrt(jnp.sum(features**2, axis=-1) + 1e-5)
 
 
@@ -33,7 +33,7 @@ def critic_loss(real: Features, fake: Features, other: Features) -> Loss:
 
 
 def generator_loss(real: Features, fake: Features, other: Features) -> Loss:
-    """Return |fake - real| + |other - real| - |fake - other|, the energy distance up to what is fixed."""
+    """Return |fake - real| + |other - real| - |fake - other|, the energy distance up to a constant."""
     return length(fake - real) + length(other - real) - length(fake - other)
 
 

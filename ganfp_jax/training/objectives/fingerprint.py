@@ -1,6 +1,6 @@
-"""What the image-sized fingerprint network and its critic minimise (Yu, Davis, Fritz 2019; spec section 6.4).
+"""The losses of the image-sized fingerprint network and its critic (Yu, Davis, Fritz 2019; spec section 6.4).
 
-Everything is per sample; a step takes the mean over its batch.
+All losses are per sample; a step minimises their mean over its batch.
 """
 
 import dataclasses
@@ -19,15 +19,15 @@ PerSample = Float[Array, " n"]
 
 @dataclasses.dataclass(frozen=True)
 class LossWeights:
-    """How much each term counts; published values are the defaults.
+    """The weights of the losses' terms; the defaults are the published values.
 
     Attributes:
-        class_weight, rec_weight, adversarial_weight: of the autoencoder's terms, see `Terms`.
-        drift: of the squared scores of real images, in the critic's loss.
-        penalty_weight, penalty_target: of the critic's gradient penalty, see `penalties.gradient_penalty`.
+        class_weight, rec_weight, adversarial_weight: weights of the autoencoder's `Terms`.
+        drift: weight of the squared scores of real images in the critic's loss.
+        penalty_weight, penalty_target: weight and target of the critic's `penalties.gradient_penalty`.
 
     Raises:
-        UserError: a target that is no length.
+        UserError: the target is not positive.
     """
 
     class_weight: float = 1.0
@@ -46,20 +46,20 @@ PUBLISHED = LossWeights()
 
 
 class Terms(NamedTuple):
-    """The autoencoder's loss before its terms are weighted."""
+    """The terms of the autoencoder's loss, per sample and without weights."""
 
     classification: PerSample
-    """Cross-entropy of the logits, in nats."""
+    """The cross-entropy of the logits, in nats."""
     reconstruction: PerSample
-    """Mean over pixels and channels of |reconstruction - image|."""
+    """The mean over pixels and channels of |reconstruction - image|."""
     adversarial: PerSample
-    """Minus the critic's score of the reconstruction."""
+    """The critic's score of the reconstruction, negated."""
 
 
 def autoencoder_terms(
     images: Images, labels: Int[Array, " n"], reconstructions: Images, logits: Float[Array, "n k"], scores: PerSample
 ) -> Terms:
-    """Return the three terms; `scores` are the critic's of the reconstructions."""
+    """Return the three terms; `scores` are the critic's scores of the reconstructions."""
     return Terms(
         classification.cross_entropy(logits, labels),
         jnp.abs(reconstructions - images).mean((1, 2, 3)),
@@ -86,11 +86,11 @@ def critic_loss(
     """Return WGAN's loss with drift, plus the gradient penalty at real + (fake - real) mix.
 
     Args:
-        score: the critic, images (N, H, W, C) -> (N,).
-        real: images.
-        fake: their reconstructions.
+        score: the critic, images (N, H, W, C) -> scores (N,).
+        real: real images.
+        fake: reconstructions of the real images.
         mix: one value from U(0, 1) per sample.
-        weights: of the drift and of the penalty.
+        weights: weights of the drift and of the penalty.
     """
     norms = penalties.gradient_norm(score, penalties.interpolate(real, fake, mix))
     loss = wgan_gp.critic_loss(score(real), score(fake), weights.drift)

@@ -1,4 +1,4 @@
-"""The hinge objective, as SNGAN trains (Miyato et al. 2018, section 4). Everything is per sample."""
+"""The hinge objective of SNGAN (Miyato et al. 2018, section 4). All losses are per sample."""
 
 import jax
 from jaxtyping import Array, Float

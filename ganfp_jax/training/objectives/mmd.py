@@ -1,7 +1,7 @@
 """The kernel two-sample objective of MMDGAN (Li et al. 2017; Binkowski et al. 2018, arXiv 1801.01401).
 
-The critic's features go through a characteristic kernel, and the loss is the squared maximum mean discrepancy (MMD)
-between a generated and a real batch: one number, since every sample is compared with every other.
+A characteristic kernel compares the critic's features, and the loss is the squared maximum mean discrepancy (MMD)
+between a generated and a real batch. It is one number, since every sample is compared with every other.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ Diagonal = Literal["published", "exact"]
 
 
 def squared_distances(x: Features, y: Float[Array, "m f"]) -> Gram:
-    """Return |x_i - y_j|^2 from inner products, with what rounding makes negative set to 0."""
+    """Return |x_i - y_j|^2 from inner products; values that rounding makes negative become 0."""
     squares = jnp.sum(x**2, axis=1)[:, None] + jnp.sum(y**2, axis=1)[None, :]
     return jnp.maximum(squares - 2 * dot(x, y), 0.0)
 
@@ -42,7 +42,7 @@ def mix_rbf(x: Features, y: Float[Array, "m f"]) -> Gram:
 
 
 def distance(x: Features, y: Float[Array, "m f"]) -> Gram:
-    """Return |x| + |y| - |x - y|, whose MMD is the energy distance; 1e-5 is added under every root."""
+    """Return |x| + |y| - |x - y|, whose MMD is the energy distance; every root has 1e-5 added under it."""
 
     def root(squares: Array) -> Array:
         return jnp.sqrt(squares + 1e-5)
@@ -52,8 +52,8 @@ def distance(x: Features, y: Float[Array, "m f"]) -> Gram:
 
 
 def dot(x: Features, y: Float[Array, "m f"]) -> Gram:
-    """Return the inner products: their MMD is the distance of the means."""
-    # In full precision also where the device's default is less: close features would drown in it.
+    """Return the inner products, whose MMD is the distance of the means."""
+    # A device's default precision may be lower, and its rounding errors would hide small distances.
     return jnp.matmul(x, y.T, precision="highest")
 
 
@@ -63,7 +63,7 @@ def _rq_plus_dot(weight: float) -> Callable[[Array, Array], Array]:
 
 @dataclasses.dataclass(frozen=True)
 class Kernel:
-    """A kernel, and what the published estimator takes k(x, x) to be (None: what it is)."""
+    """A kernel, and the constant that the published estimator puts for k(x, x); None for its true values."""
 
     gram: Callable[[Array, Array], Array]
     published_diagonal: float | None = None
@@ -84,7 +84,7 @@ def make(kernel: str = "mix_rq_1dot", estimate: Estimate = "unbiased", diagonal:
     """The objective with its kernel and estimator bound; see `squared_mmd`.
 
     Raises:
-        UserError: an unknown kernel, estimate or diagonal.
+        UserError: the kernel, estimate or diagonal is unknown.
     """
     for name, value, choices in (
         ("kernel", kernel, tuple(KERNELS)),
@@ -113,15 +113,16 @@ def squared_mmd(
     """Return an estimate of E k(x, x') + E k(y, y') - 2 E k(x, y).
 
     Args:
-        x, y: features of two samples, of at least two each for the unbiased estimate.
+        x, y: features of two samples, at least two features each for the unbiased estimate.
         kernel: a key of `KERNELS`.
-        estimate: "unbiased" leaves the pairs of a sample with itself out, "biased" takes the plain means.
-        diagonal: what the unbiased estimate takes out. "exact": k(x_i, x_i). "published": the constant 3 also for the
-            kernels with an inner product, where k(x_i, x_i) = 3 + w |x_i|^2; the estimate then keeps w / (m - 1) times
-            the mean of |x_i|^2, which the generator makes small and the critic large.
+        estimate: "unbiased" leaves out the pairs of a sample with itself; "biased" takes the plain means.
+        diagonal: the value of k(x_i, x_i) that the unbiased estimate subtracts. "exact" is the true value. "published"
+            is the constant 3, also for the kernels with an inner product, where k(x_i, x_i) = 3 + w |x_i|^2. The
+            estimate then keeps w / (m - 1) times the mean of |x_i|^2, which the generator makes small and the critic
+            large.
 
     Raises:
-        UserError: the unbiased estimate of fewer than two samples.
+        UserError: the unbiased estimate has fewer than two samples.
     """
     gram = KERNELS[kernel].gram
     across = gram(x, y).mean()
@@ -165,6 +166,6 @@ def generator_loss(
 
 
 def witness(mixed: Features, real: Features, fake: Features, kernel: str = "mix_rq_1dot") -> Float[Array, " n"]:
-    """Return how much nearer each sample is to the real batch than to the generated one, by the kernel's mean."""
+    """Return each sample's mean kernel value with the real batch minus that with the generated batch."""
     gram = KERNELS[kernel].gram
     return gram(mixed, real).mean(1) - gram(mixed, fake).mean(1)

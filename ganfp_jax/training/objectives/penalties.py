@@ -1,4 +1,4 @@
-"""What is added to critics' losses: gradient penalties and the L2 penalty on the critic's layers."""
+"""The penalties in critics' losses: gradient penalties and the L2 penalty on the critic's layers."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -15,15 +15,15 @@ Norm = Literal["sample", "height"]
 
 @dataclasses.dataclass(frozen=True)
 class CriticPenalty:
-    """What a critic's loss is burdened with.
+    """The penalties of a critic.
 
     Attributes:
-        weight, target: of the gradient penalty; weight 0 is none. See `gradient_penalty`.
-        norm, epsilon: of its gradients' lengths. See `gradient_norm`.
-        layers: weight of `layer_penalty`, taken of the real and of the generated batch.
+        weight, target: weight and target of `gradient_penalty`; weight 0 is none.
+        norm, epsilon: kind and epsilon of `gradient_norm`.
+        layers: weight of `layer_penalty`, on the real and the generated batch.
 
     Raises:
-        UserError: an unknown norm, or a target that is no length.
+        UserError: the norm is unknown, or the target is not positive.
     """
 
     weight: float = 0.0
@@ -49,16 +49,15 @@ def interpolate(
 def gradient_norm(
     witness: Callable[[Array], Array], images: Float[Array, "n h w c"], norm: Norm = "sample", epsilon: float = 0.0
 ) -> Float[Array, "n ..."]:
-    """Return lengths of each sample's gradient d sum(witness(images)) / d images.
+    """Return the norms of each sample's gradient d sum(witness(images)) / d images.
 
     Args:
         witness: images (N, H, W, C) -> (N,).
-        images: where the gradients are taken.
-        norm: "sample": one length (N,) over height, width and channels, as WGAN-GP means it. "height": one length
-            (N, W, C) of every image column and channel, which the published CramerGAN and MMDGAN each hold at the
-            target.
-        epsilon: added under the root (CramerGAN, MMDGAN: 1e-5). At 0, as published for ProGAN, the derivative of a
-            length that is exactly 0 is NaN.
+        images: points at which the gradients are taken.
+        norm: "sample" takes one norm (N,) over height, width and channels, as WGAN-GP means it. "height" takes one norm
+            (N, W, C) per image column and channel, as the published CramerGAN and MMDGAN do.
+        epsilon: constant added under the root (CramerGAN, MMDGAN: 1e-5). At 0, as published for ProGAN, the derivative
+            of a norm that is exactly 0 is NaN.
     """
     gradients = jax.grad(lambda x: witness(x).sum())(images)
     axes = (1, 2, 3) if norm == "sample" else 1
@@ -68,7 +67,7 @@ def gradient_norm(
 def gradient_penalty(
     norms: Float[Array, "*shape"], weight: float = 10.0, target: float = 1.0
 ) -> Float[Array, "*shape"]:
-    """Return weight / target^2 (norm - target)^2 for every norm; their mean belongs to the loss."""
+    """Return weight / target^2 (norm - target)^2 for every norm; the loss adds their mean."""
     return (weight / target**2) * (norms - target) ** 2
 
 

@@ -1,6 +1,6 @@
-"""WGAN with gradient penalty and drift, as ProGAN trains (Gulrajani et al. 2017; Karras et al. 2018, appendix A.1).
+"""WGAN with gradient penalty and drift, the objective of ProGAN (Gulrajani et al. 2017; Karras et al. 2018, A.1).
 
-Everything is per sample; the gradient penalty is in `penalties`.
+All losses are per sample; the gradient penalty is in `penalties`.
 """
 
 import functools
