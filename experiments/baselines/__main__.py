@@ -1,10 +1,10 @@
-"""What cheap methods reach with few and many training images, on the study's images.
+"""The accuracy of cheap methods with few and many training images, on the study's images.
 
     python -m experiments.baselines                   # about four minutes after the quickstart from scratch
     python -m experiments.baselines --variant=tiny    # the same path in a minute; its numbers mean nothing
 
-Runs configs/baselines.py with each seed, that is with other draws of the training images, writes results.jsonl and
-low_data.png (of the first seed) and prints the table.
+It runs configs/baselines.py with each seed, which draws other training images. It writes results.jsonl and low_data.png
+(of the first seed) and prints the table.
 """
 
 import argparse
@@ -23,30 +23,30 @@ KEPT = ("method", "condition", "images_per_source", "correct", "total", "setting
 
 
 def run(variant: str, seed: int, settings: list[str]) -> Path:
-    """Runs the job with one seed; what is done already is not done again. Returns its run folder."""
+    """Runs the job with one seed, unless it is done, and returns its run folder."""
     workdir = Path("runs") / f"baselines{variant.replace(':', '-')}-seed{seed}"
     command = [sys.executable, "-m", "ganfp_jax.main", f"--config=configs/baselines.py{variant}"]
-    # The network has no part in the draw, so it is asked once.
+    # The network does not depend on the draw, so only the first seed measures it.
     network = [] if seed == SEEDS[0] else ["--config.checkpoint="]
     subprocess.run([*command, f"--workdir={workdir}", f"--config.seed={seed}", *settings, *network], check=True)
     return workdir
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Markdown: one line a method and condition, one column a number of training images, the mean over the seeds."""
+    """The means over the seeds as Markdown: a line per method and condition, a column per number of training images."""
     counts = sorted({row["images_per_source"] for row in rows if row["images_per_source"]})
     head = ["images", "method", *(f"{count:,}" for count in counts), "s to fit", "s to answer"]
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     conditions = list(dict.fromkeys(row["condition"] for row in rows))
     kinds = dict.fromkeys((row["condition"], row["method"]) for row in rows)
     for condition, method in sorted(kinds, key=lambda kind: conditions.index(kind[0])):
-        own = [row for row in rows if (row["condition"], row["method"]) == (condition, method)]
+        members = [row for row in rows if (row["condition"], row["method"]) == (condition, method)]
         cells = [condition, wording.baseline_label(method)]
         for count in counts:
-            drawn = [100 * row["correct"] / row["total"] for row in own if row["images_per_source"] == count]
+            drawn = [100 * row["correct"] / row["total"] for row in members if row["images_per_source"] == count]
             spread = f" ({min(drawn):.1f} to {max(drawn):.1f})" if drawn and max(drawn) - min(drawn) >= 0.05 else ""
             cells.append(f"{sum(drawn) / len(drawn):.1f}{spread}" if drawn else "")
-        last = own[-1]
+        last = members[-1]
         if last["images_per_source"] is None:
             cells[-1] = f"{100 * last['correct'] / last['total']:.1f}"
         seconds = ["" if last[key] is None else f"{last[key]:.1f}" for key in ("seconds_fit", "seconds_predict")]
@@ -55,7 +55,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Runs what is not there yet, then writes results.jsonl and low_data.png and prints the table."""
+    """Runs the missing jobs, then writes results.jsonl and low_data.png and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--variant", default="", help="of configs/baselines.py, such as tiny")
     parser.add_argument("--out", type=Path, default=HERE, help="where the results go (default: beside this file)")

@@ -1,4 +1,4 @@
-"""What this package's work costs on the machine at hand, beside PyTorch's, side by side, and beside the device's limit.
+"""The cost of this package's work on this machine, beside PyTorch's and the device's limit.
 
     pip install -e '.[bench]'
     python -m experiments.benchmark                                   # all rows, at 32x32 and 128x128
@@ -7,9 +7,9 @@
     python -m experiments.benchmark --dtype=bfloat16                  # arithmetic; PyTorch: autocast
     python -m experiments.benchmark --variant=tiny                    # a minute or two; the numbers mean nothing
 
-Appends to results.jsonl, a line a row and competitor, as soon as a row is done, prints the table and draws its ratios
-(ratios.png). Rows that are there already, from the same machine with the same versions and settings, are not run again.
-Without the extra only JAX's are run.
+Each row, when it is done, appends a line per competitor to results.jsonl. Then the table is printed, and its ratios are
+drawn (ratios.png). Rows with results from the same machine, versions and settings are not run again. Without the extra
+only JAX's side runs.
 """
 
 import argparse
@@ -39,7 +39,7 @@ KINDS = ("forward", "vote", "training", *GANS, "generation", "folder", "verdict"
 def make_rows(
     kinds: Sequence[str], sizes: Sequence[int], batches: Sequence[int], options: Options
 ) -> Iterator[tuple[str, Callable[[], Row]]]:
-    """(key, what makes the row), in order; nothing is imported or built before it is made."""
+    """(key, function that makes the row), in order; only that function imports and builds anything."""
     from experiments.benchmark import attribution, folder, gans
     from experiments.benchmark.first_verdict import first_verdict_row
 
@@ -65,12 +65,12 @@ def make_rows(
 
 
 def missing() -> list[str]:
-    """The packages of the extra that are not installed."""
+    """The missing packages of the extra."""
     return [name for name in EXTRA if importlib.util.find_spec(name) is None]
 
 
 def measure(row: Row, rounds: int, seconds: float, limit: Callable[[Any], float]) -> list[dict[str, Any]]:
-    """One record a competitor, after their answers were compared."""
+    """One record per competitor, after a check that their answers agree."""
     from experiments.benchmark.timing import ratio, spread, take_turns
 
     calls = {name: make() for name, make in row.makers.items()}
@@ -96,22 +96,22 @@ def measure(row: Row, rounds: int, seconds: float, limit: Callable[[Any], float]
 
 
 def peak_mib(key: str, competitor: str, arguments: Sequence[str]) -> float:
-    """The peak memory of a process of its own that makes one row's competitor and calls it twice."""
+    """The peak memory of a new process that makes one row's competitor and calls it twice."""
     command = [sys.executable, "-m", "experiments.benchmark", *arguments, "--peak", key, competitor]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=HERE.parent.parent)
     return float(done.stdout.split()[-1])
 
 
 def call_twice(make: Callable[[], Callable[[], Any]]) -> float:
-    """The most memory that a competitor's building and two calls took beyond what was taken before, in MiB.
+    """The peak memory in MiB that a competitor's construction and two calls add to the memory before.
 
-    On a GPU the device's memory; on CPU this process's (Linux only), without its children's.
+    It is the device's memory on a GPU, and this process's on CPU (Linux only), without its children's.
     """
     import jax
 
-    theirs = None if missing() else importlib.import_module("torch").cuda  # what imports take is nobody's
+    theirs = None if missing() else importlib.import_module("torch").cuda  # the import counts for nobody
     before = _resident("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     call = make()
     call()
     call()
@@ -122,13 +122,13 @@ def call_twice(make: Callable[[], Callable[[], Any]]) -> float:
 
 
 def _resident(key: str) -> float:
-    """VmRSS, what of this process is in memory, or VmHWM, the most that ever was, in MiB."""
+    """VmRSS, the resident memory of this process, or VmHWM, its peak, in MiB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 2**10
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on besides the code."""
+    """The machine, versions and settings on which the figures depend."""
     from ganfp_jax.models.cpu import library
     from ganfp_jax.run.provenance import provenance
 
@@ -141,7 +141,7 @@ def machine() -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The name of the processor, where the system tells."""
+    """The name of the processor, where the system has it."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -149,7 +149,7 @@ def processor() -> str:
 
 
 def table(records: Sequence[dict[str, Any]]) -> str:
-    """Markdown, one line a row and competitor; brackets hold the bounds of 95 % of the rounds."""
+    """The records as Markdown, a line per row and competitor; brackets hold the bounds of 95 % of the rounds."""
 
     def cell(spread: dict[str, float], scale: float = 1.0, digits: int = 2) -> str:
         median, low, high = (f"{scale * spread[key]:.{digits}f}" for key in ("median", "low", "high"))
@@ -187,7 +187,7 @@ def describe(about: dict[str, Any]) -> str:
 
 
 def read_done(path: Path, about: dict[str, Any], dtype: str) -> list[dict[str, Any]]:
-    """The records of `path` that were taken on this machine, with these versions and this arithmetic."""
+    """The records of `path` from this machine with these versions and this arithmetic."""
     lines = path.read_text().splitlines() if path.exists() else []
     records = [json.loads(line) for line in lines]
     same = [key for key in about if key != "created"]
@@ -195,11 +195,11 @@ def read_done(path: Path, about: dict[str, Any], dtype: str) -> list[dict[str, A
 
 
 def main() -> None:
-    """Runs the rows that are not there yet, appends them to results.jsonl and prints the table of all asked for."""
+    """Runs the missing rows, appends them to results.jsonl and prints the table of all requested rows."""
     args = _parse()
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # a GPU's memory is PyTorch's too
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # leaves GPU memory to PyTorch
     if not args.fresh_memory:
-        keep_memory()  # all competitors gain
+        keep_memory()  # helps all competitors
     with _quick_compilation() if args.variant == "tiny" else contextlib.nullcontext():
         _run(args)
 
@@ -235,7 +235,7 @@ def _run(args: argparse.Namespace) -> None:
             print(f"limits: {rates.flops / 1e9:.0f} GFLOP/s, {rates.bytes / 1e9:.1f} GB/s", flush=True)
         row = make()
         new = measure(row, rounds, seconds, rates.seconds)
-        measured = args.memory and not key.startswith("verdict")  # whose work is done by other processes
+        measured = args.memory and not key.startswith("verdict")  # other processes do the work of a verdict
         for record in new:
             asked = [f"--{name}={value}" for name, value in (("variant", args.variant), ("dtype", args.dtype))]
             asked += ["--fresh-memory"] if args.fresh_memory else []
@@ -258,7 +258,7 @@ def _run(args: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def _quick_compilation() -> Iterator[None]:
-    """Tiny networks run for milliseconds and would be compiled for seconds."""
+    """Compile with low effort, since tiny networks run for milliseconds and would compile for seconds."""
     import jax
 
     jax.config.update("jax_disable_most_optimizations", True)

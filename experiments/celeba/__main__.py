@@ -1,10 +1,10 @@
-"""From the folder img_align_celeba to the published table: the commands of docs/celeba.md, one after the other.
+"""The commands of docs/celeba.md, one after the other: from the folder img_align_celeba to the published table.
 
     python -m experiments.celeba --photographs=img_align_celeba      # as published, for a GPU
     python -m experiments.celeba --variant=celeba-smoke              # tiny networks, photographs made here: minutes
     python -m experiments.celeba --photographs=DIR --dry-run         # shows the commands
 
-Stopped and given again, it goes on where it was.
+The same command resumes a stopped run.
 """
 
 import argparse
@@ -22,7 +22,7 @@ GANS = ("progan", "sngan", "cramergan", "mmdgan")
 
 
 class Sizes(NamedTuple):
-    """Images a source, and where the real ones to test on begin among the photographs."""
+    """The number of images per source, and the first photograph of the real test images."""
 
     train: int
     test: int
@@ -35,10 +35,10 @@ SIZES = {"celeba": Sizes(100_000, 10_000, 182_637), "celeba-smoke": Sizes(24, 8,
 def commands(variant: str, photographs: str) -> list[list[str]]:
     """The arguments of `python -m ganfp_jax.main`, in order; see docs/celeba.md."""
     sizes, images = SIZES[variant], f"runs/{variant}/images"
-    found = [[f"--config=configs/{gan}.py:{variant}", f"--config.data.folder.root={photographs}"] for gan in GANS]
+    arguments = [[f"--config=configs/{gan}.py:{variant}", f"--config.data.folder.root={photographs}"] for gan in GANS]
     for split, count, first, seed in (("train", sizes.train, 0, 1), ("test", sizes.test, sizes.test_from, 2)):
         into = [f"--config.root={images}/{split}", f"--config.count={count}"]
-        found.append(
+        arguments.append(
             [
                 f"--config=configs/generate.py:{variant}",
                 f"--workdir=runs/{variant}/real-{split}",
@@ -47,7 +47,7 @@ def commands(variant: str, photographs: str) -> list[list[str]]:
                 f"--config.folder.first={first}",
             ]
         )
-        found += [
+        arguments += [
             [
                 "--config=configs/generate.py",
                 f"--workdir=runs/{variant}/{gan}-{split}",
@@ -57,10 +57,10 @@ def commands(variant: str, photographs: str) -> list[list[str]]:
             ]
             for gan in GANS
         ]
-    found.append(["--config=configs/audit.py", f"--workdir=runs/{variant}/audit", f"--config.data.root={images}"])
-    found.append([f"--config=configs/attribution.py:{variant}", f"--config.data.root={images}"])
-    found.append([f"--config=configs/evaluate.py:{variant}"])
-    return found
+    arguments.append(["--config=configs/audit.py", f"--workdir=runs/{variant}/audit", f"--config.data.root={images}"])
+    arguments.append([f"--config=configs/attribution.py:{variant}", f"--config.data.root={images}"])
+    arguments.append([f"--config=configs/evaluate.py:{variant}"])
+    return arguments
 
 
 def run(arguments: list[str]) -> None:
@@ -70,7 +70,7 @@ def run(arguments: list[str]) -> None:
 
 
 def parse() -> argparse.Namespace:
-    """What was asked for."""
+    """The arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variant", default="celeba", choices=tuple(SIZES))
     parser.add_argument("--photographs", default="", help="the folder img_align_celeba; celeba-smoke can make one")
@@ -82,7 +82,7 @@ def parse() -> argparse.Namespace:
 
 
 def run_all() -> None:
-    """Runs all commands, and prints what the network reached."""
+    """Runs all commands and prints the accuracy of the network."""
     args = parse()
     clock, photographs = time.perf_counter(), args.photographs or f"runs/{args.variant}/img_align_celeba"
     if not args.photographs and not args.dry_run:

@@ -3,7 +3,7 @@
     python -m experiments.course_project                   # trains the study of three sources first, if it is not there
     python -m experiments.course_project --variant=tiny    # the same path in a minute; its numbers mean nothing
 
-Writes results.jsonl (one line a test, seed, network and view set) and prints the table.
+It writes results.jsonl (a line per test, seed, network and view set) and prints the table.
 """
 
 import argparse
@@ -21,13 +21,13 @@ HERE = Path(__file__).parent
 
 
 def run(config: str, workdir: Path, *settings: str) -> None:
-    """Runs a job, or lets it go on."""
+    """Runs a job or resumes it."""
     command = [sys.executable, "-m", "ganfp_jax.main", f"--config=configs/{config}", f"--workdir={workdir}"]
     subprocess.run([*command, *settings], check=True)
 
 
 def table(summary: Sequence[Mapping[str, Any]]) -> str:
-    """Markdown: one line a test, network and view set; the last column is what is right by source, over all seeds."""
+    """The results as Markdown: a line per test, network and view set; the last column is the recall by source."""
     sources = list(summary[0]["right"])
     lines = [f"| {' | '.join([*SUMMARY_HEADERS, ', '.join(sources)])} |", f"|{'---|' * (len(SUMMARY_HEADERS) + 1)}"]
     for entry in summary:
@@ -36,7 +36,7 @@ def table(summary: Sequence[Mapping[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Runs what is not there yet, then writes results.jsonl and prints the table."""
+    """Runs the missing jobs, then writes results.jsonl and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variant", default="", help="of configs/course_project.py, such as tiny")
     parser.add_argument("--out", type=Path, default=HERE, help="where the results go (default: beside this file)")

@@ -1,11 +1,11 @@
-"""The attribution network in its forms, the fingerprint network and a control, on the study's images.
+"""The attribution network in several forms, the fingerprint network and a control, on the study's images.
 
     python -m experiments.fingerprints                   # about twenty minutes after the quickstart from scratch
     python -m experiments.fingerprints --variant=tiny    # the same path in minutes; its numbers mean nothing
 
-Trains each network, inspects its fingerprints (configs/inspect_fingerprints.py) and writes results.jsonl beside this
-file, one line a network. The control is trained and tested like the classifier, on real images split in two at random:
-what it tells apart is no fingerprint.
+It trains each network, inspects its fingerprints (configs/inspect_fingerprints.py) and writes results.jsonl beside this
+file, a line per network. The control is trained and tested like the classifier, on real images split in two at random;
+any difference that it finds is no fingerprint.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from ganfp_jax.data import labelled
 from ganfp_jax.report import wording
 
 HERE = Path(__file__).parent
-# What is trained: name -> (config, settings on top of its default). The default is trained by the quickstart.
+# Trainings: name -> (config, changes of its settings). The quickstart trains the default.
 DEFAULT = "VisNet on residuals"
 FORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "VisNet on residuals, not immunised": ("attribution", {"immunise.share": 0.0, "immunise.perturbations": ()}),
@@ -37,21 +37,21 @@ FORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "fingerprint network, a quarter of the steps": ("fingerprint", {"num_steps": 1500}),
 }
 CONTROL = "control"
-BATCH_SIZE = 32  # of the classifiers, as in the quickstart
+BATCH_SIZE = 32  # batch size of the classifiers, as in the quickstart
 
 
 def run(config: str, variant: str, workdir: Path, **settings: object) -> None:
-    """Runs one job; what is done already in `workdir` is not done again."""
+    """Runs one job, unless it is done in `workdir`."""
     flags = [f"--config.{key}={value}" for key, value in settings.items()]
     command = [sys.executable, "-m", "ganfp_jax.main", f"--config=configs/{config}.py{variant}"]
     subprocess.run([*command, f"--workdir={workdir}", *flags], check=True)
 
 
 def write_halves(images: Path, root: Path, real: str = "real") -> None:
-    """Copies the real images of both splits into two sources each, `half_a` and `half_b`.
+    """Copies the real images of both splits into two sources, `half_a` and `half_b`.
 
-    A checksum of the file decides, so that an image that stood in both splits would be in the same half of both, and
-    the halves above chance.
+    A checksum of the file chooses the half, so an image in both splits is in the same half of both. Such images would
+    lift the control above chance.
     """
     for split in labelled.SPLITS:
         files = sorted((images / split / real).iterdir())
@@ -79,12 +79,12 @@ def inspect(name: str, variant: str, network: Path, images: Path, folder: Path, 
 
 
 def without_curves(block: Any) -> Any:
-    """Separability without the points of its ROC curves, which are for drawing."""
+    """Separability without the points of its ROC curves, which only figures need."""
     return {k: without_curves(v) for k, v in block.items() if k != "roc"} if isinstance(block, dict) else block
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Markdown: accuracy, and what the fingerprints' own separability is, a line each network."""
+    """Accuracy and separability of the fingerprints as Markdown, a line per network."""
     head = ["network", "clean (95 %)", "JPEG 75 (95 %)", "real called real", "FD ratio", "pairs: ROC-AUC", "pairs: EER"]
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for row in rows:
@@ -105,7 +105,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Trains what is not there yet, then writes results.jsonl and prints the table."""
+    """Trains the missing networks, then writes results.jsonl and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variant", default="", help="of the configs, such as tiny")
     parser.add_argument("--forms", nargs="*", default=list(FORMS), choices=FORMS, help="which to train (default: all)")

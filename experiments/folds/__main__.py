@@ -34,7 +34,7 @@ def rows_of(results: dict[str, Any], fold: int) -> list[dict[str, Any]]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Markdown: one line a method, one column a fold, and all folds pooled with a 95 % interval."""
+    """The accuracies as Markdown: a line per method, a column per fold, and all folds pooled with a 95 % interval."""
     folds = sorted({row["fold"] for row in rows})
     head = ["images", "method", "views", *(f"fold {fold}" for fold in folds), "pooled (95 %)", "real, by fold"]
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
@@ -50,14 +50,14 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Runs what is not there yet, then writes results.jsonl and prints the table."""
+    """Runs the missing folds, then writes results.jsonl and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--variant", default="scratch", help="of configs/quickstart.py, such as tiny")
     parser.add_argument("--out", type=Path, help="where results.jsonl goes (default: beside this file)")
     args = parser.parse_args()
     rows = []
     for fold in range(len(FOLDS)):
-        # Fold 0 is the quickstart itself, which is not run again where it is done.
+        # Fold 0 is the quickstart itself, which may be done already.
         name = f"quickstart-{args.variant}" + (f"-fold{fold}" if fold else "")
         workdir = Path("runs") / name
         command = [sys.executable, "-m", "ganfp_jax.main", f"--config=configs/quickstart.py:{args.variant}"]

@@ -1,10 +1,10 @@
-"""Trains every family for some steps: compilation, speed, memory, losses.
+"""The compilation, speed, memory and losses of every family, from some steps of training.
 
     python -m experiments.gan_training                                      # quickstart size, a CPU will do
     python -m experiments.gan_training --variant=celeba --steps=300         # published size, 128x128: for a GPU
 
-Writes results.jsonl and losses.png. The images are crops of the embedded photographs at every size, so nothing has to
-be downloaded; ProGAN runs at its last resolution, where a step costs most.
+It writes results.jsonl and losses.png. The images are crops of the embedded photographs at every size, so nothing is
+downloaded. ProGAN runs at its last resolution, where a step costs most.
 """
 
 import argparse
@@ -29,7 +29,7 @@ LOSSES = ("critic_loss", "generator_loss")
 
 @dataclasses.dataclass
 class Training:
-    """One family's figures; `losses` has one row a step: critic's, generator's."""
+    """The figures of one family; `losses` has a row (critic's, generator's) per step."""
 
     figures: dict[str, Any]
     losses: np.ndarray
@@ -60,7 +60,7 @@ def train(family: str, variant: str, steps: int) -> Training:
     losses = []
     with progress(steps, config["source_name"], "step") as bar:
         for i in range(steps):
-            if i == min(5, steps - 1):  # the first steps fetch and warm up
+            if i == min(5, steps - 1):  # excludes the first steps, which fetch data and warm up
                 jax.block_until_ready(state)
                 clock = time.perf_counter()
             state, metrics = compiled(state, put(batches[i]), jax.random.fold_in(key, i))
@@ -91,7 +91,7 @@ def train(family: str, variant: str, steps: int) -> Training:
 
 
 def draw(trainings: list[Training], path: Path) -> None:
-    """A panel a family: both losses over the steps."""
+    """Draw a panel per family with both losses over the steps."""
     import matplotlib.pyplot as plt
 
     figure, panels = plt.subplots(1, len(trainings), figsize=(3.2 * len(trainings), 2.6), layout="constrained")
@@ -105,7 +105,7 @@ def draw(trainings: list[Training], path: Path) -> None:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Markdown: one line a family."""
+    """The figures as Markdown, a line per family."""
     head = [
         "family",
         "size",

@@ -3,11 +3,11 @@
     python -m experiments.pipeline                       # 20,000 JPEGs of 178x218, one epoch at 128x128
     python -m experiments.pipeline --images=200 --variant=tiny
 
-Makes the JPEGs (aligned CelebA's size; crops of the embedded photographs, enlarged, under noise, quality 90) in a
-temporary folder, once as files and once as a data set of `configs/prepare.py`, and trains on them from disk
-(`data.cache_gib=0`) for an epoch. The share of time for which a step waits for its batch is what the training logs
-itself (`input_wait`): an upper bound, since the device may still work meanwhile. Memory is the process's resident set,
-read each second. Prints a table, writes results.jsonl and memory.png.
+It makes the JPEGs (aligned CelebA's size; crops of the embedded photographs, enlarged, with noise, quality 90) in a
+temporary folder, as files and as a data set of `configs/prepare.py`, and trains on each from disk (`data.cache_gib=0`)
+for an epoch. The training itself logs the share of time for which a step waits for its batch (`input_wait`). It is an
+upper bound, since the device may work meanwhile. Memory is the process's resident set, read every second. It prints a
+table and writes results.jsonl and memory.png.
 """
 
 import argparse
@@ -33,7 +33,7 @@ CLASSES = ("a", "b", "c", "d", "e")
 
 
 def make_images(root: Path, count: int) -> None:
-    """`count` JPEGs in five folders below `root`."""
+    """Writes `count` JPEGs into five folders below `root`."""
     crops = np.asarray(sources.photos(split="all", count=min(count, 500), resolution=96).images)
     rng = np.random.default_rng(0)
     for name in CLASSES:
@@ -47,7 +47,7 @@ def make_images(root: Path, count: int) -> None:
 
 
 def train(root: Path, workdir: Path, variant: str, steps: int) -> dict[str, Any]:
-    """Trains from disk; what the training logged, and its memory second by second."""
+    """Trains from disk and returns the training's logged figures and its memory every second."""
     settings = {
         "data.root": root, "data.resize": "crop", "data.cache_gib": 0.0, "num_steps": steps, "eval_images": 0,
         "log_every": max(1, steps // 20), "checkpoint_every": steps,
@@ -61,11 +61,13 @@ def train(root: Path, workdir: Path, variant: str, steps: int) -> dict[str, Any]
         time.sleep(1)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with status {process.returncode}")
-    rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()][1:]  # compiled before
+    rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()][
+        1:
+    ]  # from the second on: the first compiles
     wait, rate = (np.array([row[key] for row in rows]) for key in ("input_wait", "images_per_second"))
     return {
         "steps": steps,
-        "input_wait": float(np.average(wait, weights=1 / rate)),  # by time: every row has as many images
+        "input_wait": float(np.average(wait, weights=1 / rate)),  # by time: rows have equal numbers of images
         "images_per_second": float(len(rate) / (1 / rate).sum()),
         "memory": [(seconds, mib) for seconds, mib in memory if mib],
     }
@@ -81,7 +83,7 @@ def _resident_mib(pid: int) -> float:
 
 
 def figure(results: list[dict[str, Any]]) -> bytes:
-    """Memory over time as a PNG."""
+    """The memory over time as a PNG."""
     from matplotlib.figure import Figure
 
     drawn = Figure(figsize=(7, 3), layout="constrained")
@@ -110,7 +112,7 @@ def table(results: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Makes the images, trains twice, writes and prints."""
+    """Makes the images, trains twice, then writes and prints the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--variant", default="celeba", help="of configs/attribution.py")

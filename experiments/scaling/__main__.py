@@ -1,14 +1,14 @@
-"""How the cost grows: with devices, views, batch, resolution, classes, and the size of a folder.
+"""The growth of the cost with devices, views, batch, resolution, classes and the size of a folder.
 
     python -m experiments.scaling                                  # two CPU cores: a quarter of an hour
     python -m experiments.scaling --parts folder --files 1000 50000
     python -m experiments.scaling --variant=tiny                   # a minute; the numbers mean nothing
 
-Every point is a process of its own, so that its peak memory is its own and its devices can be simulated. Appends to
-results.jsonl, a line a point, as soon as it is done, prints a table and draws a figure for each part. Points that are
-there already, from the same machine with the same versions, are not measured again.
+Every point is a process of its own, so that its peak memory is its own and its devices can be simulated. Each point,
+when it is done, appends a line to results.jsonl. Then each part gets a table and a figure. Points with results from the
+same machine and versions are not measured again.
 
-The devices must agree: the run stops where several devices, or two processes, give other losses or logits than one.
+The run stops where several devices, or two processes, give other losses or logits than one.
 """
 
 import argparse
@@ -33,22 +33,22 @@ from ganfp_jax.run.progress import progress
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 VIEWS = ("identity", "mirror", "rot180", "vertical_flip", "rot90", "rot270", "transpose", "anti_transpose")
-TURNS = tuple(f"rot{degrees}" for degrees in (15, 30, 45, 60, 75, 105, 120, 135))  # interpolating
-AGREEMENT = 1e-3  # largest difference of losses and logits, as a share of the largest, after three steps
-PHOTOS = 200  # different JPEGs of a folder
+TURNS = tuple(f"rot{degrees}" for degrees in (15, 30, 45, 60, 75, 105, 120, 135))  # these angles interpolate
+AGREEMENT = 1e-3  # most difference of losses and logits after three steps, as a share of the largest
+PHOTOS = 200  # number of different JPEGs in a folder
 
 
 class Part(NamedTuple):
-    """A curve: its points as {label: settings of `point.py`}, and what its table and figure show."""
+    """A curve: its points as {label: settings of `point.py`}, and the columns and axes of its table and figure."""
 
     points: dict[str, dict[str, Any]]
     headers: tuple[str, ...]
     cells: Callable[[dict[str, Any], list[dict[str, Any]]], tuple[str, ...]]
-    x: str  # the axis's label
+    x: str  # label of the axis
 
 
 def make_parts(variant: str, files: Sequence[int]) -> dict[str, Part]:
-    """All parts, in order."""
+    """All parts in order."""
     tiny = variant == "tiny"
     size = 16 if tiny else 64
     base: dict[str, Any] = {
@@ -112,7 +112,7 @@ def make_parts(variant: str, files: Sequence[int]) -> dict[str, Part]:
 
 
 def milliseconds(record: dict[str, Any]) -> float:
-    """An image's time."""
+    """The time per image in milliseconds."""
     seconds, settings = record["found"]["seconds"], record["settings"]
     if "files" in settings:
         return 1000 * seconds / settings["files"]
@@ -120,7 +120,7 @@ def milliseconds(record: dict[str, Any]) -> float:
 
 
 def position(record: dict[str, Any]) -> float:
-    """Where on the axis a point stands: the last number of its label."""
+    """The position of a point on the axis: the last number of its label."""
     return float(record["label"].rpartition(" ")[2].replace(",", ""))
 
 
@@ -150,7 +150,7 @@ def class_cells(record: dict[str, Any], records: list[dict[str, Any]]) -> tuple[
 
 
 def folder_cells(record: dict[str, Any], records: list[dict[str, Any]]) -> tuple[str, ...]:
-    """A line of the table of folders; memory beyond the smallest folder's, by further file."""
+    """A line of the table of folders, with the memory per file beyond the smallest folder's."""
     found, files, first = record["found"], record["settings"]["files"], records[0]
     further = files - first["settings"]["files"]
     slope = f"{1024 * (found['peak_mib'] - first['found']['peak_mib']) / further:.2f}" if further else ""
@@ -163,7 +163,7 @@ def difference(a: Any, b: Any) -> float:
 
 
 def measure(settings: dict[str, Any]) -> dict[str, Any]:
-    """What the processes of one point found."""
+    """The figures of one point, from its processes."""
     if "files" in settings:
         return attribute_folder(settings["files"])
     settings = dict(settings)
@@ -190,7 +190,7 @@ def measure(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def attribute_folder(files: int) -> dict[str, Any]:
-    """Seconds and peak memory of `configs/attribute.py` on a folder of so many JPEGs, with shipped weights."""
+    """The seconds and peak memory of `configs/attribute.py` on a folder of `files` JPEGs, with shipped weights."""
     with tempfile.TemporaryDirectory() as name:
         folder, workdir = Path(name) / "images", Path(name) / "run"
         make_folder(folder, files)
@@ -211,7 +211,7 @@ def attribute_folder(files: int) -> dict[str, Any]:
 
 
 def make_folder(folder: Path, files: int) -> None:
-    """JPEGs of 96x96, some hundred different ones under many names."""
+    """Writes `files` JPEGs of 96x96, with `PHOTOS` different contents."""
     rng = np.random.default_rng(0)
     folder.mkdir()
     distinct = min(PHOTOS, files)
@@ -229,7 +229,7 @@ def _free_port() -> int:
 
 
 def check_agreement(records: list[dict[str, Any]]) -> None:
-    """Raises UserError where devices give other results than the first point's one device."""
+    """Raises UserError where devices give other results than the one device of the first point."""
     for record in records[1:]:
         for what in ("losses", "logits"):
             differs = difference(record["found"][what], records[0]["found"][what])
@@ -238,14 +238,14 @@ def check_agreement(records: list[dict[str, Any]]) -> None:
 
 
 def table(part: Part, records: list[dict[str, Any]]) -> str:
-    """Markdown."""
+    """The records of a part as Markdown."""
     lines = [f"| {' | '.join(part.headers)} |", f"|{'---|' * len(part.headers)}"]
     lines += [f"| {' | '.join(part.cells(record, records))} |" for record in records]
     return "\n".join(lines)
 
 
 def draw(name: str, part: Part, records: list[dict[str, Any]], path: Path) -> None:
-    """A figure: throughput or time in the left panel, and memory in a second one where it was measured."""
+    """Draw a figure: throughput or time in the left panel, and memory, where measured, in a second panel."""
     import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullLocator
@@ -300,7 +300,7 @@ def read_done(path: Path, about: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Measures the points that are not there yet; prints the tables, draws the figures."""
+    """Measures the missing points, prints the tables and draws the figures."""
     args = _parse()
     parts = make_parts(args.variant, args.files)
     about, path = machine(), args.out / "results.jsonl"
@@ -311,15 +311,15 @@ def main() -> None:
         records: list[dict[str, Any]] = []
         with progress(len(part.points), name, "point") as bar:
             for label, settings in part.points.items():
-                asked = json.loads(json.dumps(settings))  # as a record has them
-                found = [record for record in done if (record["part"], record["settings"]) == (name, asked)]
-                if not found:
+                asked = json.loads(json.dumps(settings))  # lists for tuples, as in records
+                matching = [record for record in done if (record["part"], record["settings"]) == (name, asked)]
+                if not matching:
                     record = {"part": name, "label": label, "settings": asked}
                     record |= {"found": measure(settings), "machine": about}
                     with path.open("a") as file:
                         file.write(json.dumps(record) + "\n")
-                    found = [record]
-                records.append(found[0])
+                    matching = [record]
+                records.append(matching[0])
                 bar.update()
         if name == "devices":
             check_agreement(records)

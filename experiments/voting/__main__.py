@@ -4,10 +4,10 @@
     python -m experiments.voting --folds 0 1 2      # the other folds too
     python -m experiments.voting --variant=tiny     # the same path in two minutes; its numbers mean nothing
 
-For both tasks (five sources; real and three trainings of one GAN) and both trainings (mirroring; all flips and turns),
-trains a network for each seed as the quickstart does, classifies every test image once in each of 23 views under each
-condition (`configs/ablation.py`) and counts every set of views by every rule. Writes results.jsonl, one line a cell,
-and voting.png; prints the tables. What is done already is not done again.
+There are two tasks (five sources; real and three trainings of one GAN) and two trainings (mirroring; all flips and
+turns). For each, a network is trained for each seed as in the quickstart. It classifies every test image in each of 23
+views under each condition (`configs/ablation.py`), and every rule counts every set of views. The results are
+results.jsonl (a line per cell), voting.png and the printed tables. Finished parts are not run again.
 """
 
 import argparse
@@ -29,11 +29,11 @@ TASKS = {
 }  # task -> study
 TRAININGS = ("mirror", "d4")
 CONDITIONS = ("none", "jpeg90", "jpeg75", "jpeg50", "noise15", "blur0.7")
-BATCH_SIZE = 32  # of the networks, as in the quickstart
+BATCH_SIZE = 32  # batch size of the networks, as in the quickstart
 
 
 class Network(NamedTuple):
-    """One trained network, with its ablation."""
+    """One trained network and its ablation."""
 
     task: str
     training: str
@@ -43,13 +43,13 @@ class Network(NamedTuple):
 
 
 def run(config: str, workdir: Path, **settings: object) -> None:
-    """Runs a job, or lets it go on."""
+    """Runs a job or resumes it."""
     command = [sys.executable, "-m", "ganfp_jax.main", f"--config=configs/{config}", f"--workdir={workdir}"]
     subprocess.run([*command, *(f"--config.{key}={value}" for key, value in settings.items())], check=True)
 
 
 def networks(task: str, variant: str, folds: Sequence[int], seeds: Sequence[int]) -> Iterator[Network]:
-    """Trains and measures the networks of one task, seed by seed; each is given as soon as it is measured."""
+    """Trains and measures the networks of one task, and yields each as soon as it is measured."""
     tiny = f":{variant}" if variant else ""
     for fold in folds:
         name = (f"quickstart-{variant}" if variant else TASKS[task]) + (f"-fold{fold}" if fold else "")
@@ -73,7 +73,7 @@ def networks(task: str, variant: str, folds: Sequence[int], seeds: Sequence[int]
 
 
 def main() -> None:
-    """Runs what is not there yet, then counts, writes and prints."""
+    """Runs the missing jobs, then counts the votes, and writes and prints the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
     parser.add_argument("--folds", nargs="+", type=int, default=[0], help="of the photographs")

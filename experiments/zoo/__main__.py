@@ -1,11 +1,11 @@
-"""Makes the shipped set `photos32`: four generators and the attribution network, trained on photographs from Debian.
+"""The shipped set `photos32`: four generators and the attribution network, trained on photographs from Debian.
 
     python -m experiments.zoo --packages=DIR               # about 65 minutes on one CPU core; started again it goes on
     python -m experiments.zoo --variant=tiny --out=DIR     # the same path in a minute, on embedded photographs
 
-`DIR` is where the packages of `photographs.csv` were unpacked (`dpkg-deb -x PACKAGE.deb DIR`), or `/` where they are
-installed. The nine embedded photographs are kept for the test: neither the generators nor the network see them. Writes
-the weights to `--out`, `results.jsonl` beside this file, and everything else to `runs/zoo`.
+`DIR` has the unpacked packages of `photographs.csv` (`dpkg-deb -x PACKAGE.deb DIR`); use `/` where they are installed.
+Neither the generators nor the network see the nine embedded photographs, which are kept for the test. It writes the
+weights to `--out`, `results.jsonl` beside this file, and everything else to `runs/zoo`.
 """
 
 import argparse
@@ -46,7 +46,7 @@ BASELINE = "logistic_log_dct"
 VIEWS, RULE = "d4", "majority"
 ERROR_RATE = 0.01
 CONDITIONS = ("none", "jpeg90", "jpeg75", "jpeg50")
-PHOTOS = {"reduction": 2.0, "min_luma_std": 10.0}  # of the embedded photographs
+PHOTOS = {"reduction": 2.0, "min_luma_std": 10.0}  # settings of the embedded photographs
 
 SIZES = {
     "": {
@@ -63,14 +63,14 @@ SEEDS = {"crops": 0, "train": 1, "valid": 2, "test": 3}
 
 
 def gan_configs(crops: Path, variant: str) -> dict[str, dict[str, Any]]:
-    """The four trainings: the `:photos` configs, on other photographs and for many times as long."""
+    """The four trainings: the `:photos` configs on other photographs and for many more steps."""
     configs = {name: module.get_config(variant or "photos") for name, module in GANS.items()}
     if not variant:
         configs["progan"].growing.update(fade_kimg=12.0, stable_kimg=12.0, total_kimg=100.0)
         configs["progan"].step.ema_decay = 0.999
         configs["sngan"].num_steps = 10_000
         configs["cramergan"].num_steps = configs["mmdgan"].num_steps = 5_000
-        configs["mmdgan"].critic.first_weights = "published"  # as the shipped one began
+        configs["mmdgan"].critic.first_weights = "published"  # as in the shipped training
         for config in configs.values():
             config.log_every = 100
             config.eval_every = config.sample_every = config.checkpoint_every = 1000
@@ -81,7 +81,7 @@ def gan_configs(crops: Path, variant: str) -> dict[str, dict[str, Any]]:
 
 
 def network_config(images: Path, variant: str) -> dict[str, Any]:
-    """The training of the attribution network: narrower than that of configs/attribution.py, and longer."""
+    """The training of the attribution network, narrower and longer than that of configs/attribution.py."""
     config: ConfigDict = attribution.get_config(variant or "photos")
     config.data.root = str(images)
     config.eval_images = 0
@@ -94,25 +94,25 @@ def network_config(images: Path, variant: str) -> dict[str, Any]:
 
 
 def make_crops(crops: Path, packages: Path | None, sizes: Mapping[str, int]) -> None:
-    """Writes the real images of the GANs: `<crops>/real/*.png`, of training photographs."""
+    """Writes the GANs' real images `<crops>/real/*.png` from training photographs."""
     if "real" not in _done(crops):
         write_real(crops, packages, "train", sizes["crops"], sizes["resolution"])
 
 
 def write_real(root: Path, packages: Path | None, split: str, count: int, resolution: int) -> None:
-    """Writes `<root>/real/`: of the packages' photographs; for the test, and without packages, of the embedded ones."""
+    """Writes `<root>/real/` from the packages' photographs; the test, or no packages, takes the embedded ones."""
     if packages is None or split == "test":
         photos = PHOTOS | {"split": "all" if packages else "test" if split == "test" else "train", "seed": SEEDS[split]}
         write_photographs(root, source_name="real", count=count, resolution=resolution, photos=photos)
         return
-    seed = SEEDS["crops"]  # the network's training crops are the first of the GANs'
+    seed = SEEDS["crops"]  # so the network's training crops are the GANs' first
     names = photographs.write_crops(root / "real", packages, split=split, count=count, resolution=resolution, seed=seed)
     origin = {"source": "Debian packages", "photographs": names, "count": count, "seed": seed}
     manifests.write_manifest(root, ["real"], {"real": origin})
 
 
 def make_images(workdir: Path, packages: Path | None, sizes: Mapping[str, int]) -> None:
-    """Writes images/train, images/valid and images/test; the real ones of the test are of the embedded photographs."""
+    """Writes images/train, images/valid and images/test; the test takes the embedded photographs."""
     for split in ("train", "valid", "test"):
         root, count, seed = workdir / "images" / split, sizes[split], SEEDS[split]
         done = _done(root)
@@ -129,7 +129,7 @@ def _done(root: Path) -> Mapping[str, Any]:
 
 
 def fit_baselines(workdir: Path, sizes: Mapping[str, int]) -> dict[str, baselines.FittedBaseline]:
-    """Logistic regression on log-DCT spectra, on images as they are and immunised as the network's."""
+    """Logistic regressions on log-DCT spectra of plain images and of images immunised as the network's."""
     folder = labelled.open_labelled(workdir / "images" / "train")
     known = labelled.Images(folder, sizes["resolution"]).part(first_of_each(folder, sizes["baselines"]))
     images = FolderImages.read(known)
@@ -139,14 +139,14 @@ def fit_baselines(workdir: Path, sizes: Mapping[str, int]) -> dict[str, baseline
 
 
 def ship(workdir: Path, out: Path, sizes: Mapping[str, int]) -> None:
-    """Writes the weights, with the threshold below which the network is unsure, and their digests."""
+    """Writes the weights, the threshold of the verdict "unsure", and the digests."""
     out.mkdir(parents=True, exist_ok=True)
     attributor, valid = Attributor.load(workdir / NETWORK), workdir / "images" / "valid"
     try:
-        found = calibration.calibrate(attributor, valid, views=VIEWS, rule=RULE, error_rate=ERROR_RATE)
-        write_json(workdir / NETWORK / weights.CALIBRATION, found.to_dict())
-        print(calibrate.summary(found))
-    except UserError as error:  # as for :tiny; tests/interop/test_shipped.py asks the shipped set for one
+        calibrated = calibration.calibrate(attributor, valid, views=VIEWS, rule=RULE, error_rate=ERROR_RATE)
+        write_json(workdir / NETWORK / weights.CALIBRATION, calibrated.to_dict())
+        print(calibrate.summary(calibrated))
+    except UserError as error:  # as for :tiny; tests/interop/test_shipped.py checks that the shipped set has one
         print(f"shipped without a calibration: {error}")
     for name in (*GANS, NETWORK):
         weights.write_file(out / f"{name}{shipped.SUFFIX}", load(workdir / name))
@@ -155,7 +155,7 @@ def ship(workdir: Path, out: Path, sizes: Mapping[str, int]) -> None:
 
 
 def measure(workdir: Path, out: Path, sizes: Mapping[str, int]) -> list[dict[str, Any]]:
-    """What the shipped network and baselines reach on photographs of the training, on others, and on damaged images."""
+    """The accuracy of the shipped network and baselines on training and other photographs, clean and perturbed."""
     attributor = Attributor.load(out / f"{NETWORK}{shipped.SUFFIX}")
     cheap = baselines.read(out / f"{shipped.BASELINES}{shipped.SUFFIX}")
     rows = []
@@ -163,8 +163,8 @@ def measure(workdir: Path, out: Path, sizes: Mapping[str, int]) -> list[dict[str
         folder = labelled.open_labelled(workdir / "images" / split, classes=attributor.classes)
         images = FolderImages.read(labelled.Images(folder, sizes["resolution"]))
         for perturbation in CONDITIONS:
-            shown = labelled.Images(folder, attributor.resolution, perturbation=perturbation)
-            evaluation = evaluate(attributor, shown, views=VIEWS, rule=RULE)
+            perturbed = labelled.Images(folder, attributor.resolution, perturbation=perturbation)
+            evaluation = evaluate(attributor, perturbed, views=VIEWS, rule=RULE)
             same = {"images": split, "perturbation": perturbation}
             single = evaluation.metrics["single_view"]
             rows.append({**same, "method": "network, vote", **_kept(evaluation.metrics)})
@@ -177,7 +177,7 @@ def measure(workdir: Path, out: Path, sizes: Mapping[str, int]) -> list[dict[str
 
 
 def _decided(attributor: Attributor, evaluation: Evaluation) -> dict[str, int]:
-    """Of a calibrated network: how many verdicts are not "unsure", and how many of these are wrong."""
+    """A calibrated network's number of verdicts other than "unsure", and the number of these that are wrong."""
     if attributor.calibration is None:
         return {}
     predicted = np.asarray(evaluation.vote.predicted)
@@ -191,7 +191,7 @@ def _decided(attributor: Attributor, evaluation: Evaluation) -> dict[str, int]:
 
 
 def keep_log(workdir: Path, out: Path) -> None:
-    """Keeps every training's config, and what it measured every 500 steps."""
+    """Keeps the config of every training, and its metrics of every 500 steps."""
     names = (*GANS, NETWORK)
     write_json(out / "configs.json", {name: read_config(workdir / name) for name in names})
     rows = []
@@ -206,7 +206,7 @@ def _kept(block: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Markdown: one line a method, one column a condition."""
+    """The accuracies as Markdown: a line per method, a column per condition."""
     lines = []
     for split in dict.fromkeys(row["images"] for row in rows):
         of = [row for row in rows if row["images"] == split]
@@ -227,7 +227,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Runs whatever is not done yet."""
+    """Runs the parts that are missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--packages", type=Path, default=Path("/"), help="where the packages were unpacked")
     parser.add_argument("--variant", default="", choices=("", "tiny"))

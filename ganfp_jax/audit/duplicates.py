@@ -1,10 +1,9 @@
-"""Images that are there twice: pixel for pixel, or nearly, and photographs that are on both sides of the split.
+"""Repeated images, exact or near, and photographs on both sides of the split.
 
-Nearly: perceptual hashes of 64 bits that differ in few. How few is measured on the study's 8,000 images of 32x32,
-32 million pairs. Images that repeat another within 4 bits were six, all crops of the same photograph; 6 bits added
-twelve, five of them of different ones. Of 400 test crops, 98 % stayed within 4 bits when saved as JPEG of quality 90,
-94 % of quality 75, 92 % of quality 50, all when 10 levels brighter or twice as large, and 30 % when moved by a pixel.
-Mirrored and turned copies are not looked for.
+Near duplicates have perceptual hashes of 64 bits that differ in few. On the study's 8,000 images of 32x32, 4 bits found
+six, all crops of the same photograph as their partner; 6 bits found twelve more, of which five were not. JPEG copies of
+test crops stay within 4 bits in 98 % (quality 90) to 92 % (quality 50) of cases, brighter and larger copies always, and
+copies moved by a pixel in 30 %. Mirrored and turned copies are not found.
 """
 
 import hashlib
@@ -25,41 +24,41 @@ from ganfp_jax.data.values import LUMA
 from ganfp_jax.run.progress import progress
 from ganfp_jax.run.threads import ending, results
 
-FLAT = 3.0  # standard deviation of the luma below which an image has no shape to compare
-_BLOCK = 512  # images compared with as many others at a time: about 4 MB, however many there are
-_AT_A_TIME = 2**22  # values of an image
+FLAT = 3.0  # standard deviation of the luma below which the hash of an image is noise
+_BLOCK = 512  # images compared with as many others at a time, which takes about 4 MB
+_AT_A_TIME = 2**22  # values of an image that are summed at a time
 _EXACT, _FAR = -1, 64
 
 
 class Prints(NamedTuple):
-    """What images are compared by."""
+    """The digests and hashes by which images are compared."""
 
     read: Int[np.ndarray, " n"]
-    """Which of the files could be read."""
+    """Indices of the readable files."""
     digests: tuple[bytes, ...]
-    """Of size and pixels."""
+    """Digests of size and pixels."""
     hashes: UInt64[np.ndarray, " n"]
-    """Perceptual hash, 64 bits."""
+    """Perceptual hashes of 64 bits."""
     shaped: Bool[np.ndarray, " n"]
-    """Whether the image has a shape for that hash; of flat ones it is noise."""
+    """False for flat images, whose hashes are noise."""
     refused: tuple[tuple[int, str], ...]
-    """(which file, why) for the others."""
+    """(index, reason) of each other file."""
 
 
 class Pair(NamedTuple):
-    """An image and the one before it that it repeats."""
+    """An image and the earlier image that it repeats."""
 
     image: str
     repeats: str
     kind: Literal["exact", "near"]
     distance: int
-    """Bits of 64 in which the perceptual hashes differ; 0 of exact ones."""
+    """Bits of 64 in which the perceptual hashes differ; 0 for exact pairs."""
     across_splits: bool
     across_sources: bool
 
 
 def take_prints(files: Sequence[ImageFile]) -> Prints:
-    """Decodes files and takes their prints, in threads, with a progress bar."""
+    """Decodes files and computes their digests and hashes, in threads, with a progress bar."""
     import imagehash
 
     digests: list[bytes] = [b""] * len(files)
@@ -89,7 +88,7 @@ def take_prints(files: Sequence[ImageFile]) -> Prints:
         ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="prints") as pool,
         ending(stop),
     ):
-        list(results(pool, take_some, range(0, len(files), 64)))  # list() raises what a task raised
+        list(results(pool, take_some, range(0, len(files), 64)))  # list() raises the error of a task
     read = np.array([place for place in range(len(files)) if place not in refused], np.int64)
     return Prints(
         read=read,
@@ -103,14 +102,14 @@ def take_prints(files: Sequence[ImageFile]) -> Prints:
 def find(
     prints: Prints, names: Sequence[str], splits: Sequence[str], sources: Sequence[str], distance: int
 ) -> list[Pair]:
-    """For each image that repeats one before it, that one: in another split if there is any, and the closest.
+    """The pair of each image that repeats an earlier one: the closest in another split if any, else the closest.
 
     Args:
-        prints: of the N images that could be read.
-        names: what to call each of them.
-        splits: "train", "test" or "" for each of them.
-        sources: the class of each.
-        distance: bits in which near duplicates may differ, 0 to 63; fewer than 0 finds exact ones only.
+        prints: digests and hashes of the N readable images.
+        names: name of each image.
+        splits: "train", "test" or "" for each image.
+        sources: class of each image.
+        distance: most bits in which near duplicates may differ, 0 to 63; a negative number finds exact ones only.
     """
     number = len(prints.hashes)
     _, digest_of = np.unique(np.array([digest.hex() for digest in prints.digests]), return_inverse=True)
@@ -149,7 +148,7 @@ def find(
 
 
 class _Closest:
-    """For each image of a block the first of the closest images that it has been compared with."""
+    """For each image of a block, the first of the closest images so far."""
 
     def __init__(self, number: int) -> None:
         self.bits = np.full(number, _FAR, np.int8)
@@ -159,7 +158,7 @@ class _Closest:
         return iter((self.bits, self.partners))
 
     def look(self, bits: Int[np.ndarray, "n m"], start: int) -> None:
-        """Compares the block with the images from `start` on, which stand behind those looked at before."""
+        """Compares the block with the images from `start` on, which must follow all earlier ones."""
         best = bits.argmin(1)
         values = bits[np.arange(len(bits)), best]
         closer = values < self.bits
@@ -167,9 +166,9 @@ class _Closest:
 
 
 def shared_photographs(folders: Mapping[str, labelled.LabelledFolder]) -> list[str]:
-    """Photographs of which more than one split has crops, sorted: these make a test easier than it looks.
+    """The photographs with crops in more than one split, sorted; they make a test easier than it looks.
 
-    Known where manifests list them. Of the embedded photographs also those of one scene, such as a stereo pair.
+    Manifests list the photographs. Embedded photographs of one scene, such as a stereo pair, count too.
     """
     seen: dict[str, dict[str, set[str]]] = {}
     for split, folder in folders.items():
@@ -189,7 +188,7 @@ def shared_photographs(folders: Mapping[str, labelled.LabelledFolder]) -> list[s
 
 def _luma_std(image: UInt8[np.ndarray, "h w 3"]) -> float:
     sums = np.zeros(2)
-    for rows in np.array_split(image, 1 + image.size // _AT_A_TIME):  # as numbers of 8 bytes a large image takes 1.5 GB
+    for rows in np.array_split(image, 1 + image.size // _AT_A_TIME):  # a large image in float64 takes 1.5 GB
         luma = rows @ np.array(LUMA)
         sums += luma.sum(), (luma**2).sum()
     mean, square = sums / (image.size / 3)

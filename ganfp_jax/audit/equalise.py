@@ -1,4 +1,4 @@
-"""A labelled folder -> a copy whose files are all written alike: one codec, one size, no metadata."""
+"""Copies of labelled folders whose files are all written alike: one codec, one size and no metadata."""
 
 import io
 import itertools
@@ -23,7 +23,7 @@ from ganfp_jax.run.progress import progress
 
 CODECS = {"png": ".png", "jpeg": ".jpg"}
 STRETCHES = ("auto", "all", "none")
-CLIPPED = 0.01  # share of values that a stretch cuts off at either end
+CLIPPED = 0.01  # share of values that a stretch clips at either end
 LOSSY = frozenset({"JPEG", "MPO", "WEBP", "JPEG2000", "AVIF", "GIF"})
 
 
@@ -57,27 +57,27 @@ def write(
 ) -> list[str]:
     """Writes `<out>/[<split>/]<source>/<file>` for every file that can be used, with manifests.
 
-    Pixels are the same, cut to size, unless `codec` is "jpeg" or `stretch` is set. What was done to pixels before
-    stays in them: a JPEG photograph written as PNG still is one to a classifier. And a per-image stretch cannot be
-    undone, so `stretch` does it to all alike: the values of every image are stretched until one of a hundred is cut off
-    at either end, with noise of up to one level first (triangular, drawn from `seed` and the name) that fills the gaps
-    of older stretches.
+    Pixels change only by resizing, unless `codec` is "jpeg" or `stretch` is set. Earlier traces stay in the pixels: a
+    classifier still sees a JPEG in a photograph that was rewritten as PNG. A per-image stretch cannot be undone, so
+    `stretch` does it to all images. Noise of up to one level first (triangular, drawn from `seed` and the name) fills
+    the gaps of older stretches. Then the values of every image are stretched until one of a hundred is clipped at
+    either end.
 
     Args:
         folders: split -> folder; {"": folder} where there are no splits.
-        out: a new or empty folder, or one that the same call has written or begun to write.
+        out: a new or empty folder, or one that the same call wrote or began to write.
         codec: "png", or "jpeg" with `quality` and full colour resolution.
         resolution: side in pixels; 0 for the smallest side of any image.
         resize: one of `preprocess.RESIZES`.
-        quality: of JPEG.
+        quality: quality of JPEG.
         stretch: whether to stretch.
         seed: 0 to 2**32 - 1.
 
     Returns:
-        What the user should know, one line each.
+        Notes for the user, one line each.
 
     Raises:
-        UserError: `out` holds something else, or a copy of other images; no image of a source can be used.
+        UserError: `out` holds something else or a copy of other images, or a source has no usable image.
     """
     headers = [_header(path) for folder in folders.values() for path in folder.paths]
     side = resolution or min((side for _, side in headers if side), default=0)
@@ -128,23 +128,23 @@ def write(
 
 
 def stretched(image: UInt8[np.ndarray, "h w 3"], rng: np.random.RandomState) -> UInt8[np.ndarray, "h w 3"]:
-    """The image with its values stretched from its lowest and highest hundredth to 0 and 255, without gaps."""
+    """The image with its values stretched from their 1st and 99th percentiles to 0 and 255, without gaps."""
     values = image + rng.triangular(-1, 0, 1, image.shape)
     low, high = np.quantile(values, [CLIPPED, 1 - CLIPPED])
     return np.clip(np.rint((values - low) * 255 / max(high - low, 1)), 0, 255).astype(np.uint8)
 
 
 def _header(file: ImageFile) -> tuple[str, int]:
-    """Format and smaller side; ("", 0) of what is no image."""
+    """The format and the smaller side; ("", 0) for a file that is no image."""
     try:
         with open_header(file) as image:
             return str(image.format), min(image.size)
-    except Exception:  # of any type, for a damaged file; decoding will say why
+    except Exception:  # of any type, for a damaged file; decoding reports it
         return "", 0
 
 
 def _claim(out: Path, record: dict[str, Any]) -> None:
-    """Marks `out` as the place of this copy, so that a stopped run goes on and nothing else is overwritten."""
+    """Marks `out` as the folder of this copy, so that a stopped run resumes and nothing else is overwritten."""
     mark = out / "equalised.json"
     text = json.dumps(record, indent=1) + "\n"
     if mark.is_file():
@@ -155,7 +155,7 @@ def _claim(out: Path, record: dict[str, Any]) -> None:
             f"config.equalise {out} holds a copy of other images, or with other settings (see {mark.name} there); "
             "give a new folder"
         )
-    # A run that was killed before it could write the mark leaves a hidden part of it.
+    # A run that was killed while it wrote the mark leaves a hidden partial file.
     if out.exists() and (not out.is_dir() or any(not path.name.startswith(".") for path in out.iterdir())):
         raise UserError(f"config.equalise {out} is there already and holds something else; give a new folder")
     out.mkdir(parents=True, exist_ok=True)
@@ -164,7 +164,7 @@ def _claim(out: Path, record: dict[str, Any]) -> None:
 
 
 def _targets(folder: labelled.LabelledFolder, base: Path, suffix: str) -> list[tuple[Path, ImageFile, str, int]]:
-    """(new path, file, name, label) of every file; where they meet, a.png and a.jpg become a.png.png and a.jpg.png."""
+    """(new path, file, name, label) of every file; where they clash, a.png and a.jpg become a.png.png and a.jpg.png."""
     stems = [PurePath(name).stem for name in folder.names]
     files = [PurePath(name).name for name in folder.names]
     whole = [name.replace("/", "_") for name in folder.names]
@@ -181,7 +181,7 @@ def _targets(folder: labelled.LabelledFolder, base: Path, suffix: str) -> list[t
 
 
 def _visible(stem: str, suffix: str) -> str:
-    """A file's name that any folder takes and no reader of image folders passes over, as it does hidden ones."""
+    """A file name that any folder accepts and that readers of image folders do not skip as hidden."""
     return fitting(f"_{stem}{suffix}" if stem.startswith(".") else f"{stem}{suffix}")
 
 

@@ -1,4 +1,4 @@
-"""What one image file says beside its fingerprint: its container, how its values were written, plain statistics."""
+"""The facts of an image file beside its fingerprint: its container, the way its values were written, statistics."""
 
 import dataclasses
 import re
@@ -16,12 +16,12 @@ from ganfp_jax.data.decode import ImageFile, decode_image
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """A kind of thing that may give a source away.
+    """A kind of fact that may give a source away.
 
     Attributes:
-        leak: whether what is found is the writer's doing and no property of the picture.
-        what: its name in a sentence.
-        numbers: the names of its numbers; empty for kinds made of words that a file says.
+        leak: whether the fact comes from the writer of the file and not from the picture.
+        what: name of the kind in a sentence.
+        numbers: names of its numbers; empty for kinds that consist of words.
     """
 
     leak: bool
@@ -44,10 +44,10 @@ KINDS: dict[str, Kind] = {
     ),
     "colour": Kind(False, "the mean colour", ("mean red", "mean green", "mean blue")),
 }
-"""All kinds, by name. The first six are traces of how a file was written: whatever tells the sources apart by these is
-a leak. The last three depend on the picture too, so they are a warning: a classifier may go by them."""
+"""All kinds, by name. The first six are traces of how a file was written; they leak if they tell the sources apart. The
+last three depend on the picture too, so they only warn that a classifier may use them."""
 
-# The first word of a token (see `baselines.metadata.tokens`), or two where the first says too little.
+# The first word of a token (see `baselines.metadata.tokens`), or the first two where one is ambiguous -> its kind.
 _KIND_OF = {
     **dict.fromkeys(("suffix", "format", "magic", "mode", "frames", "unreadable"), "format"),
     "size": "dimensions",
@@ -56,25 +56,25 @@ _KIND_OF = {
     **dict.fromkeys(("text interlace", "text compression"), "compression"),
 }
 
-VAGUE = ("order", "coding", "huffman", "chunk", "suffix")  # words that are named only where no other tells as much
+VAGUE = ("order", "coding", "huffman", "chunk", "suffix")  # words that are reported only where no other tells as much
 
-_NEAR = np.array([1, 1, 1, 1, 0, 1, 1, 1, 1]) / 8  # the four levels on either side
-_EXPECTED = 4  # values from which on an empty level is no chance: e**-4 of such levels would be empty
-_FEW = 0.05  # share of left out levels that flat parts of a picture, or chance, may bring about
+_NEAR = np.array([1, 1, 1, 1, 0, 1, 1, 1, 1]) / 8  # weights of the four levels on either side
+_EXPECTED = 4  # expected values from which on an empty level is no chance: its probability is e**-4
+_FEW = 0.05  # share of empty levels that flat parts of a picture, or chance, may cause
 
 
 class Facts(NamedTuple):
-    """What a file says: words by kind, and a number for each of the names of `KINDS[kind].numbers`."""
+    """The facts of a file: words by kind, and the numbers that `KINDS[kind].numbers` names."""
 
     words: Mapping[str, frozenset[str]]
     numbers: Mapping[str, tuple[float, ...]]
 
 
 def read(file: ImageFile) -> Facts:
-    """Reads a file's facts.
+    """Reads the facts of a file.
 
     Raises:
-        Refused: it cannot be decoded.
+        Refused: the file cannot be decoded.
     """
     image = decode_image(file)
     counts = histogram(image)
@@ -93,7 +93,7 @@ def read(file: ImageFile) -> Facts:
 
 
 def words(file: ImageFile) -> dict[str, frozenset[str]]:
-    """The tokens of a file by kind, from its header; a file that cannot be opened says "unreadable"."""
+    """The tokens of a file by kind, from its header; a file that cannot be opened has "unreadable"."""
     facts: dict[str, set[str]] = {kind: set() for kind, about in KINDS.items() if not about.numbers}
     for token in tokens(file):
         parts = re.split(r"[ =]", token, maxsplit=2)
@@ -102,16 +102,16 @@ def words(file: ImageFile) -> dict[str, frozenset[str]]:
 
 
 def histogram(image: UInt8[np.ndarray, "h w 3"]) -> Int[np.ndarray, " 256"]:
-    """How often each level occurs, over all channels."""
-    bands = np.reshape(Image.fromarray(image).histogram(), (-1, 256))  # NumPy's own would take 8 bytes for every value
+    """The count of each level, over all channels."""
+    bands = np.reshape(Image.fromarray(image).histogram(), (-1, 256))  # NumPy would take 8 bytes per value
     return bands.sum(0)
 
 
 def is_stretched(counts: Int[np.ndarray, " 256"]) -> bool:
     """Whether an image was stretched to span 0 to 255: it holds both, and no more of them than of their neighbours.
 
-    So were the published CramerGAN and MMDGAN images. Values that were cut off at 0 and 255, as of an overexposed
-    photograph or a generator that draws beyond its range, pile up at the ends; such an image was not stretched.
+    The published CramerGAN and MMDGAN images were. Clipped values, as in an overexposed photograph or beyond a
+    generator's range, pile up at 0 and 255; such an image was not stretched.
     """
     low, high = counts[0], counts[255]
     few = low <= 3 + 2 * counts[1:4].max() and high <= 3 + 2 * counts[252:255].max()
@@ -119,11 +119,11 @@ def is_stretched(counts: Int[np.ndarray, " 256"]) -> bool:
 
 
 def left_out(counts: Int[np.ndarray, " 256"]) -> float:
-    """The share of levels that are empty though their neighbours are not, as fewer levels or a palette leave them.
+    """The share of empty levels among full ones, which a palette, fewer levels or a stretch after rounding leave.
 
-    So does a stretch after rounding. Levels are counted where their four neighbours on either side hold four values or
-    more on average, without the image's least and greatest value, where values that were cut off pile up. A share below
-    a twentieth, which pictures as a camera or a generator makes them have too, is given as 0.
+    A level counts where the four levels on either side hold four values or more on average. The image's least and
+    greatest values do not count, since clipped values pile up there. A share below a twentieth is given as 0, since
+    images of cameras and generators have it too.
     """
     inner, seen = counts.astype(float), np.flatnonzero(counts)
     ends = [0, seen[0], seen[-1], 255]
@@ -135,9 +135,9 @@ def left_out(counts: Int[np.ndarray, " 256"]) -> float:
 
 
 def columns(kind: str, facts: Sequence[Facts]) -> tuple[tuple[str, ...], Float[np.ndarray, "n f"]]:
-    """The names and values of a kind's features, one row a file.
+    """The names and values of a kind's features, one row per file.
 
-    Words become columns of 0 and 1; those that nearly no file says, or all say, are left out.
+    Words become columns of 0 and 1; words of almost no file, and of all files, are left out.
     """
     if KINDS[kind].numbers:
         return KINDS[kind].numbers, np.array([of_file.numbers[kind] for of_file in facts], float)

@@ -1,4 +1,4 @@
-"""The cheap part of the audit, which generation, training and evaluation run: a glance at some files of each source."""
+"""A cheap audit of some files of each source, which generation, training and evaluation run."""
 
 from collections import Counter
 from pathlib import Path
@@ -9,19 +9,19 @@ from ganfp_jax.audit.facts import KINDS, VAGUE, histogram, is_stretched, words
 from ganfp_jax.data.decode import ImageFile, decode_image, open_header
 from ganfp_jax.data.labelled import LabelledFolder
 
-FILES = 50  # looked at a source
-FEWEST = 5  # of fewer nothing is said
-DIFFERENCE = 0.5  # between the shares of two sources that say a thing; so much is no chance
-MAX_PIXELS = 2**20  # of an image whose values are looked at, which takes milliseconds then
+FILES = 50  # most files per source
+FEWEST = 5  # least files of a source; fewer say nothing
+DIFFERENCE = 0.5  # least difference of a fact's shares in two sources, which is no chance
+MAX_PIXELS = 2**20  # most pixels of an image whose values are read, so that the check stays quick
 STRETCHED = "values span exactly 0 to 255"
-FOLLOWING = ("compression", "metadata")  # differ wherever the format does
+FOLLOWING = ("compression", "metadata")  # kinds that differ wherever the format does
 
 
 def quick_check(folder: LabelledFolder) -> list[str]:
-    """What tells the sources of a labelled set apart at a glance, one line each: nothing where files are written alike.
+    """The facts that tell the sources of a labelled set apart, one line each; none where files are written alike.
 
-    Format, dimensions, compression settings, metadata and the per-image stretch of at most 50 files a source, evenly
-    over its listing, compared between the sources. The job `audit` says how far each of them leads, and finds more.
+    It compares format, dimensions, compression settings, metadata and the per-image stretch between the sources, in at
+    most 50 files of each, evenly over its listing. The job `audit` finds more and measures how far each fact leads.
     """
     shares: dict[str, dict[tuple[str, str], float]] = {}
     for label, name in enumerate(folder.classes):
@@ -46,7 +46,7 @@ def quick_check(folder: LabelledFolder) -> list[str]:
 
 
 def report_leaks(folder: LabelledFolder) -> list[str]:
-    """Print what `quick_check` finds, and return it."""
+    """Print the lines of `quick_check` as warnings, and return them."""
     lines = quick_check(folder)
     for line in lines:
         print(f"warning: {line}")
@@ -60,7 +60,7 @@ def _facts_of(file: ImageFile) -> set[tuple[str, str]]:
             small = image.width * image.height <= MAX_PIXELS
         if small and is_stretched(histogram(decode_image(file))):
             facts.add(("stretch", STRETCHED))
-    except Exception:  # of any type, for a damaged file; its header said so, and whoever reads all files lists it
+    except Exception:  # of any type, for a damaged file, which the reader of all files reports
         return facts
     return facts
 

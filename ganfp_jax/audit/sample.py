@@ -1,4 +1,4 @@
-"""The files of an audit: all of a set, and the facts of as many of every class."""
+"""The files of an audit: all files of a set, and the facts of equally many of every class."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from ganfp_jax.run.progress import progress
 
 
 class File(NamedTuple):
-    """A file of the set: where it is, its name with its split, its split, class index and origin."""
+    """A file of the set: its path, its name with its split, its split, class index and origin."""
 
     path: ImageFile
     name: str
@@ -23,7 +23,7 @@ class File(NamedTuple):
 
 
 def list_files(folders: Mapping[str, labelled.LabelledFolder]) -> list[File]:
-    """All files, those of train/ first."""
+    """All files; those of train/ come first."""
     return [
         File(path, f"{split}/{name}".lstrip("/"), split, int(label), origin)
         for split, folder in folders.items()
@@ -36,10 +36,13 @@ def list_files(folders: Mapping[str, labelled.LabelledFolder]) -> list[File]:
 def read_sample(
     files: Sequence[File], num_classes: int, *, root: str, files_per_source: int, folds: int, seed: int
 ) -> tuple[list[Facts], list[File], list[tuple[str, str]]]:
-    """The facts of as many files of every class, drawn by the seed: (facts, their files, (name, reason) of refused).
+    """The facts of equally many files of every class, drawn by the seed.
+
+    Returns:
+        The facts, their files, and (name, reason) of each refused file.
 
     Raises:
-        UserError: a class has fewer files that can be read than there are folds.
+        UserError: a class has fewer readable files than there are folds.
     """
     rng = np.random.RandomState(seed)
     read_of: list[list[tuple[Facts, File]]] = [[] for _ in range(num_classes)]

@@ -1,4 +1,4 @@
-"""Each kind of fact as a classifier of its own: cross-validated, tested against chance, and put into words."""
+"""The verdict on each kind of fact: a classifier of its own, cross-validated and tested against chance."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,30 +12,30 @@ from ganfp_jax.metrics.groups import deal
 from ganfp_jax.metrics.statistics import bootstrap_weights, holm, percentile_interval, wilson_interval
 
 LEAVES = 32
-RARE = 0.03  # share of the files that a leaf of the tree must have
-REPEATS = 1000  # of the bootstrap
-LONG = 60  # letters of a word that are shown
+RARE = 0.03  # least share of the files in a leaf of the tree
+REPEATS = 1000  # repeats of the bootstrap
+LONG = 60  # characters of a word that are shown
 
 Verdict = Literal["leak", "warning", "nothing found"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """What one kind of fact reaches as a classifier.
+    """The result of one kind of fact as a classifier.
 
     Attributes:
         kind: a key of `KINDS`.
-        accuracy: share of the files that it named the source of while it was not trained on them. Every source counts
-            alike in every fold, so to name one source for all is right at chance, however photographs fall.
-        total: files tested, as many of every source.
-        ci95: interval of the accuracy: Wilson's; the wider of that and a bootstrap of whole photographs where several
-            files come from one.
+        accuracy: cross-validated accuracy. Every source has the same weight in every fold, so predicting one source for
+            all files is right at chance, whatever the photographs of a fold are.
+        total: number of files tested, equally many of every source.
+        ci95: Wilson's interval of the accuracy. Where several files come from one photograph, it is the wider of that
+            and a bootstrap of whole photographs.
         chance: accuracy of a guess.
-        p: how often a guess is right as often (one-sided, binomial). This and Wilson's interval take the files for
-            fewer than they are (see `_answers`).
-        p_holm: the same, corrected by Holm for the number of kinds.
+        p: probability that a guess is right as often (one-sided, binomial). This and Wilson's interval use a smaller
+            number of files (see `_answers`).
+        p_holm: p after Holm's correction for the number of kinds.
         verdict: "leak", "warning" (found, but it depends on the picture too) or "nothing found".
-        says: the feature that tells most, in two of the sources.
+        says: the most telling feature, in two of the sources.
     """
 
     kind: str
@@ -60,23 +60,24 @@ def judge(
     min_gain: float,
     seed: int,
 ) -> list[Finding]:
-    """Tests every kind; one finding each, in the order of `KINDS`.
+    """Tests every kind and returns the findings in the order of `KINDS`.
 
-    A decision tree is trained on all folds but one and asked about that one, each in turn. Files of one group are in
-    one fold, so what tells photographs apart is not taken for what tells sources apart; there are no more folds than
-    any source has groups. (The files of a source with a single one stand alone: it cannot be held out.)
+    A decision tree is trained on all folds but one and tested on that one, for each fold. Files of one group are in one
+    fold, so that differences of photographs do not pass for differences of sources. There are at most as many folds as
+    any source has groups. (The files of a source with a single group are groups of their own, since that group cannot
+    be held out.)
 
-    A kind counts as found where its corrected p is at most `alpha`, its interval lies above chance, and it is right
-    `min_gain` more often than chance: with many files the smallest difference is certain, and does no harm.
+    A kind is found where its corrected p is at most `alpha`, its interval lies above chance, and its accuracy exceeds
+    chance by `min_gain`, since many files make even a harmless difference significant.
 
     Args:
-        facts: of N files, as many of each class.
-        labels: class index of each.
+        facts: facts of N files, equally many of each class.
+        labels: class index of each file.
         classes: the K class names.
-        groups: what each was taken from (`labelled.origins`).
-        folds: 2 or more; at most the number of files a class.
-        alpha: the chance, over all kinds together, of a finding where there is none.
-        min_gain: share of files, 0 to 1.
+        groups: origin of each file (`labelled.origins`).
+        folds: 2 or more, at most the number of files per class.
+        alpha: probability, over all kinds together, of a false finding.
+        min_gain: least gain over chance, as a share of files, 0 to 1.
         seed: 0 to 2**32 - 1.
     """
     chance, group_of = 1 / len(classes), _numbered(labels, groups)
@@ -87,7 +88,7 @@ def judge(
     answers = _answers(weights, folds)
     tables = {kind: columns(kind, facts) for kind in KINDS}
     rights = {kind: _predict(table[1], labels, fold_of, seed) == labels for kind, table in tables.items()}
-    # Rounded, or the weights' last digit would make 1 a little more than that.
+    # Rounded, since the weights' last digit could make an accuracy exceed 1.
     accuracies = {kind: round(float((weights * right).mean()), 12) for kind, right in rights.items()}
     p_values = {kind: _p_value(accuracy, answers, chance) for kind, accuracy in accuracies.items()}
     corrected = dict(zip(p_values, holm(list(p_values.values())), strict=True))
@@ -112,24 +113,24 @@ def judge(
 
 
 def _numbered(labels: Int[np.ndarray, " n"], groups: Sequence[str]) -> Int[np.ndarray, " n"]:
-    """A number for each group; one for each file of a class that has a single group."""
+    """The group number of each file; the files of a class with a single group are groups of their own."""
     _, group_of = np.unique(np.asarray(groups), return_inverse=True)
     for label in np.unique(labels):
-        own = np.flatnonzero(labels == label)
-        if np.ptp(group_of[own]) == 0:
-            group_of[own] = group_of.max() + 1 + np.arange(len(own))
+        members = np.flatnonzero(labels == label)
+        if np.ptp(group_of[members]) == 0:
+            group_of[members] = group_of.max() + 1 + np.arange(len(members))
     return group_of
 
 
 def _folds(
     labels: Int[np.ndarray, " n"], group_of: Int[np.ndarray, " n"], folds: int, seed: int
 ) -> Int[np.ndarray, " n"]:
-    """The fold of each file; every class is spread as evenly over all folds as its groups allow."""
+    """The fold of each file; all folds share every class as evenly as its groups allow."""
     rng = np.random.RandomState(seed)
     fold_of = np.zeros(len(labels), int)
     for label in np.unique(labels):
-        own = np.flatnonzero(labels == label)
-        fold_of[own] = deal(group_of[own], folds, rng)
+        members = np.flatnonzero(labels == label)
+        fold_of[members] = deal(group_of[members], folds, rng)
     return fold_of
 
 
@@ -148,7 +149,7 @@ def _predict(
     fold_of: Int[np.ndarray, " n"],
     seed: int,
 ) -> Int[np.ndarray, " n"]:
-    """The class named for each file by a tree that did not see it; the first class where there is nothing to go by."""
+    """The class that a tree predicts for each file of a fold it has not seen; the first class without features."""
     predicted = np.full(len(labels), labels.min())
     if not values.shape[1]:
         return predicted
@@ -159,20 +160,21 @@ def _predict(
 
 
 def _answers(weights: Float[np.ndarray, " n"], folds: int) -> float:
-    """How many independent answers the cross-validated accuracy is worth: fewer than there are files.
+    """The number of independent answers that the cross-validated accuracy is worth, which is less than that of files.
 
-    Trees of different folds share most of their training files, so they err together; the variance is 1 + folds /
-    (folds - 1) times as large (Nadeau and Bengio 2003). Without this, three times as many clean folders as `alpha` says
-    would be found guilty. Uneven weights make it larger too (Kish).
+    Trees of different folds share most of their training files, so their errors depend on each other. The variance is
+    1 + folds / (folds - 1) times as large (Nadeau and Bengio 2003); without this, clean folders would be found guilty
+    three times as often as `alpha` says. Uneven weights increase the variance too (Kish).
     """
     return float(weights.sum() ** 2 / (weights**2).sum()) / (1 + folds / (folds - 1))
 
 
 def _p_value(accuracy: float, answers: float, chance: float) -> float:
-    from scipy.special import betainc  # takes a while to import
+    from scipy.special import betainc  # SciPy is slow to import
 
     right = accuracy * answers
-    return float(betainc(right, answers - right + 1, chance)) if right else 1.0  # the binomial tail, for any number
+    # The tail of the binomial distribution, for a fractional number of trials.
+    return float(betainc(right, answers - right + 1, chance)) if right else 1.0
 
 
 def _interval(
@@ -185,7 +187,7 @@ def _interval(
 ) -> tuple[float, float]:
     whole = max(1, round(answers))
     low, high = wilson_interval(min(whole, round(whole * float((weights * right).mean()))), whole)
-    if len(np.unique(group_of)) < len(right):  # crops of one photograph depend on each other
+    if len(np.unique(group_of)) < len(right):  # the crops of one photograph depend on each other
         drawn = bootstrap_weights(group_of, REPEATS, np.random.RandomState(seed))
         bounds = percentile_interval([_mean_recall(right, labels, weights * times) for times in drawn])
         low, high = (min(low, bounds[0]), max(high, bounds[1])) if bounds else (low, high)
@@ -195,7 +197,7 @@ def _interval(
 def _mean_recall(
     right: Bool[np.ndarray, " n"], labels: Int[np.ndarray, " n"], weights: Float[np.ndarray, " n"]
 ) -> float | None:
-    """The mean over the classes of the share that is right, so that no draw favours a class; None if one is missing."""
+    """The mean recall of the classes, so that no draw favours a class; None if a class is missing."""
     totals = np.bincount(labels, weights)
     return float((np.bincount(labels, weights * right) / totals).mean()) if totals.all() else None
 
@@ -207,11 +209,11 @@ def _describe(
     classes: Sequence[str],
     seed: int,
 ) -> str:
-    """The feature that a tree goes by most (of its equals the one that says most), and where it differs most."""
+    """The feature that a tree uses most, or its most telling equal, and the two sources where it differs most."""
     if not np.ptp(values, axis=0).any():
         return "all files alike"
     best = values[:, [int(_tree(values, labels, seed).feature_importances_.argmax())]]
-    # Words that come and go together are one to a tree; the one that tells most of what it is names them all.
+    # Words that always occur together are the same to a tree; the least vague one stands for all.
     same = np.flatnonzero((values == best).all(0) | (values == 1 - best).all(0)).tolist()
     column = min(same, key=lambda k: (names[k].startswith(VAGUE), k))
     means = [float(values[labels == label, column].mean()) for label in range(len(classes))]

@@ -1,9 +1,9 @@
-"""What a cheap method already reaches on the same images: the numbers every network is shown beside.
+"""Cheap methods whose accuracy on the same images stands beside every network's.
 
     fitted = baselines.fit("knn", images, labels, classes, groups=origins)
     predicted, scores = baselines.predict(fitted, other_images)
 
-Settings are chosen on held-out training images, in `fit`; no test image has a part in them.
+`fit` chooses settings on held-out training images, and never on test images.
 """
 
 import dataclasses
@@ -20,16 +20,16 @@ from ganfp_jax.baselines.method import Images, Model, Samples, Training
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.reading import parse_json
 
-KEY = "baselines"  # in the header of a file of them
-IMMUNISED = "_immunised"  # ends what a baseline is called that learned from immunised images
+KEY = "baselines"  # key in the header of a baselines file
+IMMUNISED = "_immunised"  # suffix of the names of baselines trained on immunised images
 
 
 @dataclasses.dataclass(frozen=True)
 class Baseline:
-    """How a baseline is trained, and whether it looks at images or at the files they came in.
+    """How a baseline is trained, and whether it reads images or their files.
 
-    `label` is what it is called in a sentence. `restore` makes the model again of the arrays that it learned, where
-    they are all that it learned.
+    `label` is its name in a sentence. `restore` rebuilds the model from its learned arrays, where these are all that it
+    learned.
     """
 
     train: Callable[[Training], Model]
@@ -60,9 +60,9 @@ BASELINES: dict[str, Baseline] = {
 
 @dataclasses.dataclass(frozen=True)
 class FittedBaseline:
-    """A trained baseline: its name, its model, the shape (H, W, 3) of its images (() for paths), its classes.
+    """A trained baseline: its name, its model, the shape (H, W, 3) of its images (() for paths) and its classes.
 
-    Of files from before they said so, `classes` is empty.
+    `classes` is empty for old files, which do not have them.
     """
 
     name: str
@@ -72,11 +72,11 @@ class FittedBaseline:
 
 
 NETWORK = "network"
-"""The name under which a network stands among the baselines of the same images."""
+"""The name of the network in tables of baselines."""
 
 
 def label(name: str) -> str:
-    """What a baseline is called in a sentence; others by their names, without underscores."""
+    """The name of a baseline in a sentence; other names without underscores."""
     if name == NETWORK:
         return "the network, one view"
     return BASELINES[name].label if name in BASELINES else name.replace("_", " ")
@@ -105,12 +105,12 @@ def fit(
         samples: training images, 0 to 255, or the paths of image files, as `BASELINES[name].needs` says.
         labels: class index of each, 0 to K - 1.
         classes: the K class names.
-        groups: what each image was taken from, such as its photograph (`labelled.origins`). Images of one group are
-            held out together. Without it each image stands alone.
-        seed: 0 to 2**32 - 1; which training images are held out to choose settings, and random numbers if any.
+        groups: origin of each image, such as its photograph (`labelled.origins`). Images of one group are held out
+            together. None makes each image a group.
+        seed: 0 to 2**32 - 1; it determines the held-out training images and all random numbers.
 
     Raises:
-        UserError: unknown name, fewer than two classes, or a class without a training image.
+        UserError: the name is unknown, there are fewer than two classes, or a class has no training image.
     """
     from threadpoolctl import threadpool_limits
 
@@ -122,20 +122,20 @@ def fit(
         raise UserError(f"baseline {name}: no training image of {', '.join(absent)}; add some or leave the class out")
     groups = [str(i) for i in range(len(labels))] if groups is None else groups
     training = Training(samples, labels, len(classes), groups, seed)
-    # Matrices this thin gain nothing from a second BLAS thread, which on a busy machine costs ten times the time.
+    # A second BLAS thread does not speed up such thin matrices, and is slow on a busy machine.
     with threadpool_limits(1, user_api="blas"):
         model = BASELINES[name].train(training)
     return FittedBaseline(name, model, samples.shape[1:] if isinstance(samples, np.ndarray) else (), tuple(classes))
 
 
 def predict(fitted: FittedBaseline, samples: Samples) -> tuple[Int32[np.ndarray, " n"], Float[np.ndarray, "n k"]]:
-    """The source that is named for each image, and the score of every class: the highest is that source's.
+    """The predicted class of each sample, and the score of every class; the prediction has the highest.
 
-    Scores of logistic regressions and trees are probabilities, those of knn shares of votes, those of prnu
-    correlations, those of eigenface distances.
+    Scores are probabilities for logistic regressions and trees, shares of votes for knn, correlations for prnu and
+    distances for eigenface.
 
     Raises:
-        UserError: no samples, or images of another size than those it was trained on.
+        UserError: there are no samples, or images have another size than those of the training.
     """
     from threadpoolctl import threadpool_limits
 
@@ -152,11 +152,11 @@ def predict(fitted: FittedBaseline, samples: Samples) -> tuple[Int32[np.ndarray,
 
 
 def write(path: str | Path, fitted: Mapping[str, FittedBaseline]) -> None:
-    """Writes baselines that were made of arrays (`Baseline.restore`) as one safetensors file, in float32.
+    """Writes baselines that consist of arrays (`Baseline.restore`) as one safetensors file, in float32.
 
     Args:
-        path: of the file.
-        fitted: what each is called -> the baseline.
+        path: path of the file.
+        fitted: name of each row, such as "knn_immunised" -> its baseline.
     """
     import safetensors.numpy
 
@@ -173,35 +173,35 @@ def write(path: str | Path, fitted: Mapping[str, FittedBaseline]) -> None:
 
 
 def read(path: str | Path) -> dict[str, FittedBaseline]:
-    """The baselines of a file that `write` wrote, by what each is called."""
+    """The baselines of a file of `write`, by the names of their rows."""
     import safetensors
 
     with safetensors.safe_open(path, "numpy") as file:
         about = json.loads(file.metadata()[KEY])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    found = {}
+    fitted = {}
     for called, described in about.items():
         restore = BASELINES[described["name"]].restore
-        assert restore is not None  # `write` wrote no other
+        assert restore is not None  # `write` writes only those that have it
         prefix = f"{called}/"
         arrays = {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
-        found[called] = FittedBaseline(
+        fitted[called] = FittedBaseline(
             described["name"], restore(arrays), tuple(described["shape"]), tuple(described.get("classes", ()))
         )
-    return found
+    return fitted
 
 
 def as_network(header: str) -> tuple[str, dict[str, Any], list[str]]:
-    """Which regression of a file answers where a network is asked for: an immunised one, else the first.
+    """The regression of a file that takes the place of a network: an immunised one if any, else the first.
 
     Args:
-        header: what `write` put under `KEY`.
+        header: the text that `write` puts under `KEY`.
 
     Returns:
-        What it is called, the settings of the same regression among `ganfp_jax.models`, and its classes.
+        The name of its row, the settings of the same regression among `ganfp_jax.models`, and its classes.
 
     Raises:
-        UserError: the header is damaged, or from before it had classes.
+        UserError: the header is damaged, or too old to have classes.
     """
     try:
         about = parse_json(header)

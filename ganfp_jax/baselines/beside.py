@@ -1,4 +1,4 @@
-"""The baselines that stand beside a network: trained on `train/`, asked about the images that it was tested on."""
+"""The baselines beside a network: they are trained on `train/` and tested on the network's test images."""
 
 import itertools
 import time
@@ -19,7 +19,7 @@ from ganfp_jax.run.progress import progress
 
 
 class Method(NamedTuple):
-    """What a row is called, the baseline that it is of, and whether that is trained on immunised images."""
+    """The name of a row, its baseline, and whether that is trained on immunised images."""
 
     called: str
     name: str
@@ -27,7 +27,7 @@ class Method(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a baseline says of images under one condition: the class index of each, and how long that took."""
+    """The classes that a baseline predicts for images under one condition, and the seconds it took."""
 
     condition: str
     predicted: Int32[np.ndarray, " n"]
@@ -35,7 +35,7 @@ class Answer(NamedTuple):
 
 
 def methods_of(plain: Iterable[str], immunised: Iterable[str]) -> list[Method]:
-    """Baselines to be trained on images as they are, then those to be trained on immunised ones."""
+    """The methods for training on images as they are, then those for training on immunised images."""
     return [Method(name, name, False) for name in plain] + [
         Method(f"{name}{baselines.IMMUNISED}", name, True) for name in immunised
     ]
@@ -44,14 +44,14 @@ def methods_of(plain: Iterable[str], immunised: Iterable[str]) -> list[Method]:
 def fit(
     methods: Sequence[Method], images: FolderImages, classes: Sequence[str], *, seed: int, immunise: Mapping[str, Any]
 ) -> Iterator[tuple[str, FittedBaseline]]:
-    """Trains each method on `images`, with a progress bar; gives what it is called and the trained baseline.
+    """Trains each method on `images`, with a progress bar, and yields the name of its row and the trained baseline.
 
     Args:
-        methods: of `methods_of`.
-        images: to learn from.
+        methods: methods of `methods_of`.
+        images: training images.
         classes: the names of all classes.
-        seed: of the training and of what is immunised.
-        immunise: the arguments of `data.perturb.immunise`.
+        seed: seed of the training and of the immunisation.
+        immunise: arguments of `data.perturb.immunise`.
     """
     with progress(len(methods), "baselines", "method") as bar:
         for immunised, some in itertools.groupby(methods, lambda method: method.immunised):
@@ -62,7 +62,7 @@ def fit(
 
 
 def ask(fitted: FittedBaseline, images: FolderImages, perturbations: Sequence[str], seed: int = 0) -> Iterator[Answer]:
-    """What a baseline says of images under each perturbation; one that reads files is asked about clean ones alone."""
+    """A baseline's answers for images under each perturbation; one that reads files answers for clean images only."""
     for condition, samples in images.perturbed(fitted.name, perturbations, seed):
         clock = time.perf_counter()
         predicted, _ = baselines.predict(fitted, samples)
@@ -77,18 +77,18 @@ def measure(
     *,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """What trained baselines reach on the images of `parts`, of which only one is held at a time.
+    """The accuracy of trained baselines on the images of `parts`, of which only one is in memory at a time.
 
     Args:
-        fitted: what each is called -> the baseline.
-        parts: the test images.
-        perturbations: under each of which the images are named.
+        fitted: name of each row -> its baseline.
+        parts: the test images, in parts.
+        perturbations: perturbations under which the images are classified.
         classes: the names of all classes.
-        seed: of perturbations that draw noise.
+        seed: seed of perturbations that draw noise.
 
     Returns:
-        Rows of {"name", "condition", "metrics"}, as the pages of the report take them. Methods that read files
-        instead of images have none under a perturbation.
+        Rows of {"name", "condition", "metrics"}, as the pages of the report take them. Baselines that read files have
+        rows only for clean images.
     """
     labels: list[np.ndarray] = []
     predicted: dict[str, dict[str, list[np.ndarray]]] = {called: {} for called in fitted}
@@ -117,11 +117,11 @@ def rows_or_reason(
     folder: labelled.LabelledFolder,
     measure_rows: Callable[[], list[dict[str, Any]]],
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """The rows of `measure_rows`, or none and the reason: no method, or no training images of `root` for every class.
+    """The rows of `measure_rows` and None, or no rows and the reason: no method, or a class without training images.
 
-    Baselines stand beside a network; without them its own results are as good as with them.
+    A missing baseline is no error, since the network's own results do not depend on it.
     """
-    if reason := why_none(config, root, folder):
+    if reason := _reason_for_none(config, root, folder):
         return [], reason
     try:
         return measure_rows(), None
@@ -129,8 +129,8 @@ def rows_or_reason(
         return [], str(error)
 
 
-def why_none(config: Mapping[str, Any], root: Path, folder: labelled.LabelledFolder) -> str | None:
-    """Why no baseline can be shown beside the network, None where some can."""
+def _reason_for_none(config: Mapping[str, Any], root: Path, folder: labelled.LabelledFolder) -> str | None:
+    """The reason why no baseline can be trained, None where one can."""
     if not [*config["methods"], *config["immunised_methods"]]:
         return "config.baselines names none"
     try:
@@ -149,13 +149,13 @@ def train_and_measure(
     tested: labelled.Images,
     perturbations: Sequence[str],
 ) -> list[dict[str, Any]]:
-    """What cheap methods reach on the images that a network was tested on, trained on some of `<root>/train/`.
+    """Trains baselines on some of `<root>/train/` and measures them on the network's test images.
 
     Args:
-        config: the section `baselines` of configs/evaluate.py.
-        root: where their folder was opened; `rows_or_reason` says whether it has what is needed.
-        tested: the images that the network was tested on; all can be read. Their seed is the training's too.
-        perturbations: as for `measure`, as is what is returned.
+        config: section `baselines` of configs/evaluate.py.
+        root: folder with `train/`, which `rows_or_reason` checks.
+        tested: test images of the network, all readable; the training takes their seed too.
+        perturbations: as for `measure`, whose rows are returned.
     """
     methods = methods_of(config["methods"], config["immunised_methods"])
     methods = [m for m in methods if "none" in perturbations or baselines.BASELINES[m.name].needs == "images"]

@@ -1,7 +1,7 @@
 """Eigenfaces: principal components of the pixels and a linear support vector machine.
 
-Turk and Pentland, "Eigenfaces for Recognition" (1991), as compared with in Yu, Davis and Fritz (2019); the shares of
-variance and the values of C are those that Frank et al. (2020) tried (reference spec, section 8.10).
+The method is that of Turk and Pentland, "Eigenfaces for Recognition" (1991), a baseline of Yu, Davis and Fritz (2019).
+The shares of variance and the values of C are those of Frank et al. (2020) (reference spec, section 8.10).
 """
 
 from typing import Any
@@ -19,10 +19,10 @@ MOST_STEPS = 10_000
 
 
 def fit(training: method.Training) -> method.Model:
-    """Trains on the share of variance and the C that are best for held-out training images.
+    """Trains with the share of variance and the C that are best on held-out training images.
 
-    At most `MOST_COMPONENTS` components are taken, also where they explain less. The random numbers of the singular
-    value decomposition (Halko et al. 2011) come from the seed.
+    There are at most `MOST_COMPONENTS` components, even where they explain less. The seed gives the random numbers of
+    the singular value decomposition (Halko et al. 2011).
     """
     variance, penalty, accuracy = VARIANCES[-1], PENALTIES[-1], None
     mask = method.held_out(training)
@@ -52,12 +52,12 @@ def _components(training: method.Training) -> Any:
 
     features = pixels(training.samples)
     count = min(MOST_COMPONENTS, *features.shape)
-    with np.errstate(invalid="ignore"):  # of images that are all alike no share of the variance can be told
+    with np.errstate(invalid="ignore"):  # equal images have no variance, so its shares are 0 / 0
         return PCA(count, svd_solver="randomized", iterated_power=3, random_state=training.seed).fit(features)
 
 
 def _count(components: Any, variance: float) -> int:
-    """How many components explain that share of the variance."""
+    """The number of components that explain that share of the variance."""
     explained = np.cumsum(components.explained_variance_ratio_)
     return min(int((explained < variance).sum()) + 1, len(explained))
 
@@ -65,11 +65,11 @@ def _count(components: Any, variance: float) -> int:
 def _machine(features: Float[np.ndarray, "n f"], training: method.Training, penalty: float) -> Any:
     from sklearn.svm import LinearSVC
 
-    # The primal problem has as many unknowns as components, which are few, and no random number.
+    # The primal problem has few unknowns, one per component, and needs no random number.
     return LinearSVC(C=penalty, dual=False, max_iter=MOST_STEPS).fit(features, training.labels)
 
 
 def _scores(machine: Any, features: Float[np.ndarray, "n f"], training: method.Training) -> Float[np.ndarray, "n k"]:
-    """Distances from the planes, one a class; of two classes scikit-learn gives the second's alone."""
+    """Distances from the planes, one per class; for two classes scikit-learn gives only the second's."""
     distances = machine.decision_function(features)
     return np.stack([-distances, distances], axis=1) if training.num_classes == 2 else distances

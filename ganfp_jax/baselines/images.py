@@ -1,4 +1,4 @@
-"""The images that baselines learn from and are asked about: those of a labelled folder, and some of them."""
+"""The training and test images of baselines: those of a labelled folder, or some of them."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,19 +16,19 @@ from ganfp_jax.run.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class FolderImages:
-    """The images of a labelled folder that could be read, as pixels and as files."""
+    """The readable images of a labelled folder, as pixels and as files."""
 
     images: Images
     paths: Sequence[Path]
     labels: Int[np.ndarray, " n"]
     numbers: Int[np.ndarray, " n"]
-    """The place of each in the folder: the number by which its noise is drawn."""
+    """The number of each image in the folder, which seeds its noise."""
     origins: Sequence[str]
     rejected: Sequence[tuple[str, str]]
 
     @classmethod
     def read(cls, images: labelled.Images) -> "FolderImages":
-        """Decodes images of a folder, which stay clean.
+        """Decodes images of a folder without perturbation.
 
         Raises:
             UserError: none of them can be read.
@@ -46,7 +46,7 @@ class FolderImages:
         )
 
     def part(self, indices: Int[np.ndarray, " m"]) -> "FolderImages":
-        """The images at `indices` alone, in that order."""
+        """The images at `indices`, in that order."""
         return FolderImages(
             images=self.images[indices],
             paths=[self.paths[i] for i in indices],
@@ -57,7 +57,7 @@ class FolderImages:
         )
 
     def immunised(self, seed: int, immunise: Mapping[str, Any]) -> "FolderImages":
-        """The same images, each perturbed or not as `data.perturb.immunise` draws it."""
+        """The same images, each perturbed or not as `data.perturb.immunise` draws."""
         images = perturb.immunise(self.images, np.random.default_rng(seed), **immunise)
         return dataclasses.replace(self, images=images)
 
@@ -67,7 +67,7 @@ class FolderImages:
         return baselines.fit(name, samples, self.labels, classes, groups=self.origins, seed=seed)
 
     def perturbed(self, name: str, perturbations: Sequence[str], seed: int = 0) -> Iterator[tuple[str, Samples]]:
-        """(condition, samples) as the baseline `name` takes them; one that reads files only meets "clean" ones."""
+        """Yield (condition, samples) for the baseline `name`; one that reads files gets only "clean" images."""
         for perturbation in perturbations:
             condition = perturb.label(perturbation)
             if baselines.BASELINES[name].needs == "images":
@@ -77,9 +77,9 @@ class FolderImages:
 
 
 def first_at_random(labels: Int[np.ndarray, " n"], count: int, seed: int) -> Int64[np.ndarray, " m"]:
-    """Indices of `count` images of every class in an order that the seed draws, so fewer are among the more."""
+    """Indices of `count` random images of every class; the seed draws one order, so fewer are a subset of more."""
     chosen = []
     for label in np.unique(labels):
-        own = np.flatnonzero(labels == label)
-        chosen.append(own[np.random.RandomState([seed, int(label)]).permutation(len(own))[:count]])
+        members = np.flatnonzero(labels == label)
+        chosen.append(members[np.random.RandomState([seed, int(label)]).permutation(len(members))[:count]])
     return np.sort(np.concatenate(chosen))

@@ -1,7 +1,7 @@
-"""What files say without their pixels: a control that must stay at chance, and the sizes of files.
+"""Classifiers on files without their pixels: a control on metadata that must stay at chance, and the file size.
 
 If a classifier knows the sources from formats, dimensions or text that a program left in the file, the images were
-written in different ways, and every accuracy on them is in doubt. Where all files were written alike it can but guess.
+written in different ways, and every accuracy on them is in doubt. Where all files were written alike, it only guesses.
 """
 
 import hashlib
@@ -20,28 +20,28 @@ from ganfp_jax.data.decode import ImageFile, open_file, open_header
 from ganfp_jax.data.decoding import segments
 
 LEAVES = 32
-RARE = 0.01  # share of the training images below which nothing is learnt: it would be learnt of single files
-LONG = 40  # letters from which on a text is only long, and its content does not count
+RARE = 0.01  # least share of training files with a token, and in a leaf, so that no single file is learnt
+LONG = 40  # characters from which on a text counts only as long
 
 
 def fit(training: method.Training) -> method.Model:
-    """A decision tree on `tokens`: which of the things that some training files say a file says.
+    """Trains a decision tree on the presence of `tokens` that are not rare in the training files.
 
-    Where files tell nothing it names one source for all, which is right as often as that source comes.
+    Where files do not differ, it predicts one source for all, which is right as often as that source occurs.
     """
     learnt = [tokens(path) for path in training.samples]
     counts = Counter(itertools.chain.from_iterable(learnt))
     known = sorted(token for token, count in counts.items() if count >= RARE * len(learnt))
 
-    def features(said: Sequence[frozenset[str]]) -> Float[np.ndarray, "n f"]:
-        return np.array([[token in own for token in known] for own in said], float).reshape(len(said), len(known))
+    def features(files: Sequence[frozenset[str]]) -> Float[np.ndarray, "n f"]:
+        return np.array([[token in file for token in known] for file in files], float).reshape(len(files), len(known))
 
     tree = _tree(features(learnt), training)
     return method.Model(lambda paths: tree.predict_proba(features([tokens(path) for path in paths])))
 
 
 def fit_file_size(training: method.Training) -> method.Model:
-    """A decision tree on the number of bytes. Of compressed images it depends on the pixels, so this is no control."""
+    """Trains a decision tree on the file size. It is no control, since compressed sizes depend on the pixels."""
 
     def sizes(files: Sequence[ImageFile]) -> Float[np.ndarray, "n 1"]:
         return np.array([num_bytes(file) for file in files], float).reshape(-1, 1)
@@ -51,33 +51,33 @@ def fit_file_size(training: method.Training) -> method.Model:
 
 
 def tokens(file: ImageFile) -> frozenset[str]:
-    """What a file says of itself, as words such as "format=PNG", "size=32x32", "chunk=tEXt", "text Software=GIMP".
+    """The metadata of a file as tokens such as "format=PNG", "size=32x32", "chunk=tEXt", "text Software=GIMP".
 
-    Suffix, format, width and height, mode, frames, every segment, chunk, box, block and tag whatever it is called, and
-    their order (`decoding.segments`), sampling and quantisation tables (JPEG), EXIF tags, the digest of the colour
-    profile and whatever Pillow finds beside the pixels, short values included. Neither the name, nor the number of
-    bytes, nor the times of the file. A file that cannot be opened says "unreadable".
+    They cover suffix, format, width and height, mode, frames, the names and order of all segments, chunks, boxes,
+    blocks and tags (`data.decoding.segments`), sampling and quantisation tables (JPEG), EXIF tags, the digest of the
+    colour profile, and all else that Pillow finds beside the pixels, with short values. They do not cover the name, the
+    number of bytes and the times of the file. A file that cannot be opened has the token "unreadable".
     """
-    said = {f"suffix={PurePath(file.name).suffix.lower()}"}
+    words = {f"suffix={PurePath(file.name).suffix.lower()}"}
     try:
         with open_header(file) as image:
-            said |= {f"format={image.format}", f"size={image.width}x{image.height}", f"mode={image.mode}"}
-            said |= {f"frames={getattr(image, 'n_frames', 1)}", f"sampling={getattr(image, 'layer', '')}"}
+            words |= {f"format={image.format}", f"size={image.width}x{image.height}", f"mode={image.mode}"}
+            words |= {f"frames={getattr(image, 'n_frames', 1)}", f"sampling={getattr(image, 'layer', '')}"}
             for key, value in {**image.info, **getattr(image, "text", {})}.items():
-                said |= {f"text {key}", f"text {key}={value}" if len(str(value)) < LONG else f"text {key} is long"}
-            said |= {f"exif {tag}={str(value)[:LONG]}" for tag, value in image.getexif().items()}
-            said |= {f"table {n}={table}" for n, table in getattr(image, "quantization", {}).items()}
+                words |= {f"text {key}", f"text {key}={value}" if len(str(value)) < LONG else f"text {key} is long"}
+            words |= {f"exif {tag}={str(value)[:LONG]}" for tag, value in image.getexif().items()}
+            words |= {f"table {n}={table}" for n, table in getattr(image, "quantization", {}).items()}
             if profile := image.info.get("icc_profile"):
-                said.add(f"profile={hashlib.sha256(profile).hexdigest()[:8]}")
+                words.add(f"profile={hashlib.sha256(profile).hexdigest()[:8]}")
         with open_file(file) as content:
-            said |= segments.words_of(content.read(segments.MOST_BYTES))
-    except Exception:  # decoders raise whatever a damaged file makes them raise
-        said.add("unreadable")
-    return frozenset(said)
+            words |= segments.words_of(content.read(segments.MOST_BYTES))
+    except Exception:  # decoders raise errors of any type for damaged files
+        words.add("unreadable")
+    return frozenset(words)
 
 
 def num_bytes(file: ImageFile) -> int:
-    """The size of a file."""
+    """The size of a file in bytes."""
     with open_file(file) as content:
         return content.seek(0, os.SEEK_END)
 

@@ -1,9 +1,9 @@
-"""Correlation of noise residuals, as cameras are identified by the unevenness (PRNU) of their sensors.
+"""Correlation of noise residuals, by which cameras are identified from their sensors' non-uniform response (PRNU).
 
-The residual of an image is what a wavelet denoiser takes away. A source's fingerprint is the mean of its residuals, and
-an image belongs to the source whose fingerprint its residual correlates with most. Chen et al., "Determining Image
-Origin and Integrity Using Sensor Noise" (2008); for generators Marra et al., "Do GANs leave artificial fingerprints?"
-(2019). The settings are those that Frank et al. (2020) tried, thinned out (reference spec, section 8.10).
+The residual of an image is the part that a wavelet denoiser removes. A source's fingerprint is the mean of its
+residuals, and an image is attributed to the source whose fingerprint correlates most with its residual. See Chen et
+al., "Determining Image Origin and Integrity Using Sensor Noise" (2008), and for generators Marra et al., "Do GANs leave
+artificial fingerprints?" (2019). The settings are some of those of Frank et al. (2020) (reference spec, section 8.10).
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,21 +16,21 @@ from ganfp_jax.baselines import method
 from ganfp_jax.data.values import LUMA
 
 WAVELET = "db4"
-WINDOWS = (3, 5, 7, 9)  # sides over which the local power of a signal is measured; the least counts
+WINDOWS = (3, 5, 7, 9)  # sides of the windows of a signal's local power, of which the least counts
 LEVELS = (1, 2, 3, 4)
-SIGMAS = (0.05, 0.35, 0.65, 0.95)  # grey levels: the noise that the denoiser reckons with
-SEARCHED = 2000  # images that the settings are compared on, those they are fitted to included
-CHUNK = 512  # images at a time: their coefficients take many times their room
+SIGMAS = (0.05, 0.35, 0.65, 0.95)  # standard deviations of the denoiser's noise, in grey levels
+SEARCHED = 2000  # images for the choice of settings, both to fit and to compare
+CHUNK = 512  # images at a time, since their coefficients take many times their memory
 
 Setting = tuple[int, float]  # levels, sigma
 Residuals = Float[np.ndarray, "n h w"]
 
 
 def fit(training: method.Training) -> method.Model:
-    """Averages the residuals of each class, with the levels and the sigma that are best for held-out training images.
+    """Averages the residuals of each class, with the levels and the sigma that are best on held-out training images.
 
-    The score of a class is the correlation with its fingerprint, -1 to 1. Levels are only as many as the size of the
-    images has room for (two at 32x32).
+    The score of a class is the correlation with its fingerprint, -1 to 1. The size of the images limits the levels (two
+    at 32x32).
     """
     settings = _settings(min(np.shape(training.samples)[1:3]))
     searched = np.random.RandomState(training.seed).permutation(len(training.labels))[:SEARCHED]
@@ -55,7 +55,7 @@ def fit(training: method.Training) -> method.Model:
 
 
 def correlation(residuals: Residuals, fingerprints: Float[np.ndarray, "k h w"]) -> Float[np.ndarray, "n k"]:
-    """Normalised cross-correlation of each residual with each fingerprint; 0 where one of them is flat."""
+    """Normalised cross-correlation of each residual with each fingerprint; 0 where either is flat."""
     return _normalised(residuals) @ _normalised(fingerprints).T
 
 
@@ -79,16 +79,16 @@ def _fingerprints(training: method.Training, settings: list[Setting]) -> dict[Se
 def residual_chunks(
     images: method.Samples, settings: list[Setting]
 ) -> Iterator[tuple[int, Mapping[Setting, Residuals]]]:
-    """For each chunk of images its first index and the residuals under every setting, in grey levels.
+    """Yield for each chunk of images its first index and the residuals under every setting, in grey levels.
 
     The denoiser (Mihcak et al. 1999) keeps the share p / (p + sigma**2) of each wavelet coefficient, where p is the
-    local power of the signal, and all of the coarsest image. What remains is projected on grey and freed of its row
-    and column means, which compression and demosaicing share among cameras, and at last flattened by the same filter
+    local power of the signal, and all of the coarsest image. The residual is converted to grey. Its row and column
+    means are subtracted, since compression and demosaicing give them to all cameras. Then the same filter flattens it
     in the Fourier domain, where periodic traces of processing stand out (Chen et al., section V).
 
     Args:
-        images: 0 to 255.
-        settings: levels of the wavelet decomposition and standard deviation of the noise, in grey levels, of each.
+        images: images, 0 to 255.
+        settings: (levels of the wavelet decomposition, standard deviation of the noise in grey levels) of each setting.
     """
     import pywt
 
@@ -96,7 +96,7 @@ def residual_chunks(
         chunk = np.asarray(images[first : first + CHUNK], np.float32)
         height, width = chunk.shape[1:3]
         residuals = {}
-        # The coefficients of fewer levels are the finer ones of more levels: one decomposition serves all settings.
+        # The coefficients of fewer levels are the finer ones of more levels, so one decomposition serves all settings.
         deepest = max(levels for levels, _ in settings)
         details, powers, coarse = [], [], chunk
         for _ in range(deepest):
@@ -104,12 +104,12 @@ def residual_chunks(
             details.append(detail)
             powers.append([_local_power(band, "reflect") for band in detail])
         for levels, sigma in settings:
-            noise: Any = None  # the coarsest image is all signal
+            noise: Any = None  # the coarsest image has no noise
             for detail, power in zip(details[levels - 1 :: -1], powers[levels - 1 :: -1], strict=True):
                 bands = [
                     _grey(band * (sigma**2 / np.maximum(p, sigma**2))) for band, p in zip(detail, power, strict=True)
                 ]
-                if noise is not None:  # of an odd side the inverse gives one more
+                if noise is not None:  # the inverse of an odd side gives one more
                     noise = noise[:, : bands[0].shape[1], : bands[0].shape[2]]
                 noise = pywt.idwt2((noise, tuple(bands)), WAVELET, mode="symmetric", axes=(1, 2))
             residuals[levels, sigma] = _flattened(noise[:, :height, :width])
@@ -117,7 +117,7 @@ def residual_chunks(
 
 
 def _local_power(values: np.ndarray, mode: str) -> np.ndarray:
-    """The least mean square over the windows around each place; axes 1 and 2 are the place."""
+    """The least mean square over the windows around each position, on axes 1 and 2."""
     from scipy.ndimage import uniform_filter
 
     squares = values**2
@@ -132,7 +132,7 @@ def _grey(values: Float[np.ndarray, "n h w 3"]) -> Residuals:
 
 
 def _flattened(noise: Residuals) -> Residuals:
-    """Without row means, column means and what stands out of the spectrum."""
+    """Subtract row and column means, then remove the peaks of the spectrum."""
     from scipy.fft import fft2, ifft2
 
     noise = noise - noise.mean(axis=2, keepdims=True)
@@ -140,7 +140,7 @@ def _flattened(noise: Residuals) -> Residuals:
     variance = (noise**2).mean(axis=(1, 2), keepdims=True)
     spectrum = fft2(noise, axes=(1, 2), norm="ortho")
     power = _local_power(np.abs(spectrum), "wrap")  # a spectrum has no border
-    floor = np.finfo(np.float32).tiny  # of a flat image, whose spectrum is empty
+    floor = np.finfo(np.float32).tiny  # for a flat image, whose spectrum is 0
     return ifft2(spectrum * (variance / np.maximum(np.maximum(power, variance), floor)), axes=(1, 2), norm="ortho").real
 
 

@@ -1,8 +1,8 @@
-"""Wavelet packets: what lies in each band of frequencies at each place.
+"""Wavelet packets: the content of each frequency band at each position.
 
-The features of Wolter et al., "Wavelet-Packets for Deepfake Image Analysis and Detection" (2022): the logarithm of the
-absolute coefficients. An upsampling layer leaves its trace at high frequencies wherever it is, which the DCT of the
-whole image says without the place and the pixels without the frequency.
+The features are those of Wolter et al., "Wavelet-Packets for Deepfake Image Analysis and Detection" (2022): the
+logarithm of the absolute coefficients. Upsampling layers leave traces at high frequencies in many positions. The DCT of
+the whole image shows their frequency without the position, and pixels show the position without the frequency.
 """
 
 import numpy as np
@@ -10,14 +10,14 @@ from jaxtyping import Float, UInt8
 
 from ganfp_jax.baselines.linear import LOG_FLOOR
 
-WAVELET = "haar"  # the shortest: images of 32x32 leave no room for long ones
-LEVEL = 3  # 64 packets; of 4x4 coefficients each where images are 32x32
+WAVELET = "haar"  # the shortest, since images of 32x32 have no room for long ones
+LEVEL = 3  # 64 packets, of 4x4 coefficients each for images of 32x32
 
 
 def log_packets(images: UInt8[np.ndarray, "n h w 3"]) -> Float[np.ndarray, "n f"]:
-    """log(|coefficient| + floor) of every packet and channel, orthonormal, as one row per image.
+    """log(|coefficient| + floor), orthonormal, of every packet and channel, one row per image.
 
-    All packets of level 3 (fewer where a side is below 8), with as many numbers as the image has values.
+    The packets are all of level 3 (lower where a side is below 8); they have as many coefficients as the image values.
     """
     import pywt
 

@@ -1,1 +1,1 @@
-"""Arrays to numbers, with the uncertainty of a finite test set."""
+"""Metrics: functions from arrays to numbers, with the uncertainty of a finite test set."""

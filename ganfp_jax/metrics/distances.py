@@ -1,7 +1,6 @@
 """Distances between two sets of feature vectors ("codes"), and a test which of two sets is closer to a third.
 
-All in float64 on the host: what is left of these differences of large sums is small, and nothing here takes seconds
-but the eigenvalues of 2,048 x 2,048 matrices.
+The arithmetic is float64 on the host, since the results are small differences of large sums.
 """
 
 import math
@@ -12,20 +11,20 @@ from jaxtyping import Float
 
 from ganfp_jax.run.errors import UserError
 
-MIN_VARIANCE = 1e-5  # of the difference of two MMDs in the three-sample test, as published
+MIN_VARIANCE = 1e-5  # least variance of the three-sample test's difference of two MMDs, as published
 
 
 def frechet_distance(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -> float:
     """Squared Frechet (2-Wasserstein) distance of the Gaussians fitted to two sets: FID on Inception codes.
 
-    |mean_a - mean_b|^2 + tr(A + B - 2 (A B)^(1/2)), A and B the unbiased covariances (Heusel et al. 2017, arXiv
-    1706.08500). The trace of the root is the sum of the roots of the eigenvalues of A^(1/2) B A^(1/2), which is
-    symmetric: unlike a general matrix root it stays real and finite where a covariance is singular, as it is with
-    fewer samples than dimensions. It is biased upwards by a term that falls with the number of samples, so only
-    distances of equally large sets can be compared.
+    It is |mean_a - mean_b|^2 + tr(A + B - 2 (A B)^(1/2)) with the unbiased covariances A and B (Heusel et al. 2017,
+    arXiv 1706.08500). The trace of the root is the sum of the roots of the eigenvalues of A^(1/2) B A^(1/2). That
+    matrix is symmetric, so unlike a general matrix root the sum stays real and finite where a covariance is singular,
+    as it is with fewer samples than dimensions. The distance is biased upwards by a term that falls with the number of
+    samples, so only distances of equally large sets can be compared.
 
     Raises:
-        UserError: fewer than two vectors in a set.
+        UserError: a set has fewer than two vectors.
     """
     if min(len(a), len(b)) < 2:
         raise UserError(f"Frechet distance of {len(a)} and {len(b)} codes: a covariance needs two or more")
@@ -35,12 +34,12 @@ def frechet_distance(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -
     values, vectors = np.linalg.eigh(cov_a)
     root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
     roots = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ cov_b @ root), 0))
-    # Rounding can leave the distance of equal sets a hair below zero.
+    # Rounding can make the distance of equal sets negative.
     return max(0.0, float(difference @ difference + np.trace(cov_a) + np.trace(cov_b) - 2 * roots.sum()))
 
 
 def polynomial_kernel(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "n m"]:
-    """((a.b)/d + 1)^3, the kernel of KID."""
+    """Return ((a.b)/d + 1)^3, the kernel of KID."""
     return (a @ b.T / a.shape[1] + 1) ** 3
 
 
@@ -69,21 +68,21 @@ def kernel_distance(
     subset_size: int = 1000,
     seed: int = 0,
 ) -> KernelDistance:
-    """Squared MMD with the polynomial kernel, mean over random subsets: KID on Inception codes.
+    """Mean over random subsets of the squared MMD with the polynomial kernel: KID on Inception codes.
 
-    Binkowski et al. 2018, arXiv 1801.01401. Unbiased, whatever the sizes: it may be negative, and sizes change only
-    how far it scatters. The standard error is that of the mean of independent subsets; ours are drawn from the same
-    codes, so with few codes it is too small.
+    Source: Binkowski et al. 2018, arXiv 1801.01401. It is unbiased for all sizes, so it may be negative; the sizes
+    change only its variance. The standard error is that of the mean of independent subsets. These subsets are drawn
+    from the same codes, so with few codes it is too small.
 
     Args:
-        a: codes.
-        b: codes.
-        subsets: how many.
+        a: codes of the first set.
+        b: codes of the second set.
+        subsets: number of subsets.
         subset_size: codes of each set in a subset, drawn without replacement.
-        seed: of the draws.
+        seed: seed of the draws.
 
     Raises:
-        UserError: a set smaller than a subset, or sizes that make no estimate.
+        UserError: a set is smaller than a subset, or the sizes make no estimate.
     """
     if subsets < 2 or subset_size < 2:
         raise UserError(f"kernel distance of {subsets} subsets of {subset_size}: both must be 2 or more")
@@ -108,18 +107,18 @@ class Comparison(NamedTuple):
 
 
 def compare_mmd(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"], z: Float[np.ndarray, "k d"]) -> Comparison:
-    """Which of Y and Z is closer to X, by squared MMD with the polynomial kernel, and how sure that is.
+    """Compare the distances of Y and Z from X by squared MMD with the polynomial kernel.
 
     The difference is the mean over i != j of the symmetric function
     g(i, j) = k(y_i, y_j) - k(x_i, y_j) - k(x_j, y_i) - k(z_i, z_j) + k(x_i, z_j) + k(x_j, z_i)
-    of the triples (x_i, y_i, z_i), save for terms that vanish with n; the kernel of X with itself cancels. So its
-    variance is that of a U-statistic of order two,
-    4 (n-2) / (n (n-1)) zeta1 + 2 / (n (n-1)) zeta2 with zeta1 = Var E[g(1, 2) | 1] and zeta2 = Var g(1, 2),
-    whose moments E[g(1,2) g(1,3)], E[g(1,2)^2] and E[g(1,2) g(3,4)] are estimated without bias from the sums of g over
-    different indices (Bounliphone et al. 2016, arXiv 1511.04581, and the appendix of Sutherland et al. 2017).
+    of the triples (x_i, y_i, z_i), up to terms that vanish with n; the kernel of X with itself cancels. So its variance
+    is that of a U-statistic of order two,
+    4 (n-2) / (n (n-1)) zeta1 + 2 / (n (n-1)) zeta2 with zeta1 = Var E[g(1, 2) | 1] and zeta2 = Var g(1, 2).
+    Sums of g over different indices estimate the moments E[g(1,2) g(1,3)], E[g(1,2)^2] and E[g(1,2) g(3,4)] without
+    bias (Bounliphone et al. 2016, arXiv 1511.04581, and the appendix of Sutherland et al. 2017).
 
     Raises:
-        UserError: sets of different sizes, or fewer than four codes.
+        UserError: the sets have different sizes, or fewer than four codes.
     """
     n = len(x)
     if len({len(x), len(y), len(z)}) > 1 or n < 4:
@@ -140,10 +139,10 @@ def compare_mmd(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"], z: Flo
 
 
 def three_sample_test(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"], z: Float[np.ndarray, "k d"]) -> float:
-    """p value of "Y is no closer to X than Z is": small where Y is clearly closer, 1 where it is clearly farther.
+    """p value of "Y is no closer to X than Z is": small where Y is clearly closer, near 1 where it is clearly farther.
 
-    p = Phi(t), t = (MMD^2(X, Y) - MMD^2(X, Z)) / sqrt(max(variance, 1e-5)), as in the learning-rate rule of MMD GAN
-    (Binkowski et al. 2018): X real, Y new, Z old.
+    p = Phi(t) with t = (MMD^2(X, Y) - MMD^2(X, Z)) / sqrt(max(variance, 1e-5)), as in the learning-rate rule of MMD GAN
+    (Binkowski et al. 2018), where X is real, Y new and Z old.
 
     Raises:
         UserError: as `compare_mmd`.

@@ -1,6 +1,6 @@
-"""Inception features by weights that the user has: read from a local file, never downloaded.
+"""Inception features with the user's weights, which are read from a local file and never downloaded.
 
-The weights are those of pytorch-fid's `pt_inception-2015-12-05-6726825d.pth`, turned once into plain arrays, on any
+The weights are those of pytorch-fid's `pt_inception-2015-12-05-6726825d.pth`. Convert them once to plain arrays, on any
 machine with PyTorch:
 
     state = {k: v.contiguous() for k, v in torch.load("pt_inception-2015-12-05-6726825d.pth").items()}
@@ -34,7 +34,7 @@ _PUBLISHED = {
     ("batch_stats", "mean"): "bn.running_mean",
     ("batch_stats", "var"): "bn.running_var",
 }
-# The classifier's layers and PyTorch's counters, which the features do not need.
+# The features do not need the classifier's layers and PyTorch's counters.
 _IGNORED = re.compile(r"fc\..*|AuxLogits\..*|.*\.num_batches_tracked")
 
 
@@ -42,7 +42,7 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a `.safetensors` or `.npz` file, by name.
 
     Raises:
-        UserError: there is no such file, or it cannot be read as what its name says.
+        UserError: the file is missing, or cannot be read as the format of its suffix.
     """
     if not path.is_file():
         raise UserError(f"no Inception weights at {path}; give a .safetensors or .npz file")
@@ -69,14 +69,14 @@ def _safetensors_error() -> type[Exception]:
 
 
 def inception_variables(state: Mapping[str, np.ndarray], origin: object) -> dict[str, Any]:
-    """The variables of `models.inception.Inception` from PyTorch's names and axes.
+    """The variables of `models.inception.Inception`, converted from PyTorch's names and axes.
 
     Args:
-        state: arrays by published name; the classifier (`fc.*`, `AuxLogits.*`) and counters are left out.
-        origin: where they come from, for the error.
+        state: arrays by published name; the classifier (`fc.*`, `AuxLogits.*`) and counters are ignored.
+        origin: name of the source of the arrays, for the error.
 
     Raises:
-        UserError: arrays that are missing, too many or of another shape.
+        UserError: arrays are missing, unknown or of another shape.
     """
     example = jax.ShapeDtypeStruct((1, 299, 299, 3), np.uint8)
     expected = flatten_dict(jax.eval_shape(Inception().init, jax.random.key(0), example))
@@ -88,24 +88,24 @@ def inception_variables(state: Mapping[str, np.ndarray], origin: object) -> dict
         "of another shape": [name for name, array in arrays.items() if array.shape != expected[paths[name]].shape],
     }
     if any(faults.values()):
-        said = ", ".join(f"{len(names)} {what} ({names[0]} first)" for what, names in faults.items() if names)
-        raise UserError(f"{origin} does not hold the FID Inception network; arrays {said}: convert it as documented")
+        summary = ", ".join(f"{len(names)} {what} ({names[0]} first)" for what, names in faults.items() if names)
+        raise UserError(f"{origin} does not hold the FID Inception network; arrays {summary}: convert it as documented")
     return unflatten_dict({paths[name]: array for name, array in arrays.items()})
 
 
 def _channels_last(array: np.ndarray) -> np.ndarray:
-    """OIHW -> HWIO for kernels; vectors stay."""
+    """Transpose kernels from OIHW to HWIO; vectors stay."""
     return np.ascontiguousarray(array.transpose(2, 3, 1, 0)) if array.ndim == 4 else array
 
 
 def make_features(path: Path, *, batch_size: int = 32) -> Features:
-    """features(images, tick): Inception features of images of any size, 0 to 255, by the weights in the file `path`.
+    """features(images, tick): Inception features of images of any size, 0 to 255, with the weights in the file `path`.
 
-    `tick` is called with the number of images after each batch. About 8 images/s on two CPU cores, whatever their size.
+    It calls `tick` with the number of images after each batch.
 
     Args:
-        path: the file of weights.
-        batch_size: images a compiled call.
+        path: file of weights.
+        batch_size: images in one compiled call.
 
     Raises:
         UserError: as `read_weights` and `inception_variables`.

@@ -1,7 +1,7 @@
 """Multi-scale structural similarity (Wang, Simoncelli and Bovik 2003) between pairs of images.
 
-Of pairs of generated images it tells how varied they are (Odena et al. 2017; ProGAN, arXiv 1710.10196, section 5): the
-lower, the more varied. It says nothing of how good they look.
+The lower it is for pairs of generated images, the more varied they are (Odena et al. 2017; ProGAN, arXiv 1710.10196,
+section 5). It says nothing about their quality.
 """
 
 import functools
@@ -15,19 +15,19 @@ from jaxtyping import Array, Float, UInt8
 from ganfp_jax.models.layers import box_downsample
 from ganfp_jax.run.errors import UserError
 
-WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales, from fine to coarse
+WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # weights of the scales, from fine to coarse
 WINDOW, SIGMA = 11, 1.5  # pixels
 K1, K2 = 0.01, 0.03
 RANGE = 255.0
-SMALLEST = 8  # side of the coarsest scale: that of the published five scales at 128x128
-BATCH = 64  # pairs a compiled call
+SMALLEST = 8  # side of the coarsest scale, as of the published five scales at 128x128
+BATCH = 64  # pairs in one compiled call
 
 
 def num_scales(side: int) -> int:
-    """Five from 128x128 up, and one less for every halving below: 4 at 64, 3 at 32, 2 at 16, 1 at 8.
+    """The number of scales: 5 from 128x128 up, 4 at 64, 3 at 32, 2 at 16 and 1 at 8.
 
     Raises:
-        UserError: a smaller side, or one that cannot be halved so often.
+        UserError: the side is smaller, or cannot be halved so often.
     """
     scales = min(len(WEIGHTS), max(side // SMALLEST, 1).bit_length())
     if side < SMALLEST or side % 2 ** (scales - 1):
@@ -36,7 +36,7 @@ def num_scales(side: int) -> int:
 
 
 def _blurring(side: int) -> Float[np.ndarray, "i o"]:
-    """Matrix that blurs a row by the Gaussian window, where the whole window fits; a smaller image shrinks it."""
+    """The matrix that blurs a row with the Gaussian window without padding; the window shrinks to a smaller image."""
     size = min(WINDOW, side)
     taps = np.exp(-0.5 * ((np.arange(size) - (size - 1) / 2) / (SIGMA * size / WINDOW)) ** 2)
     matrix = np.zeros((side, side - size + 1), np.float32)
@@ -46,9 +46,9 @@ def _blurring(side: int) -> Float[np.ndarray, "i o"]:
 
 
 def ssim(a: Float[Array, "n s s c"], b: Float[Array, "n s s c"]) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-    """Structural similarity of each pair at one scale, and its contrast-structure factor alone.
+    """The structural similarity of each pair at one scale, and its contrast-structure factor alone.
 
-    Values are 0 to 255; both results are means over all places and channels, 1 for equal images.
+    Values are 0 to 255. Both results are means over all positions and channels; they are 1 for equal images.
     """
     matrix = _blurring(a.shape[1])
 
@@ -68,11 +68,11 @@ def ssim(a: Float[Array, "n s s c"], b: Float[Array, "n s s c"]) -> tuple[Float[
 def ms_ssim_of_pairs(
     a: UInt8[Array, "n s s 3"], b: UInt8[Array, "n s s 3"], *, scales: int = len(WEIGHTS)
 ) -> Float[Array, " n"]:
-    """Multi-scale similarity of a[i] and b[i]: 1 for equal images.
+    """The multi-scale similarity of a[i] and b[i]: 1 for equal images.
 
-    The contrast-structure factors of all scales but the coarsest, where the whole similarity stands, each to the
-    power of its weight. With fewer than five scales the coarsest are left out, and the weights of the others divided
-    by their sum. Means that are negative count as 0, as they do in ProGAN's metric.
+    It is the product of the coarsest scale's similarity and the other scales' contrast-structure factors, each to the
+    power of its weight. With fewer than five scales the coarsest are left out, and the other weights are divided by
+    their sum. Negative means count as 0, as in ProGAN's metric.
     """
     weights = np.array(WEIGHTS[:scales]) / sum(WEIGHTS[:scales])
     x, y = a.astype(jnp.float32), b.astype(jnp.float32)
@@ -87,15 +87,15 @@ def ms_ssim_of_pairs(
 
 
 def ms_ssim(images: UInt8[np.ndarray, "n s s 3"], *, seed: int = 0, tick: Callable[[], object] = lambda: None) -> float:
-    """Mean similarity of n // 2 random pairs of different images, over `num_scales` scales.
+    """The mean similarity of n // 2 random pairs of different images, over `num_scales` scales.
 
     Args:
-        images: 0 to 255.
-        seed: of the pairs.
-        tick: called after each of ceil(pairs / BATCH) batches.
+        images: images, 0 to 255.
+        seed: seed of the pairs.
+        tick: callback after each of ceil(pairs / BATCH) batches.
 
     Raises:
-        UserError: fewer than two images, or sides that make no scales.
+        UserError: there are fewer than two images, or their sides make no scales.
     """
     pairs = len(images) // 2
     if not pairs or images.shape[1] != images.shape[2]:

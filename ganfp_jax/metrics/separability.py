@@ -1,12 +1,12 @@
-"""How separable sources are in a feature space, whatever the features: fingerprints, pixels, spectra.
+"""The separability of sources in any feature space: fingerprints, pixels or spectra.
 
-Two measures. `frechet_ratio` asks whether classes lie farther apart than two halves of one class do, and
-`pair_verification` whether two images are more alike when one source made both. `separability` gives both for one
-feature space, beside the same two measures on one class split at random, which must come out at chance: a fingerprint
-is a property of the source, not of the picture.
+There are two measures. `frechet_ratio` says whether classes lie farther apart than two halves of one class.
+`pair_verification` says whether two images are more alike when one source made both. `separability` gives both for one
+feature space, and again for one class split at random. The latter must be at chance, since a fingerprint is a property
+of the source, not of the picture.
 
-Images that are cut from one photograph are not independent of each other. Give their photograph as `groups`: then a
-photograph is split, resampled and left out as a whole, and two crops of it are never a pair.
+Crops of one photograph are not independent. Give their photograph as `groups`: then a photograph is split, resampled
+and left out as a whole, and two of its crops are never a pair.
 """
 
 import math
@@ -19,14 +19,14 @@ from jaxtyping import Float, Int
 from ganfp_jax.metrics.groups import deal, halves, split, units_of
 from ganfp_jax.metrics.statistics import area, basic_interval, bootstrap_weights, equal_error_rate, roc
 
-MOST_IMAGES = 400  # of a class in the Frechet ratio
-MOST_IN_PAIRS = 200  # of a class in the pairs: five classes make half a million pairs
-MOST_OF_ALL, MOST_OF_ALL_IN_PAIRS = 4000, 2000  # of all classes: tables of all with all grow with their square
+MOST_IMAGES = 400  # images of a class in the Frechet ratio
+MOST_IN_PAIRS = 200  # images of a class in the pairs; five classes make half a million pairs
+MOST_OF_ALL, MOST_OF_ALL_IN_PAIRS = 4000, 2000  # images of all classes, since tables of pairs grow with their square
 SPLITS = 6
 BLOCKS = 10
 REPLICATES = 200
 ROC_POINTS = 200
-FEWEST = 4  # images of a class without which no half has a covariance
+FEWEST = 4  # least images of a class; with fewer a half has no covariance
 CHANCE = {"frechet_ratio": 1.0, "auc": 0.5, "eer": 0.5}
 
 
@@ -34,14 +34,14 @@ CHANCE = {"frechet_ratio": 1.0, "auc": 0.5, "eer": 0.5}
 
 
 def frechet_from_gram(gram: Float[np.ndarray, "n n"], a: Int[np.ndarray, " p"], b: Int[np.ndarray, " q"]) -> float:
-    """Frechet distance of the vectors `a` and `b` (indices) from the inner products of all vectors.
+    """The Frechet distance of the vectors `a` and `b` (indices) from the inner products of all vectors.
 
-    |m_a - m_b|^2 + tr(A + B - 2 (A B)^(1/2)) with unbiased covariances. For centred data X (p, D) and Y (q, D) the
-    non-zero eigenvalues of A B = X'X Y'Y / ((p-1)(q-1)) are the squared singular values of X Y', so the trace of the
-    root is the nuclear norm of X Y' over sqrt((p-1)(q-1)): a p by q matrix, however long the vectors are. Same value
-    as `quality.distances.frechet_distance`, which decomposes matrices of D by D.
+    It is |m_a - m_b|^2 + tr(A + B - 2 (A B)^(1/2)) with unbiased covariances. For centred data X (p, D) and Y (q, D)
+    the non-zero eigenvalues of A B = X'X Y'Y / ((p-1)(q-1)) are the squared singular values of X Y' over (p-1)(q-1). So
+    the trace of the root is the nuclear norm of X Y', a p by q matrix however long the vectors are, over
+    sqrt((p-1)(q-1)). The value is that of `metrics.distances.frechet_distance`, which decomposes matrices of D by D.
 
-    Subtract the overall mean before taking inner products, or digits are lost where the vectors lie far from zero.
+    Subtract the overall mean before taking inner products; vectors far from zero lose digits otherwise.
     """
     p, q = len(a), len(b)
     aa, bb, ab = gram[np.ix_(a, a)], gram[np.ix_(b, b)], gram[np.ix_(a, b)]
@@ -63,44 +63,42 @@ def frechet_ratio(
     splits: int = SPLITS,
     blocks: int = BLOCKS,
 ) -> dict[str, Any]:
-    """Mean Frechet distance between classes over the mean distance between two halves of one class.
+    """The mean Frechet distance between classes over the mean distance between two halves of one class.
 
-    From each class the same number of images is taken (`per_class`, or as many as the smallest class has), and split
-    at random into halves A and B of h images each. `intra` is the mean over classes of FD(A, B); `inter` the mean over
-    unordered pairs of classes of FD(A, A') and FD(B, B'). So every distance is of two sets of h images, and the bias
-    of the Frechet distance, which grows with D / h, is in both. Both are averaged over `splits` random splits.
+    Each class gives the same number of images (`per_class`, or as many as the smallest class has), which are split at
+    random into halves A and B of h images each. `intra` is the mean over classes of FD(A, B). `inter` is the mean over
+    unordered pairs of classes of FD(A, A') and FD(B, B'). So every distance is of two sets of h images, and both means
+    have the bias of the Frechet distance, which grows with D / h. Both are averages over `splits` random splits.
 
-    If all classes are one distribution, the expected ratio is 1 (up to the curvature of a quotient). `intra` is
-    nothing but the bias, and falls as 1/h: the ratio of classes that do differ therefore grows with h. Compare ratios
-    only at the same `images_per_half`.
+    If all classes have one distribution, the expected ratio is 1 (up to the curvature of a quotient). `intra` is only
+    that bias and falls as 1/h, so the ratio of classes that differ grows with h. Compare ratios only at the same
+    `images_per_half`.
 
-    The interval is for the mean of this ratio over fresh images *at the same h*. Drawing with replacement would not
-    give it: doubled images act as a smaller sample, which about doubles `intra` itself. Instead each class is cut
-    into `blocks` blocks, one block of one class is left out at a time with all splits kept as they are, and the
-    variance of log(ratio) is the sum of the classes' jackknife variances; a t quantile with Satterthwaite's degrees
-    of freedom makes the interval, symmetric in the logarithm. Measured with the default splits and blocks on 100
-    to 200 sets of Gaussian classes each (two or three classes of 40 images, 4 or 60 dimensions, true ratio 1 to 21),
-    the intervals cover 96 to 100 %, and 95 to 99.5 % with groups: they err on the wide side, by half their width where
-    the classes are one distribution, since a jackknife overstates the variance of squared differences.
+    The interval is for the mean of this ratio over new images *at the same h*. A bootstrap would not give it: doubled
+    images act as a smaller sample, which about doubles `intra`. Instead each class is cut into `blocks` blocks, and one
+    block of one class at a time is left out of the same splits. The variance of log(ratio) is the sum of the classes'
+    jackknife variances. A t quantile with Satterthwaite's degrees of freedom gives the interval, symmetric in the
+    logarithm. It is conservative, since a jackknife overstates the variance of squared differences
+    (experiments/fingerprints has its coverage).
 
     Args:
         features: one row per image.
-        labels: class index of each, 0 to K - 1.
+        labels: class index of each image, 0 to K - 1.
         num_classes: K, two or more.
-        seed: of the choice, the splits and the blocks.
+        seed: seed of the choice, the splits and the blocks.
         groups: see `groups.units_of`. A group stands in one half and one block. Halves whose groups differ in size
             are cut to the smallest half of all.
-        per_class: images of each class at most.
-        splits: how many random splits.
-        blocks: how many blocks a class is cut into; fewer where it has fewer groups.
+        per_class: most images of each class.
+        splits: number of random splits.
+        blocks: number of blocks of a class; fewer where it has fewer groups.
 
     Returns:
         `value`, `ci95` [low, high] or None, `inter`, `intra`, `n` (images used), `images_per_half`. Where the ratio
-        does not exist, `value` and `ci95` are None and `reason` says why; where only the interval does not exist,
+        does not exist, `value` and `ci95` are None and `reason` says why. Where only the interval does not exist,
         `reason` says that.
 
     Raises:
-        ValueError: labels or groups that do not belong to the features, features that are not finite, fewer than two
+        ValueError: labels or groups do not fit the features, features are not finite, or there are fewer than two
             classes, splits or blocks.
     """
     from threadpoolctl import threadpool_limits
@@ -126,14 +124,14 @@ def frechet_ratio(
     h = min(int(np.bincount(side, minlength=2).min()) for split in sides for side in split)
     if h < 2:
         return _no_value(len(chosen), "the groups of a class leave fewer than 2 images for one of its halves")
-    # parts[split][class][side]: indices of the h images
+    # parts[split][class][side] has the indices of h images.
     parts = [
         [[rng.permutation(m[side == s])[:h] for s in (0, 1)] for m, side in zip(members, split, strict=True)]
         for split in sides
     ]
     x = features[chosen].astype(np.float64)
     x -= x.mean(0)
-    # matrices of a few hundred rows gain nothing from a second BLAS thread, and lose much on a busy machine
+    # A second BLAS thread does not speed up a few hundred rows, and slows them on a busy machine.
     with threadpool_limits(1, user_api="blas"):
         gram = x @ x.T
         distances = np.stack([_distances(gram, part) for part in parts])  # (splits, K, K)
@@ -176,7 +174,7 @@ def frechet_ratio(
 def _distances(
     gram: np.ndarray, part: Sequence[Sequence[np.ndarray]], known: np.ndarray | None = None, only: int | None = None
 ) -> np.ndarray:
-    """(K, K): FD of a class's halves on the diagonal, of two classes above it; only those of class `only` anew."""
+    """Distances (K, K): of a class's halves on the diagonal, of two classes above it; `only` limits them to a class."""
     table = np.zeros((len(part), len(part))) if known is None else known.copy()
     for i in range(len(part)):
         for j in range(i, len(part)):
@@ -209,10 +207,10 @@ def _log_interval(value: float, variances: Sequence[float], freedoms: Sequence[i
 
 
 def cosine_matrix(vectors: Float[np.ndarray, "k d"]) -> Float[np.ndarray, "k k"]:
-    """Cosine of the angle between every two rows, -1..1; 0 with a row of zeros, which has no direction."""
+    """The cosine of every two rows, -1..1; a row of zeros has no direction and cosines of 0."""
     x = vectors.astype(np.float64)
     largest = np.abs(x).max(1, keepdims=True, initial=0.0)
-    x = x / np.where(largest > 0, largest, 1.0)  # or the squares of tiny entries vanish
+    x = x / np.where(largest > 0, largest, 1.0)  # the squares of tiny entries would underflow
     norms = np.linalg.norm(x, axis=1, keepdims=True)
     x = x / np.where(norms > 0, norms, 1.0)
     return np.clip(x @ x.T, -1.0, 1.0)
@@ -241,36 +239,34 @@ def pair_verification(
     replicates: int = REPLICATES,
     most: int = MOST_IN_PAIRS,
 ) -> dict[str, Any]:
-    """Does the similarity of two images tell whether one source made both? Over all pairs of images.
+    """Does the similarity of two images tell whether one source made both? The answer is over all pairs of images.
 
     The interval (`statistics.basic_interval`) comes from a bootstrap over images, not over pairs, since pairs share
-    images: an image drawn w times gives each of its pairs w times the other's weight, and never a pair with its own
-    double. Measured on 200 sets of two or three Gaussian classes of 40 images: where the classes are one distribution
-    it covers 99 to 100 % (it is 1.7 times as wide as it need be), at a true AUC of 0.61 and 0.96 (EER 0.42 and 0.10)
-    92 to 94 %. **Close to 1 it is too short**: 65 % at an AUC of 0.999, which depends on odd images that most samples
-    do not hold (the EER, 0.015 there, is still covered at 93 %). Nothing is known of errors that no image shows: an
-    AUC of exactly 1 has an interval of next to no width. With one class of ten groups of four, 90 %.
+    images. An image drawn w times multiplies the weight of its pairs by w, and is never paired with itself. The
+    interval is too wide where the classes have one distribution. **Close to 1 it is too short**: such an AUC depends on
+    rare images that most samples lack, and an AUC of exactly 1 has an interval of almost no width
+    (experiments/fingerprints has its coverage).
 
     Args:
         features: one row per image.
-        labels: class index of each.
-        seed: of the choice and of the bootstrap.
-        groups: see `groups.units_of`. Two images of one group are no pair: they would be alike for their picture.
+        labels: class index of each image.
+        seed: seed of the choice and of the bootstrap.
+        groups: see `groups.units_of`. Two images of one group are no pair, since their picture makes them alike.
         similarity: a key of `SIMILARITIES`.
-        centre: subtract the mean of the images first. What all images share (activations that are never negative,
-            the mean spectrum) otherwise brings every cosine close to 1, and hides the angles between the sources.
-        replicates: of the bootstrap.
-        most: images of each class at most, chosen at random.
+        centre: whether to subtract the mean of the images first. A part that all images share (activations that are
+            never negative, the mean spectrum) otherwise brings every cosine close to 1 and hides the angles between
+            the sources.
+        replicates: replicates of the bootstrap.
+        most: most images of each class, chosen at random.
 
     Returns:
-        `auc` (area under the ROC curve, ties count half) and `eer` (the error rate where false acceptances are as
-        frequent as false rejections, interpolated linearly), each {`value`, `ci95`}; `roc` {`false_positive`,
-        `true_positive`}, 200 points at most; `n` (images), `same` and `different` (pairs). Where there are no pairs of
-        one of the kinds the values are None and `reason` says so.
+        `auc` (area under the ROC curve, ties count half) and `eer` (the rate at which false acceptances equal false
+        rejections, interpolated linearly), each {`value`, `ci95`}; `roc` {`false_positive`, `true_positive`} with at
+        most 200 points; `n` (images), `same` and `different` (pairs). Where one kind of pair is missing, the values are
+        None and `reason` says so.
 
     Raises:
-        ValueError: labels or groups that do not belong to the features, features that are not finite, an unknown
-            similarity.
+        ValueError: labels or groups do not fit the features, features are not finite, or the similarity is unknown.
     """
     _check(features, labels, groups)
     if similarity not in SIMILARITIES:
@@ -292,7 +288,7 @@ def pair_verification(
     scores = SIMILARITIES[similarity](x - x.mean(0) if centre else x)[first, second]
     order = np.argsort(-scores)
     first, second, same, scores = first[order], second[order], same[order], scores[order]
-    ends = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)  # the last pair of every distinct score
+    ends = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)  # index of the last pair of each distinct score
 
     far, tpr = roc(same.astype(np.float64), (~same).astype(np.float64), ends)
     values = {"auc": area(far, tpr), "eer": equal_error_rate(far, tpr)}
@@ -315,7 +311,7 @@ def pair_verification(
 
 
 def _thin(far: np.ndarray, tpr: np.ndarray) -> np.ndarray:
-    """Indices of points that are evenly spaced along the curve, both ends among them."""
+    """Indices of points that are evenly spaced along the curve, with both ends."""
     way = far + tpr
     return np.unique(np.append(np.searchsorted(way, np.linspace(0, way[-1], ROC_POINTS - 1)), [0, len(way) - 1]))
 
@@ -326,10 +322,10 @@ def _thin(far: np.ndarray, tpr: np.ndarray) -> np.ndarray:
 def control(
     features: Float[np.ndarray, "n d"], *, seed: int, groups: Int[np.ndarray, " n"] | None = None
 ) -> dict[str, Any]:
-    """Both measures on one class whose two random halves play the classes, beside what chance gives.
+    """Both measures on two random halves of one class in the place of classes, beside the values of chance.
 
     Halves of one source must not be separable, whatever the pictures show. With `groups` no photograph is in both
-    halves and no pair is of one photograph, so that the expected values stay those of chance.
+    halves and no pair is of one photograph, so the expected values stay those of chance.
 
     Returns:
         `frechet_ratio`, `verification`, `expected` {`frechet_ratio`: 1, `auc`: 0.5, `eer`: 0.5}, `n`.
@@ -348,11 +344,11 @@ def between_groups(
 ) -> dict[str, Any] | None:
     """Both measures on one class with its groups (photographs) in the place of sources.
 
-    A fingerprint that were a property of the source alone would not tell the photographs of one source apart: what is
-    above chance here is what the features know of the pictures.
+    A fingerprint that is a property of the source alone does not tell the photographs of one source apart. So any value
+    above chance measures how much the features depend on the pictures.
 
     Returns:
-        `frechet_ratio`, `verification`, `expected`, `n`, `groups` (how many); None with fewer than two groups of 4
+        `frechet_ratio`, `verification`, `expected`, `n`, `groups` (their number); None with fewer than two groups of 4
         images or more.
     """
     names, counts = np.unique(groups[groups >= 0], return_counts=True)
@@ -379,25 +375,25 @@ def separability(
     groups: Int[np.ndarray, " n"] | None = None,
     real: str | None = None,
 ) -> dict[str, Any]:
-    """The whole block of one feature space, as plain JSON-able data.
+    """All measures of one feature space, as plain JSON-able data.
 
     Args:
-        features: one row per image: fingerprints, pixels, log-spectra.
-        labels: class index of each.
+        features: one row per image, such as a fingerprint, pixels or a log-spectrum.
+        labels: class index of each image.
         classes: the K class names, two or more, in index order.
-        seed: of everything random.
+        seed: seed of everything random.
         groups: see `groups.units_of`.
-        real: the class of the controls; None for no controls.
+        real: class of the controls; None for no controls.
 
     Returns:
-        `n`, `dimension`, `frechet_ratio` (halves drawn image by image, as published: its interval is for other images
-        of the same groups), `frechet_ratio_by_group` (no group in both halves; seldom enough groups for an interval),
-        `verification` (of groups), `expected`, and two controls, None without `real`: `control`
-        (the images of `real` in random halves, see `control`: at chance, or the measure is wrong) and `photographs`
-        (the groups of `real` as classes, see `between_groups`; None without such groups).
+        `n`, `dimension`, `frechet_ratio` (halves drawn image by image, as published; its interval is for other images
+        of the same groups), `frechet_ratio_by_group` (no group is in both halves; seldom has enough groups for an
+        interval), `verification` (of groups), `expected`, and two controls, which are None without `real`. `control`
+        has the images of `real` in random halves; if it is not at chance, the measure is wrong. `photographs` has the
+        groups of `real` as classes (see `between_groups`); it is None without such groups.
 
     Raises:
-        ValueError: as `frechet_ratio`; `real` is none of the classes.
+        ValueError: as `frechet_ratio`, or `real` is none of the classes.
     """
     if real is not None and real not in classes:
         raise ValueError(f"class {real!r} for the control is none of {', '.join(classes)}")
@@ -417,10 +413,10 @@ def separability(
     }
     if real is None:
         return block | {"control": None, "photographs": None}
-    own = labels == classes.index(real)
+    chosen = labels == classes.index(real)
     return block | {
-        "control": control(features[own], seed=seed),
-        "photographs": None if groups is None else between_groups(features[own], groups[own], seed=seed),
+        "control": control(features[chosen], seed=seed),
+        "photographs": None if groups is None else between_groups(features[chosen], groups[chosen], seed=seed),
     }
 
 

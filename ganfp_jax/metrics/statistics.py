@@ -1,4 +1,4 @@
-"""How good the answers are, with the uncertainty of a finite test set: the numbers of `metrics.json`."""
+"""The statistics of `metrics.json`: accuracies with the uncertainty of a finite test set."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
 
-MIN_SHARE = 0.9  # of the bootstrap repeats that must have a value for their quantiles to be an interval
+MIN_SHARE = 0.9  # least share of bootstrap repeats with a value, for an interval from their quantiles
 
 
 def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -23,7 +23,7 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple
         (low, high) within [0, 1].
 
     Raises:
-        ValueError: counts that are impossible, or a confidence outside (0, 1).
+        ValueError: the counts are impossible, or the confidence is outside (0, 1).
     """
     if not 0 <= correct <= total:
         raise ValueError(f"{correct} correct of {total} is impossible")
@@ -35,43 +35,43 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple
     share, shrink = correct / total, 1 + z * z / total
     centre = (share + z * z / (2 * total)) / shrink
     half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / shrink
-    # at 0 and total the bounds are exactly 0 and 1; rounding would miss them
+    # At 0 and `total` the bounds are exactly 0 and 1, which rounding would miss.
     low = 0.0 if correct == 0 else max(0.0, centre - half)
     high = 1.0 if correct == total else min(1.0, centre + half)
     return low, high
 
 
 def mcnemar_p(wrong_to_right: int, right_to_wrong: int) -> float:
-    """McNemar's exact test: could a fair coin have split the changed answers like this?
+    """McNemar's exact test of whether a fair coin could have split the changed answers like this.
 
     Args:
-        wrong_to_right: images that only the second method answers correctly.
-        right_to_wrong: images that only the first method answers correctly.
+        wrong_to_right: number of images that only the second method answers correctly.
+        right_to_wrong: number of images that only the first method answers correctly.
 
     Returns:
         The two-sided p-value of the binomial test at 1/2; 1.0 where nothing changed.
 
     Raises:
-        ValueError: a negative count.
+        ValueError: a count is negative.
     """
     if min(wrong_to_right, right_to_wrong) < 0:
         raise ValueError(f"counts must not be negative: {wrong_to_right} and {right_to_wrong}")
     changed = wrong_to_right + right_to_wrong
-    ways = tail = 1  # to pick none of the changed images; then 1, 2, ... of them
+    ways = tail = 1  # ways to choose 0 of the changed images, then 1, 2, ... of them
     for i in range(min(wrong_to_right, right_to_wrong)):
         ways = ways * (changed - i) // (i + 1)
         tail += ways
-    return min(1.0, 2 * tail / 2**changed)  # whole numbers of any size, rounded once
+    return min(1.0, 2 * tail / 2**changed)  # exact integers, rounded only here
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's correction (Holm 1979) of the p-values of one family of tests, in their order.
 
-    A hypothesis is rejected at level a, with the chance of any false rejection at most a, where its value here is
-    at most a. The smallest of m is multiplied by m, the next by m - 1, and none comes out below a smaller one.
+    Rejecting every hypothesis whose corrected value is at most a keeps the chance of any false rejection at most a. The
+    smallest of m values is multiplied by m, the next by m - 1, and so on; no value falls below that of a smaller one.
 
     Raises:
-        ValueError: a value outside [0, 1].
+        ValueError: a value is outside [0, 1].
     """
     if not all(0 <= p <= 1 for p in p_values):
         raise ValueError(f"p-values lie between 0 and 1: {list(p_values)}")
@@ -86,15 +86,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def auroc(
     scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]
 ) -> Callable[[Float[np.ndarray, " n"] | None], float | None]:
-    """Area under the ROC curve: how often a positive has the higher score of a positive and a negative, ties half.
+    """Area under the ROC curve: the chance that a positive scores higher than a negative, where ties count half.
 
     Args:
         scores: any finite numbers.
-        positive: what the scores should be high for.
+        positive: True for the items whose scores should be high.
 
     Returns:
-        A function of weights, which say how often each item counts (None: once), as a bootstrap calls it a thousand
-        times for the same scores. It gives 0..1, or None without positives or without negatives.
+        area(weights), 0..1, or None without positives or without negatives. The weights say how often each item counts
+        (None: once), since a bootstrap calls the function a thousand times for the same scores.
     """
     levels, place = np.unique(scores, return_inverse=True)
     ones = np.ones(len(scores))
@@ -114,12 +114,12 @@ def roc(
 ) -> tuple[Float[np.ndarray, " q"], Float[np.ndarray, " q"]]:
     """ROC curve of items in order of falling score: false and true positive rates, from (0, 0) to (1, 1).
 
-    What scikit-learn's `roc_curve` gives with `sample_weight`, which sorts half a million scores anew each time.
+    scikit-learn's `roc_curve` with `sample_weight` gives the same, but sorts the scores for each set of weights.
 
     Args:
         positive: weight of each item that is a positive, 0 for the others.
         negative: weight of each item that is a negative, 0 for the others.
-        ends: index of the last item of every distinct score. Equal scores are accepted together.
+        ends: index of the last item of each distinct score, since equal scores are accepted together.
 
     Returns:
         Both rates; NaN where all weights of a kind are 0.
@@ -132,16 +132,16 @@ def roc(
 
 
 def area(far: Float[np.ndarray, " q"], tpr: Float[np.ndarray, " q"]) -> float:
-    """Area under a ROC curve by trapezia, which counts ties half."""
+    """Area under a ROC curve by trapezia, which count ties half."""
     return float(np.trapezoid(tpr, far))
 
 
 def equal_error_rate(far: Float[np.ndarray, " q"], tpr: Float[np.ndarray, " q"]) -> float:
-    """The rate at which false acceptances (FAR) equal false rejections (1 - TPR) on a ROC curve, NaN if it has NaN.
+    """The rate at which false acceptances (FAR) equal false rejections (1 - TPR) on a ROC curve; NaN if it has NaN.
 
-    Linear between the two points of the curve where FAR - FRR changes its sign.
+    It is interpolated linearly between the two points of the curve where FAR - FRR changes its sign.
     """
-    excess = far + tpr - 1  # FAR - FRR: rises from -1 to 1
+    excess = far + tpr - 1  # FAR - FRR, which rises from -1 to 1
     if not np.isfinite(excess).all():
         return math.nan
     i = int(np.argmax(excess >= 0))
@@ -155,29 +155,29 @@ def bootstrap_weights(
     rng: np.random.Generator | np.random.RandomState,
     strata: Integer[np.ndarray, " n"] | None = None,
 ) -> Iterator[Float[np.ndarray, " n"]]:
-    """How often each of N items comes up when as many groups as there are are drawn with replacement, `repeats` times.
+    """Bootstrap weights: how often each of N items occurs in each of `repeats` draws of whole groups with replacement.
 
-    Items of one group depend on each other, as crops of one photograph do, so they come up together.
+    Items of one group are drawn together, since they depend on each other, as crops of one photograph do.
 
     Args:
-        groups: the group of each item.
-        repeats: how many draws.
-        rng: of the draws; the streams of a `RandomState` are the same in every version of NumPy.
-        strata: the class of each item, which all items of a group share: of every class as many groups are drawn as
-            it has. None draws from all.
+        groups: group of each item.
+        repeats: number of draws.
+        rng: generator of the draws; a `RandomState` has the same stream in every version of NumPy.
+        strata: class of each item, the same for all items of a group. Each class is drawn as many groups as it has.
+            None draws from all groups.
     """
     number, first, place = np.unique(groups, return_index=True, return_inverse=True)
     stratum = np.zeros(len(number), int) if strata is None else strata[first]
-    own = [np.flatnonzero(stratum == one) for one in np.unique(stratum)]
+    members = [np.flatnonzero(stratum == one) for one in np.unique(stratum)]
     for _ in range(repeats):
-        drawn = np.concatenate([rng.choice(some, len(some)) for some in own])
+        drawn = np.concatenate([rng.choice(some, len(some)) for some in members])
         yield np.bincount(drawn, minlength=len(number))[place].astype(float)
 
 
 def percentile_interval(values: Sequence[float | None], confidence: float = 0.95) -> list[float] | None:
-    """The middle share `confidence` of bootstrap repeats, [low, high]; without those that could not be computed.
+    """The interval [low, high] of the middle share `confidence` of those bootstrap repeats that have a value.
 
-    None where more than a tenth of them could not: what is left would not be a fair sample.
+    It is None where more than a tenth have no value, since the rest would not be a fair sample.
     """
     known = _known(values, 1)
     return None if known is None else [float(bound) for bound in np.quantile(known, _tails(confidence))]
@@ -188,18 +188,18 @@ def basic_interval(
 ) -> list[float] | None:
     """Bootstrap interval of a rate, [low, high]: the replicates' quantiles reflected at the value, in log-odds.
 
-    The reflection ("basic" bootstrap) turns the skewness of a rate near 0 or 1 the right way round, and the log-odds
-    keep the interval inside (0, 1).
+    The reflection ("basic" bootstrap) corrects the skewness of a rate near 0 or 1, and the log-odds keep the interval
+    inside (0, 1).
 
     Args:
-        values: replicates in [0, 1]; NaN for one without a value, say one that drew no pair of one source. If more
-            than a tenth are NaN there is no interval: what is left would be a choice of the easy ones.
+        values: replicates in [0, 1]; NaN for one without a value, such as one without a pair of one source. There is no
+            interval if more than a tenth are NaN, since the rest would be the easy ones.
         value: the rate itself.
-        smallest: rates closer to 0 or 1 than this count as being this far from it, since their log-odds have no end.
-        confidence: coverage aimed at, between 0 and 1.
+        smallest: least distance of a rate from 0 and 1; closer rates are moved away, since log-odds are unbounded.
+        confidence: nominal coverage, between 0 and 1.
 
     Raises:
-        ValueError: a confidence outside (0, 1).
+        ValueError: the confidence is outside (0, 1).
     """
     tails, known = _tails(confidence), _known(values, 2)
     if known is None:
@@ -216,7 +216,7 @@ def basic_interval(
 
 def _known(values: Sequence[float | None] | Float[np.ndarray, " n"], fewest: int) -> Float[np.ndarray, " n"] | None:
     """The repeats that have a value; None where they are too few for an interval."""
-    repeats = np.array(values, np.float64)  # of None: NaN
+    repeats = np.array(values, np.float64)  # None becomes NaN
     known = repeats[np.isfinite(repeats)]
     return known if len(known) >= max(fewest, MIN_SHARE * len(repeats)) else None
 
@@ -232,18 +232,18 @@ def mean_interval(
     confidence: float = 0.95,
     within: tuple[float, float] = (-math.inf, math.inf),
 ) -> list[float] | None:
-    """Student's t interval for the mean of independent values, [low, high], cut at `within`.
+    """Student's t interval for the mean of independent values, [low, high], clipped to `within`.
 
-    None for fewer than two values, and where all are equal: the interval would be a point, as if nothing were in doubt.
+    It is None for fewer than two values. It is also None where all are equal, since the interval would be a point.
 
     Raises:
-        ValueError: a confidence outside (0, 1).
+        ValueError: the confidence is outside (0, 1).
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
     if len(values) < 2 or np.ptp(values) == 0:
         return None
-    from scipy.special import stdtrit  # takes a while to import
+    from scipy.special import stdtrit  # SciPy is slow to import
 
     mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
     half = float(stdtrit(len(values) - 1, (1 + confidence) / 2)) * error
@@ -251,7 +251,7 @@ def mean_interval(
 
 
 def proportion(correct: int, total: int) -> dict[str, Any]:
-    """A count as `{"accuracy", "correct", "total", "ci95"}`; accuracy is None where `total` is 0."""
+    """A proportion as {"accuracy", "correct", "total", "ci95"}; the accuracy is None where `total` is 0."""
     return {
         "accuracy": correct / total if total else None,
         "correct": correct,
@@ -271,12 +271,12 @@ def accuracy_block(
         classes: the K class names, in index order.
 
     Returns:
-        `accuracy`, `correct`, `total`, `ci95` [low, high], `per_class` {name: the same four}, `confusion` (K
-        rows of K counts; row target, column predicted) and `classes`. Per-class accuracy is recall: the share
-        of the images of that class that were recognised; None for a class without images.
+        `accuracy`, `correct`, `total`, `ci95` [low, high], `per_class` {name: the same four}, `confusion` (K rows of K
+        counts; row target, column predicted) and `classes`. Per-class accuracy is recall, the share of that class's
+        images that were recognised; it is None for a class without images.
 
     Raises:
-        ValueError: a class index outside 0..K-1, or a class named twice.
+        ValueError: a class index is outside 0..K-1, or a class is named twice.
     """
     num_classes = len(classes)
     if len(set(classes)) < num_classes:
@@ -298,7 +298,7 @@ def accuracy_block(
 def vote_changes(
     targets: Integer[np.ndarray, " n"], single: Integer[np.ndarray, " n"], voted: Integer[np.ndarray, " n"]
 ) -> dict[str, Any]:
-    """What a vote repairs and what it breaks: `wrong_to_right`, `right_to_wrong`, `mcnemar_p`."""
+    """The answers that a vote corrects and spoils: `wrong_to_right`, `right_to_wrong`, `mcnemar_p`."""
     single_right, voted_right = single == targets, voted == targets
     repaired, broken = int(np.sum(voted_right & ~single_right)), int(np.sum(single_right & ~voted_right))
     return {"wrong_to_right": repaired, "right_to_wrong": broken, "mcnemar_p": mcnemar_p(repaired, broken)}

@@ -1,8 +1,8 @@
-"""Sliced Wasserstein distance between image sets, level by level of a Laplacian pyramid (ProGAN, arXiv 1710.10196).
+"""Sliced Wasserstein distance between image sets, on every level of a Laplacian pyramid (ProGAN, arXiv 1710.10196).
 
-Section 5 of the paper: small neighbourhoods are cut from every level of the pyramid, normalised per colour channel over
-the whole set, and compared by the Wasserstein distance of their projections on random directions. Coarse levels tell
-of large structures, the finest one of texture and noise. Numbers are 1,000 times the distance, as in the paper's
+As in section 5 of the paper, small windows are cut from every level of the pyramid, normalised per colour channel over
+the whole set, and compared by the Wasserstein distance of their projections on random directions. Coarse levels show
+large structures; the finest level shows texture and noise. Values are 1,000 times the distance, as in the paper's
 tables.
 """
 
@@ -18,12 +18,12 @@ from jaxtyping import Array, Float, Float32, Int, UInt8
 from ganfp_jax.models.layers import gaussian_downsample, gaussian_upsample
 from ganfp_jax.run.errors import UserError
 
-BATCH = 256  # images a compiled call
-CHUNK = 32  # directions projected and sorted at a time: with the published sizes 256 MiB a set
+BATCH = 256  # images in one compiled call
+CHUNK = 32  # directions projected and sorted at a time: 256 MiB per set at the published sizes
 
 
 class Protocol(NamedTuple):
-    """The numbers that a distance depends on, besides the images; the defaults are the published ones.
+    """The settings of a distance; the defaults are the published ones.
 
     The paper compares 16,384 images of each set.
     """
@@ -31,7 +31,7 @@ class Protocol(NamedTuple):
     neighbourhood: int = 7
     """Side of a descriptor's window, in pixels."""
     descriptors: int = 128
-    """Windows taken from each image at each level."""
+    """Windows cut from each image at each level."""
     repeats: int = 4
     directions: int = 128
     """Random directions in each repeat."""
@@ -41,15 +41,15 @@ class Protocol(NamedTuple):
 
 PUBLISHED = Protocol()
 
-# (side of the level, projections on a few directions, each sorted)
+# (side of the level, sorted projections on a few directions)
 Projections = Iterator[tuple[int, Float32[Array | np.ndarray, "c n"]]]
 
 
 def level_sides(resolution: int, protocol: Protocol = PUBLISHED) -> list[int]:
-    """Sides of the levels from fine to coarse: [64, 32, 16] for 64.
+    """The sides of the levels from fine to coarse: [64, 32, 16] for 64.
 
     Raises:
-        UserError: images smaller than the coarsest level, or of a side that cannot be halved.
+        UserError: the images are smaller than the coarsest level, or their side cannot be halved.
     """
     if resolution < max(protocol.smallest, protocol.neighbourhood):
         raise UserError(
@@ -65,12 +65,12 @@ def level_sides(resolution: int, protocol: Protocol = PUBLISHED) -> list[int]:
 
 
 def num_chunks(resolution: int, protocol: Protocol = PUBLISHED) -> int:
-    """How often `compare` calls `tick`."""
+    """The number of calls of `tick` by `compare`."""
     return len(level_sides(resolution, protocol)) * -(-protocol.repeats * protocol.directions // CHUNK)
 
 
 def laplacian_pyramid(images: Float[Array, "n h w c"], levels: int) -> list[Float[Array, "n _ _ c"]]:
-    """`levels` images of halving sides: what each loses by halving, and last the smallest image itself."""
+    """`levels` images of halving sides: the detail that each loses by halving, and last the smallest image."""
     pyramid = [images]
     for _ in range(levels - 1):
         smaller = gaussian_downsample(pyramid[-1])
@@ -83,7 +83,7 @@ def laplacian_pyramid(images: Float[Array, "n h w c"], levels: int) -> list[Floa
 def _descriptors(
     images: UInt8[Array, "b h w 3"], corners: Int[Array, "b d 2"], *, level: int, levels: int, size: int
 ) -> tuple[Float[Array, "bd f"], Float[Array, "b 3"], Float[Array, "b 3"]]:
-    """The windows at `corners` of one level, one a row, and each image's mean and variance over them by channel."""
+    """The windows at `corners` of one level, one per row, and each image's mean and variance over them by channel."""
     maps = laplacian_pyramid(images.astype(jnp.float32), levels)[level]
 
     def window(image: Float[Array, "h w 3"], corner: Int[Array, "2"]) -> Float[Array, "s s 3"]:
@@ -96,7 +96,7 @@ def _descriptors(
 
 
 def _mean_by_channel(rows: Float[Array, "b d f"]) -> Float[Array, "b 3"]:
-    # Windows first, then pixels: reducing all but the three channels at once is slow on a CPU.
+    # Windows first, then pixels, since a CPU is slow to reduce all but three channels at once.
     return rows.mean(1).reshape(len(rows), -1, 3).mean(1)
 
 
@@ -108,22 +108,22 @@ def _project(
 
 
 def _sort(parts: list[Array]) -> Float32[Array | np.ndarray, "c n"]:
-    """The parts, joined, with every row in ascending order."""
+    """The joined parts, with every row in ascending order."""
     if jax.default_backend() != "cpu":
         return jnp.sort(jnp.concatenate(parts, axis=1), axis=1)
     joined = np.concatenate(parts, axis=1)
-    joined.sort(axis=1)  # NumPy's vectorised sort takes a twentieth of the time of XLA's on a CPU
+    joined.sort(axis=1)  # on a CPU NumPy's vectorised sort is far faster than XLA's
     return joined
 
 
 def projections(images: UInt8[np.ndarray, "n h w 3"], *, protocol: Protocol = PUBLISHED, seed: int = 0) -> Projections:
     """One set's side of the distance, from the finest level to the coarsest, `CHUNK` directions at a time.
 
-    Windows lie and directions point where `seed` says, for any set of the same size: image i of both sets is cut at
-    the same places (the published code draws anew), so a set has the distance 0 from itself.
+    `seed` determines the windows and directions for all sets of one size. So image i of both sets is cut at the same
+    places (the published code draws anew), and a set has the distance 0 from itself.
 
     Raises:
-        UserError: as `level_sides`, and images that are not square.
+        UserError: as `level_sides`, or the images are not square.
     """
     if images.shape[1] != images.shape[2]:
         raise UserError(f"images of {images.shape[2]}x{images.shape[1]}: the quality metrics take square ones only")
@@ -145,9 +145,9 @@ def projections(images: UInt8[np.ndarray, "n h w 3"], *, protocol: Protocol = PU
             variances.append(np.asarray(var, np.float64))
         mean, var = np.concatenate(means), np.concatenate(variances)
         std = np.sqrt((var + np.square(mean - mean.mean(0))).mean(0))
-        # A collapsed generator's images may be flat: then their descriptors are zero, not a division by zero.
+        # A collapsed generator may draw flat images: their descriptors become zero instead of NaN.
         scale = np.where(std > 1e-3, 1 / np.maximum(std, 1e-3), 0.0)
-        # Normalising is part of the projection: a normalised copy of the descriptors would take as much memory again.
+        # The projection includes the normalisation, since a normalised copy would double the memory.
         scaled = directions * np.tile(scale, size * size)[:, None]
         shift = np.tile(mean.mean(0), size * size) @ scaled
         for first in range(0, scaled.shape[1], CHUNK):
@@ -180,18 +180,18 @@ def swd(
 ) -> dict[str, float]:
     """1,000 times the sliced Wasserstein distance: {"swd_32": ..., "swd_16": ..., "swd_mean": ...}.
 
-    Lower is better; two sets of the same distribution are not at 0 but at a floor that falls with their size. With
-    16,384 images a set, a level of both sets' descriptors is held in memory: 2.5 GB.
+    Lower is better. Two sets of the same distribution are not at 0 but at a floor that falls with their size. One level
+    of both sets' descriptors is in memory: 2.5 GB with 16,384 images per set.
 
     Args:
         real: images, 0 to 255.
         generated: as many images of the same size.
         protocol: windows, directions and levels.
-        seed: of the places of the windows and of the directions.
-        tick: called `num_chunks` times on the way.
+        seed: seed of the windows and of the directions.
+        tick: callback, called `num_chunks` times.
 
     Raises:
-        UserError: sets of different shapes, or images that make no pyramid.
+        UserError: the sets have different shapes, or the images make no pyramid.
     """
     if real.shape != generated.shape:
         raise UserError(f"sliced Wasserstein distance of {real.shape} and {generated.shape} images: give equal shapes")
