@@ -1,4 +1,4 @@
-"""Published weights in and out."""
+"""Reading and writing weights: published checkpoints, exported files, run folders."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ __all__ = ["load_published"]
 
 
 def __getattr__(name: str) -> Any:
-    # Imported at first use: reading a file needs no JAX.
+    # It is imported at first use, since reading a file needs no JAX.
     if name == "load_published":
         from ganfp_jax.interop.published import load_published
 

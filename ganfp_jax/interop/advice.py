@@ -1,4 +1,4 @@
-"""What to do with a published checkpoint that is given where trained weights are wanted."""
+"""The error for a published checkpoint that is given where trained weights are needed."""
 
 import shlex
 from pathlib import Path
@@ -17,7 +17,7 @@ _OTHER = {
 
 
 def is_published(path: Path) -> bool:
-    """Whether this is a published checkpoint of one of the formats, by its first bytes."""
+    """Whether the first bytes of a file are those of a published checkpoint."""
     try:
         recognise(path)
     except UserError:
@@ -26,10 +26,10 @@ def is_published(path: Path) -> bool:
 
 
 def import_first(path: Path, wanted: str | None) -> UserError:
-    """The error that says what a published checkpoint is, and the command that imports it.
+    """Returns the error that names the networks of a published checkpoint, and the command that imports it.
 
     Args:
-        path: of the checkpoint.
+        path: the checkpoint.
         wanted: "generator" or "attribution"; None for either.
 
     Raises:

@@ -1,21 +1,21 @@
-"""Which format a published checkpoint has, by its content: downloads change names."""
+"""The format of a published checkpoint, by its content: downloads change file names."""
 
 import re
 from pathlib import Path
 
-from ganfp_jax.interop.stored_file import StoredFile, Unreadable, open_stored, refusals_told
+from ganfp_jax.interop.stored_file import StoredFile, Unreadable, open_stored, refusals
 from ganfp_jax.interop.tensor_bundle import TABLE_MAGIC, find_index, is_checkpoint_text
 
-_START = 4096  # bytes that say what a file is
+_START = 4096  # bytes that identify a file
 
 _NPZ = re.compile(rb"PK\x03\x04.{22}(?P<length>..)..(?P<name>.*)", re.DOTALL)  # an archive's first member
-# Protocols 2 to 5 say so; older ones are text, and a stranger's payload is often one: the reader says why not.
+# Protocols 2 to 5 begin with their number. Older ones are text; the reader refuses them with a reason.
 _PICKLE = re.compile(rb"\x80[\x02-\x05]|\(*[ci][A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n")
 
 _DOWNLOAD = "open its address in a browser and download the file itself"
 _UNPACK = "unpack it and give what is inside"
 _OTHER = "give a tfutil pickle, a Chainer .npz or a TensorFlow 1 checkpoint"
-# How other files start that are taken for weights: what they are, what to do.
+# The beginnings of other files that are taken for weights, with their kind and advice.
 _STRANGERS = [
     (re.compile(start, re.DOTALL | re.IGNORECASE), what, advice)
     for start, what, advice in (
@@ -33,15 +33,15 @@ _STRANGERS = [
 
 
 def recognise(path: Path) -> str:
-    """The format of a published checkpoint: "pickle", "npz" or "bundle".
+    """Returns the format of a published checkpoint: "pickle", "npz" or "bundle".
 
     Args:
         path: a pickle, an `.npz` file, or anything that `tensor_bundle.read_bundle` takes.
 
     Raises:
-        UserError: there is nothing, or it is something else; the line says what, where that can be seen.
+        UserError: there is no file, or it has another format, which the line names where it is known.
     """
-    with refusals_told(path):
+    with refusals(path):
         if path.is_dir() or not path.exists() or path.suffix == ".meta" or ".data-" in path.suffix:
             path = find_index(path)
     with open_stored(path) as file:

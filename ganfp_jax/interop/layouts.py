@@ -1,9 +1,9 @@
 """From published variables to Flax variables: names, axis orders, kernel directions.
 
-Each function takes a published network's variables by name, as its checkpoint stores them, and returns the variables
-of our module of the same name as NumPy arrays (views of the published ones where that will do). Sizes follow from the
-shapes. `shapes` says what the module has; without it, names and sizes are taken as the variables suggest them. Every
-function raises one `UserError` that lists all names that are missing or surplus and all shapes that are wrong.
+Each function takes a published network's variables by name, as its checkpoint stores them. It returns the variables of
+our module of the same name as NumPy arrays (views of the published ones where possible). `shapes` gives the names and
+shapes of the module; without it, both are inferred from the variables. Every function raises one `UserError` that lists
+all missing and surplus names and all wrong shapes.
 """
 
 import re
@@ -23,18 +23,18 @@ Variables = dict[str, Any]  # by collection, then nested by module
 
 
 class Turn(NamedTuple):
-    """How a published array becomes ours."""
+    """The conversion of a published array into ours."""
 
     array: Callable[[np.ndarray], np.ndarray]
     shape: Callable[[Shape], Shape]
-    """The published shape of ours."""
+    """Our shape -> the published shape."""
 
 
 Rules = dict[str, tuple[str, Turn]]  # published name -> (path of the Flax variable with its collection, turn)
 
 MOST_NAMES = 20  # of each kind in a message
-LARGEST = 2**20  # no size of a network comes near
-MOST_LAYERS = 32  # the largest number in a layer's name; a name costs nothing, the layers up to its number do
+LARGEST = 2**20  # no size of a real network comes near
+MOST_LAYERS = 32  # the largest number in a layer's name; a hostile name could claim millions of layers
 
 
 def progan_generator(variables: Published, shapes: Shapes | None = None) -> Variables:
@@ -189,11 +189,11 @@ def dcgan5_critic(variables: Published, shapes: Shapes | None = None) -> Variabl
 
 
 def sngan_blocks(names: Collection[str], first: int, network: str) -> range:
-    """Return the numbers of the residual blocks; they and the last layer are numbered in a row, so none can be missed.
+    """Return the numbers of the residual blocks; the blocks and the last layer are numbered consecutively.
 
     Args:
         first: 2 in a generator, 1 in a critic.
-        network: what the message of an error calls it.
+        network: the network's name in an error.
 
     Raises:
         UserError: there are none, or more than any network has.
@@ -220,7 +220,7 @@ def count_resnet5_blocks(names: Collection[str], network: str) -> int:
 def count_dcgan5_convs(names: Collection[str], network: str) -> int:
     """Return the number of convolutions of the critic of CramerGAN and MMDGAN, by its published names or ours.
 
-    The dense layer's name says it too.
+    The dense layer's name has the same number.
 
     Raises:
         UserError: there are none, or more than any network has.
@@ -239,7 +239,7 @@ def _reversed(shape: Shape) -> Shape:
 
 
 def _turn_transposed(kernel: np.ndarray) -> np.ndarray:
-    """(H, W, O, I) of the fused up-convolution -> HWIO for enlarging and then cross-correlating."""
+    """(H, W, O, I) of the fused up-convolution -> HWIO for upsampling and then cross-correlating."""
     return kernel[::-1, ::-1].transpose(0, 1, 3, 2)
 
 
@@ -287,21 +287,21 @@ def _link(link: str, turn: Turn) -> Rules:
 
 
 def _length(variables: Published, name: str, axis: int) -> int | None:
-    """Length of an axis of a variable, None where there is no such axis or variable."""
+    """Return the length of an axis of a variable, None where there is no such axis or variable."""
     shape = np.shape(variables[name]) if name in variables else ()
     return shape[axis] if -len(shape) <= axis < len(shape) else None
 
 
 def _names(variables: Published, shapes: Shapes | None) -> Collection[str]:
-    """The module's names of parameters or, for want of a module, the published ones. TensorFlow's are the same."""
+    """Return the module's names of parameters or, without a module, the published ones. TensorFlow's are the same."""
     return variables.keys() if shapes is None else [path.removeprefix("params/") for path in shapes]
 
 
 def _find(pattern: str, names: Iterable[str], network: str, most: int) -> list[int]:
-    """Return the different numbers that `pattern` finds at the start of the names, in ascending order.
+    """Return the different numbers that `pattern` matches at the start of the names, in ascending order.
 
     Raises:
-        UserError: one is larger than `most`: no network has such a layer, and to list what it lacks would take forever.
+        UserError: a number is larger than `most`; to list the layers up to it would take forever.
     """
     numbers = set()
     for match in filter(None, (re.match(pattern, name) for name in names)):
@@ -312,7 +312,7 @@ def _find(pattern: str, names: Iterable[str], network: str, most: int) -> list[i
 
 
 def _numbers(pattern: str, names: Collection[str], network: str, most: int) -> list[int]:
-    """Return what `_find` does, at least one number."""
+    """Return the numbers of `_find`, of which there must be at least one."""
     if not (numbers := _find(pattern, names, network, most)):
         raise UserError(f"{network}: none of its layers among {_few(sorted(names), 3)}; is it another network?")
     return numbers
@@ -348,13 +348,13 @@ def _apply(
             flat[path] = turn.array(value)
         except (ValueError, IndexError):
             misshapen.append(f"{name} {value.shape}")
-    found = {"missing": missing, "surplus": surplus, "misshapen": misshapen}
-    if faults := [f"{fault} {_few(names)}" for fault, names in found.items() if names]:
+    differences = {"missing": missing, "surplus": surplus, "misshapen": misshapen}
+    if faults := [f"{fault} {_few(names)}" for fault, names in differences.items() if names]:
         raise UserError(f"{network}: {'; '.join(faults)}; is it another network?")
     return unflatten_dict(flat, sep="/")
 
 
 def _few(names: list[str], most: int = MOST_NAMES) -> str:
-    """Return the first names and how many more there are."""
+    """Return the first names and the number of the others."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more if names else "nothing"

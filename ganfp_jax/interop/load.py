@@ -1,4 +1,4 @@
-"""Trained weights from wherever they are kept: a run folder, one open file, a shipped set."""
+"""Loading trained weights from a run folder, an exported file or a shipped set."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ from ganfp_jax.run.reading import read_json
 from ganfp_jax.run.run_folder import CONFIG, read_config
 from ganfp_jax.training import stored
 
-SCRATCH = "quickstart-scratch"  # of `make scratch`, whose networks are the defaults of most configs
+SCRATCH = "quickstart-scratch"  # the run folder of `make scratch`, whose networks are the defaults of most configs
 PROGRAMS: dict[str, Kind] = {"gan": "generator", "attribution": "attribution", "fingerprint": "attribution"}
 _WANTED = {
     None: ("network", "give the run folder of a training"),
@@ -40,17 +40,17 @@ _WANTED = {
 
 
 def load(path: str | Path, kind: Kind | None = None, *, calibrated: bool = True) -> Weights:
-    """The weights that `path` holds.
+    """Loads the weights at `path`.
 
     Args:
         path: the run folder of a training (its newest checkpoint, the running average where one was kept, and its
-            calibration, if it is of these weights), a run folder that holds `weights.safetensors`, or such a file; or,
-            where nothing lies there, the name of shipped weights (`ganfp_jax.interop.shipped`).
-        kind: the only kind that will do.
-        calibrated: False leaves out the calibration, and so reads weights whose calibration is damaged.
+            calibration, if it is of these weights), a run folder that holds `weights.safetensors`, or such a file. If
+            the path does not exist, it may be the name of shipped weights (`ganfp_jax.interop.shipped`).
+        kind: the kind of network that is required; None accepts both.
+        calibrated: False leaves out the calibration, so that weights with a damaged calibration can be read.
 
     Raises:
-        UserError: nothing of the kind there, or it cannot be read.
+        UserError: there are no weights of the kind, or they cannot be read.
     """
     path = Path(path)
     if not _is_there(path):
@@ -64,7 +64,7 @@ def load(path: str | Path, kind: Kind | None = None, *, calibrated: bool = True)
 
 
 def _load(path: Path, kind: Kind | None, calibrated: bool) -> Weights:
-    """The weights of a path that is there."""
+    """Loads the weights of a path that exists."""
     if path.suffix == SUFFIX or path.is_file():
         weights = read_file(path)
     elif (path / FILE).is_file() and not _has_checkpoints(path):
@@ -82,12 +82,12 @@ def _load(path: Path, kind: Kind | None, calibrated: bool) -> Weights:
 def _is_there(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError as error:  # a name that is too long, say, or a folder that we may not look into
+    except OSError as error:  # the name is too long, say, or the folder may not be read
         raise UserError(f"{shown(str(path))} cannot be read ({error.strerror}); give another path") from error
 
 
 def _calibrated(run_folder: Path, weights: Weights) -> Weights:
-    """`weights` with the calibration that lies in their run folder, unless it is of others, of an earlier step say."""
+    """Adds the calibration in the run folder to `weights`, unless it is of other weights, say of an earlier step."""
     path = run_folder / CALIBRATION
     if weights.kind != "attribution" or not path.is_file():
         return weights
@@ -104,7 +104,7 @@ def _has_checkpoints(run_folder: Path) -> bool:
 
 
 def _require(path: Path, found: Kind | None, wanted: Kind | None, what: Any) -> Kind:
-    """`found`; raises UserError where no network was found at `path`, or not one of the kind wanted."""
+    """Returns `found`; raises UserError where `path` holds no network, or none of the `wanted` kind."""
     if found is None or wanted not in (None, found):
         noun, remedy = _WANTED[wanted]
         raise UserError(f"{path} holds no {noun} (but {shown(what)}); {remedy}, or a file of exported weights")
@@ -131,8 +131,8 @@ def _from_training(run_folder: Path, wanted: Kind | None) -> Weights:
     names = _names_in_state(arrays.names, "generator" if kind == "generator" else "network")
     with checkpoint.refusals():
         opened = arrays.open(names.values())
-        found_here = {name: _type_and_shape(opened[there]) for name, there in names.items()}
-        check_tensors(checkpoint.folder, weights, expected, found_here, "train again in another --workdir")
+        present = {name: _type_and_shape(opened[there]) for name, there in names.items()}
+        check_tensors(checkpoint.folder, weights, expected, present, "train again in another --workdir")
         tensors = stored.read(opened)
     variables = unflatten_dict({name: float32(tensors[there]) for name, there in names.items()}, sep="/")
     return dataclasses.replace(weights, variables=variables)
@@ -141,7 +141,7 @@ def _from_training(run_folder: Path, wanted: Kind | None) -> Weights:
 def _described(
     run_folder: Path, config: Mapping[str, Any], metadata: Mapping[str, Any], kind: Kind
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The model of a training and what using it needs, as in `Weights`; what they say is not looked at yet."""
+    """Returns `model` and `about` of a training, as in `Weights`; their values are not checked yet."""
     try:
         if kind == "attribution":
             classes = metadata["classes"]
@@ -162,9 +162,9 @@ def _described(
 
 
 def _names_in_state(names: Sequence[str], role: str) -> dict[str, str]:
-    """Name in `Weights.variables` -> name in a training's state, of the arrays that make the network of this role.
+    """Returns each name in `Weights.variables` -> its name in a training's state, for the network of this role.
 
-    Where a running average was kept, it is the better network, and the published one.
+    The running average is taken where one was kept: it is the better network, and the published one.
     """
     averaged = any(name.startswith("ema_params.") for name in names)
     places = {"ema_params." if averaged else f"{role}.params.": "params/", f"{role}.stats.": ""}

@@ -1,7 +1,7 @@
-"""Chainer's `.npz` files: a zip archive of NumPy's `.npy` arrays, of which nothing is ever unpickled.
+"""Chainer's `.npz` files: a zip archive of NumPy's `.npy` arrays. Nothing is ever unpickled.
 
-Python's `zipfile` and NumPy read them, once their sizes are known to be those of weights: both believe what a file says
-before they have seen its bytes, and `zipfile` takes more than NumPy writes, such as comments and encrypted members.
+Python's `zipfile` and NumPy read them after their declared sizes were checked: both libraries trust a declared size.
+`zipfile` also accepts what NumPy never writes, such as comments and encrypted members; these are refused.
 """
 
 import contextlib
@@ -29,31 +29,31 @@ from ganfp_jax.interop.stored_file import (
 )
 
 _END = struct.Struct("<4s4H2LH")
-_LOCAL = 30  # bytes of the header before a member's name and content
-_LOCATOR = 20  # bytes of what leads to a second, longer list of contents, where there is one: just before the end
-_MAX_DIRECTORY = 4 << 20  # bytes of the list of contents; the largest published network's takes 10,000
-# Weights hardly shrink. An archive may hold this many times its own size, and a small one this much in any case.
+_LOCAL = 30  # bytes of the local header before a member's name and content
+_LOCATOR = 20  # bytes of the locator of a ZIP64 directory, where there is one, just before the end record
+_MAX_DIRECTORY = 4 << 20  # bytes of the central directory; that of the largest published network takes 10,000
+# Weights hardly compress. An archive may hold this many times its own size, and at least this many bytes.
 _MAX_RATIO, _SMALL = 8, 16 << 20
 
-_MAX_HEADER = 4096  # bytes of an array's description
+_MAX_HEADER = 4096  # bytes of an array's header
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
-    (3, 0): np.lib.format.read_array_header_2_0,  # the same but for names of fields that are not ASCII
+    (3, 0): np.lib.format.read_array_header_2_0,  # it differs only in non-ASCII names of fields
 }
-_PASSED_OVER = "SUO"  # texts and objects
+_PASSED_OVER = "SUO"  # NumPy's kinds of texts and objects
 _ELEMENTS = ("f2", "f4", "f8", "b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an `.npz` file by name, such as "block2/c1/W", in the file's order and their own number types.
+    """Reads the arrays of an `.npz` file by name, such as "block2/c1/W", in the file's order and with their own dtypes.
 
-    Texts are left out, since a trainer's snapshot holds its log beside the networks, and so are Python objects, of
-    which NumPy keeps a pickle, such as the None of a parameter without values: they are not unpickled, but passed over.
+    Texts are skipped: a trainer's snapshot holds its log beside the networks. Python objects, such as the None of a
+    parameter without values, are skipped as well and not unpickled.
 
     Raises:
-        UserError: the file cannot be opened, is damaged, holds no array of numbers or one that is not finite, or more
-          than its size can account for.
+        UserError: the file cannot be opened or is damaged; it holds no array of numbers, an array that is not finite,
+          or more bytes than its size allows.
     """
     with open_stored(path) as file, _open(file) as archive:
         members = _members(archive)
@@ -72,7 +72,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 
 
 def _open(file: StoredFile) -> zipfile.ZipFile:
-    """The archive, whose one list of contents stands at its very end and is as short as that of weights."""
+    """Opens the archive; its only central directory must stand at its very end and be short."""
     at = file.size - _END.size
     signature, disk, first, here, count, length, offset, comment = _END.unpack(file.read_at(at, _END.size))
     whole = signature == b"PK\5\6" and disk == first == comment == 0 and here == count and offset + length == at
@@ -92,7 +92,7 @@ def _open(file: StoredFile) -> zipfile.ZipFile:
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    """What the archive holds by the names of its arrays, in the list's order."""
+    """Returns the members by the names of their arrays, in the order of the directory."""
     members: dict[str, zipfile.ZipInfo] = {}
     for member in archive.infolist():
         stored_name = member.orig_filename
@@ -110,10 +110,10 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 
 
 def _array(archive: zipfile.ZipFile, name: str, member: zipfile.ZipInfo) -> np.ndarray | None:
-    """The array that a member is; None of a text or of objects."""
+    """Reads the array of a member; None for a text or objects."""
     size, name = member.file_size, shown(name)
-    member.file_size += 1  # zipfile reads no further, and so would not see that a content goes on
-    with _damage_told(name), warnings.catch_warnings(action="ignore"):  # NumPy warns of Python 2's numbers, such as 3L
+    member.file_size += 1  # zipfile stops at this size and would not notice a longer content
+    with _refuse_damage(name), warnings.catch_warnings(action="ignore"):  # NumPy warns of Python 2's numbers, as 3L
         with archive.open(member) as content:
             shape, dtype = _header(content, name)
             if dtype.kind in _PASSED_OVER:
@@ -129,7 +129,7 @@ def _array(archive: zipfile.ZipFile, name: str, member: zipfile.ZipInfo) -> np.n
 
 
 def _header(content: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype]:
-    """The shape and the number type that the description of an array says; nothing of it is executed."""
+    """Reads the shape and the dtype in the header of an array; nothing in it is executed."""
     try:
         read = _HEADERS[np.lib.format.read_magic(content)]
     except (ValueError, KeyError) as error:
@@ -151,7 +151,7 @@ def _no_numbers(name: str) -> Unreadable:
 
 
 @contextlib.contextmanager
-def _damage_told(name: str) -> Iterator[None]:
+def _refuse_damage(name: str) -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:

@@ -1,9 +1,9 @@
 """Published pickles of `tfutil` networks, read as data: no class is looked up and nothing is called.
 
-ProGAN, the attribution classifier and the fingerprint network are published as pickles, and their own loader executes
-the Python source it finds inside. Here `pickletools` splits such a file into opcodes, and a machine that knows only the
-opcodes and the few globals of such files (section 9.1 of the reference spec) puts plain data together. A global is a
-word to it and a call an inert record; arrays are made afterwards, from bytes whose number must equal that of the shape.
+ProGAN, the attribution classifier and the fingerprint network are published as pickles, and the published loader
+executes the Python source inside. Here `pickletools` splits the file into opcodes, and a machine that knows only the
+opcodes and globals of such files (section 9.1 of the reference spec) builds plain data. A global is a name and a call
+an inert record. Arrays are made afterwards, from bytes whose number must fit the shape.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ _OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opco
 _MAX_OPCODES = 50_000  # the three ProGAN networks take 5,000
 _MAX_DEPTH = 8  # of lists and dicts inside static_kwargs
 
-# All that a file may name, and what the machine does when it is called; `ndarray` is only ever an argument.
+# The globals that a file may name -> the machine's action for a call; `ndarray` is only ever an argument.
 _GLOBALS = {
     ("tfutil", "Network"): "Network",
     ("numpy", "ndarray"): "ndarray",
@@ -59,14 +59,14 @@ _NUMBERS = (*_FLOATS, "b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 
 @dataclasses.dataclass(frozen=True)
 class StoredNetwork:
-    """What a pickle says about one network; data only.
+    """One network of a pickle, as plain data.
 
     Attributes:
-        name: "G", "D", "Gs", "C_im" or whatever its training called it.
-        build_func_name: which network it is, one of `BUILD_FUNCTIONS`.
+        name: the name that its training gave it, such as "G", "D", "Gs" or "C_im".
+        build_func_name: the function that builds the network, one of `BUILD_FUNCTIONS`.
         static_kwargs: its arguments, such as resolution and label_size: numbers, texts, None, and lists and dicts of
           these.
-        variables: float32 arrays by name, as stored and in stored order; they may be read-only.
+        variables: float32 arrays by name, in stored order; they may be read-only.
     """
 
     name: str
@@ -76,14 +76,14 @@ class StoredNetwork:
 
 
 def read_pickle(path: Path) -> list[StoredNetwork]:
-    """The networks of a pickle of one `tfutil.Network` or of a tuple or list of them, in the file's order.
+    """Reads the networks of a pickle of one `tfutil.Network` or of a tuple or list of them, in the file's order.
 
-    Protocols 2 to 5 are read, from Python 2 (texts as latin-1) and 3. Nothing of the file is executed, neither its
-    globals nor the source text that it carries for the published loader.
+    It reads protocols 2 to 5 of Python 2 (texts as latin-1) and 3. It executes nothing of the file, neither its globals
+    nor the source text for the published loader.
 
     Raises:
-        UserError: the file cannot be opened, is damaged, names anything but what such networks need, holds another
-          network or version, or variables that are not finite arrays of floating-point numbers.
+        UserError: the file cannot be opened or is damaged; it names a global that such networks do not need; it holds
+          another network or version, or variables that are not finite arrays of floating-point numbers.
     """
     with open_stored(path) as file:
         reader = _Reader(file)
@@ -102,14 +102,14 @@ def read_pickle(path: Path) -> list[StoredNetwork]:
 
 @dataclasses.dataclass(frozen=True)
 class _Global:
-    """A name that the file mentions: "os.system" would be a text like any other."""
+    """A global that the file names; it is only a text, even "os.system"."""
 
     kind: str
 
 
 @dataclasses.dataclass(eq=False)
 class _Stub:
-    """What the file wants to be made: by whom, from which arguments, with which state."""
+    """A call in the file: its function, arguments and state."""
 
     kind: str
     arguments: tuple[Any, ...]
@@ -117,14 +117,14 @@ class _Stub:
 
 
 class _Reader:
-    """One file: first `run` its opcodes, then take each `network`."""
+    """Reads one file: `run` executes its opcodes, then `network` converts each network."""
 
     def __init__(self, file: StoredFile) -> None:
         self._file = file
         self._stack: list[Any] = []
         self._outer: list[list[Any]] = []  # the stacks below the marks
         self._memo: dict[int, Any] = {}
-        # Parts of a file may be mentioned often. What is made of all mentions must not exceed what the file can fill:
+        # A file may refer to a part many times. The data made of all references must not exceed what the file can fill:
         # every byte once as text of protocol 2 and once in an array.
         self._bytes_left = 2 * file.size
         self._items_left = MAX_VARIABLES
@@ -146,7 +146,7 @@ class _Reader:
         match opcode:
             case "PROTO" | "STOP":
                 pass
-            case "FRAME":  # says how many bytes follow at least
+            case "FRAME":  # it only gives the number of bytes that follow
                 if argument > self._file.size - self._file.tell():
                     raise Unreadable(f"it ends at byte {self._file.size}, inside a frame; download it again")
             case "NONE":
@@ -231,7 +231,7 @@ class _Reader:
         target.update(zip(items[::2], items[1::2], strict=True))
 
     def _call(self, function: Any, arguments: Any) -> Any:
-        """What stands for the result of a call; only dicts and bytes are made, of what the file holds."""
+        """Returns a record of the call; only dicts and bytes are made, from data of the file."""
         if not isinstance(function, _Global) or not isinstance(arguments, tuple):
             raise _damaged()
         match function.kind, arguments:
@@ -291,12 +291,12 @@ class _Reader:
             raise Unreadable(f"it holds more than {MAX_VARIABLES} things, a network far fewer; do not trust it")
 
     def _variable(self, name: str, stub: Any) -> np.ndarray:
-        with np.errstate(all="ignore"):  # what float32 cannot hold becomes infinite and is refused
+        with np.errstate(all="ignore"):  # a value beyond float32 becomes infinite and is refused
             array = np.asarray(self._array(name, stub, _FLOATS), np.float32, order="C")
         return check_finite(name, array)
 
     def _array(self, name: str, stub: Any, types: tuple[str, ...]) -> np.ndarray:
-        """The array or scalar that a record describes, with one of the element types; a view where it can be."""
+        """Makes the array or scalar that a record describes, with one of the dtypes; a view where possible."""
         fortran: Any
         match stub:
             case _Stub("array", [_Global("ndarray"), (0,), b"b" | "b"], [1, shape, dtype, fortran, data]):
@@ -325,7 +325,7 @@ class _Reader:
         return np.frombuffer(data, element).reshape(shape, order="F" if fortran else "C")
 
     def _plain(self, value: Any, depth: int) -> Any:
-        """A copy of a value of static_kwargs; tuples become lists, NumPy's numbers Python's."""
+        """Copies a value of static_kwargs; tuples become lists, NumPy's numbers become Python's."""
         self._spend_items(1)
         if depth > _MAX_DEPTH:
             raise Unreadable("its static_kwargs are nested without end; do not trust it")
@@ -341,7 +341,7 @@ class _Reader:
 
 
 def _opcodes(file: StoredFile) -> Iterator[tuple[str, Any]]:
-    """The file's opcodes with their arguments, up to the one that stops.
+    """Yields the file's opcodes with their arguments, up to STOP.
 
     Raises:
         ValueError: an argument is malformed.
@@ -357,14 +357,14 @@ def _opcodes(file: StoredFile) -> Iterator[tuple[str, Any]]:
             yield name, tuple(file.readline().removesuffix(b"\n").decode("latin-1") for _ in range(2))
         elif opcode.arg is None:
             yield name, None
-        elif opcode.arg.n == pickletools.UP_TO_NEWLINE:  # protocol 0, or a wish for another object
+        elif opcode.arg.n == pickletools.UP_TO_NEWLINE:  # protocol 0, or a reference to another object
             raise _needless(name)
         else:
-            yield name, opcode.arg.reader(cast(IO[bytes], file))  # it uses nothing but `read`
+            yield name, opcode.arg.reader(cast(IO[bytes], file))  # it calls only `read`
 
 
 def _find(module: Any, name: Any) -> _Global:
-    """What stands for a global; Python's own lookup is never asked."""
+    """Returns the record of a global; nothing is imported."""
     kind = _GLOBALS.get((module, name)) if isinstance(module, str) and isinstance(name, str) else None
     if kind is None:
         asked = f"{module}.{name}" if isinstance(module, str) and isinstance(name, str) else name

@@ -1,4 +1,4 @@
-"""Published checkpoints as networks to call: `load_published("celeba_align_png_cropped.pkl")["Gs"](latents)`."""
+"""Published checkpoints as callable networks: `load_published("celeba_align_png_cropped.pkl")["Gs"](latents)`."""
 
 import dataclasses
 import functools
@@ -30,7 +30,7 @@ Arrays = Mapping[str, np.ndarray]
 
 
 class Network(NamedTuple):
-    """What is known of a published network beforehand: its name in words, what it is for, how its variables turn."""
+    """The constants of a published network: its name in words, its kind, the layout of its variables."""
 
     what: str
     kind: Kind
@@ -60,11 +60,11 @@ _FUNCTIONS = {
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class PublishedNetwork:
-    """A network of a published checkpoint, in float32: call it on NumPy arrays.
+    """A network of a published checkpoint in float32; it is called on NumPy arrays.
 
     Attributes:
-        name: what its file calls it.
-        model: the arguments of `models.create` for it.
+        name: its name in the file.
+        model: its arguments of `models.create`.
         variables: Flax variables by collection, NumPy arrays.
         lod: ProGAN's level of detail in the file, 0 for the full size; None for all other networks.
     """
@@ -77,31 +77,31 @@ class PublishedNetwork:
     def __call__(
         self, inputs: np.ndarray, *, lod: SupportsFloat | None = None, labels: np.ndarray | None = None
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Run the network as its published code runs it outside training.
+        """Run the network in inference mode, as its published code does.
 
         Args:
             inputs: a generator's latents (N, D), else images (N, H, W, 3) in the range that the network was trained on:
-                [0, 1] for the critic of CramerGAN and MMDGAN, [-1, 1] for all others. Where a network takes statistics
-                of a batch (ProGAN's critic, the fingerprint network's, the generator of CramerGAN and MMDGAN), `inputs`
-                is that batch.
-            lod: ProGAN's level of detail, 0 for the full size to that of 4x4; by default the file's. Images have the
-                full size at all of them.
+                [0, 1] for the critic of CramerGAN and MMDGAN, [-1, 1] for all others. `inputs` is
+                also the batch whose statistics some networks take (ProGAN's critic, the fingerprint network's, the
+                generator of CramerGAN and MMDGAN).
+            lod: ProGAN's level of detail, from 0 (full size) to that of 4x4; the default is the file's. Images have the
+                full size at every level.
             labels: class indices (N,) for an SNGAN with classes. The published networks have one class: generators
                 draw it, and critics use their class vectors only if labels are given.
 
         Returns:
-            Images (N, H, W, 3), in [0, 1] of CramerGAN and MMDGAN, else about [-1, 1]; a critic's scores (N,) or
-            features (N, F); a classifier's logits (N, K), or a map of them (N, R, R, K); of a fingerprint network
-            reconstructions (N, H, W, 3), fingerprints (N, H, W, 3) and logits (N, K).
+            A generator gives images (N, H, W, 3), in [0, 1] for CramerGAN and MMDGAN, else about [-1, 1]. A critic
+            gives scores (N,) or features (N, F). A classifier gives logits (N, K), or a map of them (N, R, R, K). A
+            fingerprint network gives reconstructions (N, H, W, 3), fingerprints (N, H, W, 3) and logits (N, K).
 
         Raises:
-            UserError: inputs of another shape or type, or an argument that this network does not take.
+            UserError: the inputs have another shape or dtype, or this network does not take an argument.
         """
         x = self._checked(inputs)
         if lod is not None and self.lod is None:
             raise UserError(f"{self._who} takes no lod; ProGAN's networks do")
         labels = self._checked_labels(labels, len(x))
-        # Faster arithmetic on some devices would not give what the published code gives.
+        # The default precision of some devices would give other results than the published code.
         with jax.default_matmul_precision("highest"):
             if self.lod is not None:
                 level = _level(self._who, self.model, self.lod if lod is None else float(lod))
@@ -115,22 +115,22 @@ class PublishedNetwork:
 
     @property
     def kind(self) -> Kind:
-        """A "generator", a "critic", or "attribution" for a classifier or a fingerprint network."""
+        """ "generator", "critic", or "attribution" for a classifier or a fingerprint network."""
         return NETWORKS[self.model["name"]].kind
 
     @property
     def what(self) -> str:
-        """What it is, in words."""
+        """The network's name in words."""
         return NETWORKS[self.model["name"]].what
 
     @property
     def takes(self) -> str:
-        """The shape of its inputs, as in "(N, 128, 128, 3)"."""
+        """The shape of its inputs, such as "(N, 128, 128, 3)"."""
         return f"(N, {', '.join(map(str, _input_shape(self.model)))})"
 
     @property
     def num_params(self) -> int:
-        """Numbers that were trained."""
+        """The number of trained parameters."""
         return sum(leaf.size for leaf in jax.tree.leaves(self.variables["params"]))
 
     def __repr__(self) -> str:
@@ -173,7 +173,7 @@ class PublishedNetwork:
 
 
 def _level(who: str, model: Mapping[str, Any], lod: float) -> tuple[int, float | None]:
-    """How often ProGAN's full size is halved, and how much of the next smaller size is blended in, None for nothing."""
+    """Returns the number of halvings of ProGAN's full size, and the weight of the next smaller size, None for none."""
     smallest = int(math.log2(model["resolution"])) - 2
     if not 0 <= lod <= smallest:
         raise UserError(f"{who}: lod {lod:g} is not from 0 to {smallest}")
@@ -187,7 +187,7 @@ def _run(network: nn.Module, variables: PyTree, inputs: jax.Array, labels: jax.A
 
 @functools.partial(jax.jit, static_argnums=(0, 3))
 def _run_progan(network: nn.Module, variables: PyTree, inputs: jax.Array, level: int, fade: Any) -> Any:
-    """At every level the published networks draw and read images of the full size."""
+    """Runs ProGAN at a level; the published networks draw and read images of the full size at every level."""
     if not isinstance(network, Generator):
         inputs = box_downsample(inputs, 2**level)
     outputs: Any = network.apply(variables, inputs, level, 0.0 if fade is None else fade)
@@ -199,29 +199,29 @@ def load_published(path: str | Path) -> dict[str, PublishedNetwork]:
 
     Args:
         path: a pickle of ProGAN (G, D, Gs), of the attribution classifier (C_im, say) or of the fingerprint network
-            (EG, D_rec, EGs); an `.npz` of SNGAN, a network's or a whole trainer's; a TensorFlow checkpoint of CramerGAN
-            or MMDGAN, as `read_bundle` takes it. What is inside counts, not the file's name. Where networks have no
-            names they are "generator" and "discriminator".
+            (EG, D_rec, EGs); an `.npz` of SNGAN, of one network or of a whole trainer; a TensorFlow checkpoint of
+            CramerGAN or MMDGAN, as `read_bundle` takes it. The content counts, not the file's name. Networks without
+            names are called "generator" and "discriminator".
 
     Raises:
-        UserError: it cannot be read, or does not hold the networks that it should; variables that are missing, surplus
-            or misshapen are all named.
+        UserError: the file cannot be read or does not hold such networks; all variables that are missing, surplus or
+            misshapen are named.
     """
     path = Path(path)
     return {part.name: _build(path, part) for part in _PARTS[recognise(path)](path)}
 
 
 def list_published(path: Path) -> dict[str, Network]:
-    """What the networks of a published checkpoint are, by name, without comparing or turning their variables.
+    """Lists the networks of a published checkpoint by name; their variables are neither compared nor converted.
 
     Raises:
-        UserError: it cannot be read, or holds no published network.
+        UserError: the file cannot be read, or holds no published network.
     """
     return {part.name: NETWORKS[part.model] for part in _PARTS[recognise(path)](path)}
 
 
 class _Part(NamedTuple):
-    """What a file holds of one network."""
+    """The part of a file that belongs to one network."""
 
     name: str
     model: str  # a key of `models.MODELS`
@@ -248,7 +248,7 @@ _MODEL = re.compile(r"(?:updater/)?model:[^/]+/")
 
 
 def _npz_parts(path: Path) -> list[_Part]:
-    """SNGAN's networks: one alone, or those of a snapshot, beside which there are optimisers, counters and logs."""
+    """Returns SNGAN's networks: one alone, or those of a snapshot, which also holds optimisers, counters and logs."""
     arrays = read_npz(path)
     if not any(re.search(r"(^|/)block\d+/", name) for name in arrays):
         few = ", ".join(sorted(arrays)[:3])
@@ -267,7 +267,7 @@ def _npz_parts(path: Path) -> list[_Part]:
 
 
 def _bundle_parts(path: Path) -> list[_Part]:
-    """The networks of CramerGAN or MMDGAN; what lies beside them are the training's counters and rates."""
+    """Returns the networks of CramerGAN or MMDGAN, without the counters and learning rates of the training."""
     arrays = read_bundle(path)
     parts = [
         _Part(role, model, variables)
@@ -288,7 +288,7 @@ _PARTS: dict[str, Callable[[Path], list[_Part]]] = {
 
 
 def _build(path: Path, part: _Part) -> PublishedNetwork:
-    """Compare what is there with what the network needs, and turn it."""
+    """Compare the variables with those of the network, and convert them."""
     layout = NETWORKS[part.model].layout
     stored = {name: array.shape for name, array in part.variables.items()}
     try:
@@ -296,7 +296,7 @@ def _build(path: Path, part: _Part) -> PublishedNetwork:
         try:
             model = sizes.infer_settings(part.model, stored, given)
         except LookupError as unsaid:
-            layout(part.variables)  # raises: something is missing
+            layout(part.variables)  # it raises the error that names the missing variables
             raise UserError(str(unsaid)) from unsaid
         try:
             shapes = _flax_shapes(models.create(**model), _input_shape(model))

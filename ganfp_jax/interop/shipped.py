@@ -1,7 +1,7 @@
-"""Trained networks that travel with the package: sets by name, each an attribution network and the generators it knows.
+"""Trained networks in the package: each set has an attribution network and the generators that it knows.
 
 `photos32` names the attribution network of the set, `photos32/progan` one of its generators, wherever a run folder or
-a file of weights is asked for. What a set can and cannot tell stands in its model card; `experiments/zoo` makes it.
+a file of weights is accepted. A set's model card states its limits; `experiments/zoo` makes the sets.
 """
 
 import hashlib
@@ -11,19 +11,19 @@ from pathlib import Path
 from ganfp_jax.run.errors import UserError
 
 ROOT = Path(__file__).parent / "zoo"
-INDEX = "index.json"  # {"sha256": {file name: digest}} of a set's files
+INDEX = "index.json"  # it holds {"sha256": {file name: digest}} of a set's files
 NETWORK = "visnet"
 BASELINES = "baselines"
 SUFFIX = ".safetensors"
 
 
 def sets() -> list[str]:
-    """The names of the sets."""
+    """Returns the names of the sets."""
     return sorted(path.parent.name for path in ROOT.glob(f"*/{INDEX}"))
 
 
 def generators(name: str) -> list[str]:
-    """The names of the generators of a set, such as "photos32/progan".
+    """Returns the names of the generators of a set, such as "photos32/progan".
 
     Raises:
         UserError: there is no such set.
@@ -33,7 +33,7 @@ def generators(name: str) -> list[str]:
 
 
 def baselines(name: str) -> Path:
-    """The file of the baselines of a set, for `ganfp_jax.baselines.read`.
+    """Returns the file of the baselines of a set, for `ganfp_jax.baselines.read`.
 
     Raises:
         UserError: there is no such set, or the file is missing or damaged.
@@ -45,10 +45,10 @@ def baselines(name: str) -> Path:
 
 
 def find(name: str | Path) -> Path | None:
-    """The file of a shipped network, checked; None where `name` is no name of one.
+    """Returns the checked file of a shipped network; None where none has this `name`.
 
     Args:
-        name: that of a set, for its attribution network, or "SET/FILE" for another of its files.
+        name: the name of a set, for its attribution network, or "SET/FILE" for another of its files.
 
     Raises:
         UserError: the file is missing or damaged, or the set has no such file.

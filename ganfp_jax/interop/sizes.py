@@ -1,7 +1,7 @@
-"""What a published file says of its networks' sizes: its arguments and shapes -> the arguments of `models.create`.
+"""The sizes of a published network: its arguments and shapes -> the arguments of `models.create`.
 
-A pickle has `static_kwargs`; what those leave open, and all sizes in the other formats, follow from shapes. Where there
-is a choice, a size is what most of the variables say that share it: a misshapen one decides nothing and is found out.
+A pickle has `static_kwargs`. All other sizes follow from shapes. Where several variables share a size, the majority
+decides, so that a misshapen variable is found.
 """
 
 import math
@@ -16,7 +16,7 @@ from ganfp_jax.interop.stored_file import shown
 from ganfp_jax.run.errors import UserError
 
 Stored = Mapping[str, Shape]  # shapes by published name
-Given = Mapping[str, Any]  # arguments that a file gives, as `read_arguments` returns them
+Given = Mapping[str, Any]  # arguments in a file, as `read_arguments` returns them
 Settings = dict[str, Any]
 
 _COMMON = ("resolution", "num_channels", "label_size", "fmap_base", "fmap_decay", "fmap_max")
@@ -52,10 +52,10 @@ _FITS: dict[str, Callable[[Any], bool]] = {  # all others are counts
 
 
 def read_arguments(function: str, static_kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that a pickle gives a network, checked; None stands for the network's own default and is left out.
+    """Checks and returns the arguments of a network in a pickle; None means the network's default and is left out.
 
     Raises:
-        UserError: an argument that is not among `ARGUMENTS` (it may mean another network), or a value that makes none.
+        UserError: an argument is not among `ARGUMENTS` (it may mean another network), or its value is impossible.
     """
     given = {key: value for key, value in static_kwargs.items() if value is not None}
     for key, value in given.items():
@@ -71,16 +71,16 @@ def read_arguments(function: str, static_kwargs: Mapping[str, Any]) -> dict[str,
 
 
 def infer_settings(model: str, stored: Stored, given: Given) -> Settings:
-    """The arguments of `models.create` for a published network, its name among them.
+    """Infers the arguments of `models.create` for a published network, with its name.
 
     Args:
         model: a key of `models.MODELS`.
         stored: the shapes of the network's variables, by their published names.
-        given: what `read_arguments` returned; empty for formats without arguments.
+        given: the result of `read_arguments`; empty for formats without arguments.
 
     Raises:
-        LookupError: nothing says how large it is, since variables are missing.
-        UserError: what there is contradicts itself, or belongs to another network.
+        LookupError: variables are missing, so that a size is unknown.
+        UserError: the shapes and arguments contradict each other, or belong to another network.
     """
     for name in stored:
         if (match := _LAYER.fullmatch(name)) and not _is_side(int(match[2])):
@@ -93,22 +93,22 @@ def infer_settings(model: str, stored: Stored, given: Given) -> Settings:
 
 
 def _length(stored: Stored, name: str, axis: int) -> int:
-    """Length of an axis, 0 where there is no such variable or axis."""
+    """Returns the length of an axis, 0 where there is no such variable or axis."""
     shape = stored.get(name, ())
     return shape[axis] if -len(shape) <= axis < len(shape) else 0
 
 
 def _most(stored: Stored, *places: tuple[str, int]) -> int:
-    """The length, not 0, that most of these axes have; among equals the first."""
-    found = Counter(_length(stored, *place) for place in places)
-    del found[0]
-    if not found:
+    """Returns the most frequent length of these axes, without 0; of equally frequent ones the first."""
+    lengths = Counter(_length(stored, *place) for place in places)
+    del lengths[0]
+    if not lengths:
         raise LookupError(f"nothing says how large it is: no {places[0][0]}" if places else "it has no such layers")
-    return found.most_common(1)[0][0]
+    return lengths.most_common(1)[0][0]
 
 
 def _bottom_width(stored: Stored, width: int, *places: tuple[str, int]) -> int:
-    """The side of the smallest maps, from axes that are as long as those have values; 4, as published, if none fits."""
+    """Returns the side of the smallest maps, from axes as long as their values; 4, as published, if none fits."""
     for place in places:
         side = math.isqrt(_length(stored, *place) // width)
         if side and side & (side - 1) == 0 and side * side * width == _length(stored, *place):
@@ -120,7 +120,7 @@ _LAYER = re.compile(r"([EG]_)?(\d+)x\2/(\w+)/(weight|bias)")
 
 
 def _sides(stored: Stored, scope: str = "") -> list[int]:
-    """The sides that have layers, from small to large."""
+    """Returns the sides that have layers, from small to large."""
     sides = {int(match[2]) for match in map(_LAYER.fullmatch, stored) if match and (match[1] or "") == scope}
     if not sides:
         raise LookupError(f"nothing says how large it is: no layers named like {scope}8x8/Conv1")
@@ -128,22 +128,24 @@ def _sides(stored: Stored, scope: str = "") -> list[int]:
 
 
 def _feature_maps(stored: Stored, given: Given, side_of: Callable[[str, int, str], int | None]) -> Settings:
-    """fmap_base, fmap_decay and fmap_max, as given or from the widths of the layers.
+    """Returns fmap_base, fmap_decay and fmap_max, as given or from the widths of the layers.
 
     Args:
-        side_of: (scope, side, layer) -> the side whose number of feature maps its output has; None: another rule's.
+        side_of: (scope, side, layer) -> the side whose number of feature maps its output has; None where another rule
+            holds.
     """
     votes: dict[int, Counter[int]] = {}
     for name in stored:
         if (match := _LAYER.fullmatch(name)) and (side := side_of(match[1] or "", int(match[2]), match[3])):
-            axis = 2 if match[3] == "Conv0_up" and match[4] == "weight" else -1  # the up-convolution's are transposed
+            # The kernel of the up-convolution is transposed.
+            axis = 2 if match[3] == "Conv0_up" and match[4] == "weight" else -1
             if length := _length(stored, name, axis):
                 votes.setdefault(side, Counter())[length] += 1
     widths = {math.log2(side) - 1: counter.most_common(1)[0][0] for side, counter in votes.items()}  # by stage
     if not widths:
         raise LookupError("nothing says how wide it is")
     decay = float(given.get("fmap_decay", 1.0))
-    # A width is base / 2**(stage * decay), cut off, or the most; so the base is no less than each of them says.
+    # A width is base / 2**(stage * decay), rounded down, or the maximum; so each width is a lower bound of the base.
     base = max(math.ceil(width * 2 ** (stage * decay)) for stage, width in widths.items())
     most = max(widths.values())
     return {"fmap_base": given.get("fmap_base", base), "fmap_decay": decay, "fmap_max": given.get("fmap_max", most)}
@@ -193,7 +195,7 @@ def _visnet_classifier(stored: Stored, given: Given) -> Settings:
 
 
 def _mode(stored: Stored, given: Given, resolution: int, last: int) -> Settings:
-    """What is done at sides without convolutions; a network that has them at every side needs no word on it."""
+    """Returns the mode of the sides without convolutions; empty for a network with convolutions at every side."""
     if {"mode", "switching_res"} <= given.keys():
         if given["mode"] not in ("postpool", "predownscale"):
             raise UserError(f"mode {given['mode']!r} is none of the published ones, postpool and predownscale")
@@ -254,7 +256,7 @@ def _sngan_discriminator(stored: Stored, given: Given) -> Settings:
     ch = _most(stored, *((f"block1/{name}", 0) for name in ("c1/b", "c2/b", "c_sc/b", "c1/W", "c2/W")))
     widest = _most(stored, *((f"block{last}/{name}", 0) for name in ("c1/b", "c2/b", "c1/W")), (f"l{last + 1}/W", 1))
     return {
-        # It sums over its smallest maps, so its variables do not say how large they are; the published ones are 4x4.
+        # It sums over its smallest maps, so its variables do not depend on their size; the published ones are 4x4.
         "resolution": 4 << (len(blocks) - 1),
         "ch": ch,
         "bottom_width": 4,
@@ -267,7 +269,7 @@ def _resnet5_generator(stored: Stored, given: Given) -> Settings:
     ends = ("scale", "offset", "moving_mean", "moving_variance")
     ch, first = (_most(stored, *((f"generator/{norm}.{end}", 0) for end in ends)) for norm in ("g_h4", "g_res1.BN1"))
     times = max(first // ch, 1)
-    # Every block halves the width at most, so there are as many as it takes.
+    # Every block halves the width at most, which gives the number of blocks.
     blocks = max(layouts.count_resnet5_blocks(stored, "CramerGAN/MMDGAN generator"), times.bit_length() - 1)
     bottom_width = _bottom_width(stored, first, ("generator/g_h0_lin/Matrix", 1), ("generator/g_h0_lin/bias", 0))
     return {

@@ -1,4 +1,4 @@
-"""Trained weights as the point where a new training begins (`config.start_from`)."""
+"""Trained weights as the start of a new training (`config.start_from`)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,19 +17,19 @@ from ganfp_jax.run.run_folder import CONFIG, differences, read_config
 from ganfp_jax.training import checkpoint
 from ganfp_jax.training.program import Begin
 
-# What must be the same in two GANs, or a network would not do what it has learnt.
+# The settings that must be the same in two GANs, so that a network keeps what it has learnt.
 OF_GAN = ("resolution", "generator", "critic", "latents")
 
 
 def read(config: Mapping[str, Any]) -> Begin:
-    """How the training of `config` begins at the weights that its `start_from` names; they are read and compared now.
+    """Reads and checks the weights at `config["start_from"]`; returns the function that puts them into a new state.
 
-    Steps, optimisers and whatever else a state has begin anew. A classifier takes the weights of its network, the
-    running average where one was kept; where the classes are others, what depends on their number begins anew. A GAN
+    Steps, optimisers and the rest of the state begin anew. A classifier takes the weights of its network, the running
+    average where one was kept; if the classes differ, parameters whose size depends on their number begin anew. A GAN
     takes both networks.
 
     Raises:
-        UserError: nothing there, or another network.
+        UserError: there are no weights, or they are of another network.
     """
     return (_gan if config["program"] == "gan" else _classifier)(config, Path(config["start_from"]))
 
@@ -70,8 +70,8 @@ def _gan(config: Mapping[str, Any], path: Path) -> Begin:
         del metadata
         for role in ("generator", "critic"):
             begun = getattr(state, role)
-            found = saved.get(role) or {}
-            stored = {part: _alike(path, getattr(begun, part), found.get(part)) for part in ("params", "stats")}
+            trained_role = saved.get(role) or {}
+            stored = {part: _alike(path, getattr(begun, part), trained_role.get(part)) for part in ("params", "stats")}
             state = state.replace(**{role: begun.replace(**stored)})
         if not state.ema_params:
             return state
@@ -82,10 +82,10 @@ def _gan(config: Mapping[str, Any], path: Path) -> Begin:
 
 
 def _alike(path: Path, fresh: PyTree, trained: PyTree) -> PyTree:
-    """The trained arrays, on the host.
+    """Returns the trained arrays on the host.
 
     Raises:
-        UserError: they are not those of the config that lies beside them.
+        UserError: their names, shapes or dtypes are not those of the config beside them.
     """
 
     def shapes(tree: PyTree) -> dict[str, Any]:
@@ -99,16 +99,17 @@ def _alike(path: Path, fresh: PyTree, trained: PyTree) -> PyTree:
 
 
 def _compare(path: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-    found = [told for told in differences(there, here) if "first_weights" not in told.partition(" ")[0]]  # replaced
-    if found:
+    # The first weights may differ, since they are replaced.
+    differing = [text for text in differences(there, here) if "first_weights" not in text.partition(" ")[0]]
+    if differing:
         raise UserError(
-            f"config.start_from {path} holds another network: {', '.join(found[:4])}; give the values there, as in "
-            f"--config.{found[0].partition(' ')[0]}=..., or leave start_from empty"
+            f"config.start_from {path} holds another network: {', '.join(differing[:4])}; give the values there, as in "
+            f"--config.{differing[0].partition(' ')[0]}=..., or leave start_from empty"
         )
 
 
 def _of_classes(model: Mapping[str, Any], count: int) -> set[str]:
-    """Names of the parameters whose size depends on the number of classes."""
+    """Returns the names of the parameters whose size depends on the number of classes."""
     images = jax.ShapeDtypeStruct((1, model["resolution"], model["resolution"], 3), np.float32)
 
     def shapes(count: int) -> dict[str, tuple[int, ...]]:
@@ -121,7 +122,7 @@ def _of_classes(model: Mapping[str, Any], count: int) -> set[str]:
 
 
 def _taken(fresh: PyTree, trained: PyTree, anew: set[str]) -> PyTree:
-    """The trained parameters, but for those that begin anew."""
+    """Returns the trained parameters, with fresh values for those that begin `anew`."""
     new, old = flatten_dict(fresh, sep="/"), flatten_dict(trained, sep="/")
     return unflatten_dict({name: new[name] if name in anew else old[name] for name in new}, sep="/")
 

@@ -1,7 +1,7 @@
-"""A file of published weights before anything in it is believed: how it is opened, and bounds that all readers keep.
+"""Opening an untrusted file of published weights, and the bounds that all readers check.
 
-A reader raises `Unreadable` wherever a file says something that no network's file says; `open_stored` turns that into
-the one line for the user. Sizes that a file declares are compared with the bytes it has before memory is asked for.
+A reader raises `Unreadable` for content that no network's file has; `open_stored` turns it into the user's one-line
+error. A declared size is compared with the number of bytes in the file before memory is allocated.
 """
 
 import contextlib
@@ -16,35 +16,35 @@ from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.reading import open_regular
 
 MAX_VARIABLES = 10_000  # the largest published network has 89
-_MAX_NAME = 512  # characters of a variable's name; a line of text in a file may have as many bytes
+_MAX_NAME = 512  # characters of a variable's name, and bytes of a line of text in a file
 _MAX_AXES = 8
 _MAX_SHOWN = 60  # characters of a text that an error repeats
-_MAX_BYTES = 2 << 30  # of a file, and of all variables in it or in the files of a checkpoint
+_MAX_BYTES = 2 << 30  # of a file, and of all variables of a file or checkpoint
 
 
 class Unreadable(Exception):  # noqa: N818 - a verdict about a file, not a fault of the program
-    """A file that is not read. `str(unreadable)` is the reason: one line, without the path."""
+    """Refuses a file. `str(unreadable)` is the reason: one line, without the path."""
 
 
 class StoredFile:
-    """A file that never gives less than was asked of it, and never reserves memory for bytes that it does not have.
+    """A file whose reads return all bytes that were asked for or fail before memory is allocated.
 
     Attributes:
-        raw: the file itself, for libraries that read on their own.
-        size: of the whole file, in bytes.
+        raw: the file itself, for libraries that call it.
+        size: the size of the file in bytes.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self.raw = file
         self.size = os.fstat(file.fileno()).st_size
-        check_total(self.size)  # a sparse file takes no room on a disk, but would in memory
+        check_total(self.size)  # a sparse file takes no space on a disk, but it would in memory
 
     def tell(self) -> int:
-        """Where the next `read` starts."""
+        """Returns the position of the next `read`."""
         return self.raw.tell()
 
     def read(self, length: int) -> bytes:
-        """The next `length` bytes.
+        """Reads the next `length` bytes.
 
         Raises:
             Unreadable: the file ends before.
@@ -52,7 +52,7 @@ class StoredFile:
         return self.read_at(self.tell(), length)
 
     def read_at(self, offset: int, length: int) -> bytes:
-        """`length` bytes from `offset` on.
+        """Reads `length` bytes from `offset` on.
 
         Raises:
             Unreadable: they do not lie inside the file.
@@ -66,13 +66,13 @@ class StoredFile:
         return data
 
     def readline(self) -> bytes:
-        """The next line, cut off where it is longer than any name."""
+        """Reads the next line, cut off at the length of the longest name."""
         return self.raw.readline(_MAX_NAME)
 
 
 @contextlib.contextmanager
-def refusals_told(path: Path) -> Iterator[None]:
-    """Inside the block, what a reader or the system refuses becomes the user's error.
+def refusals(path: Path) -> Iterator[None]:
+    """Turns `Unreadable` and the system's errors inside the block into the user's error.
 
     Raises:
         UserError: one line with the path and the reason.
@@ -87,12 +87,12 @@ def refusals_told(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def open_stored(path: Path) -> Iterator[StoredFile]:
-    """Opens a file of weights; `Unreadable` inside the block becomes the user's error.
+    """Opens a file of weights and turns `Unreadable` inside the block into the user's error.
 
     Raises:
         UserError: there is no such file, it cannot be read, or the block refuses it.
     """
-    with refusals_told(path):
+    with refusals(path):
         if not path.is_file():
             raise UserError(f"{path} is no file; give a file of weights")
         with open_regular(path) as file:
@@ -100,7 +100,7 @@ def open_stored(path: Path) -> Iterator[StoredFile]:
 
 
 def shown(value: object) -> str:
-    """What a file says, as it may stand in an error: on one line, and short however large or nested the value is."""
+    """Formats a value of a file for an error: on one line, and short however large or nested the value is."""
     if isinstance(value, str | bytes):
         return repr(value) if len(value) <= _MAX_SHOWN else f"{value[:_MAX_SHOWN]!r}..."
     if isinstance(value, tuple | list):
@@ -115,7 +115,7 @@ def check_total(num_bytes: int) -> None:
     """Checks the size of a file, or of all variables that it lists.
 
     Raises:
-        Unreadable: it is more than the networks of any published file have together.
+        Unreadable: it is larger than that of any published file.
     """
     if num_bytes > _MAX_BYTES:
         raise Unreadable(f"it has {num_bytes} bytes, a published network at most 300 million numbers; do not trust it")
@@ -125,7 +125,7 @@ def check_name(name: Any, known: dict[str, Any]) -> str:
     """Returns the name of a variable.
 
     Raises:
-        Unreadable: it is no plain text, too long, or among the `known` ones already.
+        Unreadable: it is no plain text, is too long, or is among the `known` ones already.
     """
     if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME or not (name.isascii() and name.isprintable()):
         raise Unreadable(f"{shown(name)} is no name of a variable; download it again")
@@ -138,7 +138,7 @@ def check_shape(name: str, shape: Any, itemsize: int, length: int) -> tuple[int,
     """Returns the shape of a variable that is stored in `length` bytes.
 
     Raises:
-        Unreadable: it is no shape, has an empty or too many axes, or does not fill the bytes exactly.
+        Unreadable: it is no shape, has an empty axis or too many axes, or does not fill the bytes exactly.
     """
     if not isinstance(shape, tuple | list) or not all(type(axis) is int for axis in shape):
         raise Unreadable(f"{name} has no shape but {shown(shape)}; download it again")

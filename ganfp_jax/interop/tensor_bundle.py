@@ -1,7 +1,7 @@
 """TensorFlow 1 checkpoints (V2, "tensor bundles"), read without TensorFlow (section 9.3 of the reference spec).
 
-`PREFIX.index` is a LevelDB table: variable name -> where its bytes lie in `PREFIX.data-00000-of-00001`. Both carry
-CRC-32C checksums, and all of them are verified.
+`PREFIX.index` is a LevelDB table: variable name -> position of its bytes in `PREFIX.data-00000-of-00001`. Both files
+have CRC-32C checksums, and all of them are verified.
 """
 
 import re
@@ -20,7 +20,7 @@ from ganfp_jax.interop.stored_file import (
     check_shape,
     check_total,
     open_stored,
-    refusals_told,
+    refusals,
     shown,
 )
 from ganfp_jax.run.errors import UserError
@@ -29,30 +29,30 @@ CHECKPOINT = "checkpoint"  # the text file that names the newest prefix
 TABLE_MAGIC = bytes.fromhex("57fb808b247547db")  # the last bytes of every LevelDB table
 
 _FOOTER = 48
-_TRAILER = 5  # after each block: its compression and its checksum
+_TRAILER = 5  # bytes after each block: its compression and its checksum
 _RAW, _SNAPPY = 0, 1
 _MAX_TABLE = 2 << 20  # bytes of an index, which is read whole; a published one has about 6,000
 _MAX_KEY = 512
 _MAX_FILE_NAME = 200  # bytes
 _SUFFIX = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
 _NEWEST = re.compile(rb'\s*model_checkpoint_path:\s*"((?:[^"\\\n]|\\.)*)"')
-# TensorFlow's numbers of the types that variables have.
+# TensorFlow's numbers of the dtypes of variables.
 _ELEMENTS = {1: "<f4", 2: "<f8", 3: "<i4", 4: "|u1", 5: "<i2", 6: "|i1", 9: "<i8", 19: "<f2"}
 
-Fields = dict[int, list[int | bytes]]  # of a protocol buffer's message: every value of every field
+Fields = dict[int, list[int | bytes]]  # number of a field of a protocol buffer's message -> its values
 
 
 def read_bundle(path: Path) -> dict[str, np.ndarray]:
-    """The variables of a checkpoint by name, such as "generator/g_h0_lin/Matrix", sorted, in their own number types.
+    """Reads the variables of a checkpoint by name, such as "generator/g_h0_lin/Matrix", sorted, with their own dtypes.
 
     Args:
-        path: what the saver was given ("DIR/MMDGAN.model-150000"), one of the files made of it, the folder, or the
-          folder's text file `checkpoint`, of which the newest entry is taken. That entry is looked for beside the text
-          file, whatever folder it names: checkpoints are moved, and a file has no say in where we read.
+        path: the prefix ("DIR/MMDGAN.model-150000"), one of its files, the folder, or the folder's text file
+          `checkpoint`, of which the newest entry is taken. That entry is looked for beside the text file, whatever
+          folder it names: checkpoints are moved, and a file must not choose the folder that is read.
 
     Raises:
-        UserError: a file is missing or cannot be opened, is damaged, compressed, big-endian, or holds something other
-          than finite arrays of numbers.
+        UserError: a file is missing or cannot be opened, is damaged, compressed or big-endian, or holds other data than
+          finite arrays of numbers.
     """
     index = find_index(path)
     with open_stored(index) as file:
@@ -65,12 +65,12 @@ def read_bundle(path: Path) -> dict[str, np.ndarray]:
 
 
 def find_index(path: Path) -> Path:
-    """The `PREFIX.index` of a checkpoint, from any of the paths that `read_bundle` takes.
+    """Finds the `PREFIX.index` of a checkpoint from any of the paths that `read_bundle` takes.
 
     Raises:
-        UserError: the folder has no file `checkpoint`, that names none, or there is no such index.
+        UserError: the folder has no file `checkpoint`, the file names no prefix, or there is no such index.
     """
-    with refusals_told(path):
+    with refusals(path):
         if path.is_dir():
             if not (path / CHECKPOINT).is_file():
                 raise UserError(f"{path} holds no file {CHECKPOINT}; give the file that ends in .index")
@@ -88,14 +88,14 @@ def find_index(path: Path) -> Path:
 
 
 def is_checkpoint_text(start: bytes) -> bool:
-    """Whether a file that starts so is the text file `checkpoint` of a folder."""
+    """Whether a file with this start is the text file `checkpoint` of a folder."""
     return _NEWEST.match(start) is not None
 
 
 def _newest(file: StoredFile) -> str:
-    """The newest prefix, without folders."""
-    found = _NEWEST.match(file.read_at(0, min(file.size, 1 << 16)))
-    quoted = found[1] if found else b""
+    """Reads the newest prefix, without folders."""
+    match = _NEWEST.match(file.read_at(0, min(file.size, 1 << 16)))
+    quoted = match[1] if match else b""
     path = re.sub(rb"\\([0-7]{3}|.)", lambda m: bytes([int(m[1], 8) & 255]) if len(m[1]) == 3 else m[1], quoted)
     name = re.split(r"[/\\]", path.decode("utf-8", "replace"))[-1]
     if not name or not name.isprintable() or len(name.encode()) > _MAX_FILE_NAME:
@@ -104,7 +104,7 @@ def _newest(file: StoredFile) -> str:
 
 
 class _Entry(NamedTuple):
-    """What a variable is and where it lies; offset and length in bytes."""
+    """The dtype, shape and place of a variable; offset and length are in bytes."""
 
     element: np.dtype
     shape: tuple[int, ...]
@@ -115,7 +115,7 @@ class _Entry(NamedTuple):
 
 
 def _read_index(file: StoredFile) -> tuple[int, dict[str, _Entry]]:
-    """The number of data files, and every variable's entry by name."""
+    """Reads the number of data files, and every variable's entry by name."""
     if file.size > _MAX_TABLE:
         raise Unreadable(f"it has {file.size} bytes, an index far fewer; give the .index of a V2 checkpoint")
     items = dict(_items(file.read_at(0, file.size)))
@@ -151,7 +151,7 @@ def _entry(name: str, fields: Fields, num_shards: int) -> _Entry:
 
 
 def _read_shard(file: StoredFile, entries: Mapping[str, _Entry]) -> dict[str, np.ndarray]:
-    """The variables of one data file."""
+    """Reads the variables of one data file."""
     arrays, end = {}, 0
     for name, entry in sorted(entries.items(), key=lambda item: item[1].offset):
         if entry.offset < end:
@@ -165,11 +165,11 @@ def _read_shard(file: StoredFile, entries: Mapping[str, _Entry]) -> dict[str, np
 
 
 def _items(table: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Every key of a LevelDB table with its value, in ascending order of the keys."""
+    """Yields every key of a LevelDB table with its value, in ascending order of the keys."""
     if len(table) < _FOOTER or not table.endswith(TABLE_MAGIC):
         raise Unreadable("it does not end as an index does; download it again")
     footer = _Bytes(table[-_FOOTER:])
-    footer.varint(), footer.varint()  # the block of statistics, which checkpoints leave empty
+    footer.varint(), footer.varint()  # the metaindex block, which checkpoints leave empty
     count, last, end = 0, None, 0
     for _, handle in _block(table, footer.varint(), footer.varint()):
         where = _Bytes(handle)
@@ -186,7 +186,7 @@ def _items(table: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _block(table: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """The entries of one block; a key repeats the start of the one before."""
+    """Yields the entries of one block; a key shares the start of the key before."""
     end = offset + size
     if end + _TRAILER > len(table) - _FOOTER:
         raise _damaged()
@@ -209,7 +209,7 @@ def _block(table: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]
 
 
 class _Bytes:
-    """Bytes that are taken from the front."""
+    """Bytes that are read from the front."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -226,7 +226,7 @@ class _Bytes:
         return self._data[self._position - length : self._position]
 
     def varint(self) -> int:
-        """A number in groups of seven bits, of 64 bits at most."""
+        """Reads a number in groups of seven bits, of 64 bits at most."""
         value = 0
         for shift in range(0, 64, 7):
             (byte,) = self.take(1)
@@ -237,7 +237,7 @@ class _Bytes:
 
 
 def _fields(message: int | bytes) -> Fields:
-    """The values of a protocol buffer's message by field: numbers as int, everything else as bytes."""
+    """Returns the values of a protocol buffer's message by field: numbers as int, everything else as bytes."""
     if isinstance(message, int):
         raise _damaged()
     rest = _Bytes(message)
@@ -258,7 +258,7 @@ def _fields(message: int | bytes) -> Fields:
 
 
 def _number(fields: Fields, field: int) -> int:
-    """A number, which is left out where it is 0."""
+    """Returns the number in a field; an absent field means 0."""
     value = fields.get(field, [0])[-1]
     if isinstance(value, bytes):
         raise _damaged()
@@ -270,7 +270,7 @@ def _messages(fields: Fields, field: int) -> list[int | bytes]:
 
 
 def _masked(data: bytes) -> int:
-    """The CRC-32C as it is stored: turned and shifted, for checksums of data that hold checksums are weak."""
+    """Returns the CRC-32C as it is stored: rotated and shifted, since a checksum of checksums is weak."""
     from google_crc32c import value as crc32c
 
     crc = crc32c(data)

@@ -1,8 +1,8 @@
-"""Trained weights and the open file that keeps them.
+"""Trained weights and their file format.
 
-The file is safetensors: every tensor is float32 and named by its Flax path, `params/32x32/Conv0/weight`; what is needed
-to use them is one JSON object in the header, under the key `ganfp_jax`: format, version, kind, model, about, origin and
-digest, as in `Weights`. Whoever has the safetensors library can read all of it without this package.
+The file is safetensors. Every tensor is float32 and named by its Flax path, such as `params/32x32/Conv0/weight`. One
+JSON object in the header, under the key `ganfp_jax`, holds format, version, kind, model, about, origin and digest as
+in `Weights`. The safetensors library reads the whole file without this package.
 """
 
 import dataclasses
@@ -37,33 +37,33 @@ Kind = Literal["generator", "attribution"]
 FILE = "weights.safetensors"  # in a run folder that was not trained but imported or exported
 CALIBRATION = "calibration.json"  # in the run folder of an attribution network, where there is one of its weights
 SUFFIX = ".safetensors"
-KEY = "ganfp_jax"  # one key: the library writes several in an order that changes from process to process
-BASELINES = "baselines"  # that of a file of `ganfp_jax.baselines.write`
+KEY = "ganfp_jax"  # the only key: the library writes several in an order that changes from process to process
+BASELINES = "baselines"  # the key in a file of `ganfp_jax.baselines.write`
 FORMAT, VERSION = "weights", 1
 
-_IMPOSSIBLE = (TypeError, ValueError, ZeroDivisionError, OverflowError)  # of settings that make no network
+_IMPOSSIBLE = (TypeError, ValueError, ZeroDivisionError, OverflowError)  # errors of settings that make no network
 _MAX_REASON = 300  # characters
-_MOST_TOLD = 20  # differences
+_MOST_LISTED = 20  # differences
 _MAX_BYTES = 2 << 30  # of all weights of a network; the largest published one has a tenth
 _AGAIN = "export or import it again"
 
 
 @dataclasses.dataclass(frozen=True)
 class Weights:
-    """A network's weights and all that is needed to use them.
+    """A network's weights and the settings to use them.
 
     Attributes:
         kind: "generator" (latents to images) or "attribution" (images to the logits of their sources).
         model: the arguments of `models.create`.
         variables: Flax variables by collection ("params", "batch_stats", ...), float32.
-        about: JSON-able. Of an attribution network `classes`, in the order of its logits, and `augment`, one of
-            `views.AUGMENTATIONS`: which views of the images it was trained on (absent from older files). Of a generator
+        about: settings that JSON can hold. An attribution network has `classes`, in the order of its logits, and
+            `augment`, one of `views.AUGMENTATIONS`: the views it was trained on (absent from older files); a calibrated
+            one has `calibration`, the `to_dict` of a `ganfp_jax.attribution.certainty.Calibration`. A generator has
             `source_name` (its class in labelled folders), `latents` (`size` and `distribution`), `pixels` (its range,
-            see `models.pixels`) and `batch_size`: of its training where it normalises by the batch that it draws,
-            else None. Of an attribution network that was calibrated `calibration`, a
-            `ganfp_jax.attribution.certainty.Calibration` as its `to_dict` gives it.
-        origin: JSON-able, where they come from: `run_folder` (its name) and `step` of a training; whatever tells a
-            published file for certain (such as its name, format and SHA-256) of an import.
+            see `models.pixels`) and `batch_size`: that of its training if it normalises by the batch that it draws,
+            else None.
+        origin: the weights' origin, which JSON can hold: `run_folder` (its name) and `step` of a training; the identity
+            of an imported file, such as its name, format and SHA-256.
     """
 
     kind: Kind
@@ -74,9 +74,9 @@ class Weights:
 
 
 def digest(variables: Mapping[str, Any]) -> str:
-    """SHA-256 over the name and the bytes of every array, in the order of the names: which weights these are.
+    """Computes SHA-256 over the name and the bytes of every array, in the order of the names; it identifies weights.
 
-    Manifests record it of the generator that made their images. A name here is the path in [params, {the other
+    Manifests record the digest of the generator of their images. A name here is the path in [params, {the other
     collections}] as Python writes it: `[0]['4x4']['Conv']['bias']`, `[1]['batch_stats']['b4']['mean']`.
     """
     tree = [variables["params"], {name: tree for name, tree in variables.items() if name != "params"}]
@@ -94,8 +94,7 @@ def write_file(path: str | Path, weights: Weights) -> str:
         Their digest.
 
     Raises:
-        UserError: weights that are not those of their model, or that lack what using them needs; a path that cannot be
-            written to.
+        UserError: the weights are not those of their model or lack settings, or the path cannot be written to.
     """
     path = Path(path)
     tensors = flatten_dict(jax.tree.map(float32, weights.variables), sep="/")
@@ -113,11 +112,11 @@ def write_file(path: str | Path, weights: Weights) -> str:
 
 
 def read_file(path: str | Path) -> Weights:
-    """The weights of a file that `write_file` wrote, or of one of `baselines.write`: of its immunised regression.
+    """Reads the weights of a file of `write_file`, or the immunised regression of a file of `baselines.write`.
 
     Raises:
-        UserError: no such file, one that is damaged or of another tool, or whose tensors are not those of its model
-            (all that are missing, surplus or of another shape are named).
+        UserError: there is no such file, it is damaged or of another tool, or its tensors are not those of its model
+            (all tensors that are missing, surplus or of another shape are named).
     """
     path = Path(path)
     if not path.is_file():
@@ -129,12 +128,12 @@ def read_file(path: str | Path) -> Weights:
                 return _regression(path, file, metadata[BASELINES])
             described = _read_header(path, metadata)
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
-            found = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
+            present = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
             weights = Weights(
                 **{field: described[field] for field in ("kind", "model", "about", "origin")}, variables={}
             )
-            check_tensors(path, weights, expected_tensors(path, weights), found, _AGAIN)
-            tensors = {name: file.get_tensor(name) for name in found}
+            check_tensors(path, weights, expected_tensors(path, weights), present, _AGAIN)
+            tensors = {name: file.get_tensor(name) for name in present}
     except safetensors.SafetensorError as error:
         reason = str(error).rpartition(": ")[2]
         raise UserError(
@@ -153,7 +152,7 @@ def read_file(path: str | Path) -> Weights:
 
 
 def _regression(path: Path, file: Any, header: str) -> Weights:
-    """A regression of a file of baselines, as the network that it is too."""
+    """Reads a regression of a file of baselines as an attribution network."""
     from ganfp_jax import baselines
 
     try:
@@ -165,8 +164,8 @@ def _regression(path: Path, file: Any, header: str) -> Weights:
     prefix = f"{called}/"
     names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 - it is no dictionary
     slices = {f"params/{name.removeprefix(prefix)}": file.get_slice(name) for name in names}
-    found = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
-    check_tensors(path, weights, expected_tensors(path, weights), found, "fit and write the baselines again")
+    present = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
+    check_tensors(path, weights, expected_tensors(path, weights), present, "fit and write the baselines again")
     tensors = {f"params/{name.removeprefix(prefix)}": file.get_tensor(name) for name in names}
     return dataclasses.replace(weights, variables=unflatten_dict(tensors, sep="/"))
 
@@ -195,10 +194,10 @@ def _read_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
 
 
 def make_network(path: Path, model: Mapping[str, Any]) -> Any:
-    """The network that the settings `model` describe.
+    """Makes the network that the settings `model` describe.
 
     Raises:
-        UserError: there is none, or none of a size that memory holds; it names `path`, where they stand.
+        UserError: there is no such network, or it is too large; the error names `path`, which holds the settings.
     """
     for key, value in model.items():
         if isinstance(value, int | float) and abs(value) > LARGEST:
@@ -210,10 +209,10 @@ def make_network(path: Path, model: Mapping[str, Any]) -> Any:
 
 
 def expected_tensors(path: Path, weights: Weights) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """(type, shape) by name of the tensors of the model; nothing is computed.
+    """Returns (dtype, shape) by name of the tensors of the model; nothing is computed.
 
     Raises:
-        UserError: `model` makes no network, or `about` does not say how to use it.
+        UserError: `model` makes no network, or `about` lacks settings.
     """
     network = make_network(path, weights.model)
     if fault := _fault(path, weights, network):
@@ -239,7 +238,7 @@ def check_tensors(
     found: Mapping[str, tuple[str, tuple[int, ...]]],
     remedy: str,
 ) -> None:
-    """Raises UserError unless `found`, (type, shape) by name, are the tensors of the model."""
+    """Raises UserError unless `found`, (dtype, shape) by name, are the tensors of the model."""
     differences = [f"missing {name}" for name in sorted(expected.keys() - found.keys())]
     differences += [f"surplus {_plain(name)}" for name in sorted(found.keys() - expected.keys())]
     differences += [
@@ -248,20 +247,20 @@ def check_tensors(
         if found[name] != expected[name]
     ]
     if differences:
-        more = f" and {len(differences) - _MOST_TOLD} more" if differences[_MOST_TOLD:] else ""
+        more = f" and {len(differences) - _MOST_LISTED} more" if differences[_MOST_LISTED:] else ""
         raise UserError(
             f"{path} does not hold the weights of its network {weights.model['name']}: "
-            f"{', '.join(differences[:_MOST_TOLD])}{more}; {remedy}"
+            f"{', '.join(differences[:_MOST_LISTED])}{more}; {remedy}"
         )
 
 
 def _plain(name: str) -> str:
-    """A name that a file says, on one line; as it is where it could be one of ours."""
+    """Formats a tensor's name on one line; a plausible name is left unchanged."""
     return name if name.isascii() and name.isprintable() and len(name) <= _MAX_REASON else shown(ascii(name))
 
 
 def _cannot_be_made(path: Path, reason: object) -> UserError:
-    """The error for a header whose `model` is none, on one line whatever JAX or a hostile value has to say."""
+    """Makes the error for a header whose `model` is impossible; JAX's message is reduced to one short line."""
     line = one_line(" ".join(str(reason).split()))
     line = line if len(line) <= _MAX_REASON else f"{line[:_MAX_REASON]}..."
     return UserError(f"{path} describes a network that cannot be made here: {line}")
@@ -272,7 +271,7 @@ def _sized(tensor: tuple[str, tuple[int, ...]]) -> str:
 
 
 def _fault(path: Path, weights: Weights, network: Any) -> str:
-    """What `about` lacks, or "" """
+    """Returns the fault of `about`, or "" if it has none."""
     about, name = weights.about, weights.model["name"]
     if weights.kind == "attribution":
         if not isinstance(network, AttributionNetwork):
@@ -307,5 +306,5 @@ def _fault(path: Path, weights: Weights, network: Any) -> str:
 
 
 def float32(array: Any) -> np.ndarray:
-    """An array as it stands in `Weights.variables`."""
+    """Converts an array to the float32 of `Weights.variables`."""
     return np.asarray(array, np.float32, order="C")
