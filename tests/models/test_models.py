@@ -7,6 +7,7 @@ import pytest
 from flax.traverse_util import flatten_dict
 from golden_files import initialize, jit
 
+from ganfp_jax.metrics import swd
 from ganfp_jax.models import MODELS, create
 from ganfp_jax.models.fingerprint_net import Outputs
 from ganfp_jax.models.layers import (
@@ -333,6 +334,11 @@ def test_mean_pool_is_the_mean_of_patch_logits():
     maps = leaky_relu(maps @ first["weight"][0, 0] * np.sqrt(2 / 8) + first["bias"])
     maps = maps @ last["weight"][0, 0] / np.sqrt(8) + last["bias"]  # (2, 8, 8, 3): one logit a patch and source
     np.testing.assert_allclose(jit(classifier.apply)(variables, x), maps.mean((1, 2)), atol=1e-5)
+
+
+def test_gaussian_upsample_is_that_of_the_sliced_distance():
+    image = jnp.asarray(np.random.default_rng(0).normal(size=(2, 6, 10, 3)), jnp.float32)
+    np.testing.assert_allclose(gaussian_upsample(image), swd.gaussian_upsample(image), rtol=1e-6, atol=1e-6)
 
 
 def test_gaussian_pyramid_keeps_flat_images_and_its_residual_takes_the_fine_part():
