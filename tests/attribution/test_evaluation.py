@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from ganfp_jax.attribution.evaluation import evaluation_metrics
+from ganfp_jax.attribution.evaluation import count_decided, evaluation_metrics
+from ganfp_jax.attribution.verdict import Rule
 from ganfp_jax.attribution.voting import Vote, count_votes
-from ganfp_jax.metrics.statistics import accuracy_block
+from ganfp_jax.metrics.statistics import accuracy_block, wilson_interval
 
 CLASSES = ("real", "ProGAN", "SNGAN")
 
@@ -56,3 +57,12 @@ def test_evaluation_metrics_refuses_what_does_not_belong_together():
     vote = vote_of([[0, 0], [1, 1]])
     with pytest.raises(ValueError, match="1 views and 2 targets, but the vote is of 2 views and 2 images"):
         evaluation_metrics(vote, np.array([1, 1]), CLASSES, ("identity",), "majority", 1.0)
+
+
+def test_count_decided_by_hand():
+    vote = vote_of([[1, 0, 2, 1]])._replace(distance=np.array([0.1, 0.9, 0.2, 0.3], np.float32))
+    targets = np.array([1, 0, 0, 1])
+    counts = count_decided(vote, targets, [Rule("distance", 0.5, "unknown")])
+    assert counts == {"decided": 3, "wrong": 1, "ci95": list(wilson_interval(1, 3)), "undecided": 1}
+    none = count_decided(vote, targets, [Rule("distance", 0.0, "unknown")])
+    assert none == {"decided": 0, "wrong": 0, "ci95": [0.0, 1.0], "undecided": 4}

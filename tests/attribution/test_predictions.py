@@ -1,0 +1,41 @@
+"""Rows of predictions: what is written is read back, that of earlier versions too."""
+
+import csv
+
+from ganfp_jax.attribution import predictions
+from ganfp_jax.attribution.verdict import Attribution
+
+CLASSES = ("real", "SNGAN")
+VERDICT = Attribution(
+    predicted="SNGAN",
+    confidence=0.75,
+    votes={"SNGAN": 2},
+    probabilities={"real": 0.25, "SNGAN": 0.75},
+    note="cropped from 40x17",
+    verdict="unsure",
+    margin=0.5,
+    distance=0.125,
+    views={"identity": "SNGAN", "mirror": "SNGAN"},
+)
+
+
+def test_row_has_the_columns_of_the_header_and_the_numbers_of_the_record():
+    line = dict(zip(predictions.header(CLASSES), predictions.row("=a.png", VERDICT, "real"), strict=True))
+    record = predictions.record("=a.png", VERDICT)
+    assert list(line)[:5] == ["image", "target", "predicted", "confidence", "votes"]
+    assert (line["image"], record["image"]) == ("'=a.png", "=a.png")
+    assert (line["target"], line["verdict"], line["votes"]) == ("real", "unsure", '{"SNGAN": 2}')
+    for key in ("confidence", "margin", "distance"):
+        assert float(line[key]) == record[key]
+    assert {name: float(line[name]) for name in CLASSES} == record["probabilities"]
+
+
+def test_read_gives_names_and_indices_of_this_version_and_an_earlier_one(tmp_path):
+    rows = [predictions.header(CLASSES), predictions.row("=a\nb.png", VERDICT, "real")]
+    for columns in (len(rows[0]), 5 + len(CLASSES)):  # earlier ones end with the probabilities
+        (tmp_path / "p.csv").write_text(predictions.csv_text(row[:columns] for row in rows), newline="")
+        found = predictions.read(tmp_path / "p.csv", CLASSES)
+        with (tmp_path / "p.csv").open(newline="") as file:
+            assert len(list(csv.reader(file))) == 2
+        assert (len(found.names), found.targets.tolist(), found.predicted.tolist()) == (1, [0], [1])
+        assert found.names[0].startswith("=a")
