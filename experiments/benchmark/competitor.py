@@ -1,4 +1,4 @@
-"""What competes: ways to attribute images, from uint8 on the host to decisions on the host."""
+"""Competitors: ways to attribute images, from uint8 on the host to decisions on the host."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -17,10 +17,10 @@ Images = UInt8[np.ndarray, "n h w 3"]
 
 
 class Answer(NamedTuple):
-    """What a competitor says about N images, as NumPy arrays."""
+    """A competitor's answer for N images, as NumPy arrays."""
 
     predicted: Int[np.ndarray, " n"]
-    logits: Float[np.ndarray, "v n k"]  # of its views; with the rule "mean_logit" their mean alone, V = 1
+    logits: Float[np.ndarray, "v n k"]  # logits of its views; the rule "mean_logit" has only their mean, V = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,16 +34,16 @@ class Competitor:
 
 
 def check_agreement(competitors: Sequence[Competitor], judge: Answer, images: Images, exact: bool = True) -> None:
-    """Nothing is timed that does not do the same work.
+    """Checks that all competitors do the same work, before they are timed.
 
     Args:
-        competitors: who is asked.
+        competitors: competitors to check.
         judge: logits of all `EXACT_VIEWS`, in their order, from a network that was called view by view.
-        images: what the judge was asked.
-        exact: if not, in bfloat16 or TF32, logits may differ by a tenth of the largest, and decisions with them.
+        images: the judge's images.
+        exact: False for bfloat16 or TF32: logits may then differ by a tenth of the largest, and decisions too.
 
     Raises:
-        UserError: logits that differ by more than `TOLERANCE`, or other decisions than those logits mean.
+        UserError: logits differ by more than `TOLERANCE`, or decisions do not follow from them.
     """
     tolerance = TOLERANCE if exact else 0.1 * float(np.abs(judge.logits).max())
     for competitor in competitors:

@@ -1,4 +1,4 @@
-"""The ratios of the table as a picture."""
+"""The figure of the table's ratios."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +14,11 @@ PYTORCH = ("PyTorch", "PyTorch compiled")
 
 
 def draw(records: Sequence[dict[str, Any]], path: Path) -> None:
-    """How many times as long PyTorch takes, a line a row, with the bounds of 95 % of the rounds.
+    """Draw the ratios of PyTorch's times to ours, a line per row, with the bounds of 95 % of the rounds.
 
     Args:
-        records: of `experiments.benchmark.__main__.measure`, some of them PyTorch's.
-        path: of the PNG.
+        records: records of `experiments.benchmark.__main__.measure`, some of them PyTorch's.
+        path: path of the PNG.
     """
     rows = list(dict.fromkeys(record["row"] for record in records if record["competitor"] in PYTORCH))
     with matplotlib.rc_context(THEME):

@@ -1,4 +1,4 @@
-"""What the device could do at best: a measured rate of multiplying, a measured rate of copying."""
+"""The limits of the device: its measured rates of multiplying and of copying."""
 
 import time
 from collections.abc import Callable
@@ -14,20 +14,20 @@ REPEATS = 7
 
 
 class Rates(NamedTuple):
-    """Operations and bytes a second, each the best of some runs."""
+    """Operations and bytes per second, each the best of several runs."""
 
     flops: float
     bytes: float
 
     def seconds(self, cost: Cost) -> float:
-        """The shortest time in which a call of that cost could be done: it multiplies while it copies."""
+        """The shortest possible time of a call of that cost, which multiplies while it copies."""
         return max(cost.flops / self.flops, cost.bytes / self.bytes)
 
 
 def measure_rates(dtype: str, side: int = 2048, megabytes: int = 256) -> Rates:
-    """Times the product of two square matrices, in `dtype`, and the copy of an array that no cache holds.
+    """Times the product of two square matrices, in `dtype`, and the copy of an array larger than the caches.
 
-    On CPU the product is also timed in NumPy's library, and the better one counts: a limit is the machine's.
+    On CPU it also times NumPy's product and takes the better time, since the limit is the machine's.
     """
     a = jnp.asarray(np.random.default_rng(0).normal(size=(side, side)), dtype)
     product = jax.jit(lambda a: a @ a)
@@ -36,13 +36,13 @@ def measure_rates(dtype: str, side: int = 2048, megabytes: int = 256) -> Rates:
         host: Any = np.random.default_rng(0).normal(size=(side, side)).astype(np.float32)
         seconds = min(seconds, _best(lambda: host @ host))
     source = jnp.zeros(megabytes * 2**20 // 4, jnp.float32)
-    copy = jax.jit(jnp.negative)  # reads all of it and writes as much
+    copy = jax.jit(jnp.negative)  # reads the array and writes as much
     copied = _best(lambda: copy(source).block_until_ready())
     return Rates(2 * side**3 / seconds, 2 * megabytes * 2**20 / copied)
 
 
 def _best(call: Callable[[], object]) -> float:
-    """The shortest of some calls, the first of which does not count."""
+    """The shortest time of several calls after a first one, which does not count."""
     call()
     times = []
     for _ in range(REPEATS):

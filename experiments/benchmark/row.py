@@ -1,4 +1,4 @@
-"""What a line of the benchmark is made of."""
+"""A row of the benchmark: its competitors, their check and its cost."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ OURS = "ganfp_jax"
 
 
 class Cost(NamedTuple):
-    """What XLA counts for one call: floating-point operations of the program as written, bytes of it as compiled."""
+    """XLA's counts for one call: floating-point operations of the program as written, bytes of the compiled one."""
 
     flops: float
     bytes: float
@@ -20,16 +20,16 @@ class Cost(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """Competitors at one task.
+    """The competitors at one task.
 
     Attributes:
         name: kind, size and batch.
-        images: of one call.
-        makers: by name, ours first. Each builds its competitor and returns the call, which returns an answer when its
-            work is done.
-        check: looks at the answers of the competitors' first calls and raises UserError unless they did the same work.
-        cost: of our program; None where there is not one program.
-        lesser: those that do part of the work only, and are there to be compared with.
+        images: number of images in one call.
+        makers: name of each competitor, ours first -> its maker. A maker builds the competitor and returns its call,
+            which returns an answer when its work is done.
+        check: raises UserError unless the answers of the competitors' first calls agree.
+        cost: cost of our program; None where there is not one program.
+        lesser: competitors that do only a part of the work, for comparison.
     """
 
     name: str
@@ -47,13 +47,13 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What holds for all rows.
+    """The options of all rows.
 
     Attributes:
-        dtype: of the arithmetic, "float32" or "bfloat16" (PyTorch: autocast).
+        dtype: dtype of the arithmetic, "float32" or "bfloat16" (PyTorch: autocast).
         compile: whether PyTorch's compiled forms compete.
         torch: whether PyTorch competes at all.
-        files: how many images the folder has.
+        files: number of images in the folder.
     """
 
     dtype: str = "float32"
@@ -63,19 +63,19 @@ class Options:
 
     @property
     def exact(self) -> bool:
-        """Whether all digits of float32 count; a GPU multiplies float32 with fewer (TF32), as both sides let it."""
+        """Whether all digits of float32 count; on a GPU both sides multiply float32 with fewer digits (TF32)."""
         import jax  # not at the top: --help need not wait for it
 
         return self.dtype == "float32" and jax.default_backend() == "cpu"
 
     @property
     def tolerance(self) -> float:
-        """Largest difference of two answers, as a share of the largest value."""
+        """The largest allowed difference of two answers, as a share of the largest value."""
         return 1e-3 if self.exact else 0.1
 
 
 def cost_of(function: Callable[..., Any], *arguments: Any) -> Cost:
-    """The cost of a JAX function; operations before compiling, since library calls do not show theirs."""
+    """The cost of a JAX function; operations are counted before compilation, since library calls hide theirs."""
     import jax
 
     from ganfp_jax.models.cpu import convolution
@@ -88,7 +88,7 @@ def cost_of(function: Callable[..., Any], *arguments: Any) -> Cost:
 
 
 def check_close(row: str, answers: Mapping[str, Any], tolerance: float) -> None:
-    """Whether all answers, {what: number or array}, are those of the first.
+    """Checks that all answers, {what: number or array}, equal those of the first competitor.
 
     Raises:
         UserError: they differ by more than `tolerance` times the largest value.

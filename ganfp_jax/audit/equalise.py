@@ -39,8 +39,8 @@ def check(out: str, root: str, *, codec: str, quality: int, resolution: int, res
             "or 0 for that of the smallest image"
         )
     check_resize(resize)
-    ours, theirs = Path(out).resolve(), Path(root).resolve()
-    if out and (ours == theirs or ours in theirs.parents or theirs in ours.parents):
+    copy, source = Path(out).resolve(), Path(root).resolve()
+    if out and (copy == source or copy in source.parents or source in copy.parents):
         raise UserError(f"config.equalise {out} and config.data.root {root} lie inside each other; give another folder")
 
 

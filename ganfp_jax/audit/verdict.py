@@ -154,8 +154,8 @@ def _predict(
     if not values.shape[1]:
         return predicted
     for fold in np.unique(fold_of):
-        asked = fold_of == fold
-        predicted[asked] = _tree(values[~asked], labels[~asked], seed).predict(values[asked])
+        held_out = fold_of == fold
+        predicted[held_out] = _tree(values[~held_out], labels[~held_out], seed).predict(values[held_out])
     return predicted
 
 

@@ -55,9 +55,9 @@ def fit(
     """
     with progress(len(methods), "baselines", "method") as bar:
         for immunised, some in itertools.groupby(methods, lambda method: method.immunised):
-            known = images.immunised(seed, immunise) if immunised else images
+            training = images.immunised(seed, immunise) if immunised else images
             for method in some:
-                yield method.called, known.fit(method.name, classes, seed)
+                yield method.called, training.fit(method.name, classes, seed)
                 bar.update(1)
 
 
@@ -136,11 +136,11 @@ def _reason_for_none(config: Mapping[str, Any], root: Path, folder: labelled.Lab
     try:
         if "train" not in labelled.splits(root):
             return f"{root} has no train/ of its own for them to learn from"
-        known = labelled.open_labelled(root, split="train", classes=folder.classes, layout=folder.layout)
+        train = labelled.open_labelled(root, split="train", classes=folder.classes, layout=folder.layout)
     except UserError as error:
         return str(error)
-    absent = [name for label, name in enumerate(folder.classes) if not (known.labels == label).any()]
-    return f"{known.root} has no image of {', '.join(absent)}" if absent else None
+    absent = [name for label, name in enumerate(folder.classes) if not (train.labels == label).any()]
+    return f"{train.root} has no image of {', '.join(absent)}" if absent else None
 
 
 def train_and_measure(
@@ -160,8 +160,8 @@ def train_and_measure(
     methods = methods_of(config["methods"], config["immunised_methods"])
     methods = [m for m in methods if "none" in perturbations or baselines.BASELINES[m.name].needs == "images"]
     folder, seed = tested.folder, tested.seed
-    known = labelled.open_labelled(root, split="train", classes=folder.classes, layout=folder.layout)
-    chosen = first_at_random(known.labels, config["images_per_source"], seed)
-    train = FolderImages.read(labelled.Images(known, tested.resolution, tested.resize).part(chosen))
-    fitted = dict(fit(methods, train, folder.classes, seed=seed, immunise=config["immunise"]))
+    train = labelled.open_labelled(root, split="train", classes=folder.classes, layout=folder.layout)
+    chosen = first_at_random(train.labels, config["images_per_source"], seed)
+    images = FolderImages.read(labelled.Images(train, tested.resolution, tested.resize).part(chosen))
+    fitted = dict(fit(methods, images, folder.classes, seed=seed, immunise=config["immunise"]))
     return measure(fitted, map(FolderImages.read, tested.split()), perturbations, folder.classes, seed=seed)

@@ -27,15 +27,15 @@ def fit(training: method.Training) -> method.Model:
     variance, penalty, accuracy = VARIANCES[-1], PENALTIES[-1], None
     mask = method.held_out(training)
     if mask.any():
-        kept, asked = training.part(~mask), training.part(mask)
+        kept, compared = training.part(~mask), training.part(mask)
         components = _components(kept)
-        known, unknown = (components.transform(pixels(part.samples)) for part in (kept, asked))
+        known, unknown = (components.transform(pixels(part.samples)) for part in (kept, compared))
         choices = {}
         for share in VARIANCES:
             count = _count(components, share)
             for c in PENALTIES:
                 machine = _machine(known[:, :count], kept, c)
-                choices[share, c] = method.accuracy(_scores(machine, unknown[:, :count], training), asked.labels)
+                choices[share, c] = method.accuracy(_scores(machine, unknown[:, :count], training), compared.labels)
         variance, penalty = method.best(choices)
         accuracy = choices[variance, penalty]
     components = _components(training)

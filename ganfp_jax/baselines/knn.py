@@ -24,10 +24,10 @@ def fit(training: method.Training) -> method.Model:
     k, accuracy = 1, None
     mask = method.held_out(training)
     if mask.any():
-        kept, asked = training.part(~mask), training.part(mask)
-        nearest = _searcher(kept)(asked.samples, min(max(NEIGHBOURS), len(kept.labels)))
+        kept, compared = training.part(~mask), training.part(mask)
+        nearest = _searcher(kept)(compared.samples, min(max(NEIGHBOURS), len(kept.labels)))
         choices = {
-            k: method.accuracy(_votes(nearest[:, :k], training.num_classes), asked.labels)
+            k: method.accuracy(_votes(nearest[:, :k], training.num_classes), compared.labels)
             for k in NEIGHBOURS
             if k <= nearest.shape[1]
         }

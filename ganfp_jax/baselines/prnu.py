@@ -37,13 +37,13 @@ def fit(training: method.Training) -> method.Model:
     sample = training.part(np.sort(searched))
     mask, choices = method.held_out(sample), {}
     if mask.any() and np.isin(np.arange(training.num_classes), sample.labels[~mask]).all():
-        fingerprints, asked = _fingerprints(sample.part(~mask), settings), sample.part(mask)
+        fingerprints, compared = _fingerprints(sample.part(~mask), settings), sample.part(mask)
         right = dict.fromkeys(settings, 0)
-        for first, residuals in residual_chunks(asked.samples, settings):
+        for first, residuals in residual_chunks(compared.samples, settings):
             for setting, values in residuals.items():
                 named = correlation(values, fingerprints[setting]).argmax(axis=1)
-                right[setting] += int((named == asked.labels[first : first + len(named)]).sum())
-        choices = {setting: hits / len(asked.labels) for setting, hits in right.items()}
+                right[setting] += int((named == compared.labels[first : first + len(named)]).sum())
+        choices = {setting: hits / len(compared.labels) for setting, hits in right.items()}
     chosen = method.best(choices) if choices else settings[-1]
     fingerprint = _fingerprints(training, [chosen])[chosen]
 

@@ -1,4 +1,4 @@
-"""Latent vectors: random ones in training steps, reproducible ones, by seed, for everything that is kept, and walks."""
+"""Latent vectors: random draws for training steps, draws by seed for all images that are kept, and walks."""
 
 from collections.abc import Callable
 
@@ -11,14 +11,14 @@ from ganfp_jax.run.errors import UserError
 DISTRIBUTIONS = ("normal", "uniform")
 MODES = ("linear", "spherical")
 
-_EDGE = 2.0**-25  # probability beyond the last float32 before 1, so that the cube's faces are not at infinity
+_EDGE = 2.0**-25  # keeps the quantiles of -1 and 1 finite; a float32 below 1 does not resolve it
 
 
 def make_latents(*, size: int, distribution: str) -> Callable[[jax.Array, int], Float[Array, "n d"]]:
-    """latents(key, n) for training: "normal" N(0, 1) (ProGAN, SNGAN) or "uniform" U(-1, 1) (CramerGAN, MMDGAN).
+    """latents(key, n) -> random latents: "normal" N(0, 1) (ProGAN, SNGAN) or "uniform" U(-1, 1) (CramerGAN, MMDGAN).
 
     Raises:
-        UserError: unknown distribution.
+        UserError: the distribution is unknown.
     """
     _check(distribution)
 
@@ -37,7 +37,7 @@ def draw_latents(rng: np.random.RandomState, n: int, *, size: int, distribution:
     seed; here it follows the same rule.
 
     Raises:
-        UserError: unknown distribution.
+        UserError: the distribution is unknown.
     """
     _check(distribution)
     values = rng.uniform(-1, 1, (n, size)) if distribution == "uniform" else rng.randn(n, size)

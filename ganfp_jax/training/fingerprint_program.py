@@ -91,18 +91,18 @@ def _make_evaluate(network: Any, test: LabelledImages, batch_size: int) -> Calla
 
     @compiles
     @jax.jit
-    def look(params: PyTree, images: Array, labels: Array) -> tuple[Array, Array]:
+    def measure(params: PyTree, images: Array, labels: Array) -> tuple[Array, Array]:
         x = to_signed(images)
         outputs = network.apply({"params": params}, x)
         return outputs.logits.argmax(-1) == labels, jnp.abs(outputs.fingerprints).mean((1, 2, 3))
 
     # Copies of the last image fill the last batch, so that only one shape is compiled.
-    shown = np.arange(-(-len(test.images) // batch_size) * batch_size).clip(max=len(test.images) - 1)
+    padded = np.arange(-(-len(test.images) // batch_size) * batch_size).clip(max=len(test.images) - 1)
 
     def evaluate(state: PyTree) -> dict[str, float]:
-        batches = shown.reshape(-1, batch_size)
-        looks = [look(state.ema_params, test.images[rows], test.labels[rows]) for rows in batches]
-        correct, errors = (np.concatenate(parts)[: len(test.images)] for parts in zip(*looks, strict=True))
+        batches = padded.reshape(-1, batch_size)
+        measured = [measure(state.ema_params, test.images[rows], test.labels[rows]) for rows in batches]
+        correct, errors = (np.concatenate(parts)[: len(test.images)] for parts in zip(*measured, strict=True))
         return {"accuracy": float(correct.mean()), "reconstruction_error": float(errors.mean())}
 
     return evaluate
@@ -115,9 +115,9 @@ def _make_sample(network: Any, train: LabelledImages, count: int) -> Callable[[P
     """
     turns = np.empty_like(train.labels)
     for label in np.unique(train.labels):
-        mine = np.flatnonzero(train.labels == label)
-        turns[mine] = np.arange(len(mine))
-    shown = train.images[np.lexsort((train.labels, turns))[:count]]
+        members = np.flatnonzero(train.labels == label)
+        turns[members] = np.arange(len(members))
+    images = train.images[np.lexsort((train.labels, turns))[:count]]
 
     @compiles
     @jax.jit
@@ -126,4 +126,4 @@ def _make_sample(network: Any, train: LabelledImages, count: int) -> Callable[[P
         outputs = network.apply({"params": params}, x)
         return to_stored(jnp.concatenate([x, outputs.reconstructions, outputs.fingerprints]), "signed")
 
-    return lambda state: np.asarray(rows(state.ema_params, shown))
+    return lambda state: np.asarray(rows(state.ema_params, images))

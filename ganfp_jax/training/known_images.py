@@ -41,7 +41,7 @@ def check(config: dict[str, Any], workdir: Path, step: int, last: int) -> None:
             f"--config.start_from={workdir} to begin at its weights"
         )
     if processes.first() and before.get("digest", now["digest"]) != now["digest"]:
-        seen = (
+        consequence = (
             "which has not seen the new ones; train on them in another --workdir, with "
             f"--config.start_from={workdir} to begin at its weights"
             if step >= last
@@ -49,7 +49,7 @@ def check(config: dict[str, Any], workdir: Path, step: int, last: int) -> None:
         )
         print(
             f"note: {now['root']} has other images than when the training in {workdir} began ({now['images']:,} now, "
-            f"{before['images']:,} then), {seen}"
+            f"{before['images']:,} then), {consequence}"
         )
     if processes.first() and step < last:
         write_json(workdir / IMAGES, now)

@@ -62,8 +62,8 @@ class Logs:
         self._event(step, summary.image("samples", picture, dataformats="HWC"))
         self._events.flush()
 
-    def _event(self, step: int, shown: Any) -> None:
-        self._events.write_event(Event(step=step, wall_time=time.time(), summary=shown))
+    def _event(self, step: int, content: Any) -> None:
+        self._events.write_event(Event(step=step, wall_time=time.time(), summary=content))
 
 
 def logged(workdir: Path, last_step: int) -> list[tuple[int, dict[str, float]]]:
