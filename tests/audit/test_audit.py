@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -238,13 +239,14 @@ def test_generation_says_what_a_glance_finds(tmp_path, capsys):
 
 def test_evaluation_says_what_a_glance_finds(tmp_path, capsys, monkeypatch):
     from configs import evaluate
+    from ganfp_jax.attribution.attributor import Attributor
     from ganfp_jax.jobs import evaluate as evaluation_job
 
     def stop(*given, **settings):
         raise UserError("as far as this test goes")
 
     root = write_folder(tmp_path / "set", 0, (png, commented), count=8)
-    network = SimpleNamespace(classes=SOURCES, resolution=24, default_views="d4")
+    network = Mock(Attributor, classes=SOURCES, resolution=24, default_views="d4")
     monkeypatch.setattr(evaluation_job, "Attributor", SimpleNamespace(load=lambda path: network))
     monkeypatch.setattr(evaluation_job, "evaluate", stop)
     config = evaluate.get_config("tiny").to_dict() | {"data": {"root": str(root), "resize": "crop", "layout": "auto"}}
