@@ -70,17 +70,16 @@ def num_chunks(resolution: int, protocol: Protocol = PUBLISHED) -> int:
 
 
 def gaussian_upsample(x: Float[Array, "n h w c"]) -> Float[Array, "n H W c"]:
-    """The values of `models.layers.gaussian_upsample` without a convolution, which took most of the pyramid's time.
+    """The values of `models.layers.gaussian_upsample`, without its blur, which is slow on a CPU.
 
-    Networks keep the convolution: in a step that is compiled as one, another one rounds otherwise, and a training
-    would not be that of before.
+    Networks keep the blur: inside a compiled step other arithmetic rounds differently, and trainings would change.
     """
     return _double(_double(x, 1), 2)
 
 
 def _double(x: Float[Array, "n h w c"], axis: int) -> Float[Array, "n H W c"]:
-    # Every second tap meets a zero. The border's mirror image begins at the second pixel on the one side and, behind
-    # a zero, at the last on the other.
+    # Every second tap meets an inserted zero. The reflected border starts at the second pixel on one side and, after an
+    # inserted zero, at the last on the other.
     size = x.shape[axis]
     cut = functools.partial(jax.lax.slice_in_dim, axis=axis)
     before = jnp.concatenate([cut(x, 1, 2), cut(x, 0, size - 1)], axis)
