@@ -1,1 +1,1 @@
-"""Images in: sources, safe decoding, fitting to a size, labelled folders, perturbations, batches."""
+"""Reading images: sources, safe decoding, fitting to a size, labelled folders, perturbations, views, batches."""

@@ -1,4 +1,4 @@
-"""Arrays, or images on disk -> batches, as a function of the seed and the step, for one process or several."""
+"""Batches of arrays or of images on disk, as a function of the seed and the step, for one or several processes."""
 
 import functools
 from collections import deque
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @runtime_checkable
 class Rows(Protocol):
-    """An array, or what reads like one: `data.on_disk.ImagesOnDisk`."""
+    """An array, or an object that is indexed like one, such as `data.on_disk.ImagesOnDisk`."""
 
     def __len__(self) -> int: ...
 
@@ -27,7 +27,7 @@ class Rows(Protocol):
 
 @runtime_checkable
 class BatchByStep(Protocol):
-    """Random access to batches, as of `make_batches`."""
+    """Random access to batches by step."""
 
     def __getitem__(self, step: int, /) -> Batch: ...
 
@@ -41,19 +41,19 @@ def make_batches(
     process_index: int = 0,
     process_count: int = 1,
 ) -> BatchByStep:
-    """An endless data set of batches: `dataset[step]` depends on the arguments and the step only.
+    """Makes an endless data set of batches: `dataset[step]` depends on the arguments and the step only.
 
-    So a resumed run reads on at its step and needs no state. Every epoch shows each example once, in an order of its
-    own; epochs follow each other without a gap, so a batch may span two, and may be larger than the set. Process p
-    gets the p-th part of each batch: put together in the order of the processes, the parts are the batch that one
-    process would get, and they are disjoint (unless the batch spans epochs).
+    A resumed run therefore reads on at its step and needs no state. Every epoch shows each example once, in a new
+    order. Epochs follow each other without a gap, so a batch may span two, and may be larger than the set. Process p
+    gets the p-th part of each batch. The parts in the order of the processes make up the batch that one process would
+    get, and they are disjoint (unless the batch spans epochs).
 
     Args:
         arrays: name -> examples along the first axis, all of one length.
         batch_size: examples a step over all processes.
         seed: 0 to 2**32 - 1.
-        transform: applied to each process's part, with a generator that depends on `seed` and the step, and the
-            place of the part in the whole batch: what it draws should not depend on how many processes there are.
+        transform: a function of a process's part, a generator that depends on `seed` and the step, and the place of
+            the part in the whole batch. Its draws should not depend on the number of processes.
         process_index: `jax.process_index()`.
         process_count: `jax.process_count()`.
 
@@ -61,8 +61,9 @@ def make_batches(
         A data set whose elements are {name: array (batch_size // process_count, ...)}, made anew at each access.
 
     Raises:
-        UserError: no examples, a batch size that is not a multiple of the processes, a seed out of range.
-        ValueError: arrays of different lengths, no such process.
+        UserError: there are no examples, the batch size is no multiple of the number of processes, or the seed is out
+            of range.
+        ValueError: the arrays have different lengths, or there is no such process.
     """
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) != 1:
@@ -89,7 +90,7 @@ def make_batches(
         rows = np.concatenate([order(int(epoch))[places[epochs == epoch]] for epoch in np.unique(epochs)])
         return {name: array[rows] for name, array in arrays.items()}
 
-    # The generators are those of `grain.MapDataset.random_map`, which an earlier version of this module used.
+    # The generators are those of `grain.MapDataset.random_map`, so that older runs resume with the same draws.
     key = np.random.SeedSequence([seed, 2]).generate_state(1, np.uint32)[0]
 
     def read(step: int) -> Batch:
@@ -112,19 +113,19 @@ class _ByStep:
 def read_ahead(
     dataset: BatchByStep, first_step: int, last_step: int, put: Callable[[Batch], T], buffer_size: int = 2
 ) -> Iterator[T]:
-    """Yield `put(dataset[step])` for the steps from `first_step` up to, not including, `last_step`.
+    """Yields `put(dataset[step])` for the steps from `first_step` up to, not including, `last_step`.
 
-    A background thread reads and puts up to `buffer_size` batches ahead, so that the device need not wait for them.
-    What the data set or `put` raises is raised at its step. The thread ends with the iterator: when the steps are done,
-    on an exception, on `close()`, or when the iterator is dropped.
+    A background thread reads and puts up to `buffer_size` batches ahead, so that the device does not wait for them.
+    An error of the data set or of `put` is raised at its step. The thread ends with the iterator: when the steps are
+    done, on an exception, on `close()`, or when the iterator is dropped.
 
     Args:
-        dataset: random access to batches, as of `make_batches`.
-        first_step: where a new or resumed run starts.
+        dataset: random access to batches, such as the result of `make_batches`.
+        first_step: the step at which a new or resumed run starts.
         last_step: the first step that is not read.
-        put: what to do with a batch, such as placing it on the devices with a sharding. It is called in the background
-            thread, where context managers of the calling thread, such as `jax.set_mesh`, do not hold.
-        buffer_size: batches held ready beside the one in use.
+        put: a function of a batch that, say, places it on the devices with a sharding. The background thread calls it,
+            and context managers of the calling thread, such as `jax.set_mesh`, do not hold there.
+        buffer_size: batches that are ready beside the one in use.
     """
 
     def read(step: int) -> T:

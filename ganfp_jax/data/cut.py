@@ -1,4 +1,4 @@
-"""Some photographs of a folder, cut to one size as they are read: memory does not grow with their number."""
+"""Photographs of a folder, cut to one size as they are read: memory does not grow with their number."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,19 +18,19 @@ TOGETHER = 64  # photographs that are read at once
 class Cuts:
     """The photographs number `first` to `first + count - 1` of a folder, in the order of `listing.find_images`.
 
-    What is refused is left out and not replaced by the next: other numbers of the same folder are other photographs,
-    so that a set to train on and one to test on can be cut from one folder.
+    A refused file is left out and not replaced by the next one. Disjoint ranges of numbers are therefore disjoint sets
+    of photographs, and a training and a test set can be cut from one folder.
 
     Attributes:
-        names: one PNG file's name a photograph, such as "000041_000042.png": its number, and the name it had.
-        rejected: (file, reason) of those that were refused, once all have been read.
+        names: the name of a PNG file for each photograph, such as "000041_000042.png": its number and its old name.
+        rejected: (file, reason) of the refused files, complete once all have been read.
     """
 
     def __init__(self, root: Path, *, first: int, count: int, resolution: int, resize: str) -> None:
         """Lists the folder; nothing is decoded.
 
         Raises:
-            UserError: no folder, unknown `resize`, or fewer photographs than are asked for.
+            UserError: there is no folder, `resize` is unknown, or the folder has too few photographs.
         """
         check_resize(resize)
         if not root.parts:
@@ -53,10 +53,10 @@ class Cuts:
         self.rejected: list[tuple[str, str]] = []
 
     def __iter__(self) -> Iterator[tuple[str, UInt8[np.ndarray, "r r 3"]]]:
-        """(name, image) of each, 0 to 255.
+        """Yields (name, image) of each photograph, 0 to 255.
 
         Raises:
-            UserError: not one of them can be used.
+            UserError: none of them can be used.
         """
         self.rejected = []
         for start in range(0, len(self._files), TOGETHER):

@@ -1,4 +1,4 @@
-"""One image file -> one uint8 RGB array, or the reason why not. Pillow is the only decoder."""
+"""One image file -> one uint8 RGB array, or the reason of a refusal. Pillow is the only decoder."""
 
 import contextlib
 import io
@@ -30,32 +30,30 @@ from ganfp_jax.run import atomic
 
 MAX_PIXELS = 64_000_000
 SECONDS = 20.0
-"""That decoding one file may take."""
+"""The default time limit for decoding one file."""
 
 
 def decode_image(
     file: str | os.PathLike[str] | Record, *, max_pixels: int = MAX_PIXELS, seconds: float = SECONDS
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Decode an image file to RGB, 0 to 255. May be called from several threads.
+    """Decode an image file to RGB, 0 to 255. Several threads may call it.
 
-    The first frame of an animation or of a multi-page file is taken. The turn that EXIF (of TIFF: the file's own
-    tag) says is applied; what only XMP says is not, as in browsers. Colour profiles and gamma values are ignored:
-    the numbers are those in the file, as a network sees them everywhere else. The format is recognised by content,
-    whatever the suffix: AVIF (where Pillow has it), BMP, GIF, HEIC (where pillow-heif is installed), JPEG, JPEG
-    2000, PNG, PPM, TIFF or WebP. Only files with the suffix of another kind of image (`kinds.NOT_READ_SUFFIXES`:
-    raw photographs, JPEG XL, Photoshop and others) are refused for it.
+    The first frame of an animation or of a multi-page file is taken. The orientation in EXIF (in TIFF: in the file's
+    tag) is applied; an orientation in XMP alone is not, as in browsers. Colour profiles and gamma values are ignored:
+    the values are those in the file. The content gives the format, whatever the suffix: AVIF (where Pillow has it),
+    BMP, GIF, HEIC (where pillow-heif is installed), JPEG, JPEG 2000, PNG, PPM, TIFF or WebP. Only the suffix of another
+    kind of image (`kinds.NOT_READ_SUFFIXES`: raw photographs, JPEG XL, Photoshop and others) refuses a file.
 
-    Damage that the decoder notices refuses a file; what follows the end of an image is ignored. Some damage cannot
-    be told from a file that was meant so: bits that flipped in the compressed data of a JPEG, since nothing in it
-    is a checksum; a JPEG whose data end early, but with the mark of its end, is grey from there on (its note says
-    so where the last block is exactly that grey); a PNG whose compressed data end early, but in good order, is
-    black from there on; and the pixels that a run-length encoded BMP jumps over have the first colour of its
-    palette. The frames of an animated WebP are composed by its library: colours that alpha hides wholly are black
-    there.
+    A file is refused for damage that the decoder notices; data behind the end of an image are ignored. Some damage
+    cannot be noticed. A JPEG has no checksum against flipped bits. A JPEG whose data end early, but with an end marker,
+    is grey from there on (its note says so where the last block is exactly that grey). A PNG whose compressed data end
+    early, but in good order, is black from there on. Pixels that a run-length encoded BMP skips have the first colour
+    of its palette. The frames of an animated WebP are composed by its library, which makes wholly transparent colours
+    black.
 
-    What is done to an image is said in its note (`preprocess.read_fitted`): "turned upright", "16 bits cut to 8",
-    "CMYK converted" (or L*a*b*), "palette applied", "alpha dropped", "first of 12 frames"; grey in three channels
-    is not worth a word.
+    The note of an image (`preprocess.read_fitted`) lists its conversions: "turned upright", "16 bits cut to 8", "CMYK
+    converted" (or L*a*b*), "palette applied", "alpha dropped", "first of 12 frames". Grey to three channels is not
+    listed.
 
     | Pillow mode    | meaning                      | becomes                                                     |
     |----------------|------------------------------|-------------------------------------------------------------|
@@ -74,28 +72,28 @@ def decode_image(
     | LAB            | CIE L*a*b*                   | sRGB by LittleCMS, perceptual                               |
     | HSV            | hue, saturation, value       | Pillow's conversion                                         |
     | I;16, with L B N | 16-bit grey                | the high byte in every channel, as Pillow does with colour  |
-    | I, F           | 32-bit integer, float        | refused: nothing says which value is white                  |
+    | I, F           | 32-bit integer, float        | refused: the value of white is unknown                      |
 
-    More than 8 bits of a colour channel become the high 8; 1, 2 and 4 bits of grey are stretched to 0 to 255. Of TIFF
-    files those are refused that Pillow would misread (`decoding.tiff`): of 12-bit or signed values, of 16-bit ones that
-    count from white or lie uncompressed in separate planes, and L*a*b* and some alpha in separate planes; raw
-    photographs (DNG, NEF, ARW), whose first page is only a preview. So is every TIFF file where Pillow is older than
-    13: those versions give pixels of damaged ones that they never wrote.
+    More than 8 bits of a colour channel become the high 8; 1, 2 and 4 bits of grey are stretched to 0 to 255. TIFF
+    files that Pillow would misread are refused (`decoding.tiff`): 12-bit or signed values; 16-bit values that count
+    from white or lie uncompressed in separate planes; L*a*b* and some alpha in separate planes; raw photographs (DNG,
+    NEF, ARW), whose first page is only a preview. With Pillow older than 13, every TIFF file is refused, since those
+    versions return uninitialised pixels for damaged files.
 
-    That alpha is dropped with the colours as stored is what the published test code does.
+    The published test code drops alpha in the same way and keeps the colours as stored.
 
     Args:
         file: a regular file, or one inside a data set.
-        max_pixels: width times height above which a file is refused, before it is decompressed. (Pillow's own limit
-            against decompression bombs, about 179 million pixels, holds as well; and no file over 1 GiB is opened.)
-        seconds: after which a file is given up. JPEG, PNG and WebP files of which it is known beforehand that they take
-            about a second at most (`decoding.light`: their pixels, scans and pieces are counted) are decoded in the
-            calling thread, all others in a process that is killed then (`decoding.pool`). All decoders of a process
-            together take at most 1.5 GiB (`decoding.budget`); a thread waits for its share.
+        max_pixels: the limit of width times height, checked before the file is decompressed. (Pillow's limit against
+            decompression bombs, about 179 million pixels, holds as well; and no file over 1 GiB is opened.)
+        seconds: the time limit of a file. JPEG, PNG and WebP files whose pixels, scans and pieces promise about a
+            second at most (`decoding.light`) are decoded in the calling thread. All others are decoded in a process,
+            which is killed at the limit (`decoding.pool`). All decoders of a process together take at most 1.5 GiB
+            (`decoding.budget`); a thread waits for its share.
 
     Raises:
         Refused: the file is missing, empty, unreadable, a folder, not an image, truncated, damaged, too large or of a
-            mode without a conversion, takes too long or crashes its decoder. Nothing else is raised for a bad file.
+            mode without a conversion; or it takes too long or crashes its decoder. A bad file raises nothing else.
     """
     with decoded(file, max_pixels=max_pixels, seconds=seconds) as picture:
         return picture.pixels
@@ -109,7 +107,7 @@ def decoded(
     seconds: float | int = SECONDS,
     stop: threading.Event | None = None,
 ) -> Iterator[Picture]:
-    """`decode_image`, with what became of the image on the way; its memory counts until the end of the `with`.
+    """As `decode_image`, with the image's conversions; its memory counts until the end of the `with` block.
 
     Raises:
         Refused: as `decode_image`.
@@ -122,18 +120,18 @@ def decoded(
             picture = _decode(file, max_pixels, seconds, stop, leases)
         except (Refused, Stopped):
             raise
-        except Exception as error:  # decoders raise whatever a damaged file makes them raise
+        except Exception as error:  # decoders raise any type of error for damaged files
             raise Refused(reason_of(error)) from error
         yield picture
 
 
 def encode_png(path: str | os.PathLike[str], image: UInt8[np.ndarray, "h w 3"]) -> None:
-    """Write an RGB image losslessly as PNG; `path` is whole or absent at any time. Its folder must exist."""
+    """Write an RGB image losslessly as PNG, atomically. The folder must exist."""
     atomic.write_bytes(path, png_bytes(image))
 
 
 def png_bytes(image: UInt8[np.ndarray, "h w 3"]) -> bytes:
-    """An RGB image as the bytes of a PNG file."""
+    """Encode an RGB image as the bytes of a PNG file."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format="PNG")
     return buffer.getvalue()
@@ -152,7 +150,7 @@ def _decode(
         if not kinds.formats_of(head):
             raise Refused(kinds.fault_of_name(name_of(file)) or kinds.name_of_content(head) or "not an image")
         if light.may_be_light(head, size):
-            # A lease of its own: who holds a part of the memory while asking for more could be waited for by others.
+            # The lease is taken anew: holding a part of the memory while asking for more could deadlock.
             with contextlib.suppress(light.TooMuchWork), contextlib.ExitStack() as lease:
                 if picture := _decode_here(head + stream.read(), name_of(file), max_pixels, lease):
                     leases.push(lease.pop_all())
@@ -161,12 +159,12 @@ def _decode(
 
 
 def _decode_here(content: bytes, name: str, max_pixels: int, leases: contextlib.ExitStack) -> Picture | None:
-    """Decode in this thread, which nothing can stop; None for a file that might take long."""
+    """Decode in this thread, which cannot be interrupted; None for a file that might take long."""
 
     def lend(size: tuple[int, int], kind: str) -> None:
         leases.enter_context(budget.MEMORY.lease(budget.needed(size[0] * size[1], kind, len(content))))
 
-    if canvas := kinds.webp_canvas(content[: kinds.HEAD]):  # for which its library takes memory when it is opened
+    if canvas := kinds.webp_canvas(content[: kinds.HEAD]):  # the WebP library allocates it when the file is opened
         check_size(*canvas, max_pixels)
         if not light.is_light(canvas):
             return None

@@ -1,7 +1,7 @@
 """Labelled image sets, with a manifest that fixes the order of the classes.
 
-A set is a folder `<root>/<source name>/` with files or folders of files, a CSV list of files, or a data set of
-ArrayRecord files that `configs/prepare.py` made of one.
+A set is a folder with `<root>/<source name>/<files or folders>`, a CSV list of files, or a data set of ArrayRecord
+files that `configs/prepare.py` made of one.
 """
 
 import hashlib
@@ -28,12 +28,12 @@ from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.progress import progress
 
 CHUNK = 1024
-"""Images decoded and held at a time, so that memory does not grow with the folder."""
+"""Images that are decoded at a time, so that memory does not grow with the folder."""
 
 
 @dataclass(frozen=True)
 class LabelledFolder:
-    """The files of a labelled image set: a listing, nothing is decoded."""
+    """The listing of a labelled image set; nothing is decoded."""
 
     root: Path
     """The folder that holds the source folders, or the CSV list, or the folder of a data set."""
@@ -44,17 +44,17 @@ class LabelledFolder:
     labels: Int32[np.ndarray, " n"]
     """Class index of each file."""
     names: tuple[str, ...]
-    """"source/file" or "source/folder/file" for each file; of a list, the file as it stands there. All `printable`."""
+    """"source/file" or "source/folder/file" for each file, or the file's entry in a list. All are `printable`."""
     left_out: tuple[tuple[str, str], ...] = ()
-    """(name, reason) of whatever else lies in the source folders, and of images that lie in none."""
+    """(name, reason) of all else in the source folders, and of images outside them."""
     layout: str = "auto"
-    """How it was opened, for whoever opens its other split."""
+    """The layout with which it was opened, so that its other split can be opened alike."""
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def places(self, names: Iterable[str]) -> Int[np.ndarray, " n"]:
-        """Where the files of some `names` stand in it."""
+        """Returns the indices of the files of some `names`."""
         place = {name: i for i, name in enumerate(self.names)}
         return np.array([place[name] for name in names], np.int64)
 
@@ -67,29 +67,29 @@ def open_labelled(
 ) -> LabelledFolder:
     """List a labelled image set, or the `split` inside it.
 
-    The order of the classes is `classes` where given (a trained classifier's, say), else that of the manifest in the
-    folder or, for a split, in the folder above, else the sorted names.
+    The classes have the order of `classes` where given (a trained classifier's, say), else of the manifest in the
+    folder or, for a split, in the folder above, else of the sorted names.
 
-    A source's images may lie in folders of its folder, at any depth. Files whose suffix is not an image's, links to
-    folders and what cannot be looked into are in `left_out`, and so are images that lie beside the source folders.
-    Hidden files and folders do not count at all.
+    A source's images may lie in subfolders at any depth. `left_out` lists files without the suffix of an image, links
+    to folders, folders that cannot be read, and images beside the source folders. Hidden files and folders are ignored.
 
     Where the folders of a source are called like labels (`<source>/{0_real,1_fake}`, `<source>/{nature,ai}`) or splits
-    (`<source>/{train,val}`), their images may belong to other sources or splits than the place says. `layout` "auto"
-    stops there (`data.layout` says where exactly), "sources" takes every image below a source's folder for one of that
-    source. Of a CSV list, nothing is guessed: it says the source of each image.
+    (`<source>/{train,val}`), their images may belong to other sources or splits. The `layout` "auto" raises then (see
+    `data.layout`); "sources" takes every image below a source's folder for an image of that source. A CSV list is not
+    checked: it gives the source of each image.
 
     Args:
-        root: holds one folder a source; or folders `train` and `test` that do. Or a CSV file with the columns `image`
-            (relative to the file's folder), `source` and perhaps `split`. Or a folder that `configs/prepare.py` made.
+        root: a folder with one folder a source, or with folders `train` and `test` of that kind; or a CSV file with the
+            columns `image` (relative to the file's folder), `source` and perhaps `split`; or a folder that
+            `configs/prepare.py` made.
         split: "train" or "test"; a root without splits is then taken whole.
         classes: class index -> name. Names without a folder are allowed, folders without a name are not.
         layout: one of `data.layout.LAYOUTS`.
 
     Raises:
         UserError: a folder is missing, has no source folders, has only one (without `classes`), has one without
-            images, or does not agree with `classes` or the manifest; a list or a data set that cannot be read; a name
-            that no source can have (`data.names`); a tree that can be read in two ways, an unknown layout.
+            images, or contradicts `classes` or the manifest; a list or a data set cannot be read; no source can have a
+            name (`data.names`); the tree can be read in two ways; the layout is unknown.
     """
     root = Path(root)
     if split not in (None, *SPLITS):
@@ -122,10 +122,10 @@ def open_labelled(
 
 
 def open_splits(root: str | os.PathLike[str], layout: str = "auto") -> dict[str, LabelledFolder]:
-    """The listing of each split that a set has, or {"": the set itself} where it has none; all with the same classes.
+    """Lists each split of a set, or {"": the set itself} where it has none; all have the same classes.
 
     Raises:
-        UserError: as `open_labelled`; a split with a source that the other has not.
+        UserError: as `open_labelled`; or a split has a source that the other lacks.
     """
     folders: dict[str, LabelledFolder] = {}
     for split in splits(root):
@@ -135,7 +135,7 @@ def open_splits(root: str | os.PathLike[str], layout: str = "auto") -> dict[str,
 
 
 def origins(folder: LabelledFolder) -> tuple[str, ...]:
-    """What each image was taken from: "source/photograph" where the manifest lists photographs, else its own name.
+    """Returns the origin of each image: "source/photograph" where the manifest lists photographs, else its own name.
 
     Crops of one photograph depend on each other, so an interval must count photographs, not crops.
     """
@@ -150,7 +150,7 @@ def origins(folder: LabelledFolder) -> tuple[str, ...]:
 
 
 def digest(folders: Mapping[str, LabelledFolder]) -> str:
-    """SHA-256 over the split, class, name and content of every file of the splits: which images these are."""
+    """Computes SHA-256 over the split, class, name and content of every file; it identifies the images."""
     total = hashlib.sha256()
     with progress(sum(map(len, folders.values())), "digest", "file", delay=2.0) as bar:
         for split, folder in folders.items():
@@ -172,31 +172,31 @@ class Decoded:
     images: UInt8[np.ndarray, "m r r 3"]
     """0 to 255, in the order asked for."""
     kept: Int[np.ndarray, " m"]
-    """Place in the folder of each image: `folder.labels[kept]` are their labels."""
+    """The index of each image in the folder: `folder.labels[kept]` are the labels."""
     rejected: tuple[tuple[str, str], ...]
-    """(name, reason) for every file that was refused; the folder's `left_out` is not repeated."""
+    """(name, reason) of every refused file, without the folder's `left_out`."""
     notes: dict[str, str]
-    """Name -> what was done to an image, such as "cropped from 300x200; turned upright"."""
+    """Name -> the changes to an image, such as "cropped from 300x200; turned upright"."""
 
 
 @dataclass(frozen=True)
 class Images:
-    """Images of a labelled folder as they are shown to a network: which files, at which size, perturbed how."""
+    """Images of a labelled folder as a network receives them: the files, their size and their perturbation."""
 
     folder: LabelledFolder
     resolution: int
     """Side in pixels."""
     resize: str = "crop"
-    """How images of another size are brought to it, one of `preprocess.RESIZES`."""
+    """How images of another size are fitted, one of `preprocess.RESIZES`."""
     perturbation: str = "none"
-    """What is then done to each, as `perturb.perturb` names it. Its draws depend on an image's place in the folder."""
+    """The perturbation, by its name in `perturb.perturb`. Its draws depend on an image's index in the folder."""
     seed: int = 0
-    """Of these draws, and of whatever else is drawn from the images."""
+    """The seed of these draws, and of other draws from the images."""
     chosen: Int[np.ndarray, " n"] | None = None
-    """Places in the folder of the files that are taken, in the order in which they are; None takes all."""
+    """Indices in the folder of the selected files, in their order; None selects all."""
 
     def __post_init__(self) -> None:
-        """Raises `UserError` for an unknown `resize` or `perturbation`."""
+        """Raises UserError for an unknown `resize` or `perturbation`."""
         check_resize(self.resize)
         check_perturbation(self.perturbation)
 
@@ -205,36 +205,36 @@ class Images:
 
     @property
     def indices(self) -> Int[np.ndarray, " n"]:
-        """Places in the folder of the files that are taken."""
+        """Indices in the folder of the selected files."""
         return np.arange(len(self.folder)) if self.chosen is None else self.chosen
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """`origins` of each."""
+        """The origins of the selected files, as of `origins`."""
         every = origins(self.folder)
         return tuple(every[index] for index in self.indices)
 
     def part(self, places: Sequence[int] | Int[np.ndarray, " m"]) -> "Images":
-        """Those at `places` in the folder alone."""
+        """Returns only the images at `places` in the folder."""
         return replace(self, chosen=np.asarray(places, np.int64))
 
     def split(self) -> Iterator["Images"]:
-        """The same in parts of at most `CHUNK`, of about one length; none of them is one part."""
+        """Yields parts of at most `CHUNK` images and about one length; no images are one part."""
         return map(self.part, np.array_split(self.indices, max(1, -(-len(self) // CHUNK))))
 
     def under(self, perturbation: str) -> "Images":
-        """The same under another perturbation; "none" leaves them clean."""
+        """Returns the same images under another perturbation; "none" leaves them clean."""
         return replace(self, perturbation=perturbation)
 
     def decode(self, label: str | None = None) -> Decoded:
-        """All of them at once, by `preprocess.read_fitted`. Bad files raise nothing: they are in `rejected`.
+        """Decodes all images by `preprocess.read_fitted`. Bad files raise nothing: they are in `rejected`.
 
         `label` is that of a progress bar, None for no bar.
         """
         indices, names = self.indices, self.folder.names
         fitted = decode_and_fit([self.folder.paths[i] for i in indices], self.resolution, self.resize, label)
         images, kept = fitted.images, indices[fitted.kept]
-        if self.perturbation != "none":  # which would copy them
+        if self.perturbation != "none":  # even "none" would copy them
             images = perturb(images, self.perturbation, self.seed, numbers=kept)
         return Decoded(
             images=images,
@@ -244,8 +244,8 @@ class Images:
         )
 
     def chunks(self, label: str) -> Iterator[Decoded]:
-        """`decode` of `CHUNK` at a time, with a progress bar; each has its part of what was refused."""
-        # Imported here: it brings JAX, which takes seconds and which the other readers of images do without.
+        """Yields the result of `decode` for each part of `split`, with a progress bar."""
+        # It is imported here, since it imports JAX, which takes seconds and which other readers of images do not need.
         from ganfp_jax.run import processes
 
         with progress(len(self), label, "image", disable=not processes.first()) as bar:
@@ -255,7 +255,7 @@ class Images:
 
 
 def _own_classes(places: Sequence[Path], base: Path, sources: Iterable[str]) -> list[str]:
-    """The classes in the order of the first manifest in `places`, else by name."""
+    """Returns the classes in the order of the first manifest in `places`, else by name."""
     sources = sorted(sources)
     for path in dict.fromkeys(place / MANIFEST for place in places):
         if manifest := read_manifest(path.parent):

@@ -1,4 +1,4 @@
-"""Trees of images that can be read in two ways: folders of a source that are labels, or splits, and no part of it."""
+"""A check for trees of images that can be read in two ways, since folders of a source may be labels or splits."""
 
 import re
 from collections import defaultdict
@@ -9,7 +9,7 @@ from ganfp_jax.data.listing import printable
 from ganfp_jax.run.errors import UserError
 
 LAYOUTS = ("auto", "sources")
-"""Values of `config.data.layout`: stop where the folders of a source seem to be labels or splits, or take all in it."""
+"""Values of `config.data.layout`: raise where folders of a source seem to be labels or splits, or take all images."""
 
 _LABELS = {
     "real": frozenset({"real", "reals", "nature", "natural", "authentic", "genuine", "pristine", "original"}),
@@ -20,25 +20,25 @@ _SPLITS = {
     "valid": frozenset({"val", "valid", "validation"}),
     "test": frozenset({"test", "testing"}),
 }
-_BESIDE = frozenset({"image", "images", "img", "imgs", "set", "data", "split"})  # words that say nothing
+_BESIDE = frozenset({"image", "images", "img", "imgs", "set", "data", "split"})  # words that are ignored
 
 
 def check_layout(base: Path, names: Mapping[str, Iterable[str]], layout: str) -> None:
-    """Raise where `layout` is "auto" and a source may be another than its folder's name says.
+    """Raise where `layout` is "auto" and a folder's name may not be the source of its images.
 
-    These are: a folder of real and one of fake images side by side, at any depth below the source's folder, as in
-    `<generator>/{0_real,1_fake}` or `<generator>/{train,val}/{ai,nature}`, since the real ones would become images of
-    that generator; two splits side by side below a source's folder, since images to test with would be trained on; and
-    sources that are called like splits. Case, numbers and words like "images" do not count. One label alone, such as
-    `<source>/real`, and one split alone mix nothing and are accepted.
+    Three trees raise. First, folders of real and of fake images side by side, at any depth below a source's folder, as
+    in `<generator>/{0_real,1_fake}` or `<generator>/{train,val}/{ai,nature}`: real images would count as that
+    generator's. Second, two splits side by side below a source's folder: test images would be trained on. Third,
+    sources that are called like splits. Case, numbers and words like "images" are ignored. A single label, such as
+    `<source>/real`, or a single split mixes nothing and is accepted.
 
     Args:
         base: the folder that holds the source folders.
-        names: of each source, those of its images: "source/file" or "source/folder/.../file".
+        names: source -> the names of its images: "source/file" or "source/folder/.../file".
         layout: one of `LAYOUTS`.
 
     Raises:
-        UserError: the folder and both readings; an unknown layout.
+        UserError: the tree can be read in two ways, which the error names; or the layout is unknown.
     """
     if layout not in LAYOUTS:
         raise UserError(f"unknown config.data.layout {layout!r}; choose from {', '.join(LAYOUTS)}")
@@ -57,17 +57,17 @@ def check_layout(base: Path, names: Mapping[str, Iterable[str]], layout: str) ->
 
 
 def labels_in(names: Iterable[str]) -> tuple[str, Sequence[str]] | None:
-    """The first folder in which real and fake images lie side by side, and these two; None where there is none.
+    """Returns the first folder in which real and fake images lie side by side, and these two; None without one.
 
     Args:
-        names: of images, such as "folder/file"; the outermost folder is called "".
+        names: names of images, such as "folder/file"; the outermost folder is called "".
     """
     labels = _first((f"/{name}" for name in names), _LABELS)
     return labels and (labels[0].removeprefix("/"), labels[1])
 
 
 def _first(names: Iterable[str], kinds: Mapping[str, frozenset[str]]) -> tuple[str, Sequence[str]] | None:
-    """The first folder that has folders of two kinds or more, and these."""
+    """Returns the first folder that has folders of two kinds or more, and these folders."""
     for folder, inner in sorted(_folders_in(names).items()):
         if fitting := _of_kinds(inner, kinds):
             return folder, fitting
@@ -92,20 +92,20 @@ def _two_splits(base: Path, source: str, folder: str, splits: Sequence[str]) -> 
 
 
 def _of_kinds(names: Iterable[str], kinds: Mapping[str, frozenset[str]]) -> list[str]:
-    """The names of the first two kinds or more, in the order of the kinds; none where there are fewer kinds."""
+    """Returns a name of each kind, in the order of the kinds; empty where there are fewer than two kinds."""
     by_kind = {kind: name for name in sorted(names, reverse=True) if (kind := _kind(name, kinds))}
     return [by_kind[kind] for kind in kinds if kind in by_kind] if len(by_kind) > 1 else []
 
 
 def _kind(name: str, kinds: Mapping[str, frozenset[str]]) -> str:
-    """The only kind that a folder's name says in words; of splits it may say nothing else."""
+    """Returns the only kind that a folder's name mentions; a split's name may contain nothing else."""
     words = set(re.findall(r"[a-z]+", name.casefold())) - _BESIDE
     fitting = [kind for kind, known in kinds.items() if words & known]
     return fitting[0] if len(fitting) == 1 and (kinds is _LABELS or words <= kinds[fitting[0]]) else ""
 
 
 def _folders_in(names: Iterable[str]) -> dict[str, set[str]]:
-    """Folder -> the folders in it that have images, somewhere."""
+    """Returns each folder -> its folders that have images at any depth."""
     inside: dict[str, set[str]] = defaultdict(set)
     for folder in {name.rpartition("/")[0] for name in names}:
         outer, slash, inner = folder.rpartition("/")

@@ -1,4 +1,4 @@
-"""Which image files lie in a folder, and what else does: nothing is passed over in silence."""
+"""The image files of a folder, and the reasons that its other files are none: nothing is skipped silently."""
 
 import os
 import unicodedata
@@ -10,12 +10,12 @@ from ganfp_jax.data.decode import IMAGE_SUFFIXES, reason_of
 
 
 class Listing(NamedTuple):
-    """What `find_images` found; paths begin with the folder's."""
+    """The result of `find_images`; paths begin with the folder's."""
 
     images: list[Path]
-    """Files that are images by their names, sorted by the parts of their paths."""
+    """Files with the suffix of an image, sorted by the parts of their paths."""
     left_out: list[tuple[Path, str]]
-    """(path, reason) of everything else."""
+    """(path, reason) of all other entries."""
 
 
 def find_images(folder: Path, tick: Callable[[], object] = lambda: None) -> Listing:
@@ -32,16 +32,16 @@ def find_images(folder: Path, tick: Callable[[], object] = lambda: None) -> List
 
 
 def walk(folder: Path) -> Iterator[tuple[str, str]]:
-    """The files of a folder and of the folders below it as they are found, in the order of the parts of their paths.
+    """Lists the files of a folder and of the folders below it, in the order of the parts of their paths.
 
-    A file is an image by its suffix (`IMAGE_SUFFIXES`, in any case); nothing is opened. Kinds that nothing here reads
-    are images too, so that their files are refused and told, not passed over. Links to files count as files, links to
-    folders are left out, since they may lead in circles, and so are folders that cannot be read and folders
-    that are named like an image (whose content is listed all the same). Hidden files (".name") are not looked at.
+    The suffix makes a file an image (`IMAGE_SUFFIXES`, in any case); nothing is opened. Kinds that nothing here reads
+    count as images, so that their files are refused and reported. Links to files count as files. Links to folders are
+    left out, since they may lead in circles, and so are folders that cannot be read. Folders that are named like an
+    image are reported, and their content is listed. Hidden files (".name") are ignored.
 
     Yields:
-        (path, "") of an image, (path, reason) of what is none; the paths, which are no `Path` since there may be
-        millions, begin with the folder's.
+        (path, "") of an image, (path, reason) of all else. The paths begin with the folder's; they are texts, since
+        there may be millions.
     """
     waiting: list[Path | os.DirEntry[str]] = [folder]
     while waiting:
@@ -61,7 +61,7 @@ def walk(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def _reason(entry: os.DirEntry[str]) -> str:
-    """Why what is no folder is no image either, or ""."""
+    """Returns the reason that an entry other than a folder is no image, or ""."""
     if entry.is_symlink() and is_folder(Path(entry.path)):
         return "a link to a folder, which is not followed"
     return "" if _is_named_like_an_image(entry.name) else "not an image by its name"
@@ -72,25 +72,24 @@ def _is_named_like_an_image(name: str) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a path is a folder or leads to one; False where it leads in circles or to where we may not look."""
+    """Whether a path is a folder or leads to one; False for a circle or without permission."""
     return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises in the last case
 
 
 def printable(name: str) -> str:
-    r"""A file's name as it stands in tables: characters that would break a line or a CSV file become escapes.
+    r"""Escapes the characters of a file's name that would break a line or a CSV file.
 
-    These are control characters ("\n", "\x1b"), line and paragraph separators, and bytes that are no UTF-8 ("\xff"),
-    which Python keeps as surrogates that no file can be written with; other surrogates, which JSON can hold, as well
-    ("\ud800"). A backslash of the name is doubled, so that
-    no two names are shown alike.
+    These are control characters ("\n", "\x1b"), line and paragraph separators, bytes that are no UTF-8 ("\xff"), which
+    Python keeps as surrogates that cannot be written, and other surrogates ("\ud800"). A backslash is doubled, so that
+    different names stay different.
     """
-    if name.isascii() and name.isprintable() and "\\" not in name:  # as nearly all are
+    if name.isascii() and name.isprintable() and "\\" not in name:  # nearly all names are
         return name
     return "".join(_escape(character) for character in name)
 
 
 def _escape(character: str) -> str:
-    if character == "\\" and os.sep != "\\":  # where it parts folders it is in no name
+    if character == "\\" and os.sep != "\\":  # a separator of folders is in no name
         return "\\\\"
     match unicodedata.category(character):
         case "Cs" if "\udc80" <= character <= "\udcff":

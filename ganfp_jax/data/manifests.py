@@ -1,4 +1,4 @@
-"""The manifest of a labelled image set: the order of its classes, and where their images come from."""
+"""The manifest of a labelled image set: the order of its classes, and the origins of their images."""
 
 import json
 import os
@@ -17,23 +17,23 @@ MANIFEST = "manifest.json"
 def write_manifest(
     root: str | os.PathLike[str], classes: Sequence[str], sources: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """Write `<root>/manifest.json`, whole or not at all; an older one is replaced. `root` must exist.
+    """Write `<root>/manifest.json`, atomically; an older one is replaced. `root` must exist.
 
     Args:
         root: the folder that holds one folder a class.
         classes: the names of the source folders, in the order of the class indices.
-        sources: for each class, or some, where its images come from (such as checkpoint digest, seed, count and
-            encoding); any values that JSON knows.
+        sources: class -> the origin of its images (such as checkpoint digest, seed, count and encoding), for all
+            classes or some; JSON must be able to hold the values.
 
     Raises:
-        ValueError: a name that no source can have (`data.names`), or used twice; a source that is not among the
+        ValueError: no source can have a name (`data.names`), a name is used twice, or a source is not among the
             classes.
     """
     atomic.write_bytes(Path(root, MANIFEST), manifest_bytes(classes, sources))
 
 
 def manifest_bytes(classes: Sequence[str], sources: Mapping[str, Mapping[str, Any]]) -> bytes:
-    """The content of the file that `write_manifest` writes; it raises the same."""
+    """Return the content of the file of `write_manifest`; the same errors are raised."""
     manifest = {
         "classes": list(classes),
         "sources": {name: dict(origin) for name, origin in sources.items()},
@@ -64,7 +64,7 @@ def read_manifest(root: str | os.PathLike[str]) -> dict[str, Any] | None:
 
 
 def sources_of(root: Path) -> dict[str, Any]:
-    """Where the images of a set, or of a split of one, come from, source by source; {} where no manifest says so."""
+    """Return the origins of the images of a set, or of a split of one, by source; {} without a manifest."""
     return (read_manifest(root) or read_manifest(root.parent) or {"sources": {}})["sources"]
 
 
@@ -73,7 +73,7 @@ def _are_names(value: object) -> bool:
 
 
 def _fault(manifest: object) -> str | None:
-    """Say what is wrong with a manifest, or None."""
+    """Return the fault of a manifest, or None."""
     if not isinstance(manifest, dict):
         return "it is not a JSON object"
     classes, sources = manifest.get("classes"), manifest.get("sources", {})

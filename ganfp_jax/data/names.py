@@ -1,7 +1,7 @@
-"""What a source may be called: its name becomes a folder, a column, a verdict and a word on a page.
+"""Rules for the names of sources: a name becomes a folder, a column, a verdict and a word on a page.
 
-Names come from folders, CSV lists, prepared data sets, run folders and weight files, of which any may be a stranger's.
-Each of these doors asks here once, so that nothing behind them has to.
+Names come from folders, CSV lists, prepared data sets, run folders and weight files, which may be untrusted. Every
+reader of these checks its names here once, so that no other code has to.
 """
 
 import unicodedata
@@ -17,17 +17,17 @@ OUR_WORDS = frozenset(
         *("typicality", "sources", "tiles", "unsure", "unknown", "nothing to see"),
     }
 )
-"""Columns and verdicts of predictions.csv, in lower case: a source of such a name could not be told from them."""
+"""Columns and verdicts of predictions.csv, in lower case, which no source may be called."""
 
 MAX_BYTES = 255
-"""Of a name in UTF-8: no file system in use takes longer ones."""
+"""The longest name in UTF-8: no file system in use takes longer ones."""
 
 _FORMULA = tuple("=+-@＝＋－＠")  # a spreadsheet computes a cell that begins so, as for `data.cells`
 _MARKS_OF_DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def fault_of(name: object) -> str:
-    """Why `name` cannot be a source's, as the end of a sentence such as "is empty"; "" where it can."""
+    """Returns the reason that no source can have `name`, as a predicate such as "is empty"; "" where it can."""
     if not isinstance(name, str):
         return f"is no text but {type(name).__name__}"
     if not name.strip():
@@ -54,14 +54,14 @@ def fault_of(name: object) -> str:
 
 
 def check_names(names: Iterable[object], where: object) -> None:
-    """Raise unless all can be sources' names, and no two are the same.
+    """Raises unless all `names` can be names of sources, and no two are the same.
 
     Args:
-        names: of sources; of any type, since files say them.
-        where: stands at the beginning of the error: the file or folder that says them.
+        names: values of any type, since they come from files.
+        where: the file or folder with the names, for the beginning of the error.
 
     Raises:
-        UserError: the first name that cannot be one, escaped, and why.
+        UserError: a name is impossible; the error has the first one, escaped, and the reason.
     """
     seen = set()
     for name in names:
@@ -73,10 +73,10 @@ def check_names(names: Iterable[object], where: object) -> None:
 
 
 def fitting(file_name: str) -> str:
-    """A file's name that is made of other names: itself or, over `MAX_BYTES`, its beginning with a checksum and suffix.
+    """Returns a composed file name or, over `MAX_BYTES`, its beginning with a checksum and the suffix.
 
     Args:
-        file_name: without separators; in UTF-8.
+        file_name: a name in UTF-8 without separators.
     """
     if len(file_name.encode()) <= MAX_BYTES:
         return file_name
@@ -85,7 +85,7 @@ def fitting(file_name: str) -> str:
 
 
 def inside(name: str) -> PurePath:
-    """A file's name as a place below a folder of ours: without a root and "..", which a list of files may give it."""
+    """Returns a file's name as a path below a folder of ours: without a root and "..", which a list may contain."""
     path = PurePath(name)
     return PurePath(*(fitting(part) for part in path.parts if part not in (path.anchor, "..")))
 

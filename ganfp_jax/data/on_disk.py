@@ -1,4 +1,4 @@
-"""Images that stay on disk and are decoded when a batch needs them, for sets that memory does not hold."""
+"""Images that stay on disk and are decoded when a batch needs them, for sets that do not fit into memory."""
 
 import json
 import os
@@ -16,20 +16,20 @@ from ganfp_jax.run.threads import ending, results
 
 
 class ImagesOnDisk:
-    """Stands in the place of an array `(n, r, r, 3)` of uint8 in `data.batches`: `images[rows]` decodes those rows.
+    """Replaces a uint8 array `(n, r, r, 3)` in `data.batches`: `images[rows]` decodes those rows.
 
-    Every file must have been found readable before (`check_together`).
+    Every file must have been checked before (`check_together`).
 
     Attributes:
         shape: (n, r, r, 3).
     """
 
     def __init__(self, files: Sequence[ImageFile], resolution: int, resize: str) -> None:
-        """Lists files; nothing is read.
+        """Keeps a list of files; nothing is read.
 
         Args:
             files: readable images.
-            resolution: to which they are brought by `preprocess.fit`.
+            resolution: the side to which `preprocess.fit` brings them.
             resize: one of `preprocess.RESIZES`.
         """
         self.shape = (len(files), resolution, resolution, 3)
@@ -43,10 +43,10 @@ class ImagesOnDisk:
         return (self[[row]][0] for row in range(len(self)))
 
     def __getitem__(self, rows: slice | Sequence[int] | Int[np.ndarray, " k"]) -> UInt8[np.ndarray, "k r r 3"]:
-        """The images at `rows`, decoded in threads.
+        """Decodes the images at `rows` in threads.
 
         Raises:
-            UserError: a file that was readable is so no longer.
+            UserError: a file that was readable before is not any more.
         """
         rows = np.arange(len(self))[rows]
         images = np.empty((len(rows), *self.shape[1:]), np.uint8)
@@ -60,17 +60,17 @@ class ImagesOnDisk:
                 raise UserError(f"{file} was readable when the run began, but now: {reason}") from None
 
         with ending(stop):
-            list(results(self._pool, read, range(len(rows))))  # list() raises what a thread raised
+            list(results(self._pool, read, range(len(rows))))  # list() raises the errors of threads
         return images
 
 
 def check_together(files: Sequence[ImageFile], resolution: int, resize: str, label: str) -> Checked:
-    """`preprocess.check_files` for several processes: each looks at its part of the files, and all hear of the whole.
+    """As `preprocess.check_files` for several processes: each checks its part of the files, and all get every result.
 
     Raises:
-        UserError: unknown `resize`.
+        UserError: `resize` is unknown.
     """
-    # Imported here: it brings JAX, which takes seconds and which the other readers of images do without.
+    # It is imported here, since it imports JAX, which takes seconds and which other readers of images do not need.
     from ganfp_jax.run import processes
 
     share = processes.share(np.arange(len(files)))

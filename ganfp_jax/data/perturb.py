@@ -1,7 +1,7 @@
-"""Perturbations that an image meets on its way, or at the hands of somebody who wants its origin hidden.
+"""Perturbations of images: by usual processing, or by an attacker who hides an image's origin.
 
-The attacks of Yu, Davis and Fritz (2019), section 4.4, are here by name; `PUBLISHED` has their ranges. What that
-section leaves open is settled where each is defined. Relighting is not theirs: see `relight`.
+The attacks of Yu, Davis and Fritz (2019), section 4.4, have names here; `PUBLISHED` has their ranges. The definition of
+each settles what that section leaves open. Relighting is ours: see `relight`.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from ganfp_jax.run.errors import UserError
 def perturb(
     images: UInt8[np.ndarray, "n h w 3"], name: str, seed: int = 0, numbers: Int[np.ndarray, " n"] | None = None
 ) -> UInt8[np.ndarray, "n h w 3"]:
-    """Perturb images, 0 to 255, each by itself: what happens to one depends on it, `seed` and its number only.
+    """Perturb images, 0 to 255, independently: the result depends only on the image, `seed` and the image's number.
 
     Args:
         images: the images; they are not changed.
@@ -28,13 +28,12 @@ def perturb(
             the scale 0 to 255), "blur0.7" (standard deviation in pixels), "kernel5" (width of the kernel of a blur),
             "crop10" (percent of each side cut away, then enlarged again), "relight0.5" (photographic stops); or with a
             range, from which each image's strength is drawn evenly: "jpeg10-75"; or "combination": `combine`.
-        numbers: each image's number, such as its place in the folder that it was read from; by default its place in
-            `images`.
+        numbers: each image's number, such as its index in its folder; the default is its index in `images`.
         seed: 0 to 2**32 - 1; the same images and seed get the same noise, scaled, at every strength, and likewise the
             same place of the crop and the same light.
 
     Raises:
-        UserError: unknown name, or a strength out of range.
+        UserError: the name is unknown, or a strength is out of range.
     """
     if name == "none":
         return images.copy()
@@ -48,27 +47,27 @@ def perturb(
 
 
 def check_perturbation(name: str) -> None:
-    """Raise `UserError` unless `perturb` knows `name`."""
+    """Raise UserError unless `perturb` knows `name`."""
     if name not in ("none", COMBINATION):
         _parse_range(name)
 
 
 def family_of(name: str) -> str:
-    """The family of a perturbation: "jpeg" of "jpeg75" and of "jpeg10-75"; "none" and "combination" are their own.
+    """Return the family of a perturbation: "jpeg" of "jpeg75" and "jpeg10-75", "none" and "combination" of themselves.
 
     Raises:
-        UserError: unknown name, or a strength out of range.
+        UserError: the name is unknown, or a strength is out of range.
     """
     return name if name in ("none", COMBINATION) else _parse_range(name)[0]
 
 
 def label(name: str) -> str:
-    """What images under a perturbation are called in results: "clean" under "none", else by the perturbation's name."""
+    """Return the name of a perturbation's condition in results: "clean" for "none", else the perturbation's name."""
     return "clean" if name == "none" else name
 
 
 def in_words(name: str) -> str:
-    """What a perturbation is called: "JPEG quality 75", "crop 5–20%"; other names stay as they are."""
+    """Return a perturbation in words: "JPEG quality 75", "crop 5–20%"; other names stay as they are."""
     match = re.fullmatch(r"([a-z]+)(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?", name)
     if not match or match[1] not in PERTURBATIONS:
         return name
@@ -76,7 +75,7 @@ def in_words(name: str) -> str:
 
 
 def check_immunisation(share: float, perturbations: Sequence[str]) -> None:
-    """Raise `UserError` unless `immunise` takes these settings."""
+    """Raise UserError unless `immunise` takes these settings."""
     if not 0 <= share <= 1 or (share > 0) != bool(perturbations):
         raise UserError(
             f"immunise: share {share:g} with perturbations {', '.join(perturbations) or 'none'}; "
@@ -97,20 +96,20 @@ def immunise(
     first: int = 0,
     total: int | None = None,
 ) -> UInt8[np.ndarray, "n h w 3"]:
-    """Perturb each image with probability `share`, so that a network trained on the result withstands it.
+    """Perturb each image with probability `share`, so that a network trained on the result is robust to it.
 
     Args:
         images: a training batch, or a part of one; it is not changed.
-        rng: decides which images, which perturbation and how strong.
-        share: of the images, 0 to 1.
-        perturbations: each image that is chosen meets one of them, equally often. Named as for `perturb`, with one
-            strength or a range, from which strengths are drawn evenly: "jpeg50-95", "noise5-20", "combination".
-        first: where the part begins in its batch.
-        total: images in the whole batch, by default as many as there are here. What is done to an image of the batch
-            does not depend on which part it is in.
+        rng: the generator that draws the images, perturbations and strengths.
+        share: the probability of an image, 0 to 1.
+        perturbations: names as for `perturb`, with one strength or a range, from which strengths are drawn evenly:
+            "jpeg50-95", "noise5-20", "combination". Each chosen image gets one of them with equal probability.
+        first: the index at which the part begins in its batch.
+        total: the number of images in the whole batch; the default is the length of `images`. The result for an image
+            does not depend on the part.
 
     Raises:
-        UserError: unknown name, or strengths out of range.
+        UserError: a name is unknown, or strengths are out of range.
     """
     result = images.copy()
     for place in np.flatnonzero(rng.random(len(images) if total is None else total) < share):
@@ -127,7 +126,7 @@ def immunise(
 
 
 def _drawn(rng: np.random.Generator, step: int, low: float, high: float) -> float:
-    """A strength from a range: any number, or with a step one of `low`, `low` + `step`, ... up to `high`."""
+    """Draw a strength from a range: any number or, with a step, one of `low`, `low` + `step`, ... up to `high`."""
     if not step:
         return rng.uniform(low, high)
     return low + step * float(rng.integers(int(high - low) // step + 1))
@@ -150,8 +149,8 @@ def noise(
 ) -> UInt8[np.ndarray, "n h w 3"]:
     """Add independent Gaussian noise of standard deviation `strength` to every value, round and clip.
 
-    The paper gives 5 to 20 as a variance; Frank et al. (2020), who repeated its attacks, take it for the deviation, as
-    is done here: a variance of 20 would be a deviation of 4.5.
+    The paper calls 5 to 20 a variance. Frank et al. (2020), who repeated its attacks, take it for the deviation, and so
+    does this function: a variance of 20 would be a deviation of only 4.5.
     """
     result = np.empty_like(images)
     for index, (image, number) in enumerate(zip(images, numbers, strict=True)):
@@ -163,7 +162,7 @@ def noise(
 def blur(
     images: UInt8[np.ndarray, "n h w 3"], strength: float, seed: int, numbers: Int[np.ndarray, " n"]
 ) -> UInt8[np.ndarray, "n h w 3"]:
-    """Blur with a Gaussian of deviation `strength` in pixels, cut off at four of them; the borders are reflected."""
+    """Blur with a Gaussian of deviation `strength` in pixels, truncated at four deviations; borders are reflected."""
     from scipy import ndimage
 
     sigmas = (0, strength, strength, 0)
@@ -173,9 +172,9 @@ def blur(
 def blur_by_kernel(
     images: UInt8[np.ndarray, "n h w 3"], strength: float, seed: int, numbers: Int[np.ndarray, " n"]
 ) -> UInt8[np.ndarray, "n h w 3"]:
-    """Blur with a Gaussian kernel that is `strength` pixels wide, an odd number; 1 leaves the images as they are.
+    """Blur with a Gaussian kernel whose width is `strength` pixels, an odd number; 1 leaves the images as they are.
 
-    The paper gives the width alone. The deviation is the one that image libraries take for a kernel of that width,
+    The paper gives only the width. The deviation is that of image libraries for a kernel of this width,
     0.3 ((strength - 1) / 2 - 1) + 0.8: 0.8, 1.1, 1.4 and 1.7 pixels for 3, 5, 7 and 9.
     """
     from scipy import ndimage
@@ -193,10 +192,9 @@ def blur_by_kernel(
 def crop(
     images: UInt8[np.ndarray, "n h w 3"], strength: float, seed: int, numbers: Int[np.ndarray, " n"]
 ) -> UInt8[np.ndarray, "n h w 3"]:
-    """Cut `strength` percent of the rows and of the columns away and enlarge the rest to the old size (bicubic).
+    """Cut away `strength` percent of the rows and of the columns and enlarge the rest to the old size (bicubic).
 
-    Whole rows and columns go, at least one, to the nearest whole number; how they are shared between the two sides is
-    drawn.
+    The number of rows and columns is rounded, and at least one is cut. Their division between the two sides is drawn.
     """
     result = np.empty_like(images)
     height, width = images.shape[1:3]
@@ -212,14 +210,14 @@ def crop(
 def relight(
     images: UInt8[np.ndarray, "n h w 3"], strength: float, seed: int, numbers: Int[np.ndarray, " n"]
 ) -> UInt8[np.ndarray, "n h w 3"]:
-    """Light each image anew, as if it were painted on a dome: between 2**-strength and 2**strength of its light.
+    """Relight each image as if it were painted on a dome, by factors between 2**-strength and 2**strength.
 
-    The light is a random one of second-order spherical harmonics, as diffuse surfaces reflect it, without colour. It
-    falls on the normals of a dome over the image, always takes `strength` stops from the darkest point and adds as many
-    to the brightest, and is applied to linear light (sRGB decoded).
+    The light is drawn from second-order spherical harmonics, as diffuse surfaces reflect it, and has no colour. It
+    falls on the normals of a dome over the image, takes `strength` stops from the darkest point and adds as many to the
+    brightest. It is applied to linear light (decoded sRGB).
 
     The paper relights faces with SfSNet, a network that estimates the normals of a face and has a set of lights. This
-    stands in for it: it needs no network and no face, and knows nothing of the shape of what is shown.
+    replacement needs no network and no face, and ignores the shape of what is shown.
     """
     result = np.empty_like(images)
     basis = _dome(*images.shape[1:3])
@@ -233,7 +231,7 @@ def relight(
 def combine(
     images: UInt8[np.ndarray, "n h w 3"], seed: int, numbers: Int[np.ndarray, " n"]
 ) -> UInt8[np.ndarray, "n h w 3"]:
-    """The published combination: each of the attacks of `PUBLISHED`, in that order, with probability one half.
+    """Apply the published combination: each of the attacks of `PUBLISHED`, in that order, with probability one half.
 
     The strengths are drawn from their ranges; one image of 32 stays as it is.
     """
@@ -249,12 +247,11 @@ def combine(
 
 @dataclasses.dataclass(frozen=True)
 class Perturbation:
-    """One family of perturbations: what it does, and which strengths it has.
+    """A family of perturbations: its function and its strengths.
 
     `apply` is a function (images, strength, seed, numbers) -> images. Strengths are above 0 and at most `highest`; with
-    a `step` they are 1, 1 + `step`, ... `example` is shown where a name is not understood, `label` is what it is called
-    in a sentence, "{}" in the place of the strength, and `axis` what the strengths are of. Higher ones do more damage,
-    or less where it `eases`.
+    a `step` they are 1, 1 + `step`, ... An error shows `example`. `label` is the name in a sentence, with "{}" for the
+    strength, and `axis` is the quantity of the strengths. A higher strength does more damage, or less where it `eases`.
     """
 
     apply: Callable[..., UInt8[np.ndarray, "n h w 3"]]
@@ -295,7 +292,7 @@ PERTURBATIONS = {
         relight, "relightE (stops up to 4, such as relight0.5)", "relighting {} EV", "relighting, stops", highest=4.0
     ),
 }
-"""The perturbations by the first part of their name."""
+"""The families by the first part of a perturbation's name."""
 
 PUBLISHED = {
     "relight": "relight0.25-1",
@@ -306,7 +303,7 @@ PUBLISHED = {
 }
 """The attacks of the paper with its ranges, in the order in which its combination applies them.
 
-The range of relighting is our own, as that attack is.
+Relighting and its range are ours.
 """
 
 COMBINATION = "combination"
@@ -330,7 +327,7 @@ def _usable(family: Perturbation, strength: float) -> bool:
 
 
 def _parse_range(name: str) -> tuple[str, float, float]:
-    """Family, lowest and highest strength."""
+    """Parse a name into family, lowest and highest strength."""
     first, dash, high = name.partition("-")
     family, low = _parse(first)
     _, top = _parse(f"{family}{high}") if dash else (family, low)
@@ -342,7 +339,7 @@ def _parse_range(name: str) -> tuple[str, float, float]:
 def _at_drawn_strengths(
     images: np.ndarray, name: str, bounds: tuple[float, float], seed: int, numbers: np.ndarray
 ) -> np.ndarray:
-    """Each image with a strength of its own."""
+    """Perturb each image with its own strength."""
     result, (low, high), family = np.empty_like(images), bounds, PERTURBATIONS[name]
     for index, number in enumerate(numbers):
         one, share = slice(index, index + 1), _random(f"strength of {name}", seed, number).random_sample()
@@ -355,15 +352,15 @@ def _at_drawn_strengths(
 
 
 def _random(purpose: str, seed: int, number: int | np.integer) -> np.random.RandomState:
-    """The draws for one image and one purpose; its streams are the same in every version of NumPy."""
+    """Return the generator for one image and one purpose; its streams are the same in every version of NumPy."""
     return np.random.RandomState([seed, number, *purpose.encode()])
 
 
 def _dome(height: int, width: int) -> np.ndarray:
-    """Second-order spherical harmonics of the normals of a dome, (height, width, 8), as a diffuse surface weighs them.
+    """Return the second-order spherical harmonics of the normals of a dome, (height, width, 8), without the constant.
 
-    The constant one is left out. The weights are those of Ramamoorthi and Hanrahan (2001): 2/3 for the first order and
-    1/4 for the second.
+    The weights of a diffuse surface are those of Ramamoorthi and Hanrahan (2001): 2/3 for the first order and 1/4 for
+    the second.
     """
     y, x = np.meshgrid(*((2 * np.arange(side) + 1) / side - 1 for side in (height, width)), indexing="ij")
     x, y = 0.7 * x, 0.7 * y  # the corners stand almost upright
@@ -374,12 +371,12 @@ def _dome(height: int, width: int) -> np.ndarray:
 
 
 def _linear(values: np.ndarray) -> np.ndarray:
-    """sRGB, 0 to 1, to linear light."""
+    """Decode sRGB, 0 to 1, to linear light."""
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
 
 
 def _encoded(light: np.ndarray) -> np.ndarray:
-    """Linear light, clipped to 0 to 1, to sRGB."""
+    """Encode linear light, clipped to 0 to 1, as sRGB."""
     light = np.clip(light, 0, 1)
     return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
 

@@ -1,4 +1,4 @@
-"""Images of any size -> images of the network's size, exactly defined."""
+"""Fitting of images of any size to the network's size, exactly defined."""
 
 import os
 import threading
@@ -22,7 +22,7 @@ RESIZES = {
     "celeba": "of aligned CelebA photographs (178x218), the published window around (89, 121)",
     "lsun": "the centre square, resized by an antialiasing filter, as the published LSUN images",
 }
-"""What may be done to an image of another size, by name."""
+"""The ways to fit an image of another size, by name."""
 
 
 _CELEBA_SIZE = (178, 218)  # width, height
@@ -36,19 +36,19 @@ def fit(
 
     `crop` keeps the centre, pixel for pixel, so a generator's traces stay as they are. `area` takes the largest centre
     square and resizes it with Pillow's box filter (the mean over the area that a pixel covers; enlarged images become
-    blocky), which removes most traces. `refuse` changes nothing. Offsets of centre crops are rounded down.
+    blocky), which removes most traces. `refuse` refuses another size. Offsets of centre crops are rounded down.
 
-    Two are the published study's, for real photographs: `celeba` cuts the window around x = 89, y = 121 out of an
-    aligned CelebA image (at 128x128: rows 57 to 184, columns 25 to 152), `lsun` resizes the centre square with Pillow's
+    Two ways are the published study's, for real photographs. `celeba` cuts the window around x = 89, y = 121 out of an
+    aligned CelebA image (at 128x128: rows 57 to 184, columns 25 to 152). `lsun` resizes the centre square with Pillow's
     Lanczos filter, which was its "antialias" (specification, section 7).
 
     Returns:
-        The image, 0 to 255, and what was done to it in words, such as "cropped from 300x200" (width x height); the
-        empty string for an image that had the size.
+        The image, 0 to 255, and its change in words, such as "cropped from 300x200" (width x height); the empty string
+        for an image of the right size.
 
     Raises:
         Refused: the image is smaller than a crop, or has another size under `refuse` or `celeba`.
-        UserError: unknown `resize`.
+        UserError: `resize` is unknown.
     """
     check_resize(resize)
     height, width = image.shape[:2]
@@ -76,34 +76,34 @@ def read_fitted(
     """Decode a file and bring it to `resolution` x `resolution`.
 
     Args:
-        file: as of `decode_image`.
+        file: as for `decode_image`.
         resolution: side of the image in pixels.
         resize: one of `RESIZES`.
         limits: keywords of `decode.decoded`: `max_pixels`, `seconds`, `stop`.
 
     Returns:
-        The image, 0 to 255, and in words what was done to it, first by `fit`, then in decoding, such as
-        "cropped from 300x200; turned upright; alpha dropped"; the empty string where nothing was.
+        The image, 0 to 255, and its changes in words, first those of `fit`, then those of decoding, such as
+        "cropped from 300x200; turned upright; alpha dropped"; the empty string where there were none.
 
     Raises:
-        Refused: by `decode_image` or by `fit`.
+        Refused: `decode_image` or `fit` refused it.
         Stopped: `stop` was set.
-        UserError: unknown `resize`.
+        UserError: `resize` is unknown.
     """
     with decoded(file, **limits) as picture:
         return fit_picture(picture, resolution, resize)
 
 
 def fit_picture(picture: Picture, resolution: int, resize: str) -> tuple[UInt8[np.ndarray, "r r 3"], str]:
-    """`fit` of a decoded image, with its remarks in the note."""
+    """Fit a decoded image as `fit` does; the note includes the conversions of decoding."""
     image, note = fit(picture.pixels, resolution, resize)
-    if image.base is not None:  # a part of a large image would keep all of it
+    if image.base is not None:  # a part of a large image would keep all of it in memory
         image = image.copy()
     return image, "; ".join(filter(None, (note, *picture.remarks)))
 
 
 def check_resize(resize: str) -> None:
-    """Raise `UserError` unless `resize` is one of `RESIZES`."""
+    """Raise UserError unless `resize` is one of `RESIZES`."""
     if resize not in RESIZES:
         raise UserError(f"unknown resize {resize!r}: choose one of {', '.join(RESIZES)}")
 
@@ -116,9 +116,9 @@ def box_downscale(
 ) -> UInt8[np.ndarray, "*batch h//{factor} w//{factor} 3"]:
     """Average blocks of `factor` x `factor` pixels, 0 to 255, and round half to even.
 
-    One call with 2**l is level l of the published image pyramid, whose levels are 2 x 2 means of the un-quantised
-    level above, each quantised only when it is written: means of means of equal blocks are the means of the large
-    block, and integer sums make them exact. A factor of 1 returns `images` themselves.
+    A factor of 2**l gives level l of the published image pyramid. The levels of that pyramid are 2 x 2 means of the
+    un-quantised level above, and each is quantised only when it is written; means of means of equal blocks are the
+    means of the large block, and integer sums make them exact. A factor of 1 returns `images` themselves.
 
     Raises:
         ValueError: `factor` does not divide the height and the width.
@@ -140,16 +140,16 @@ def box_downscale(
 
 
 class Fitted(NamedTuple):
-    """What `decode_and_fit` made of a list of files."""
+    """The result of `decode_and_fit` for a list of files."""
 
     images: UInt8[np.ndarray, "m r r 3"]
-    """The images that were read, 0 to 255, in the order of the files."""
+    """The decoded images, 0 to 255, in the order of the files."""
     kept: Int[np.ndarray, " m"]
     """Position in the list of files of each image."""
     refused: dict[int, str]
-    """Position -> reason, for the others."""
+    """Position -> reason, for the other files."""
     notes: dict[int, str]
-    """Position -> what was done to the image (`read_fitted`), for those that were not taken as they are."""
+    """Position -> the changes to the image (`read_fitted`), for changed images."""
 
 
 class Checked(NamedTuple):
@@ -174,24 +174,24 @@ def decode_and_fit(
         files: the files.
         resolution: side of the images in pixels.
         resize: one of `RESIZES`.
-        label: of a progress bar, which appears if the work takes longer than a moment; None for no bar.
-        out: where to lay the images, room for one of every file; None for a new array.
-        stop: set by another thread that does not wait for the images any more.
+        label: the label of a progress bar, which appears if the work takes longer than a moment; None for no bar.
+        out: the array for the images, with room for one of every file; None for a new array.
+        stop: an event that another thread sets when it no longer needs the images.
 
     Raises:
-        UserError: unknown `resize`. Bad files raise nothing: they are in the result with their reasons.
+        UserError: `resize` is unknown. Bad files raise nothing: they are in the result with their reasons.
         Stopped: `stop` was set.
     """
     images = np.empty((len(files), resolution, resolution, 3), np.uint8) if out is None else out
     kept, refused, notes = _read_each(files, resolution, resize, label, images.__setitem__, stop)
-    if refused:  # closed up in place: a copy would take the memory twice
+    if refused:  # the gaps are closed in place, since a copy would double the memory
         for place, position in enumerate(kept):
             images[place] = images[position]
     return Fitted(images[: len(kept)], kept, refused, notes)
 
 
 def check_files(files: Sequence[ImageFile], resolution: int, resize: str = "crop", label: str | None = None) -> Checked:
-    """`decode_and_fit`, but the images are not kept: which files of a large set can be used?"""
+    """As `decode_and_fit`, but without keeping the images: it checks which files of a large set can be used."""
     return _read_each(files, resolution, resize, label, lambda position, image: None)
 
 
@@ -225,10 +225,10 @@ def _read_each(
         return len(some)
 
     workers = min(8, os.cpu_count() or 1)
-    # Files for each task: a task costs as much as a small image, but few large images are to keep all threads busy.
+    # A task costs as much as a small image, so it has several files, but few large images must keep all threads busy.
     chunk = max(1, min(64, len(files) // (4 * workers)))
     with (
-        ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool,  # which waits for its threads at the end
+        ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool,  # it waits for its threads at the end
         ending(ended),
         progress(len(files), label or "", "image", delay=2.0, disable=label is None) as bar,
     ):

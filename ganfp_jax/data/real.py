@@ -12,20 +12,20 @@ from ganfp_jax.run.errors import UserError
 
 
 def real_images(data: Mapping[str, Any], *, resolution: int, workdir: Path, **settings: Any) -> sources.ImageSet:
-    """Load the source `data["source"]` with the settings that stand under its name.
+    """Load the source `data["source"]` with the settings under its name.
 
-    Of several processes each decodes a set that fits into memory whole, for the reason that
-    `training.labelled_images.decode_training` gives; one that stays on disk is checked and read in parts.
+    Each of several processes decodes the whole set if it fits into memory (`training.labelled_images.decode_training`
+    gives the reason); a set that stays on disk is checked and read in parts.
 
     Args:
-        data: {"source": name, name: settings, ...}, where other sources' settings may stand as well.
+        data: {"source": name, name: settings, ...}; settings of other sources are ignored.
         resolution: side of the images in pixels.
-        workdir: where `rejected.csv` goes if files were refused, and `notes.csv` if images were not taken as they are;
-            lines on the screen then say so.
-        **settings: more of the source's settings, which go before those of `data`.
+        workdir: the folder for `rejected.csv`, if files were refused, and `notes.csv`, if images were changed; a line
+            on the console mentions them.
+        **settings: more settings of the source, which override those of `data`.
 
     Raises:
-        UserError: a source without settings, or whatever the source has to say.
+        UserError: the source has no settings, or its function raises one.
     """
     name, known = data["source"], data.keys() - {"source"}
     if name not in known:
@@ -38,7 +38,7 @@ def real_images(data: Mapping[str, Any], *, resolution: int, workdir: Path, **se
 
 
 def names_in_folder(data: Mapping[str, Any]) -> list[str] | None:
-    """The images of the source `folder`, by name, without decoding any; None where `data` names another source.
+    """List the names of the images of the source `folder` without decoding; None where `data` names another source.
 
     Raises:
         UserError: the folder is missing or cannot be listed.
@@ -47,5 +47,5 @@ def names_in_folder(data: Mapping[str, Any]) -> list[str] | None:
         return None
     root = Path(data["folder"]["root"])
     if not data["folder"]["root"] or not root.is_dir():
-        return None  # which the reading of them has to say
+        return None  # reading the images will raise the error
     return [printable(path.relative_to(root).as_posix()) for path in find_images(root).images]

@@ -1,4 +1,4 @@
-"""What became of image files, beside the results: rejected.csv and notes.csv."""
+"""Lists of refused and of changed image files: rejected.csv and notes.csv."""
 
 import csv
 import io
@@ -10,23 +10,23 @@ from ganfp_jax.run import atomic
 
 
 def write_rejected(path: Path, rejected: Iterable[tuple[str, str]]) -> None:
-    """Write the files that could not be used, and why, as the CSV `image,reason`."""
+    """Write the refused files and the reasons as the CSV `image,reason`."""
     _write_pairs(path, "reason", rejected)
 
 
 def write_notes(path: Path, notes: Mapping[str, str]) -> None:
-    """Write the images that were not taken as they are, and what was done to each, as the CSV `image,note`."""
+    """Write the changed images and their changes as the CSV `image,note`."""
     _write_pairs(path, "note", notes.items())
 
 
 def read_pairs(path: Path) -> list[tuple[str, str]]:
-    """What `write_rejected` or `write_notes` wrote: (name, reason or note) of each image."""
+    """Read a file of `write_rejected` or `write_notes`: (name, reason or note) of each image."""
     with path.open(newline="", encoding="utf-8") as lines:
         return [(text_of(name), text_of(words)) for name, words in list(csv.reader(lines))[1:]]
 
 
 def report_rejected(rejected: Sequence[tuple[str, str]], workdir: Path) -> None:
-    """Say how many files could not be used, if any, and list them in the run folder; where all could, no list stays."""
+    """Print the number of refused files and list them in the run folder; without any, an old list is removed."""
     (workdir / "rejected.csv").unlink(missing_ok=True)
     if rejected:
         write_rejected(workdir / "rejected.csv", rejected)
@@ -34,7 +34,7 @@ def report_rejected(rejected: Sequence[tuple[str, str]], workdir: Path) -> None:
 
 
 def report_notes(notes: Mapping[str, str], workdir: Path) -> None:
-    """Say how many images were not taken as they are, if any, and list in the run folder what was done to each."""
+    """Print the number of changed images and list their changes in the run folder."""
     (workdir / "notes.csv").unlink(missing_ok=True)
     if notes:
         write_notes(workdir / "notes.csv", notes)

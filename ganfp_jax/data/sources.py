@@ -1,4 +1,4 @@
-"""Where real images come from: crops of photographs that installed packages carry, a folder, or a data set of TFDS."""
+"""Sources of real images: crops of photographs in installed packages, a folder, or a data set of TFDS."""
 
 import dataclasses
 import inspect
@@ -28,18 +28,18 @@ from ganfp_jax.run.progress import progress
 
 @dataclasses.dataclass(frozen=True)
 class ImageSet:
-    """Images of one size and where each comes from."""
+    """Images of one size and their origins."""
 
     images: UInt8[np.ndarray, "n h w 3"] | ImagesOnDisk
     """0 to 255."""
     names: tuple[str, ...]
-    """One unique name an image, without a suffix, usable as a file name."""
+    """A unique name for each image, usable as a file name, without a suffix."""
     origins: tuple[str, ...]
     """The photograph, or the file relative to the root, that each image was taken from."""
     rejected: tuple[tuple[str, str], ...] = ()
-    """(file relative to the root, reason) for every file that was refused."""
+    """(file relative to the root, reason) of every refused file."""
     notes: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """File relative to the root -> what was done to the image, where anything was."""
+    """File relative to the root -> the changes to the image, for changed images."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -65,17 +65,17 @@ PHOTOS = {
     "motorcycle_right": Photo("skimage", "data/motorcycle_right.png", "motorcycle"),
     "rocket": Photo("skimage", "data/rocket.jpg", "rocket"),
 }
-"""The colour photographs, by name. The two motorcycles are a stereo pair, hence one scene."""
+"""The colour photographs by name. The two motorcycles are a stereo pair, hence one scene."""
 
 FOLDS = (
     ("chelsea", "flower", "grace_hopper"),
     ("astronaut", "china", "rocket"),
     ("coffee", "motorcycle"),
 )
-"""The scenes that each fold tests on; it trains on the others. Every scene is tested on once."""
+"""The test scenes of each fold; the others are its training scenes. Every scene is in one fold."""
 
 MIN_REDUCTION = 1.7
-"""Below this reduction the 8 x 8 grid of a JPEG file can still be measured in the crops."""
+"""Below this reduction, the 8 x 8 grid of a JPEG file can still be measured in the crops."""
 
 _MAX_DRAWS = 1000  # flat crops in a row before a photograph is given up
 
@@ -92,27 +92,27 @@ def photos(
     min_luma_std: float = 10.0,
     seed: int = 0,
 ) -> ImageSet:
-    """Random square crops of the photographs in `PHOTOS`, needing no download.
+    """Makes random square crops of the photographs in `PHOTOS`; nothing is downloaded.
 
     Each photograph is reduced once, by Pillow's Lanczos filter, so that the grid of a JPEG file can no longer be
-    measured and every crop has the same scale. Crops lie at random whole-pixel offsets, with replacement;
-    flat ones (sky, backdrop), which show nothing but noise, are drawn again. Scenes take turns, so any prefix is
-    balanced, and the crops of a photograph are a stream of their own: a shorter set is the beginning of a longer one.
+    measured and every crop has the same scale. Crops lie at random whole-pixel offsets, with replacement. Flat crops
+    (sky, backdrop), which show only noise, are drawn again. Scenes take turns, so any prefix is balanced. Each
+    photograph has its own random stream, so a shorter set is a prefix of a longer one.
 
     Args:
         split: "train" or "test" scenes of the fold, or "all".
         count: number of crops in all.
-        fold: 0, 1 or 2, see `FOLDS`.
+        fold: 0, 1 or 2 (see `FOLDS`).
         resolution: side of a crop in pixels.
         reduction: factor by which width and height shrink (rounded down to whole pixels), at least `MIN_REDUCTION`.
-        min_luma_std: least standard deviation of a crop's luma (Rec. 601, 0 to 255).
+        min_luma_std: smallest standard deviation of a crop's luma (Rec. 601, 0 to 255).
         seed: 0 to 2**32 - 1.
 
     Returns:
         `count` crops named like "astronaut_00012" (the thirteenth crop of that photograph).
 
     Raises:
-        UserError: unknown split or fold, a value out of range, a package that is not installed, a photograph that is
+        UserError: the split or fold is unknown, a value is out of range, a package is not installed, or a photograph is
             too small or too flat.
     """
     if split not in ("train", "test", "all"):
@@ -147,24 +147,24 @@ def folder(
     count: int | None = None,
     cache_gib: float = math.inf,
 ) -> ImageSet:
-    """The images of a folder and the folders below it, sorted by path, as `listing.find_images` finds them.
+    """Loads the images of a folder and of the folders below it, sorted by path, as `listing.find_images` lists them.
 
-    They are brought to size by `preprocess.fit`.
+    `preprocess.fit` brings them to size.
 
     Args:
         root: the folder.
         resolution: side of the images in pixels.
         resize: one of `preprocess.RESIZES`.
-        count: stop after this many images; None takes all. The set is smaller where the folder has fewer.
-        cache_gib: a set that takes more memory than this, decoded, stays on disk.
+        count: the number of images to load; None takes all. The set is smaller where the folder has fewer.
+        cache_gib: the most memory in GiB; a larger decoded set stays on disk.
 
     Returns:
-        The images, named like "000012_stem" after their place in the listing; files that were refused, up to where the
-        reading stopped, and those that are no images by their names are in `rejected`.
+        The images, named like "000012_stem" after their index in the listing. `rejected` has the files that were
+        refused before the reading stopped, and the files without the suffix of an image.
 
     Raises:
-        UserError: `root` is empty, not a folder or without a usable image; real and fake images lie side by side in
-            it, by the names of their folders (`data.layout`); unknown `resize`; bad `count`.
+        UserError: `root` is empty, not a folder or without a usable image; the names of its folders say that real and
+            fake images lie side by side (`data.layout`); `resize` is unknown; `count` is impossible.
     """
     if not os.fspath(root):
         raise UserError("the folder of real images is not set: give one, such as --config.data.folder.root=DIR")
@@ -201,20 +201,20 @@ def tfds(
     count: int | None = None,
     cache_gib: float = math.inf,
 ) -> ImageSet:
-    """The images of a prepared data set of TFDS, such as "celeb_a", "lsun/bedroom" or "cifar10", in its order.
+    """Loads the images of a prepared data set of TFDS, such as "celeb_a", "lsun/bedroom" or "cifar10", in its order.
 
     Args:
-        name: as TFDS knows it; it needs a feature `image`.
+        name: its name in TFDS; it needs a feature `image`.
         resolution: side of the images in pixels.
-        split: in TFDS's notation, such as "train" or "train[:200000]".
-        data_dir: where TFDS keeps its data; "" for its own default.
-        download: let TFDS download and prepare the data set (needs a network and, for most, TensorFlow).
+        split: a split in TFDS's notation, such as "train" or "train[:200000]".
+        data_dir: the folder of TFDS's data; "" for TFDS's default.
+        download: whether TFDS may download and prepare it (this needs a network and, mostly, TensorFlow).
         resize: one of `preprocess.RESIZES`; "celeba" and "lsun" are the published study's.
         count: as for `folder`.
         cache_gib: as for `folder`.
 
     Raises:
-        UserError: as for `folder`, and where the data set is missing or not kept as ArrayRecord.
+        UserError: as for `folder`; or the data set is missing or not stored as ArrayRecord.
     """
     if not name:
         raise UserError("the data set of TFDS is not set: name one, such as --config.data.tfds.name=celeb_a")
@@ -232,19 +232,19 @@ def _read(
     count: int | None,
     cache_gib: float,
 ) -> ImageSet:
-    """The first `count` usable images of a list of files, in memory or on disk."""
+    """Reads the first `count` usable images of a list of files, in memory or on disk."""
     check_resize(resize)
     if count is not None and count < 1:
         raise UserError(f"count {count} of images in {what}: need at least 1, or none to take all")
     wanted = len(files) if count is None else min(count, len(files))
     in_memory = fits(wanted, resolution, cache_gib)
-    # One array from the start: to join several would take the memory twice for a moment.
+    # There is one array from the start: joining several would double the memory for a moment.
     room = np.empty((wanted if in_memory else 0, resolution, resolution, 3), np.uint8)
     kept: list[int] = []
     refused: dict[int, str] = {}
     notes: dict[str, str] = {}
     first = 0
-    while len(kept) < wanted and first < len(files):  # again for as many as were refused
+    while len(kept) < wanted and first < len(files):  # each round replaces the refused files of the last
         some = files[first : first + wanted - len(kept)]
         if in_memory:
             free = room[len(kept) : len(kept) + len(some)]
@@ -279,10 +279,10 @@ SOURCES: dict[str, Callable[..., ImageSet]] = {"photos": photos, "folder": folde
 
 
 def load(source: str, **kwargs: object) -> ImageSet:
-    """Load the images of `SOURCES[source]`; `kwargs` are that function's.
+    """Loads the images of `SOURCES[source]`; `kwargs` are that function's arguments.
 
     Raises:
-        UserError: unknown source, a missing or unknown argument, or whatever the source has to say.
+        UserError: the source is unknown, an argument is missing or unknown, or the function raises one.
     """
     if source not in SOURCES:
         raise UserError(f"unknown image source {source!r}: choose one of {', '.join(SOURCES)}")
@@ -296,7 +296,7 @@ def load(source: str, **kwargs: object) -> ImageSet:
 
 def _photo_path(name: str) -> Path:
     photo = PHOTOS[name]
-    # Found without importing the package, which would take seconds.
+    # The package is located without importing it, which would take seconds.
     spec = find_spec(photo.package)
     if spec is None or not spec.submodule_search_locations:
         package = _INSTALLED_AS[photo.package]
@@ -322,8 +322,8 @@ def _reduced(name: str, reduction: float, resolution: int) -> np.ndarray:
 def _crops(
     name: str, image: np.ndarray, resolution: int, min_luma_std: float, seed: int
 ) -> Iterator[tuple[str, np.ndarray]]:
-    # NumPy promises that RandomState's streams never change, so these crops do not either. The name's checksum, not
-    # its place in a list, tells the streams apart: another photograph in the table changes none.
+    # NumPy guarantees the streams of RandomState, so the crops never change. The checksum of the name seeds a stream,
+    # not its index in a list, so that another photograph in the table changes none.
     rng = np.random.RandomState([seed, zlib.crc32(name.encode())])
     luma = image @ np.array(LUMA)
     number = 0
@@ -344,5 +344,5 @@ def _crops(
 
 
 def _in_turn(*streams: Iterator[tuple[str, np.ndarray]]) -> Iterator[tuple[str, np.ndarray]]:
-    # One of each endless stream, again and again.
+    # It takes one of each endless stream in turn.
     return chain.from_iterable(zip(*streams, strict=True))

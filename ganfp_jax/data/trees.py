@@ -1,6 +1,6 @@
-"""The image files of a labelled set by source, wherever they are listed: in folders, a CSV list or a data set.
+"""The image files of a labelled set by source, from folders, a CSV list or a data set.
 
-`data.labelled` says what such a set looks like.
+`data.labelled` describes such sets.
 """
 
 import csv
@@ -25,29 +25,29 @@ SPLITS = ("train", "test")
 
 
 UNSPLIT = "unsplit"
-"""What a prepared data set calls the only split of a set that has neither."""
+"""The name of the only split in a prepared data set of a set without splits."""
 
 
 Files = dict[str, list[tuple[str, ImageFile]]]  # source -> (name, file) of each of its images
 
 
 class Tree(NamedTuple):
-    """What `find` found."""
+    """The result of `find`."""
 
     base: Path
     """The folder that holds the source folders, or the CSV list, or the folder of the data set."""
     places: list[Path]
-    """Where a manifest may lie, the first that counts first."""
+    """Folders that may hold a manifest, by priority."""
     files: Files
     left_out: list[tuple[str, str]]
-    """(name, reason) of whatever else lies there."""
+    """(name, reason) of all other entries."""
 
 
 def find(root: Path, split: str | None) -> Tree:
-    """The files of a labelled image set, or of a `split` of it, as `labelled.open_labelled` takes both.
+    """Finds the files of a labelled image set, or of a `split` of it, as `labelled.open_labelled` takes both.
 
     Raises:
-        UserError: it is none, or cannot be read.
+        UserError: it is no such set, or cannot be read.
     """
     _check_open(root)
     if root.is_file():
@@ -59,13 +59,13 @@ def find(root: Path, split: str | None) -> Tree:
 
 
 def _folders(root: Path, split: str | None) -> tuple[Path, Files, list[tuple[str, str]]]:
-    """The folder that holds the source folders, their image files, and (name, reason) of what is left out."""
+    """Returns the folder that holds the source folders, their image files, and (name, reason) of the files left out."""
     base = _base(root, split)
     files: Files = {}
     left_out = []
 
     def name(path: Path) -> str:
-        return "/".join(path.parts[len(base.parts) :])  # relative_to takes longer than to find the file
+        return "/".join(path.parts[len(base.parts) :])  # relative_to takes longer than listing the file
 
     with progress(None, "list", "file", delay=2.0) as bar:
         for path in _visible(base):
@@ -85,7 +85,7 @@ def _folders(root: Path, split: str | None) -> tuple[Path, Files, list[tuple[str
 
 
 def _listed(path: Path, split: str | None) -> Files:
-    """The files that a CSV list names."""
+    """Returns the files that a CSV list names."""
     rows = _rows(path)
     known = {row["split"] for row in rows if "split" in row}
     if split and known and split not in known:
@@ -100,7 +100,7 @@ def _listed(path: Path, split: str | None) -> Files:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    """The lines of a CSV list: image, source and perhaps split."""
+    """Reads the lines of a CSV list: image, source and perhaps split."""
     try:
         reader = csv.DictReader(io.StringIO(read_regular(path, _MAX_LIST).decode("utf-8-sig")), strict=True)
         rows = list(reader)
@@ -116,13 +116,13 @@ def _rows(path: Path) -> list[dict[str, str]]:
         if row.get("split", "train") not in SPLITS:
             raise UserError(f"{path}, row {number}: split {row['split']!r} is none of {', '.join(SPLITS)}")
     image, count = Counter(os.path.normpath(row["image"]) for row in rows).most_common(1)[0]
-    if count > 1:  # under two sources, or in train and in test, it would spoil every accuracy
+    if count > 1:  # an image under two sources, or in train and in test, would falsify every accuracy
         raise UserError(f"{path} names {image} {count} times: leave it in one row")
     return rows
 
 
 def _dataset(root: Path, split: str | None) -> Files:
-    """The records of a data set of ArrayRecord files; its manifest says the order of the classes."""
+    """Returns the records of a data set of ArrayRecord files; its manifest has the order of the classes."""
     present = sets.splits(root)
     if present == (UNSPLIT,):
         split = UNSPLIT
@@ -131,7 +131,7 @@ def _dataset(root: Path, split: str | None) -> Files:
     elif split not in present:
         raise UserError(f"{root} has no split {split}: it has {', '.join(present)}")
     dataset = sets.open_split(root, split)
-    check_names(dataset.classes, root)  # before two of one name become one source
+    check_names(dataset.classes, root)  # two classes of one name would become one source below
     files: Files = {}
     for record, label in zip(dataset.records, dataset.labels, strict=True):
         files.setdefault(dataset.classes[label], []).append((record.name, record))
@@ -144,14 +144,14 @@ def _base(root: Path, split: str | None) -> Path:
     present = [name for name in SPLITS if _holds_folders(root / name)]
     if split in present:
         return root / str(split)
-    if present:  # its splits would otherwise pass for sources
+    if present:  # without the check, its splits would pass for sources
         wanted = f"no {split}" if split else "no source folders of its own"
         raise UserError(f"{root} has {' and '.join(present)} but {wanted}: give the folder or the split that is meant")
     return root
 
 
 def _check_open(root: Path) -> None:
-    """Raise `UserError` where we may not look into a folder, or not even see what is there."""
+    """Raises UserError where a folder cannot be read, or its existence cannot be checked."""
     try:
         next(root.iterdir(), None)
     except (FileNotFoundError, NotADirectoryError):
@@ -172,10 +172,10 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def splits(root: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Which of `SPLITS` a labelled image set has; none where it is one whole.
+    """Returns the `SPLITS` of a labelled image set; empty where it has none.
 
     Raises:
-        UserError: a folder or a CSV list that cannot be read.
+        UserError: a folder or a CSV list cannot be read.
     """
     root = Path(root)
     _check_open(root)

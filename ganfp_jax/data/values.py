@@ -1,4 +1,4 @@
-"""Stored values, 0 to 255, as the numbers that networks and methods work with; NumPy's and JAX's arrays alike."""
+"""Conversions of stored values, 0 to 255, for networks and methods; they take arrays of NumPy and of JAX."""
 
 from typing import Any
 
@@ -9,5 +9,5 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 def to_signed(values: Any) -> Any:
-    """x / 127.5 - 1: from 0..255 to [-1, 1], float32, an array of the same kind."""
+    """Returns x / 127.5 - 1, from 0..255 to [-1, 1], as a float32 array of the same library."""
     return values.astype(np.float32) / 127.5 - 1

@@ -6,13 +6,13 @@ other whole number of degrees (`rot15`, `rot345`, `rot-15`) is a bilinear turn a
 whose border is continued by reflection. `rotD` turns counter-clockwise by D degrees, as `numpy.rot90` does.
 
 `shift2_-1` moves the picture 2 pixels down and 1 to the left. `crop28` keeps the central 28x28 pixels,
-`crop28_ul` those in the upper left corner (`ur`, `ll`, `lr`: the others), and `crop-4`, whatever the size of
-the image, all but 4 rows and columns. Both copy whole pixels and fill the rest by reflection, never by resizing:
-what a generator leaves in an image is bound to the pixel grid, and resampling would smooth it away, so that
-the vote would be one about resized images. A crop stays where it was in the frame; a shift moves it.
+`crop28_ul` those in the upper left corner (`ur`, `ll`, `lr`: the others), and `crop-4`, for any size of the
+image, all but 4 rows and columns. Both copy whole pixels and fill the rest by reflection, never by resizing:
+a generator's traces are bound to the pixel grid, and resampling would smooth them away. A crop keeps its place in
+the frame; a shift moves the picture.
 
-Turned views only help a classifier that was trained on turned images (`random_view`): the augmentation of the
-training and the views of the vote are one decision.
+Turned views only help a classifier that was trained on turned images (`random_view`), so the views of the vote must
+match the augmentation of the training.
 """
 
 import functools
@@ -61,20 +61,20 @@ AUGMENTATIONS: tuple[str, ...] = ("none", "mirror", "d4")
 
 
 def resolve_views(views: str | Sequence[str]) -> tuple[str, ...]:
-    """The views that a user asked for, by their canonical names, in the order given.
+    """Returns the canonical names of a user's views, in the order given.
 
     Args:
         views: the name of a set (`VIEW_SETS`), or one view, or several separated by commas, or a sequence of
-            view names. A lone string is looked up among the sets first, so `"mirror"` is (identity, mirror)
-            and `["mirror"]` is the mirrored view alone.
+            view names. A string is looked up among the sets first, so `"mirror"` is (identity, mirror) and
+            `["mirror"]` is the mirrored view alone.
 
     Returns:
-        View names without repetition; whole turns are reduced to 0..359 degrees (`rot-15` becomes `rot345`,
-        `rot450` becomes `rot90`) and `shift0_0` is `identity`. Whether a crop or a shift fits the image is known
-        when it is applied, and so is that `crop28` and `crop-4` are the same on 32x32.
+        View names without repetition. Turns are reduced to 0..359 degrees (`rot-15` becomes `rot345`, `rot450`
+        becomes `rot90`), and `shift0_0` becomes `identity`. Only the size of an image shows whether a crop or a
+        shift fits, and that `crop28` and `crop-4` are the same on 32x32.
 
     Raises:
-        UserError: no view, an unknown view, or the same view twice.
+        UserError: there is no view, an unknown view, or the same view twice.
     """
     if isinstance(views, str):
         if views.strip() in VIEW_SETS:
@@ -95,7 +95,7 @@ def resolve_views(views: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def check_size(views: Sequence[str], side: int) -> None:
-    """Raises UserError unless all `views` can be made of images of `side` x `side` pixels; computes nothing."""
+    """Raises UserError unless all `views` can be made of images of `side` x `side` pixels; nothing is computed."""
     for view in views:
         _check_size(view, side)
 
@@ -106,7 +106,7 @@ def _check_size(view: str, side: int) -> None:
 
 
 def apply_view(images: Shaped[Array | np.ndarray, "n h w c"], view: str) -> Shaped[Array, "n h w c"]:
-    """Every image, seen as `view`.
+    """Returns the `view` of every image.
 
     Args:
         images: `(N, H, W, C)`, any dtype and range.
@@ -117,14 +117,14 @@ def apply_view(images: Shaped[Array | np.ndarray, "n h w c"], view: str) -> Shap
         keep dtype and values.
 
     Raises:
-        UserError: unknown view; a shift that leaves nothing of the image, a crop that is not smaller than it.
-        ValueError: a view that exchanges rows and columns, on images that are not square.
+        UserError: the view is unknown, a shift leaves nothing of the image, or a crop is not smaller than it.
+        ValueError: the view exchanges rows and columns, and the images are not square.
     """
     view = _canonical(view)
     if view in _D4:
         return _move(images, view)
     found = _in_family(view)
-    assert found  # a canonical name is one or the other
+    assert found  # a canonical name is an exact view or in a family
     family, match = found
     return family.apply(images, match)
 
@@ -143,13 +143,13 @@ def _move(images: Shaped[Array | np.ndarray, "n h w c"], view: str) -> Shaped[Ar
 
 
 def rotate(images: Shaped[Array | np.ndarray, "n h w c"], degrees: int) -> Float[Array, "n h w c"]:
-    """Turn images counter-clockwise about their centre, keeping their size: bilinear, reflected border.
+    """Turns images counter-clockwise about their centre, keeping their size: bilinear, reflected border.
 
     The border pixel itself is not repeated (`d c b | a b c d | c b a`). On square images, multiples of 90
     degrees give exactly the pixels of the exact views.
 
     Args:
-        images: `(N, H, W, C)`. Integers are turned into float32, floating types are kept.
+        images: `(N, H, W, C)`. Integers are converted to float32, floating types are kept.
         degrees: whole number of degrees, any sign. Static under `jax.jit`.
 
     Returns:
@@ -167,7 +167,7 @@ def rotate(images: Shaped[Array | np.ndarray, "n h w c"], degrees: int) -> Float
 
 
 def random_view(images: Shaped[Array, "n h w c"], key: PRNGKeyArray, augment: str = "d4") -> Shaped[Array, "n h w c"]:
-    """A random exact view of every image, drawn independently and uniformly: training augmentation.
+    """Draws an exact view of every image, independently and uniformly, as training augmentation.
 
     Args:
         images: `(N, H, W, C)`, any dtype; values are moved, never changed.
@@ -176,8 +176,8 @@ def random_view(images: Shaped[Array, "n h w c"], key: PRNGKeyArray, augment: st
             1/8: three fair coins decide on transpose, vertical flip and mirror). Static under `jax.jit`.
 
     Raises:
-        UserError: unknown `augment`.
-        ValueError: `"d4"` on images that are not square.
+        UserError: `augment` is unknown.
+        ValueError: `augment` is `"d4"`, and the images are not square.
     """
     if augment not in AUGMENTATIONS:
         raise UserError(f"unknown augmentation {augment!r}: choose one of {', '.join(AUGMENTATIONS)}")
@@ -192,7 +192,7 @@ def random_view(images: Shaped[Array, "n h w c"], key: PRNGKeyArray, augment: st
 
 
 def _canonical(view: str) -> str:
-    """The one name of a view; `UserError` if there is no such view."""
+    """Returns the canonical name of a view; UserError if there is no such view."""
     if view in _D4:
         return view
     if found := _in_family(view):
@@ -254,16 +254,16 @@ def _crop(images: Images, crop: re.Match[str]) -> Shaped[Array, "n h w c"]:
 
 
 def _copy(images: Images, rows: np.ndarray, columns: np.ndarray) -> Shaped[Array, "n h w c"]:
-    """Images whose rows and columns are copied from these of the given ones."""
+    """Returns images made of the given rows and columns."""
     pixels = jnp.asarray(images).at[:, rows].get(mode="promise_in_bounds")
     return pixels.at[:, :, columns].get(mode="promise_in_bounds")
 
 
 class Family(NamedTuple):
-    """Views of one kind, with numbers in their names.
+    """A family of views with numbers in their names.
 
-    `canonical` gives the one name of the view whose name `pattern` matches, `apply` shows images so: its arguments are
-    the images and the match of that name. `example` is shown where a name is not understood.
+    `canonical` maps a match of `pattern` to the canonical name. `apply` makes the view; its arguments are the images
+    and the match of that name. An error shows `example`.
     """
 
     pattern: re.Pattern[str]
@@ -288,7 +288,7 @@ FAMILIES: dict[str, Family] = {
         "_lr for a corner (crop28_ul)",
     ),
 }
-"""The families of views by the first part of their names."""
+"""The families by the first part of a view's name."""
 
 
 def _require_square(sides: tuple[int, ...], what: str) -> None:
@@ -299,9 +299,9 @@ def _require_square(sides: tuple[int, ...], what: str) -> None:
 
 @functools.lru_cache(maxsize=64)
 def _bilinear_corners(height: int, width: int, degrees: int) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
-    """The four neighbours of every source point: flat pixel indices and weights, int32 and float32 `(H*W,)`.
+    """Returns the four neighbours of every source point: flat pixel indices and weights, int32 and float32 `(H*W,)`.
 
-    Made in NumPy, in double precision, while the caller is traced; the compiled function holds them as
+    NumPy computes them in double precision while the caller is traced; the compiled function holds them as
     constants.
     """
     sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
@@ -321,7 +321,7 @@ def _bilinear_corners(height: int, width: int, degrees: int) -> tuple[tuple[np.n
 
 
 def _reflect(index: np.ndarray, size: int) -> np.ndarray:
-    """Indices into a line of `size` pixels that goes on forever, mirrored at its end pixels."""
+    """Maps indices of an endless line, mirrored at its end pixels, into its `size` pixels."""
     if size == 1:
         return np.zeros_like(index)
     index = np.abs(index) % (2 * (size - 1))

@@ -1,1 +1,1 @@
-"""How strangers' files become pixels: kinds, limits of work and memory, processes that may die."""
+"""Decoding untrusted image files: kinds, limits of work and memory, processes that may be killed."""

@@ -1,4 +1,4 @@
-"""The files that images lie in: regular ones, and those inside data sets."""
+"""Image files: regular files, and files inside data sets."""
 
 import contextlib
 import errno
@@ -11,32 +11,32 @@ from typing import Any, BinaryIO, Protocol, TypeAlias, runtime_checkable
 from ganfp_jax.data.decoding.refused import Refused
 from ganfp_jax.run.reading import open_regular
 
-MAX_BYTES = 2**30  # some decoders read a file whole before they look at its size in pixels
+MAX_BYTES = 2**30  # some decoders read the whole file before they check its size in pixels
 
 
 @runtime_checkable
 class Record(Protocol):
-    """An image file that is kept inside another file, such as a data set of TFDS."""
+    """An image file inside another file, such as a data set of TFDS."""
 
     @property
     def name(self) -> str:
-        """As of a path: the last part, with the suffix."""
+        """The file name, with the suffix."""
         ...
 
     def read_bytes(self) -> bytes:
-        """The encoded image."""
+        """Returns the encoded image."""
         ...
 
 
 ImageFile: TypeAlias = Path | Record
 
 Stream: TypeAlias = Any
-"""A binary file that is read and gone about in: of the system, in memory, or `light.Metered`. They share no class."""
+"""A seekable binary file: of the system, in memory, or `light.Metered`. These types share no class."""
 
 
 @contextlib.contextmanager
 def open_file(file: str | os.PathLike[str] | Record) -> Iterator[BinaryIO]:
-    """The bytes of a regular file, or of one inside a data set, as a stream.
+    """Opens a regular file, or a file inside a data set, as a stream of bytes.
 
     Raises:
         Refused: it is empty, too large to be one image, a folder, or a pipe or a device, which could be read for ever.
@@ -58,7 +58,7 @@ def open_file(file: str | os.PathLike[str] | Record) -> Iterator[BinaryIO]:
 
 
 def name_of(file: str | os.PathLike[str] | Record) -> str:
-    """A file's name, or its path."""
+    """Returns a file's name, or its path."""
     return os.fspath(file) if isinstance(file, str | os.PathLike) else file.name
 
 
@@ -68,6 +68,6 @@ def _opened(file: str | os.PathLike[str]) -> BinaryIO:
     except IsADirectoryError:
         raise Refused("is a folder") from None
     except OSError as error:
-        if error.errno == errno.EINVAL:  # a pipe, a device, a name that no file has
+        if error.errno == errno.EINVAL:  # it is a pipe, a device, or a name that no file can have
             raise Refused(error.strerror) from None
         raise

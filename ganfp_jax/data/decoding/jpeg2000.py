@@ -1,4 +1,4 @@
-"""Whether a JPEG 2000 file has all of its tiles: OpenJPEG leaves those that are missing black, without a word."""
+"""A check that a JPEG 2000 file has all of its tiles: OpenJPEG leaves missing tiles black without an error."""
 
 import struct
 
@@ -9,10 +9,10 @@ _START, _SIZE, _TILE, _END = b"\xff\x4f", b"\xff\x51", b"\xff\x90", b"\xff\xd9"
 
 
 def check(file: Stream) -> None:
-    """Raise unless every tile of the image begins somewhere; the place in `file` is kept.
+    """Raise unless the file has the beginning of every tile; the position in `file` is kept.
 
     Raises:
-        Refused: one does not.
+        Refused: a tile is missing.
         struct.error: the file ends early.
     """
     place = file.tell()
@@ -25,7 +25,7 @@ def check(file: Stream) -> None:
 
 
 def _find_codestream(file: Stream) -> None:
-    """Puts the place in `file` behind the marker that begins the codestream, which may stand in a box."""
+    """Moves the position in `file` behind the first marker of the codestream, which may lie in a box."""
     file.seek(0)
     if file.read(2) == _START:
         return
@@ -38,13 +38,13 @@ def _find_codestream(file: Stream) -> None:
         if kind == b"jp2c":
             file.seek(2, 1)
             return
-        if size < 8:  # up to the end, or nonsense
+        if size < 8:  # the box reaches to the end, or its size is nonsense
             raise Refused("broken image: no codestream")
         file.seek(begin + size)
 
 
 def _tiles(file: Stream) -> int:
-    """How many tiles of the codestream at this place are missing."""
+    """Counts the missing tiles of the codestream at this position."""
     seen: set[int] = set()
     count = 0
     while (marker := file.read(2)) != _END and len(marker) == 2:
@@ -56,7 +56,7 @@ def _tiles(file: Stream) -> int:
         elif marker == _TILE:
             number, length = struct.unpack(">HI", file.read(6))
             seen.add(number)
-            if length == 0:  # up to the end
+            if length == 0:  # the tile part reaches to the end
                 break
             file.seek(begin + max(length, 12))
             continue

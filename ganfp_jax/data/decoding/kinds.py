@@ -1,4 +1,4 @@
-"""Kinds of image files: which are read, which only have an image's name, and what a file without a reader is."""
+"""Kinds of image files: those that are read, those that are refused by name, and names for unknown content."""
 
 import functools
 import importlib
@@ -10,7 +10,7 @@ READ_SUFFIXES = frozenset(
         *(".mpo", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
     }
 )
-"""Endings, in lower case, of the kinds that `decode_image` reads; it goes by the content."""
+"""Suffixes, in lower case, of the kinds that `decode_image` reads; it recognises them by content."""
 
 _RAW = frozenset(
     {
@@ -40,15 +40,15 @@ _OTHERS = frozenset(
     }
 )
 NOT_READ_SUFFIXES = _RAW | _OTHERS
-"""Endings of images that nothing here reads. Their files are refused, and so counted and told, not passed over."""
+"""Suffixes of images that nothing here reads. Their files are refused, so that they are counted and reported."""
 
 IMAGE_SUFFIXES = READ_SUFFIXES | NOT_READ_SUFFIXES
-"""Endings by which a file in a folder is taken for an image."""
+"""Suffixes by which a file in a folder is taken for an image."""
 
-HEAD = 30  # bytes that tell a format, and the size of a WebP
+HEAD = 30  # bytes that identify a format, and give the size of a WebP
 
-# Formats are named, since Pillow would otherwise hand a file to any of its forty plugins: EPS starts Ghostscript, and
-# formats without a signature, such as TGA, take arbitrary bytes for pixels.
+# The formats are listed, since Pillow would try all of its forty plugins: EPS starts Ghostscript, and formats without a
+# signature, such as TGA, take arbitrary bytes for pixels.
 _PLUGINS = {
     b"\xff\xd8\xff": ("JPEG", "Jpeg"), b"\x89PNG": ("PNG", "Png"), b"BM": ("BMP", "Bmp"), b"GIF8": ("GIF", "Gif"),
     b"II": ("TIFF", "Tiff"), b"MM": ("TIFF", "Tiff"), b"RIFF": ("WEBP", "WebP"),
@@ -59,16 +59,16 @@ _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", 
 
 
 def fault_of_name(name: str) -> str:
-    """Why a file of this name is not opened; "" where it is."""
+    """Returns the reason that a file of this name is not opened; "" where it is."""
     suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - a Path takes as long as a small image's header
-    if suffix in _RAW:  # some would be opened as the small preview that they begin with
+    if suffix in _RAW:  # Pillow would open the small preview at the beginning of some
         return f"raw photographs ({suffix}) are not read: convert it to PNG"
     return f"{suffix} files are not read: convert it to PNG" if suffix in _OTHERS else ""
 
 
 def formats_of(head: bytes) -> tuple[str, ...]:
-    """The formats, by Pillow's names, of which a file that begins so can be; their plugins are loaded."""
-    if head[4:8] == b"ftyp":  # HEIF's plugin would take some AVIF as well
+    """Returns the formats, by Pillow's names, that a file with this head can have; their plugins are loaded."""
+    if head[4:8] == b"ftyp":  # the plugin for HEIF would accept some AVIF as well
         return ("AVIF", "HEIF") if _heif() else ("AVIF",)
     for beginning, (name, plugin) in _PLUGINS.items():
         if head.startswith(beginning):
@@ -79,7 +79,7 @@ def formats_of(head: bytes) -> tuple[str, ...]:
 
 @functools.cache
 def _heif() -> bool:
-    """Whether HEIC can be read; its plugin and AVIF's are loaded."""
+    """Whether HEIC can be read; the plugins for HEIC and AVIF are loaded."""
     importlib.import_module("PIL.AvifImagePlugin")
     try:
         import pillow_heif
@@ -90,7 +90,7 @@ def _heif() -> bool:
 
 
 def webp_canvas(head: bytes) -> tuple[int, int] | None:
-    """The width and height that a WebP says at its beginning; None for other files."""
+    """Returns the width and height in the head of a WebP; None for other files."""
     if len(head) < HEAD or head[:4] != b"RIFF" or head[8:12] != b"WEBP":
         return None
     match head[12:16]:
@@ -103,7 +103,7 @@ def webp_canvas(head: bytes) -> tuple[int, int] | None:
 
 
 def name_of_content(head: bytes) -> str:
-    """What a file that begins so is, which no plugin knows, as a reason; "" where that does not tell."""
+    """Names a kind of file that no plugin reads by its head, as a reason; "" where the kind is unknown."""
     if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS and not _heif():
         return "HEIC is read where pillow-heif is installed: pip install 'ganfp_jax[heic]'"
     if head.startswith((b"\xff\n", b"\x00\x00\x00\x0cJXL ")):

@@ -1,4 +1,4 @@
-"""A file, opened and looked at by Pillow -> a picture. What the threads and the decoding processes do alike."""
+"""Opening and checking an image file with Pillow, in the threads and in the decoding processes."""
 
 import contextlib
 import os
@@ -16,11 +16,11 @@ _MAX_READS = 50_000
 
 @contextlib.contextmanager
 def open_header(file: str | os.PathLike[str] | Record) -> Iterator[Image.Image]:
-    """A regular image file, opened but not decoded: its format, size, mode and what stands beside the pixels.
+    """Opens a regular image file without decoding it: its format, size, mode and metadata.
 
     Raises:
-        Refused: its header has more pieces than Pillow goes through in about a second.
-        Exception: whatever Pillow or the file system raise for a file that is no image of a known format.
+        Refused: its header has more pieces than Pillow reads in about a second.
+        Exception: Pillow or the file system raise any type for a file that is no image of a known format.
     """
     with open_file(file) as stream:
         metered = Metered(stream, _MAX_READS)
@@ -33,11 +33,11 @@ def open_header(file: str | os.PathLike[str] | Record) -> Iterator[Image.Image]:
 
 @contextlib.contextmanager
 def opened(stream: Stream, name: str) -> Iterator[Image.Image]:
-    """An image file by Pillow, not decoded. `name` is the file's, for its suffix.
+    """Opens an image file with Pillow without decoding it. The suffix of `name` is checked.
 
     Raises:
-        Refused: it is of a kind that nobody here reads.
-        Exception: whatever Pillow raises for a file that is no image.
+        Refused: it is of a kind that is not read.
+        Exception: Pillow raises any type for a file that is no image.
     """
     if fault := kinds.fault_of_name(name):
         raise Refused(fault)
@@ -52,10 +52,10 @@ def opened(stream: Stream, name: str) -> Iterator[Image.Image]:
 
 
 def check(image: Image.Image, max_pixels: int) -> None:
-    """Raise for what is not decoded.
+    """Raise for an image that must not be decoded.
 
     Raises:
-        Refused: too many pixels, or a file that the decoder would misread.
+        Refused: it has too many pixels, or the decoder would misread it.
     """
     check_size(*image.size, max_pixels)
     if image.format == "TIFF":
@@ -65,10 +65,10 @@ def check(image: Image.Image, max_pixels: int) -> None:
 
 
 def check_size(width: int, height: int, max_pixels: int) -> None:
-    """Raise for an image that has too many pixels.
+    """Raise for an image with too many pixels.
 
     Raises:
-        Refused: it has.
+        Refused: it has more than `max_pixels`.
     """
     if width * height > max_pixels:
         raise Refused(f"too large: {width}x{height} is over the limit of {max_pixels:,} pixels")

@@ -1,7 +1,7 @@
-"""Image files that are decoded in processes of their own, each with a deadline, and memory that is asked for.
+"""Decoding of image files in separate processes, with a deadline and a memory limit for each file.
 
-A decoder that takes too long, takes more memory than its file explains, or crashes costs its process and a refusal,
-nothing else. Processes are started when they are needed and kept for the next file.
+A decoder that takes too long or too much memory, or crashes, costs its process and a refusal, nothing else. Processes
+are started when they are needed and kept for the next file.
 """
 
 import atexit
@@ -24,23 +24,23 @@ from ganfp_jax.data.decoding.rgb import Picture
 _MODULE = "ganfp_jax.data.decoding.process"
 _START = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); import {_MODULE} as process; process.main()"
 _TO_START = 60.0  # seconds
-_GLANCE = 0.1  # seconds between two looks at the clock
+_GLANCE = 0.1  # seconds between two checks of the deadlines
 
 
 class Stopped(Exception):  # noqa: N818 - a wish, not a fault
-    """Nobody waits for the image any more."""
+    """The image is no longer needed."""
 
 
 class _Process:
-    """One decoding process and the file that it is at."""
+    """One decoding process and the deadline of its file."""
 
     def __init__(self) -> None:
-        path = json.dumps([entry for entry in sys.path if entry])  # without the current folder: data may lie there
+        path = json.dumps([entry for entry in sys.path if entry])  # not the current folder, which may hold any file
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-c", _START, path],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},  # the linear algebra of NumPy is not used there
-            start_new_session=True,  # a Ctrl-C is for the parent; of other systems' ways:
+            start_new_session=True,  # a Ctrl-C must reach only the parent; on other systems:
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )  # fmt: skip
         self.questions: IO[bytes] = self._process.stdin  # type: ignore[assignment]
@@ -51,23 +51,23 @@ class _Process:
         self._ready = False
 
     def begin(self, seconds: float | int) -> None:
-        """From now on so many seconds are left; a new process is waited for before."""
+        """Sets the deadline to `seconds` from now, after a new process has started."""
         if not self._ready:
             self.deadline = time.monotonic() + _TO_START
             self._ready = self.answers.readline() == b"\n"
         self.deadline = time.monotonic() + seconds
 
     def has_ended(self) -> bool:
-        """Whether there is no such process any more."""
+        """Whether the process has ended."""
         return self._process.poll() is not None
 
     def kill(self) -> None:
-        """Ends the process, whatever it is doing."""
+        """Kills the process."""
         self.deadline = None
         self._process.kill()
 
     def end(self) -> None:
-        """Ends the process and lets go of it."""
+        """Kills the process and closes its pipes."""
         self.kill()
         for pipe in (self.questions, self.answers):
             with contextlib.suppress(OSError):
@@ -76,7 +76,7 @@ class _Process:
 
 
 class Pool:
-    """The decoding processes of this one: as many as threads ask for one at the same time."""
+    """The decoding processes: as many as there are threads that ask for one at the same time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -93,10 +93,10 @@ class Pool:
         stop: threading.Event | None,
         leases: contextlib.ExitStack,
     ) -> Picture:
-        """Decode a file; the memory that it takes is lent to `leases`.
+        """Decode a file; its memory is leased on `leases`.
 
         Raises:
-            Refused: whatever is wrong with the file, "takes longer than ..." included.
+            Refused: the file has a fault, or it takes too long.
             Stopped: `stop` was set.
         """
         process = self._take(stop)
@@ -131,7 +131,7 @@ class Pool:
                 self._watch = threading.Thread(target=self._keep_deadlines, name="deadlines", daemon=True)
                 self._watch.start()
             process = self._idle.pop() if self._idle else None
-        if process is not None and process.has_ended():  # of itself, or ended by somebody who needed its memory
+        if process is not None and process.has_ended():  # it crashed, or the system killed it for its memory
             process.end()
             process = None
         if process is None:
@@ -152,7 +152,7 @@ class Pool:
         process.end()
 
     def _keep_deadlines(self) -> None:
-        """Kills what is late, or what nobody waits for, as long as there is work."""
+        """Kills processes that are late or no longer needed, as long as there is work."""
         while True:
             self._work.acquire()
             while True:
@@ -178,7 +178,7 @@ def _decode(
 ) -> Picture:
     path, content = "", b""
     if isinstance(file, str | os.PathLike):
-        path = os.path.abspath(file)  # noqa: PTH100 - the other process may stand elsewhere; nothing is resolved
+        path = os.path.abspath(file)  # noqa: PTH100 - the other process may run elsewhere; no link is resolved
     else:
         content = file.read_bytes()
     job = {"path": path, "name": name_of(file), "size": len(content), "max_pixels": max_pixels, "seconds": seconds}

@@ -1,8 +1,8 @@
-"""A process that decodes one image file after the other for its parent, `pool`, which kills it when it must.
+"""The process that decodes image files for its parent, `pool`, which may kill it.
 
-It says an empty line when it has started. For every file a line of JSON comes in, behind it the content of a file that
-has no path. The answer is how much memory the file will take; then, when a line comes back, a line about the picture,
-and its pixels. A refusal ends it early. Imports Pillow and NumPy, nothing heavier.
+It writes an empty line when it has started. For every file it reads a line of JSON and, for a file without a path, its
+content. It writes the memory that the file needs and waits for a line; then it writes a line about the picture and its
+pixels. A refusal ends the exchange early. It imports Pillow and NumPy, nothing heavier.
 """
 
 import contextlib
@@ -21,15 +21,15 @@ from ganfp_jax.data.decoding.opened import check, check_size, opened
 from ganfp_jax.data.decoding.refused import reason_of
 from ganfp_jax.data.decoding.rgb import picture_of
 
-_SPARE = 2**26  # bytes beyond what is said to be needed
-_GRACE = 60  # seconds beyond the deadline, which the parent keeps
+_SPARE = 2**26  # bytes beyond the estimate
+_GRACE = 60  # seconds beyond the deadline, at which the parent kills the process
 
 
 def main() -> None:
-    """Decodes what standard input names until that ends."""
+    """Decodes the files that standard input names until it ends."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     quiet = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):  # what libraries print of damaged files
+    for stream in (sys.stdout, sys.stderr):  # libraries print messages about damaged files
         os.dup2(quiet, stream.fileno())
     warnings.simplefilter("ignore")
     questions = sys.stdin.buffer
@@ -53,7 +53,7 @@ def _decode(job: dict[str, Any], content: bytes, questions: BinaryIO, answers: B
         canvas = kinds.webp_canvas(stream.read(kinds.HEAD))
         stream.seek(0)
         _limit_memory(3 * size)
-        if canvas:  # for which its library takes memory when the file is opened
+        if canvas:  # the WebP library allocates it when the file is opened
             check_size(*canvas, job["max_pixels"])
             _ask(budget.needed(canvas[0] * canvas[1], "WEBP", size), questions, answers, job)
         with opened(stream, job["name"]) as image:
@@ -71,7 +71,7 @@ def _stream(job: dict[str, Any], content: bytes) -> contextlib.AbstractContextMa
 
 
 def _ask(amount: int, questions: BinaryIO, answers: BinaryIO, job: dict[str, Any]) -> None:
-    """Says how much memory the file will take, waits until it is there, and takes no more."""
+    """Asks for the memory that the file needs, waits for it, and limits the process to it."""
     _limit_seconds(0)
     _say(answers, needs=amount)
     if not questions.readline():
@@ -86,13 +86,13 @@ def _say(answers: BinaryIO, **what: Any) -> None:
 
 
 def _limit_seconds(seconds: float) -> None:
-    """Has the system end this process then, should the parent be gone; 0 for never."""
+    """Makes the system end this process after `seconds`, in case the parent is gone; 0 means never."""
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def _limit_memory(amount: int) -> None:
-    """Lets this process take so many more bytes than it holds, where the system can say and limit that."""
+    """Limits this process to `amount` bytes more than it holds, where the system supports that."""
     try:
         import resource
 
@@ -100,5 +100,5 @@ def _limit_memory(amount: int) -> None:
     except (ImportError, OSError):
         return
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    with contextlib.suppress(ValueError):  # a hard limit that is lower holds anyway
+    with contextlib.suppress(ValueError):  # a lower hard limit holds anyway
         resource.setrlimit(resource.RLIMIT_DATA, (held + amount + _SPARE, hard))

@@ -1,14 +1,14 @@
-"""Why a file is not used."""
+"""The reason that an image file is refused."""
 
 from PIL import Image, UnidentifiedImageError
 
 
 class Refused(Exception):  # noqa: N818 - a verdict about a file, not a fault of the program
-    """An image file that is not used. `str(refused)` is the reason: one line, without the path."""
+    """Refuses an image file. `str(refused)` is the reason: one line, without the path."""
 
 
 def reason_of(error: Exception) -> str:
-    """What went wrong when a file was read: one line, without the path."""
+    """Returns the reason of an error of reading a file: one line, without the path."""
     match error:
         case Refused():
             return str(error)

@@ -1,4 +1,4 @@
-"""An image that Pillow has opened -> RGB, and what was done to it on the way."""
+"""An image that Pillow has opened -> RGB and a list of its conversions."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,7 +14,7 @@ _SIXTEEN_BIT = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
 _WITHOUT_WHITE = {"I": "32-bit integer", "F": "floating-point"}
 
 _ORIENTATION_TAG = 0x0112
-_XMP = ("xmp", "XML:com.adobe.xmp")  # under which Pillow keeps it
+_XMP = ("xmp", "XML:com.adobe.xmp")  # Pillow's keys for it
 _UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     2: lambda image: image[:, ::-1],
     3: lambda image: image[::-1, ::-1],
@@ -28,7 +28,7 @@ _UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 _COLOURS = {"CMYK": "CMYK converted", "LAB": "L*a*b* converted", "HSV": "HSV converted"}
 _COLOURS |= {"P": "palette applied", "PA": "palette applied"}
 _ALPHA = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
-_FILLING = 128  # grey, with which JPEG's decoder goes on where the data end early
+_FILLING = 128  # the grey of JPEG's decoder after data that end early
 _BLOCK = 8
 
 
@@ -38,17 +38,17 @@ class Picture(NamedTuple):
     pixels: np.ndarray
     """(h, w, 3) of uint8, 0 to 255."""
     remarks: tuple[str, ...]
-    """What became of it, by the docstring of `decode_image`: "turned upright", "16 bits cut to 8", ..."""
+    """Its conversions, as in the docstring of `decode_image`: "turned upright", "16 bits cut to 8", ..."""
 
 
 def picture_of(image: Image.Image) -> Picture:
-    """An open image as RGB by the table of `decode_image`, turned as its EXIF orientation says.
+    """Converts an open image to RGB by the table of `decode_image` and applies its EXIF orientation.
 
     Raises:
         Refused: its mode has no conversion.
-        Exception: whatever Pillow raises for a damaged file.
+        Exception: Pillow raises any type for a damaged file.
     """
-    known = orientation(image) if image.format == "TIFF" else 1  # before Pillow turns it itself
+    known = orientation(image) if image.format == "TIFF" else 1  # read before Pillow turns the image itself
     remarks = [_depth(image), _COLOURS.get(image.mode, "")]
     frames = _frames(image)
     image.load()
@@ -64,15 +64,15 @@ def picture_of(image: Image.Image) -> Picture:
 
 
 def orientation(image: Image.Image) -> int:
-    """How a photograph was held, by its EXIF tag: 1 to 8; 1, upright, where nothing readable says so.
+    """Returns the EXIF orientation, 1 to 8; 1, upright, where the tag is absent or cannot be read.
 
-    What XMP says is not looked at, as by browsers; Pillow would follow it.
+    XMP is ignored, as in browsers; Pillow would follow it.
     """
     for name in _XMP:
         image.info.pop(name, None)
     try:
         return image.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception:  # damaged metadata does not make the pixels worse
+    except Exception:  # damaged metadata does not affect the pixels
         return 1
 
 
@@ -81,7 +81,7 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
     if mode == "RGB":
         return np.asarray(image)
     if mode in _CONVERTED_BY_PILLOW:
-        image.info.pop("transparency", None)  # it is dropped; Pillow would look for a colour to keep it in
+        image.info.pop("transparency", None)  # Pillow would look for a colour to represent it
         return np.asarray(image.convert("RGB"))
     if mode in _PREMULTIPLIED:
         return np.asarray(image.convert(_PREMULTIPLIED[mode]).convert("RGB"))
@@ -94,7 +94,7 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
 
 
 def _depth(image: Image.Image) -> str:
-    """Says so where a sample has more than 8 bits, of an image that is not loaded yet."""
+    """Returns the note on samples of more than 8 bits, for an image that is not loaded yet."""
     if image.mode in _SIXTEEN_BIT:
         return "16 bits cut to 8"
     bits = image.info.get("bit_depth", 8)  # of HEIC
@@ -105,7 +105,7 @@ def _depth(image: Image.Image) -> str:
 
 
 def _frames(image: Image.Image) -> str:
-    """Says which frame or page is taken of several. Those of GIF and TIFF are not counted, which takes long."""
+    """Returns the note on the frame or page that is taken. Those of GIF and TIFF are not counted, which is slow."""
     try:
         if not getattr(image, "is_animated", False):
             return ""
@@ -113,15 +113,15 @@ def _frames(image: Image.Image) -> str:
             return "first of several frames"
         number = "first" if image.tell() == 0 else f"{image.tell() + 1}th"
         return f"{number} of {image.n_frames} frames"  # type: ignore[attr-defined]
-    except Exception:  # damage behind the first frame does not make it worse
+    except Exception:  # damage behind the first frame does not affect it
         return ""
 
 
 def _end(image: Image.Image, pixels: np.ndarray) -> str:
-    """Says so where the last block of a JPEG is as its decoder leaves those that the data do not reach."""
+    """Returns the note on a JPEG whose last block has the grey of blocks without data."""
     if image.format not in ("JPEG", "MPO") and image.info.get("compression") != "jpeg":
         return ""
-    if pixels[-1, -1, 0] != _FILLING:  # of nearly all images, and at once
+    if pixels[-1, -1, 0] != _FILLING:  # this is fast and decides nearly all images
         return ""
     block = pixels[-_BLOCK:, -_BLOCK:]
     cut = (block == _FILLING).all() and not (pixels[:_BLOCK, :_BLOCK] == _FILLING).all()

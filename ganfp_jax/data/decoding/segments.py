@@ -1,7 +1,7 @@
-"""Every segment, chunk, box, block and tag of an image file, whatever it is called: what a writer leaves beside pixels.
+"""The segments, chunks, boxes, blocks and tags of an image file: the traces that a writer leaves beside the pixels.
 
-Only how a file is built is read, never its pixels. Work and memory are bounded, since files are strangers': no more
-than `MOST_BYTES` of a file and `MOST_PARTS` of its parts are looked at.
+Only the structure of a file is read, never its pixels. Work and memory are bounded, since files are untrusted: at most
+`MOST_BYTES` of a file and `MOST_PARTS` of its parts are read.
 """
 
 import hashlib
@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 
 MOST_BYTES = 64 << 20
 MOST_PARTS = 2000
-MOST_IN_ORDER = 24  # names of an order, in which the same one again and again counts once
+MOST_IN_ORDER = 24  # names of an order, in which repetitions of a name count once
 DEEPEST = 6  # boxes inside boxes
-LETTERS = 16  # of an identifier that stands at the beginning of a segment
+LETTERS = 16  # of an identifier at the beginning of a segment
 
 Part = tuple[str, str]
-"""(what kind of part, its name): ("segment", "APP11")."""
+"""(kind of a part, its name), such as ("segment", "APP11")."""
 
 _JPEG_NAMES = {
     **{0xC0 + n: f"SOF{n}" for n in range(16)},
@@ -30,21 +30,21 @@ _JPEG_NAMES = {
     0xDD: "DRI",
     0xFE: "COM",
 }
-_NEXT_MARKER = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd8]")  # with something behind it: each one found is a part
-_MOST_TABLES = 8  # that one segment of a JPEG has
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd8]")  # each match is a part, whose content follows
+_MOST_TABLES = 8  # of one segment of a JPEG
 _STANDARD_HUFFMAN = frozenset({"9fb04cb1", "f27ce9b7", "af48d4f6", "8cf60aa8"})  # ITU T.81, tables K.3 to K.6
 _BOXES_OF_BOXES = frozenset({b"meta", b"iprp", b"ipco", b"moov", b"trak", b"mdia", b"jp2h", b"dinf", b"iref", b"res "})
 _CODESTREAM_NAMES = {0x51: "SIZ", 0x52: "COD", 0x53: "COC", 0x5C: "QCD", 0x5D: "QCC", 0x55: "TLM", 0x64: "COM"}
 
 
 def words_of(content: bytes) -> frozenset[str]:
-    """What a file is built of: "segment=APP11", "segment APP11=JP", "chunk=caBX", "order=IHDR caBX IDAT IEND", ...
+    """Lists the parts of a file: "segment=APP11", "segment APP11=JP", "chunk=caBX", "order=IHDR caBX IDAT IEND", ...
 
-    Also "coding=..." (the order of what a JPEG decoder needs), "huffman=own" or "standard", "restart=N", "brand=...",
-    "header=N" (BMP) and "trailing bytes". Nothing for a format that is not known.
+    It also lists "coding=..." (the order of the parts that a JPEG decoder needs), "huffman=own" or "standard",
+    "restart=N", "brand=...", "header=N" (BMP) and "trailing bytes". It is empty for an unknown format.
 
     Args:
-        content: of the file, or its first `MOST_BYTES`; of any kind, and perhaps damaged.
+        content: the file's content, or its first `MOST_BYTES`; of any kind, and perhaps damaged.
     """
     words: set[str] = set()
     orders: dict[str, list[str]] = {}
@@ -96,7 +96,7 @@ def _jpeg(content: bytes) -> Iterator[Part]:
 
 
 def _tables(body: bytes) -> set[str]:
-    """The digests of the Huffman tables of a segment."""
+    """Returns the digests of the Huffman tables of a segment."""
     tables: set[str] = set()
     for _ in range(_MOST_TABLES):
         if len(body) < 17:
@@ -114,7 +114,7 @@ def _png(content: bytes) -> Iterator[Part]:
         yield from (("chunk", _text(kind)), ("order", _text(kind)))
         if kind == b"IDAT" and not begun:
             begun = True
-            yield "zlib", content[place + 8 : place + 10].hex()  # window and, roughly, the level of the compression
+            yield "zlib", content[place + 8 : place + 10].hex()  # the window and, roughly, the level of compression
         place += 12 + size
         if kind == b"IEND":
             if place < len(content):
@@ -151,7 +151,7 @@ def _gif(content: bytes) -> Iterator[Part]:
         else:
             return
         yield from (("block", name), ("order", name))
-        while place < len(content) and content[place]:  # a size, then as many bytes
+        while place < len(content) and content[place]:  # a size, then that many bytes
             place += 1 + content[place]
         place += 1
     if place + 1 < len(content):
@@ -159,7 +159,7 @@ def _gif(content: bytes) -> Iterator[Part]:
 
 
 def _colours(flags: bytes) -> int:
-    """Bytes of the colour table that a GIF's flags announce."""
+    """Returns the number of bytes of the colour table that a GIF's flags announce."""
     return 3 << ((flags[0] & 7) + 1) if flags and flags[0] & 0x80 else 0
 
 
@@ -188,7 +188,7 @@ def _tiff(content: bytes) -> Iterator[Part]:
 
 
 def _boxes(content: bytes, place: int, end: int, depth: int) -> Iterator[Part]:
-    """The boxes of HEIF, AVIF and JPEG 2000 files, also those inside others."""
+    """Yields the boxes of HEIF, AVIF and JPEG 2000 files, nested ones as well."""
     while place + 8 <= end:
         size, kind = struct.unpack_from(">I4s", content, place)
         head = 8
@@ -210,7 +210,7 @@ def _boxes(content: bytes, place: int, end: int, depth: int) -> Iterator[Part]:
 
 
 def _codestream(content: bytes, place: int = 0) -> Iterator[Part]:
-    """The segments of the main header of a JPEG 2000 codestream."""
+    """Yields the segments of the main header of a JPEG 2000 codestream."""
     place += 2
     while place + 4 <= len(content) and content[place] == 0xFF and content[place + 1] != 0x90:  # the first tile
         name = _CODESTREAM_NAMES.get(content[place + 1], f"{content[place + 1]:02X}")
@@ -236,7 +236,7 @@ def _pnm(content: bytes) -> Iterator[Part]:
 
 
 def _identifier(body: bytes) -> str:
-    """What a segment calls itself at its beginning: the letters up to the first that is none."""
+    """Returns the identifier of a segment: the printable letters at its beginning."""
     letters = re.match(rb"[ -~]*", body[:LETTERS])
     return _text(letters[0] if letters else b"") or body[:2].hex()
 

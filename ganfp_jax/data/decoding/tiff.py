@@ -1,7 +1,7 @@
-"""Which TIFF files Pillow reads as they are meant: `tests/data/test_tiff.py` holds it against another reader.
+"""A check that Pillow reads a TIFF file correctly; `tests/data/test_tiff.py` compares it with another reader.
 
-Pillow opens more than it reads rightly. What is let through here was compared, in every order of bytes, layout and
-compression; the rest is refused, since a wrong pixel looks like any other.
+Pillow misreads some files that it opens. The accepted kinds were compared in every byte order, layout and compression.
+All others are refused, since a wrong pixel looks like any other.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from PIL import Image
 
 from ganfp_jax.data.decoding.refused import Refused
 
-# Of damaged TIFF files, older ones give pixels that they never wrote (experiments/reliability).
+# Older versions return uninitialised pixels for damaged TIFF files (experiments/reliability).
 READS_TIFF = int(PIL.__version__.partition(".")[0]) >= 13
 
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES = 254, 256, 257, 258, 259, 262, 277
@@ -21,16 +21,16 @@ _SAMPLE_FORMAT, _SUBSAMPLING, _DNG = 339, 530, 50706
 _WHITE_IS_ZERO, _YCBCR, _CIELAB = 0, 6, 8
 _SEPARATE, _SIGNED, _SMALLER_VERSION, _NONE, _JPEG = 2, 2, 1, 1, 7
 
-# None, CCITT, LZW, JPEG, deflate, PackBits, deflate of old, LZMA, zstd.
+# None, CCITT, LZW, JPEG, deflate, PackBits, old deflate, LZMA, zstd.
 _COMPRESSIONS = frozenset({_NONE, 2, 3, 4, 5, _JPEG, 8, 32773, 32946, 34925, 50000})
 _SIXTEEN_BIT = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
 
 
 def check(image: Image.Image) -> None:
-    """Raise `Refused` for a TIFF file, opened and not decoded, that Pillow would misread.
+    """Raise for a TIFF file, opened and not decoded, that Pillow would misread.
 
     Raises:
-        Refused: the reason.
+        Refused: Pillow would misread it.
     """
     if not READS_TIFF:
         raise Refused(
@@ -41,9 +41,9 @@ def check(image: Image.Image) -> None:
 
 
 def _fault(tags: Mapping[int, Any], mode: str) -> str:
-    """Why Pillow would misread the first page; "" where it does not."""
+    """Returns the reason that Pillow would misread the first page; "" where it reads it correctly."""
     compression = tags.get(_COMPRESSION, 1)
-    photometric = tags.get(_PHOTOMETRIC, _WHITE_IS_ZERO)  # as Pillow takes it where it is missing
+    photometric = tags.get(_PHOTOMETRIC, _WHITE_IS_ZERO)  # Pillow's default
     if _DNG in tags or tags.get(_SUBFILE, 0) & _SMALLER_VERSION:
         return "the first page is only a smaller version of the image, as in a raw photograph (DNG, NEF, ARW)"
     if compression not in _COMPRESSIONS:
@@ -66,8 +66,8 @@ def _fault(tags: Mapping[int, Any], mode: str) -> str:
 
 
 def _fault_of_planes(tags: Mapping[int, Any], mode: str) -> str:
-    """The same, of a file that keeps the samples of a kind together."""
-    if max(tags.get(_BITS, (1,))) > 8 and tags.get(_COMPRESSION, 1) == _NONE:  # each byte is taken for a sample
+    """As `_fault`, for a file with separate planes."""
+    if max(tags.get(_BITS, (1,))) > 8 and tags.get(_COMPRESSION, 1) == _NONE:  # Pillow takes each byte for a sample
         return "16-bit pixels in separate planes without compression have no conversion to RGB"
     if tags.get(_PHOTOMETRIC) == _CIELAB:  # the signs of a and b are lost
         return "L*a*b* pixels in separate planes have no conversion to RGB"
@@ -77,7 +77,7 @@ def _fault_of_planes(tags: Mapping[int, Any], mode: str) -> str:
 
 
 def _ends_early(tags: Mapping[int, Any]) -> bool:
-    """Whether strips or tiles are missing or too short: Pillow would read on into what follows, or leave them black."""
+    """Whether strips or tiles are missing or too short: Pillow would read the data behind, or leave them black."""
     width, height, samples = tags[_WIDTH], tags[_HEIGHT], tags.get(_SAMPLES, 1)
     bits = (tuple(tags.get(_BITS, (1,))) * samples)[:samples]
     planes = bits if tags.get(_PLANES, 1) == _SEPARATE else (sum(bits),)

@@ -1,1 +1,1 @@
-"""Data sets that TFDS has prepared, read as data: no module that they name is imported."""
+"""Data sets of TFDS, read as plain data: no module that they name is imported."""

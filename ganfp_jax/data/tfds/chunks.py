@@ -1,8 +1,8 @@
-"""What the chunks of an ArrayRecord file unpack to, read from their headers before any is unpacked.
+"""The unpacked sizes of the chunks of an ArrayRecord file, read from their headers before any chunk is unpacked.
 
 An ArrayRecord file is a Riegeli file (github.com/google/riegeli, doc/riegeli_records_file_format.md): chunks of
-records, each behind a header of 40 bytes, in blocks of 64 KiB. A block begins with a header of its own, even where that
-falls into a chunk.
+records, each after a header of 40 bytes, in blocks of 64 KiB. Every block begins with a block header, even inside a
+chunk.
 """
 
 import os
@@ -14,22 +14,22 @@ from ganfp_jax.run.reading import open_regular
 
 _BLOCK, _BLOCK_HEADER, _HEADER = 2**16, 24, 40
 _USABLE = _BLOCK - _BLOCK_HEADER
-_ALWAYS, _RATIO = 2**26, 32  # bytes; encoded images and texts are packed as they are
+_ALWAYS, _RATIO = 2**26, 32  # bytes; encoded images and texts hardly compress
 
 
 class Chunk(NamedTuple):
-    """A chunk by its header; sizes are in bytes."""
+    """The header of a chunk; sizes are in bytes."""
 
     packed: int
     unpacked: int
 
 
 def check_chunks(path: str | os.PathLike[str]) -> None:
-    """Raise for a file that unpacks to much more than it has bytes.
+    """Raise for a file that unpacks to much more than its size.
 
     Raises:
-        UserError: a chunk unpacks to more than 64 MiB and 32 bytes for each of its own, or ends behind the file.
-        OSError: the file is missing or no regular one.
+        UserError: a chunk unpacks to more than 64 MiB plus 32 times its size, or ends behind the file.
+        OSError: the file is missing or not regular.
     """
     with open_regular(path) as file:
         for chunk in _chunks(file, path):
@@ -54,7 +54,7 @@ def _chunks(file: BinaryIO, path: str | os.PathLike[str]) -> Iterator[Chunk]:
 
 
 def _read(descriptor: int, begin: int) -> bytes:
-    """The header of the chunk at `begin`, without what a block header puts into it."""
+    """Reads the header of the chunk at `begin`, without a block header inside it."""
     content = os.pread(descriptor, _HEADER + _BLOCK_HEADER, begin)
     at = -begin % _BLOCK  # of the next block header
     content = content[:at] + content[at + _BLOCK_HEADER :]
@@ -62,11 +62,11 @@ def _read(descriptor: int, begin: int) -> bytes:
 
 
 def _behind(begin: int, size: int) -> int:
-    """Where `size` bytes end that begin at `begin`, block headers between them included."""
+    """Returns the end of `size` bytes that begin at `begin`, counting the block headers between them."""
     return begin + size + (size + (begin + _USABLE - 1) % _BLOCK) // _USABLE * _BLOCK_HEADER
 
 
 def _outside_headers(place: int) -> int:
-    """`place`, or the end of the block header that it lies in; where a block begins, a chunk may."""
+    """Returns `place`, or the end of the block header around it; a chunk may begin where a block does."""
     inside = place % _BLOCK
     return place if not 0 < inside < _BLOCK_HEADER else place + _BLOCK_HEADER - inside

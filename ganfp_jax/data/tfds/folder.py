@@ -1,7 +1,7 @@
-"""What the folder of a TFDS data set says of itself, read as the plain data it is.
+"""The description in the folder of a TFDS data set, read as plain data.
 
-TFDS builds the features of a folder by importing whatever module its `features.json` names, and a folder may be a
-stranger's. So TFDS never sees one: its description is read here, looked at, and nothing in it is imported or built.
+TFDS builds the features of a folder by importing any module that its `features.json` names, and a folder may be
+untrusted. So TFDS never opens one: its description is read and checked here, and nothing in it is imported.
 """
 
 import dataclasses
@@ -21,14 +21,14 @@ LABEL_NAMES = "label.labels.txt"
 ARRAY_RECORD = "array_record"
 
 MAX_BYTES = 2**22
-"""Of a description; the largest of TFDS's own data sets have some 100 kB."""
+"""The size limit of a description; those of TFDS's largest data sets have some 100 kB."""
 
 _PLACES = (
     *("features_dict.FeaturesDict", "image_feature.Image", "class_label_feature.ClassLabel", "text_feature.Text"),
     *("scalar.Scalar", "tensor_feature.Tensor", "feature.Tensor"),
 )
 FEATURE_CLASSES = {f"tensorflow_datasets.core.features.{place}": place.rpartition(".")[2] for place in _PLACES}
-"""The classes that a feature may have, by their names in `features.json`. Another is refused, whoever it belongs to."""
+"""The classes that a feature may have, by their names in `features.json`. Any other class is refused."""
 
 _PLAIN_WORD = re.compile(r"[\w.-]+")
 _FILE_TEMPLATE = re.compile(r"([\w.-]|\{(DATASET|SPLIT|FILEFORMAT|SHARD_INDEX|NUM_SHARDS|SHARD_X_OF_Y)\})+")
@@ -37,7 +37,7 @@ _DEFAULT_TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 
 
 class SplitFiles(NamedTuple):
-    """The files of one split: how they are called and how many examples each has."""
+    """The files of one split: the template of their names and the number of examples of each."""
 
     template: str
     lengths: tuple[int, ...]
@@ -45,12 +45,12 @@ class SplitFiles(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """A data set of ArrayRecord files, by its own words."""
+    """The description of a data set of ArrayRecord files."""
 
     root: Path
     name: str
     features: Mapping[str, str]
-    """Name of a feature -> "Image", "ClassLabel", ...; those inside another are not listed."""
+    """Name of a feature -> "Image", "ClassLabel", ...; nested features are not listed."""
     splits: Mapping[str, SplitFiles]
 
 
@@ -58,8 +58,8 @@ def describe(root: Path) -> Description:
     """Read the description of the data set in `root`.
 
     Raises:
-        UserError: a file of it is missing, too large or no such description; features of other kinds than
-            `FEATURE_CLASSES`; files that are no ArrayRecord files.
+        UserError: a file of it is missing, too large or no such description; a feature is of another kind than
+            `FEATURE_CLASSES`; the files are no ArrayRecord files.
     """
     features = _features(root / FEATURES)
     info = _object(root / INFO, read_json(root / INFO, MAX_BYTES))
@@ -70,7 +70,7 @@ def describe(root: Path) -> Description:
 
 
 def class_names(root: Path) -> tuple[str, ...]:
-    """The names of the classes of the feature `label`, in their order.
+    """Read the names of the classes of the feature `label`, in their order.
 
     Raises:
         UserError: they cannot be read.
@@ -79,12 +79,12 @@ def class_names(root: Path) -> tuple[str, ...]:
         text = _content(root / LABEL_NAMES, MAX_BYTES).decode()
     except UnicodeDecodeError as error:
         raise UserError(f"{root / LABEL_NAMES} cannot be read: it is no UTF-8") from error
-    lines = (line.removesuffix("\r") for line in text.split("\n"))  # written on any system
+    lines = (line.removesuffix("\r") for line in text.split("\n"))  # any system may have written it
     return tuple(name for name in lines if name)
 
 
 def read_json(path: Path, limit: int) -> Any:
-    """The JSON value in a file of at most `limit` bytes.
+    """Read the JSON value of a file of at most `limit` bytes.
 
     Raises:
         UserError: there is no such value.
@@ -105,7 +105,7 @@ def _content(path: Path, limit: int) -> bytes:
 
 
 def _features(path: Path) -> dict[str, str]:
-    """The kind of each feature, after a look at them all, however deep they lie."""
+    """Return the kind of each feature, after a check of all of them, nested ones as well."""
     top = read_json(path, MAX_BYTES)
     if _kind(path, top) != "FeaturesDict":
         raise UserError(f"{path} has features that are no FeaturesDict")
@@ -117,9 +117,9 @@ def _features(path: Path) -> dict[str, str]:
 
 
 def _kind(path: Path, node: Any) -> str:
-    """What a feature is, by the name of its class."""
+    """Return the kind of a feature, by the name of its class."""
     node = _object(path, node)
-    name = node.get("pythonClassName", node.get("type"))  # the second is how older versions of TFDS wrote it
+    name = node.get("pythonClassName", node.get("type"))  # older versions of TFDS wrote the second
     if not isinstance(name, str) or name not in FEATURE_CLASSES:
         known = ", ".join(dict.fromkeys(FEATURE_CLASSES.values()))
         raise UserError(f"{path} has a feature of the class {ascii(name)[:80]}: only {known} of TFDS are read")
@@ -127,7 +127,7 @@ def _kind(path: Path, node: Any) -> str:
 
 
 def _inner(path: Path, node: Mapping[str, Any]) -> dict[str, Any]:
-    """The features inside a FeaturesDict."""
+    """Return the features inside a FeaturesDict."""
     content = _object(path, node.get("featuresDict", node.get("content")))
     return _object(path, content["features"]) if set(content) == {"features"} else content
 
@@ -139,7 +139,8 @@ def _splits(path: Path, info: Mapping[str, Any]) -> Iterator[tuple[str, SplitFil
         if not isinstance(template, str) or not _FILE_TEMPLATE.fullmatch(template):
             raise UserError(f"{path} is no description of a data set: files called {ascii(template)[:80]}")
         lengths = tuple(_count(path, length) for length in _list(path, split.get("shardLengths", [])))
-        if len(lengths) > 1 and not any(place in template for place in _SHARD):  # each would be read from it anew
+        # Without a number in the name, every shard would be the same file.
+        if len(lengths) > 1 and not any(place in template for place in _SHARD):
             raise UserError(f"{path} is no description of a data set: one file {template} for {len(lengths)} parts")
         yield _word(path, split.get("name")), SplitFiles(template, lengths)
 

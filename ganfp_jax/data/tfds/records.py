@@ -12,44 +12,44 @@ from ganfp_jax.data.tfds.chunks import check_chunks
 from ganfp_jax.data.tfds.folder import ARRAY_RECORD, INFO, Description
 from ganfp_jax.run.errors import UserError
 
-SMALLEST = 16  # bytes that an image with its label and name takes at least, however packed
+SMALLEST = 16  # bytes that a packed image with its label and name takes at least
 
 
 @dataclasses.dataclass(frozen=True)
 class TfdsRecord:
-    """One image of a data set: a file by name and content (see `data.decode.Record`)."""
+    """One image of a data set: the name and content of a file (see `data.decode.Record`)."""
 
     examples: "Examples"
     index: int
     name: str
 
     def read_bytes(self) -> bytes:
-        """The encoded image, read from the data set's files.
+        """Reads the encoded image from the data set's files.
 
         Raises:
             Refused: it cannot be read.
         """
         try:
             (content,) = self.examples.values(self.index, "image")
-            return bytes(memoryview(content))  # which a number is not
-        except Exception as error:  # of any type, for a damaged file
+            return bytes(memoryview(content))  # it raises for a number
+        except Exception as error:  # a damaged file raises any type
             raise Refused(f"cannot be read from its data set: {first_line(error)}") from error
 
 
 class Examples:
-    """The examples of a split, each by its index. Several threads may read at once."""
+    """The examples of a split by index. Several threads may read at once."""
 
     def __init__(self, description: Description, split: str) -> None:
         """Opens the files of a split.
 
         Args:
-            description: of the data set.
-            split: in TFDS's notation, such as "train" or "train[:1000]".
+            description: the description of the data set.
+            split: a split in TFDS's notation, such as "train" or "train[:1000]".
 
         Raises:
-            Exception: no such split; files that are missing or have another number of examples than was described.
+            Exception: there is no such split, or a file is missing or has another number of examples than described.
         """
-        # Imported here: not every system has it, and few runs need it.
+        # It is imported here, since not every system has it and few runs need it.
         from array_record.python.array_record_data_source import ArrayRecordDataSource
         from tensorflow_datasets import core
 
@@ -62,10 +62,10 @@ class Examples:
         return len(self._records)
 
     def values(self, index: int, *features: str) -> list[Any]:
-        """The only value of each of the features: bytes of an image or a text, the number of a label.
+        """Returns the only value of each of the features: bytes of an image or a text, the number of a label.
 
         Raises:
-            Exception: an example that cannot be read, or has not one value of a feature.
+            Exception: the example cannot be read, or has no or several values of a feature.
         """
         from tensorflow_datasets.proto import tf_example_pb2
 
@@ -74,10 +74,10 @@ class Examples:
 
 
 def records(description: Description, split: str, what: str) -> Iterator[TfdsRecord]:
-    """The images of a split, named "000012.png" by their index, since TFDS keeps no file names.
+    """Yields the images of a split, named "000012.png" by their index, since TFDS keeps no file names.
 
     Raises:
-        UserError: there are none, or they cannot be read; it begins with `what`.
+        UserError: there are none, or they cannot be read; the message begins with `what`.
     """
     if description.features.get("image") != "Image":
         raise UserError(f"{what} has no feature 'image': its features are {printable(', '.join(description.features))}")
@@ -89,7 +89,7 @@ def records(description: Description, split: str, what: str) -> Iterator[TfdsRec
 
 @contextlib.contextmanager
 def errors_in_one_line(what: str) -> Iterator[None]:
-    """TFDS's errors, which run over many lines and types, as one line that begins with `what`."""
+    """Turns TFDS's errors, of many types and lines, into a UserError whose line begins with `what`."""
     try:
         yield
     except (UserError, KeyboardInterrupt):
@@ -99,13 +99,13 @@ def errors_in_one_line(what: str) -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, without what it says below."""
+    """Returns the first line of an error's message."""
     first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return first.strip()[:300]
 
 
 def _split_infos(description: Description) -> Iterator[Any]:
-    """TFDS's own words for what was described, which know its notation of parts of splits."""
+    """Yields TFDS's description of each split, which supports its notation for parts of splits."""
     from tensorflow_datasets import core
 
     for split, files in description.splits.items():
@@ -116,23 +116,23 @@ def _split_infos(description: Description) -> Iterator[Any]:
 
 
 def _check_length(path: Path, described: int) -> None:
-    """Raise unless a file has as many examples as was described, so that no more is made ready than is there."""
+    """Raises unless a file has the described number of examples, so that no more memory is allocated than it needs."""
     from array_record.python.array_record_module import ArrayRecordReader
 
-    if not path.is_file():  # a pipe would be waited for
+    if not path.is_file():  # opening a pipe would block
         raise UserError(f"{path} is missing, or no file")
     check_chunks(path)
     reader = ArrayRecordReader(str(path))
     if (number := reader.num_records()) != described:
         raise UserError(f"{path} has {number} examples, but {INFO} says {described}")
     reader.close()
-    if described * SMALLEST > (size := path.stat().st_size):  # empty ones are packed by hundreds into a byte
+    if described * SMALLEST > (size := path.stat().st_size):  # hundreds of empty examples fit into a byte
         raise UserError(f"{path} has {described:,} examples in {size:,} bytes: they cannot be images")
 
 
 def _only(example: Any, feature: str) -> Any:
-    """The only value of a feature of an example, of whatever type."""
-    if feature not in example:  # asking for it would put it there
+    """Returns the only value of a feature of an example, of any type."""
+    if feature not in example:  # reading it would add it
         raise ValueError(f"an example without {feature!r}")
     kind = example[feature].WhichOneof("kind")
     values: list[Any] = list(getattr(example[feature], kind).value) if kind else []

@@ -1,7 +1,7 @@
 """Data sets of TensorFlow Datasets (TFDS), read and written as ArrayRecord files, without TensorFlow.
 
-Images come out as encoded files, so that they go through the same decoder as every other (`data.decode`). Data sets are
-opened by what `data.tfds.folder` reads of them: TFDS, which imports what a folder names, writes them but opens none.
+Images are returned as encoded files, so that the decoder of all images reads them (`data.decode`). `data.tfds.folder`
+reads the description of a data set. TFDS writes data sets but opens none: it would import modules that a folder names.
 """
 
 import contextlib
@@ -22,11 +22,11 @@ from ganfp_jax.run.errors import UserError
 
 NAME = "labelled_images"
 INDEX = "index.json"
-"""Beside the records: {split: {"labels": [class index, ...], "names": ["source/file", ...]}}, in their order."""
+"""A file beside the records: {split: {"labels": [class index, ...], "names": ["source/file", ...]}}, in their order."""
 
 _LABELLED = {"image": "Image", "label": "ClassLabel", "name": "Text"}
-_MAX_NAME = 2**11  # bytes of JSON that the index may have for each record
-_AS_STORED = {"PNG", "JPEG"}  # what every reader of TFDS can decode
+_MAX_NAME = 2**11  # bytes of JSON in the index for each record, at most
+_AS_STORED = {"PNG", "JPEG"}  # every reader of TFDS can decode them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,19 +40,20 @@ class Split:
 
 
 def open_named(name: str, split: str, data_dir: str = "", download: bool = False) -> tuple[TfdsRecord, ...]:
-    """A prepared data set of TFDS by name, such as "celeb_a", "lsun/bedroom" or "cifar10".
+    """Opens a prepared data set of TFDS by name, such as "celeb_a", "lsun/bedroom" or "cifar10".
 
     Args:
-        name: as TFDS knows it; it needs a feature `image`.
-        split: in TFDS's notation, such as "train" or "train[:1000]".
-        data_dir: where TFDS keeps its data; "" for its own default.
-        download: let TFDS download and prepare what is missing. Needs a network and, for most data sets, TensorFlow.
+        name: its name in TFDS; it needs a feature `image`.
+        split: a split in TFDS's notation, such as "train" or "train[:1000]".
+        data_dir: the folder of TFDS's data; "" for TFDS's default.
+        download: whether TFDS may download and prepare it (this needs a network and, mostly, TensorFlow).
 
     Returns:
         The records, named "000012.png" by their index: TFDS keeps no file names.
 
     Raises:
-        UserError: no such data set, it is not there, has no such split or no images, or is not kept as ArrayRecord.
+        UserError: there is no such data set, it is not prepared, it has no such split or no images, or it is not stored
+            as ArrayRecord.
     """
     where = data_dir or "TFDS's own folder"
     what = f"data set {name} in {where}"
@@ -67,23 +68,23 @@ def open_named(name: str, split: str, data_dir: str = "", download: bool = False
 
 
 def is_dataset(root: Path) -> bool:
-    """Whether a folder is a data set as `write_dataset` leaves it."""
+    """Whether a folder is a data set of `write_dataset`."""
     return (root / INFO).is_file()
 
 
 def splits(root: Path) -> tuple[str, ...]:
-    """The splits of the data set in `root`."""
+    """Returns the splits of the data set in `root`."""
     return tuple(describe(root).splits)
 
 
 def open_split(root: Path, split: str) -> Split:
-    """A split of the labelled data set in `root`.
+    """Opens a split of the labelled data set in `root`.
 
-    Labels and names are those of `INDEX`; of a set without that file, every record is read for them, which takes as
-    long as reading all the images.
+    Labels and names come from `INDEX`. Without that file, every record is read for them, which takes as long as reading
+    all images.
 
     Raises:
-        UserError: it cannot be read, or has no such split, no images or no labels; an index of another set.
+        UserError: it cannot be read; it has no such split, no images or no labels; or the index is of another set.
     """
     description = describe(root)
     if missing := [key for key, kind in _LABELLED.items() if description.features.get(key) != kind]:
@@ -96,7 +97,7 @@ def open_split(root: Path, split: str) -> Split:
     index = _read_index(root, split, len(those)) if (root / INDEX).is_file() else _read_records(those, root)
     _check_index(index, len(classes), root)
     listed = list(zip(index["labels"], index["names"], those, strict=True))
-    listed.sort(key=lambda item: (item[0], PurePath(item[1]).parts))  # as a folder is listed
+    listed.sort(key=lambda item: (item[0], PurePath(item[1]).parts))  # the order of a listed folder
     return Split(
         records=tuple(dataclasses.replace(record, name=name) for _, name, record in listed),
         labels=tuple(label for label, _, _ in listed),
@@ -106,7 +107,7 @@ def open_split(root: Path, split: str) -> Split:
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """What `write_dataset` takes in: an image file, its class and its name "source/file"."""
+    """An example for `write_dataset`: an image file, its class and its name "source/file"."""
 
     file: ImageFile
     label: str
@@ -116,16 +117,16 @@ class Example:
 def write_dataset(
     root: Path, classes: Sequence[str], examples: Mapping[str, Iterable[Example]], extra: Mapping[str, bytes]
 ) -> None:
-    """Write a labelled data set of ArrayRecord files: TFDS's features `image`, `label` and `name`.
+    """Writes a labelled data set of ArrayRecord files with TFDS's features `image`, `label` and `name`.
 
-    RGB files in PNG or JPEG are stored as they are, byte for byte; all others as PNGs of what `decode_image` makes of
-    them. `root` appears whole or not at all: until then the work lies in a hidden folder beside it.
+    RGB files in PNG or JPEG are stored byte for byte; all others are decoded and stored as PNG. `root` appears only
+    when it is complete: the work is done in a hidden folder beside it.
 
     Args:
-        root: must not exist.
+        root: the new folder, which must not exist.
         classes: class index -> name.
         examples: split -> its images; each must be readable.
-        extra: further files to lay into the folder, by name.
+        extra: further files for the folder, by name.
 
     Raises:
         UserError: `root` exists.
@@ -162,11 +163,11 @@ def write_dataset(
                 yield example.name, {"image": _stored(example.file), "label": example.label, "name": example.name}
 
     builder = LabelledImages(data_dir=str(incomplete), file_format="array_record")
-    tfds.disable_progress_bar()  # whoever gives the examples knows better
-    with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads
+    tfds.disable_progress_bar()  # the caller, who yields the examples, shows progress
+    with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints lines on downloads
         builder.download_and_prepare(download_dir=str(incomplete / "downloads"))
     made = Path(builder.data_path)
-    # Only now is known in which order TFDS has put the records.
+    # The order in which TFDS has put the records is known only now.
     made_of = describe(made)
     index = {split: _make_index(records(made_of, split, f"the data set {root}")) for split in examples}
     atomic.write_bytes(made / INDEX, json.dumps(index, ensure_ascii=False).encode())
@@ -177,7 +178,7 @@ def write_dataset(
 
 
 def clear_incomplete(root: Path) -> None:
-    """Removes what a killed `write_dataset` left beside `root`; no other may be at work there."""
+    """Removes the hidden folder of a killed `write_dataset` beside `root`; no other process may be writing there."""
     if _incomplete(root).exists():
         shutil.rmtree(_incomplete(root))
 
@@ -187,7 +188,7 @@ def _incomplete(root: Path) -> Path:
 
 
 def _make_index(those: Iterable[TfdsRecord]) -> dict[str, list]:
-    """Labels and names, by reading every record."""
+    """Collects labels and names by reading every record."""
     labels, names = [], []
     for record in those:
         label, name = record.examples.values(record.index, "label", "name")
@@ -202,7 +203,7 @@ def _read_records(those: Iterable[TfdsRecord], root: Path) -> dict[str, list]:
 
 
 def _read_index(root: Path, split: str, number: int) -> dict[str, list]:
-    """Labels and names as `write_dataset` has laid them down."""
+    """Reads the labels and names in the index of `write_dataset`."""
     try:
         index = read_json(root / INDEX, 2**20 + _MAX_NAME * number)[split]
         fits = len(index["labels"]) == len(index["names"]) == number
@@ -217,7 +218,7 @@ def _read_index(root: Path, split: str, number: int) -> dict[str, list]:
 
 
 def _check_index(index: Mapping[str, list], num_classes: int, root: Path) -> None:
-    """Raise where a label is no class, or a name no text or used twice."""
+    """Raises where a label is no class, or a name is no text or used twice."""
     for label in index["labels"]:
         if type(label) is not int or not 0 <= label < num_classes:
             raise UserError(f"the data set {root} has the label {ascii(label)[:40]} and {num_classes} classes")
@@ -229,7 +230,7 @@ def _check_index(index: Mapping[str, list], num_classes: int, root: Path) -> Non
 
 
 def _stored(file: ImageFile) -> io.BytesIO:
-    """What goes into a data set: the file's own bytes where every reader knows them, else a PNG."""
+    """Returns the bytes for a data set: those of the file where every reader can decode them, else a PNG."""
     with open_header(file) as image:
         plain = image.format in _AS_STORED and image.mode == "RGB" and orientation(image) == 1
     if not plain:
@@ -239,7 +240,7 @@ def _stored(file: ImageFile) -> io.BytesIO:
 
 
 def _place(name: str, data_dir: str, download: bool) -> Path | None:
-    """The folder of a data set that TFDS knows by name, or that lies where TFDS would put it; None where neither is."""
+    """Returns the folder of a data set that TFDS knows, or that lies where TFDS would put it; None without one."""
     from tensorflow_datasets.core import naming
     from tensorflow_datasets.core.utils import file_utils
 
@@ -253,13 +254,13 @@ def _place(name: str, data_dir: str, download: bool) -> Path | None:
             return newest
     if not download or builder_class is None:
         return None
-    builder = builder_class(data_dir=data_dir or None, config=config, **settings)  # of TFDS's own code
+    builder = builder_class(data_dir=data_dir or None, config=config, **settings)  # a class of TFDS itself
     builder.download_and_prepare(file_format=ARRAY_RECORD)
     return Path(builder.data_path)
 
 
 def _builder_class(name: str) -> Any:
-    """TFDS's code for a data set, or one that this process has defined; None where there is none."""
+    """Returns the builder class of TFDS, or of this process, for a data set; None without one."""
     tfds = _tfds()
     try:
         return tfds.builder_cls(name)
@@ -272,7 +273,7 @@ def _default_config(builder_class: Any) -> str | None:
 
 
 def _newest(folder: Path, version: str | None) -> Path | None:
-    """The newest version of a data set in its folder, among those that fit `version`, such as "1.*.*"."""
+    """Returns the newest version of a data set in its folder among those that match `version`, such as "1.*.*"."""
     from tensorflow_datasets.core.utils.version import list_all_versions
 
     fitting = [found for found in list_all_versions(folder) if not version or found.match(version)]
@@ -280,7 +281,7 @@ def _newest(folder: Path, version: str | None) -> Path | None:
 
 
 def _tfds() -> Any:
-    # Imported here: it takes 1.5 s, and few runs need it.
+    # It is imported here, since the import is slow and few runs need it.
     import tensorflow_datasets
 
     return tensorflow_datasets
