@@ -67,7 +67,7 @@ def nearest_distance(images: Float[Array, "n ..."], models: Float[Any, "... k"])
     """
     flat = images.reshape(images.shape[0], math.prod(images.shape[1:]))  # (N, F)
     sources = jnp.asarray(models).reshape(flat.shape[1], -1)  # (F, K)
-    lengths = jnp.linalg.norm(flat, axis=1)[:, None] * jnp.linalg.norm(sources, axis=0)  # (N, K)
+    lengths = jnp.linalg.norm(flat, axis=1, keepdims=True) * jnp.linalg.norm(sources, axis=0, keepdims=True)  # (N, K)
     return 1 - (flat @ sources / jnp.maximum(lengths, jnp.finfo(lengths.dtype).tiny)).max(axis=1)
 
 

@@ -26,6 +26,11 @@ def lerp(a: Float[Array, "..."], b: Float[Array, "..."], t: ScalarLike) -> Float
     return a + (b - a) * jnp.asarray(t, a.dtype)
 
 
+def by_channel(values: Float[Array, " c"], x: Float[Array, "... c"]) -> Float[Array, "... c"]:
+    """One value a channel, in as many dimensions as `x` has."""
+    return values.reshape(*(1,) * (x.ndim - 1), -1)
+
+
 def upsample(x: Float[Array, "n h w c"], factor: int = 2) -> Float[Array, "n H W c"]:
     """Enlarge by nearest neighbour: every pixel becomes a block of `factor` x `factor`."""
     n, h, w, c = x.shape
@@ -126,7 +131,7 @@ def convolve(
         x, padding = reflect_pad(x, kernel.shape[0] // 2), "VALID"
     y = jax.lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
     if bias is not None:
-        y += bias.astype(x.dtype)
+        y += by_channel(bias.astype(x.dtype), y)
     y = y if negative_slope == 1 else nn.leaky_relu(y, negative_slope)
     return box_downsample(y) if pool else y
 
@@ -200,10 +205,10 @@ class EqualizedDense(nn.Module):
         n, fan_in = x.shape
         weight = self.param("weight", nn.initializers.normal(1.0), (fan_in, math.prod(self.shape)))
         bias = self.param("bias", nn.initializers.zeros, (self.shape[-1],))
-        y = (x.astype(self.dtype) * (self.gain / math.sqrt(fan_in))) @ weight.astype(
-            self.dtype
-        )  # scale x, which is smaller than the weights
-        return y.reshape(n, *self.shape) + bias.astype(self.dtype)
+        # The gain is applied to x, which is smaller than the weights.
+        y = (x.astype(self.dtype) * (self.gain / math.sqrt(fan_in))) @ weight.astype(self.dtype)
+        y = y.reshape(n, *self.shape)
+        return y + by_channel(bias.astype(self.dtype), y)
 
 
 def glorot(scale: float = 1.0) -> Callable:
@@ -262,5 +267,6 @@ class Dense(nn.Module):
         size = math.prod(self.shape)
         weight = self.param("weight", self.kernel_init, (x.shape[-1], size))
         bias = self.param("bias", nn.initializers.zeros, (size,))
-        y = x.astype(self.dtype) @ weight.astype(self.dtype) + bias.astype(self.dtype)
+        y = x.astype(self.dtype) @ weight.astype(self.dtype)
+        y += by_channel(bias.astype(self.dtype), y)
         return y.reshape(len(x), *self.shape)

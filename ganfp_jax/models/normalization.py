@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
-from ganfp_jax.models.layers import convolve, glorot
+from ganfp_jax.models.layers import by_channel, convolve, glorot
 
 Statistics = Literal["batch", "running"]
 
@@ -80,7 +80,8 @@ class SpectralDense(_Spectral):
         """Multiply and add the bias; `train` as in `SpectralConv`."""
         weight = self.param("weight", glorot(), (x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return x.astype(jnp.float32) @ self.normalize(weight, train) + bias
+        y = x.astype(jnp.float32) @ self.normalize(weight, train)
+        return y + by_channel(bias, y)
 
 
 class SpectralEmbed(_Spectral):
@@ -128,12 +129,14 @@ class BatchNorm(nn.Module):
         offset = self.param("offset", nn.initializers.zeros, shape)
         if self.num_classes:
             scale, offset = scale[labels][:, None, None, :], offset[labels][:, None, None, :]  # (N, 1, 1, C)
+        else:
+            scale, offset = by_channel(scale, x), by_channel(offset, x)
         x = x.astype(jnp.float32)
         if self.statistics == "running":
             mean, var = self._running(x, train)
         else:
             mean, var = x.mean((0, 1, 2)), x.var((0, 1, 2))
-        y = (x - mean) * jax.lax.rsqrt(var + self.epsilon) * scale + offset
+        y = (x - by_channel(mean, x)) * by_channel(jax.lax.rsqrt(var + self.epsilon), x) * scale + offset
         return y.astype(self.dtype)
 
     def _running(self, x: Float[Array, "n h w c"], train: bool) -> tuple[Float[Array, " c"], Float[Array, " c"]]:

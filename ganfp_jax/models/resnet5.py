@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from ganfp_jax.models.layers import ROOT2, Conv, Dense, Padding, glorot, reflect_pad, upconvolve, upsample
+from ganfp_jax.models.layers import ROOT2, Conv, Dense, Padding, by_channel, glorot, reflect_pad, upconvolve, upsample
 from ganfp_jax.models.network import Count, Network, check_bottom_width
 from ganfp_jax.models.normalization import BatchNorm, Statistics
 
@@ -103,4 +103,4 @@ class _TransposedConv(nn.Module):
         if self.padding == "reflect":
             x, pads = reflect_pad(x, 1), (1, 0)  # one padded pixel becomes two
         y = upconvolve(x, weight, pads)
-        return y + bias.astype(self.dtype)
+        return y + by_channel(bias.astype(self.dtype), y)

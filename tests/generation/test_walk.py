@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from running import run_job
 
 from configs import interpolate as config_file
 from ganfp_jax.generation import sampler
@@ -35,8 +36,7 @@ def command(*arguments):
 def gan(tmp_path_factory):
     """The run folder of an SNGAN after two steps: its images are noise, but every latent has its own."""
     workdir = tmp_path_factory.mktemp("gan")
-    done = command("--config=configs/sngan.py:tiny", f"--workdir={workdir}", "--config.num_steps=2")
-    assert done.returncode == 0, done.stderr
+    run_job("sngan:tiny", workdir, {"num_steps": 2})
     return workdir
 
 

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 from command_line import logged_step, run_main, saved_steps, wait_until
+from running import run_job
 
 from configs import attribution, sngan
 from ganfp_jax.jobs import train
@@ -27,26 +28,19 @@ def test_ctrl_c_saves_and_says_so(tmp_path):
 
 def test_nan_stops_with_the_last_good_step(tmp_path):
     workdir = tmp_path / "run"
-    status, _, err = run_main(workdir, "configs/sngan.py:tiny", "--config.num_steps=8")
-    assert status == 0, err
+    run_job("sngan:tiny", workdir, {"num_steps": 8})
     # The same run goes on at a rate that throws the weights far away: the loss is not finite within a few steps.
     config = json.loads((workdir / "config.json").read_text())
     config["num_steps"], config["optimizer"]["learning_rate"] = 40, 1e38
     (workdir / "config.json").write_text(json.dumps(config))
-    status, _, err = run_main(
-        workdir, "configs/sngan.py:tiny", "--config.optimizer.learning_rate=1e38", "--config.num_steps=40"
-    )
-    assert status == 2
-    assert "not finite at step" in err
-    assert "the last good checkpoint is step 8" in err
+    with pytest.raises(UserError, match=r"not finite at step .*the last good checkpoint is step 8"):
+        run_job("sngan:tiny", workdir, {"num_steps": 40, "optimizer.learning_rate": 1e38})
     assert saved_steps(workdir) == [8]
 
 
 def test_a_broken_checkpoint_is_named(tmp_path):
     workdir = tmp_path / "run"
-    overrides = ["--config.num_steps=16", "--config.checkpoint_every=8"]
-    status, _, err = run_main(workdir, "configs/sngan.py:tiny", *overrides)
-    assert status == 0, err
+    run_job("sngan:tiny", workdir, {"num_steps": 16, "checkpoint_every": 8})
     for path in (workdir / "checkpoints" / "16").rglob("*"):
         if path.is_file():
             path.write_bytes(b"")
