@@ -1,9 +1,9 @@
 // Convolutions for the CPU and both their gradients: float32, images NHWC, kernels HWIO. convolution.py calls them.
 //
-// All are sums of outer products that stay in registers: some neighbours (pixels, or values of one pixel) times two
-// vectors of output channels. What they read lies in a row: an image's rows are first copied with their border, and a
-// kernel that many pixels read into panels of as many output channels as two vectors have. A row of the kernel meets
-// kernel width x input channels contiguous values of the image, whatever the two are.
+// All are sums of outer products in registers: neighbours (pixels, or values of one pixel) times two vectors of output
+// channels. They read contiguous memory: an image's rows are first copied with their padding, and a kernel that many
+// pixels read is copied into panels of two vectors of output channels. A row of the kernel then reads kernel width x
+// input channels contiguous values of the image.
 
 #include <algorithm>
 #include <atomic>
@@ -28,10 +28,10 @@ constexpr int kLanes = 16, kPixels = 8, kValues = 14;  // 32 registers
 #else
 constexpr int kLanes = 8, kPixels = 6, kValues = 6;  // 16 registers
 #endif
-constexpr int64_t kCached = 64 * 1024;  // floats of an image's rows that a core's cache holds beside the weights
-constexpr int64_t kManyPixels = 512, kFewTiles = 64;  // for Winograd's form: at least, of a call and of a part
-constexpr int64_t kFewPixels = 256;  // of a call, at most, that need not be read from weights side by side
-constexpr int64_t kWorthwhile = 64 * 1024;  // floats to write, at least, for which another thread is woken
+constexpr int64_t kCached = 64 * 1024;  // floats of an image's rows that fit into a core's cache beside the weights
+constexpr int64_t kManyPixels = 512, kFewTiles = 64;  // least pixels of a call and tiles of a part for Winograd's form
+constexpr int64_t kFewPixels = 256;  // most pixels of a call that reads the weights in place
+constexpr int64_t kWorthwhile = 64 * 1024;  // least floats to write for which another thread is woken
 constexpr int64_t kStretch = 256;  // pixels over which a filter gradient is summed in registers
 
 typedef float Vector __attribute__((vector_size(4 * kLanes)));
@@ -45,7 +45,7 @@ int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 enum Slot { kPacked, kTransformed, kWindow, kResults, kTiles, kProducts, kSums, kSlots };
 
-// Memory that a thread keeps between calls: fresh pages cost more than the arithmetic on them.
+// Memory that a thread keeps between calls, since new pages cost more than the arithmetic on them.
 float* scratch(Slot slot, int64_t floats) {
   struct Buffer {
     float* data = nullptr;
@@ -62,8 +62,8 @@ float* scratch(Slot slot, int64_t floats) {
   return buffer.data;
 }
 
-// work(0) ... work(count - 1), on the pool's threads and on this one, which waits for no task that has not begun; or on
-// this one alone, where `floats`, what they write in all, is so little that waking the others takes as long.
+// Runs work(0) ... work(count - 1) on the pool's threads and on this one, which waits only for tasks that have begun.
+// Where `floats`, the number they write, is too small to be worth waking the others, this thread runs them alone.
 void parallel_for(ffi::ThreadPool& pool, int64_t count, int64_t floats, std::function<void(int64_t)> work) {
   struct State {
     std::atomic<int64_t> next{0}, done{0};
@@ -101,7 +101,7 @@ struct Images {
   const float* image(int64_t i) const { return data + i * h * w * c; }
 };
 
-// Rows [y, y + rows) and columns [x, x + columns) of an image; outside of it, zeros or its mirror image.
+// Rows [y, y + rows) and columns [x, x + columns) of an image; outside of it, zero or reflect padding.
 void copy_window(const Images& a, int64_t i, int64_t y, int64_t rows, int64_t x, int64_t columns, bool reflect,
                  float* out) {
   const int64_t before = std::min(columns, std::max<int64_t>(0, -x)), from = x + before;
@@ -127,8 +127,8 @@ void copy_window(const Images& a, int64_t i, int64_t y, int64_t rows, int64_t x,
 }
 
 // A kernel's weights [height][width][inputs][channels] in panels of `wide` channels; the weights of an input's next
-// neighbour are a `step` away. They are still to be multiplied with `scale`, and not their sums instead: the published
-// results were rounded so, which shows behind a pixel normalisation.
+// neighbour are a `step` away. `scale` has to multiply them and not their sums, as in the published results: the
+// rounding shows after a pixel normalisation.
 struct Weights {
   const float* data;
   float scale;
@@ -139,14 +139,14 @@ struct Weights {
 
 int64_t panel_width(int64_t channels) { return channels <= kLanes ? kLanes : 2 * kLanes; }
 
-// As they are, where the channels fill the panels.
+// The weights in place, where the channels fill the panels.
 Weights in_place(const float* data, float scale, int64_t height, int64_t width, int64_t inputs, int64_t channels) {
   const int64_t wide = panel_width(channels);
   return {data, scale, height, width, inputs, channels, wide, channels / wide, channels, wide};
 }
 
-// Multiplied, and copied into one panel after the other, the last filled up with zeros. get(y, x): first weight of a
-// tap, which are `inputs` x `channels` with the given steps between neighbours.
+// The scaled weights, copied into one panel after the other; zeros fill the last. get(y, x) is the first weight of a
+// tap, whose `inputs` x `channels` weights have the given steps between neighbours.
 template <typename Get>
 Weights pack(ffi::ThreadPool& pool, float scale, int64_t height, int64_t width, int64_t inputs, int64_t channels,
              Get get, int64_t input_step, int64_t channel_step) {
@@ -157,7 +157,7 @@ Weights pack(ffi::ThreadPool& pool, float scale, int64_t height, int64_t width, 
     for (int64_t panel = 0; panel < panels; ++panel) {
       float* to = out + panel * size + tap * inputs * wide;
       const int64_t first = panel * wide, filled = std::min(wide, channels - first);
-      for (int64_t i = 0; i < inputs; i += 16)  // a line of the cache either way
+      for (int64_t i = 0; i < inputs; i += 16)  // one line of the cache
         for (int64_t j = 0; j < wide; ++j)
           for (int64_t k = i; k < std::min(i + 16, inputs); ++k)
             to[k * wide + j] = j < filled ? scale * from[k * input_step + (first + j) * channel_step] : 0.0f;
@@ -197,14 +197,14 @@ Weights transform(ffi::ThreadPool& pool, const Weights& kernel) {
 }
 
 struct Epilogue {
-  const float* bias = nullptr;  // one a channel, or none
-  float slope = 1.0f;           // of negative values
-  bool halve = false;           // then the mean over blocks of 2x2
+  const float* bias = nullptr;  // one per channel, or none
+  float slope = 1.0f;           // negative slope of the activation
+  bool halve = false;           // whether the mean over blocks of 2x2 pixels follows
 };
 
-inline Vector bend(Vector x, float slope) { return x >= 0 ? x : x * broadcast(slope); }
+inline Vector activate(Vector x, float slope) { return x >= 0 ? x : x * broadcast(slope); }
 
-enum Sums { kPlain, kFinished, kScaled };  // sums alone, with the epilogue, with it and the weights' scale
+enum Sums { kPlain, kFinished, kScaled };  // sums alone, with the epilogue, with epilogue and scale
 
 // Sums of a few pixels' neighbours times weights.
 template <int Pixels, int Vectors, Sums Kind>
@@ -237,7 +237,7 @@ void correlate_tile(const float* const* pixels, int64_t rows, int64_t row, int64
   for (int p = 0; p < Pixels; ++p) {
 #pragma GCC unroll 2
     for (int v = 0; v < Vectors; ++v)
-      if (Kind != kPlain) sum[p][v] = bend(sum[p][v] + bias[v], epilogue.slope);
+      if (Kind != kPlain) sum[p][v] = activate(sum[p][v] + bias[v], epilogue.slope);
     if (channels == Vectors * kLanes) {
 #pragma GCC unroll 2
       for (int v = 0; v < Vectors; ++v) store(out[p] + v * kLanes, sum[p][v]);
@@ -261,8 +261,8 @@ void correlate_tiles(int count, const float* const* pixels, float* const* out, i
   for (; p < count; ++p) tile(std::integral_constant<int, 1>(), p);
 }
 
-// Adds the `pad` outermost pixels of an image (h, w, c), where reflection had put copies, to those that they are copies
-// of, and drops them.
+// Adds the `pad` outermost pixels of an image (h, w, c), which reflect padding copied, to their originals, and drops
+// them.
 void fold(const float* a, int64_t h, int64_t w, int64_t c, int64_t pad, float* out) {
   const int64_t inside = h - 2 * pad, columns = w - 2 * pad;
   for (int64_t y = 0; y < inside; ++y) {
@@ -296,17 +296,17 @@ void shrink(const float* a, int64_t rows, int64_t columns, int64_t channels, int
     }
 }
 
-// Which pixels a correlation looks at and where its results go. The first result looks at (y, x), which may lie
-// outside of the image; its neighbours at steps of `stride`.
+// The pixels that a correlation reads and the place of its results. The first result reads from (y, x), which may lie
+// outside of the image; its neighbours follow in steps of `stride`.
 struct Grid {
   int64_t y, x, stride, rows, columns;
   bool reflect;
   float* out;
   int64_t image_step, row_step, column_step;
-  int64_t folded = 0;  // width of a border of the results that `fold` takes away, image by image
+  int64_t folded = 0;  // width of a border of the results that `fold` removes from each image
 };
 
-// Some images' rows, or one image's, with all that a kernel sees of them in one window, for some of the panels.
+// The rows of some images, or some rows of one, for some panels; one window has all that a kernel reads of them.
 struct Part {
   int64_t images, top, rows, height, line, panel_begin, panel_end;
   const float* window;
@@ -336,7 +336,7 @@ void sum_directly(const Images& a, const Weights& kernel, const Grid& grid, cons
     enter_row();
     for (int64_t start = 0; start < pixels; start += kPixels) {
       const int tile = static_cast<int>(std::min<int64_t>(kPixels, pixels - start));
-      // Rows of the kernel that meet an image and not only the zeros around it.
+      // The rows of the kernel that read the image and not only padding.
       int64_t begin = skipped, end = met;
       const float* in[kPixels];
       float* out[kPixels];
@@ -422,14 +422,14 @@ void sum_by_winograd(const Images& a, const Weights& kernel, const Grid& grid, c
           for (int j = 0; j < 2; ++j) {
             if (j && !below) break;
             const Vector p = rows[j][0], q = rows[j][1], r = rows[j][2], s = rows[j][3];
-            store(to + j * grid.row_step + c, bend(p + q + r + bias, epilogue.slope));
-            if (beside) store(to + j * grid.row_step + grid.column_step + c, bend(q - r - s + bias, epilogue.slope));
+            store(to + j * grid.row_step + c, activate(p + q + r + bias, epilogue.slope));
+            if (beside) store(to + j * grid.row_step + grid.column_step + c, activate(q - r - s + bias, epilogue.slope));
           }
         }
       }
 }
 
-// Winograd's form pays where the transformed weights are used for many pixels.
+// Winograd's form is faster where many pixels share the transformed weights.
 bool suits_winograd(int64_t height, int64_t width, int64_t inputs, int64_t channels, int64_t stride, int64_t pixels) {
   return height == 3 && width == 3 && stride == 1 && inputs % kLanes == 0 && channels % kLanes == 0 &&
          pixels >= kManyPixels;
@@ -443,8 +443,8 @@ void correlate(ffi::ThreadPool& pool, const Images& a, const Weights& given, con
   const Weights kernel = winograd ? transform(pool, given) : given;
   const int64_t even = winograd || epilogue.halve ? 2 : 1;
   const int64_t columns = (divide_up(grid.columns, even) * even - 1) * grid.stride + given.width, line = columns * a.c;
-  // A part is several small images, so that a panel of weights is read once for them, or rows of a large one. Of few
-  // pixels, it is all images and some panels, so that a thread reads its own weights only.
+  // A part has several small images, so that each panel of weights is read once for all, or rows of a large image. With
+  // few pixels it has all images and some panels, so that a thread reads only its own weights.
   const bool by_panel = all <= kFewPixels && kernel.panels > 1 && !winograd && !grid.folded;
   const int64_t pixels =
       winograd ? 4 * std::max(kFewTiles, kCached / 8 / (kernel.inputs + kernel.channels)) : kCached / a.c;
@@ -469,7 +469,7 @@ void correlate(ffi::ThreadPool& pool, const Images& a, const Weights& given, con
     const int64_t h = grid.rows, w = grid.columns, f = grid.folded, c = kernel.channels;
     Part part = {images, top, count, height, line, kernel.panels * share / shares, kernel.panels * (share + 1) / shares,
                  window};
-    Grid target = grid;  // of this part alone where the results are not the last ones
+    Grid target = grid;  // of this part alone where its results are intermediate
     if (epilogue.halve) target.image_step = count * w * c;
     const bool last = !f && !epilogue.halve;
     part.results = last ? grid.out + first * grid.image_step + row * grid.row_step
@@ -485,7 +485,7 @@ void correlate(ffi::ThreadPool& pool, const Images& a, const Weights& given, con
   });
 }
 
-// What the filter gradient sums over: pixels of a window of the image and of the gradient, a step apart.
+// The sums of the filter gradient: over pixels of a window of the image and of the gradient, a step apart.
 struct Stretch {
   const float *x, *g;
   int64_t rows, columns, x_row, x_column, g_row, g_column;
@@ -532,7 +532,7 @@ void filter_gradient(ffi::ThreadPool& pool, const Images& x, const Images& g, in
   const int64_t wide = panel_width(g.c), panels = divide_up(g.c, wide), taps = k * k * x.c, size = panels * taps * wide;
   const int64_t threads = std::max<int64_t>(1, pool.num_threads()), columns = (g.w - 1) * stride + k,
                 line = columns * x.c;
-  // Each thread takes some of the images, and the sums are added; or, where the kernel is large, some of its panels.
+  // Each thread takes some images, and their sums are added; or some panels, where the kernel is large.
   const bool by_image = size <= kCached * 4 || panels < threads;
   const int64_t workers = std::min(threads, by_image ? x.n : panels), copies = by_image ? workers : 1;
   const int64_t rows = std::clamp<int64_t>(kStretch / g.w, 1, g.h);
@@ -555,7 +555,7 @@ void filter_gradient(ffi::ThreadPool& pool, const Images& x, const Images& g, in
           copy_window(x, first + i, row * stride - pad, height, -pad, columns, reflect, window + i * height * line);
         const float* gradient = g.image(first) + row * g.w * g.c;
         int64_t step = g.c, image_step = g.h * g.w * g.c;
-        if (g.c % wide) {  // channels up to a whole panel
+        if (g.c % wide) {  // pads the channels to a whole panel
           step = panels * wide, image_step = count * g.w * step;
           float* filled = scratch(kResults, images * image_step);
           std::memset(filled, 0, images * image_step * sizeof(float));
@@ -610,7 +610,7 @@ ffi::Error Convolution(ffi::ThreadPool pool, Buffer x, Buffer kernel, Bias bias,
   const int64_t rows = t[1] * (halve ? 2 : 1), columns = t[2] * (halve ? 2 : 1), pixels = t[0] * rows * columns;
   const float* weights = kernel.typed_data();
   const auto tap = [&](int64_t i, int64_t j) { return weights + (i * s[1] + j) * s[2] * s[3]; };
-  // Copied where many pixels read them.
+  // The weights are copied where many pixels read them.
   const bool few = pixels <= kFewPixels || suits_winograd(s[0], s[1], s[2], s[3], stride, pixels);
   const Weights given = few && s[3] % panel_width(s[3]) == 0 ? in_place(weights, scale, s[0], s[1], s[2], s[3])
                                                              : pack(pool, scale, s[0], s[1], s[2], s[3], tap, s[3], 1);
@@ -620,8 +620,8 @@ ffi::Error Convolution(ffi::ThreadPool pool, Buffer x, Buffer kernel, Bias bias,
   return ffi::Error::Success();
 }
 
-// A pixel meets each `stride`-th weight of the kernel, from its place in the stride on: as many correlations of the
-// gradient, with parts of the kernel turned by half a turn, give all pixels.
+// A pixel meets every `stride`-th weight of the kernel from its phase on. So one correlation of the gradient per phase,
+// with a part of the kernel rotated by 180 degrees, gives all pixels.
 ffi::Error InputGradient(ffi::ThreadPool pool, Buffer g, Buffer kernel, Result dx, int64_t stride, int64_t pad,
                          bool reflect) {
   const auto s = kernel.dimensions(), t = dx->dimensions();
