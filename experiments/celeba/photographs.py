@@ -1,4 +1,4 @@
-"""JPEGs of the size of aligned CelebA, 178x218, cut from the photographs that installed packages carry."""
+"""JPEGs of the size of aligned CelebA, 178x218, cut from photographs in installed packages."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ from PIL import Image
 
 from ganfp_jax.data import sources
 
-WIDTH, HEIGHT = 178, 218  # of aligned CelebA
-SIDE = 144  # of the crops that are enlarged to that size; the smallest photograph has 150 rows
+WIDTH, HEIGHT = 178, 218  # size of aligned CelebA
+SIDE = 144  # side of the crops, which are enlarged; the smallest photograph has 150 rows
 
 
 def write_photographs(folder: Path, *, count: int) -> None:
-    """Writes `000001.jpg`, `000002.jpg`, ... as CelebA's are named."""
+    """Writes `000001.jpg`, `000002.jpg`, ..., with the names of CelebA."""
     folder.mkdir(parents=True, exist_ok=True)
     crops = sources.photos(split="all", count=count, resolution=SIDE).images
     assert isinstance(crops, np.ndarray)

@@ -1,10 +1,10 @@
-"""Trains MMDGAN with several seeds, and looks at every step whether its gradients are alive.
+"""Trains MMDGAN with several seeds and checks at every step whether its gradients are alive.
 
     python -m experiments.gan_training.seeds                        # ten seeds, both kinds of first weights
     python -m experiments.gan_training.seeds --variant=tiny --steps=8 --seeds 0 1
 
-Writes seeds.jsonl, a line a training: `:photos` with `critic.first_weights` as it stands there ("scaled") and
-as published.
+It writes seeds.jsonl, a line per training: `:photos` with its own `critic.first_weights` ("scaled") and with the
+published ones.
 """
 
 import argparse
@@ -28,7 +28,7 @@ NETWORKS = ("generator", "critic")
 
 
 def program_of(variant: str, seed: int, first_weights: str) -> Program:
-    """The training, without its evaluations."""
+    """The training without its evaluations."""
     config = mmdgan.get_config(variant).to_dict()
     config |= {"seed": seed, "eval_images": 0}
     config["critic"]["first_weights"] = first_weights
@@ -36,7 +36,7 @@ def program_of(variant: str, seed: int, first_weights: str) -> Program:
 
 
 def train(program: Program, step: Callable, init: Callable, seed: int, steps: int) -> dict[str, Any]:
-    """One seed's figures; the step is any seed's, since they differ in their batches and keys alone."""
+    """The figures of one seed; all seeds share the step, since only their batches and keys differ."""
     phase, key = program.phases[-1], jax.random.key(seed)
     state, batches, norms = init(jax.random.fold_in(key, 0)), phase.batches(), []
     clock = time.perf_counter()

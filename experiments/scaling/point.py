@@ -1,6 +1,6 @@
 """One point of a curve, in a process of its own: `python -m experiments.scaling.point '{"job": "vote", ...}'`.
 
-Prints what was measured as a JSON object on the last line. Called by experiments/scaling.
+It prints the figures as a JSON object on the last line. experiments/scaling calls it.
 """
 
 import contextlib
@@ -11,15 +11,15 @@ from typing import Any
 
 from ganfp_jax.run.memory import keep_memory
 
-STEPS = 3  # of the training that is compared
+STEPS = 3  # training steps that are compared
 
 
 def measure(settings: dict[str, Any]) -> dict[str, Any]:
-    """Seconds a call and peak memory of a vote, a forward pass or a training step.
+    """The seconds per call and the peak memory of a vote, a forward pass or a training step.
 
     Args:
         settings: `job` ("vote", "forward" or "step"), `size` of the images, `batch`, `classes`, `views` (a list),
-            `rounds` and `seconds` of the timing; `compare`: also what came out, with the devices that there are.
+            `rounds` and `seconds` of the timing; `compare` adds the results, with all devices.
     """
     import jax
     import numpy as np
@@ -42,9 +42,9 @@ def measure(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def compare(settings: dict[str, Any]) -> dict[str, Any]:
-    """Losses of a few training steps, the logits of the vote after them, and images a second of both.
+    """The losses of a few training steps, the logits of the vote after them, and the images per second of both.
 
-    The batch is cut among all devices of all processes; each process gives its own part of it.
+    The batch is split over all devices of all processes; each process gives its own part.
     """
     import jax
     import numpy as np
@@ -77,7 +77,7 @@ def compare(settings: dict[str, Any]) -> dict[str, Any]:
             "vote": lambda: jax.block_until_ready(voter.compiled(variables, batch["image"])),
         },
         settings["rounds"],
-        settings["seconds"] if jax.process_count() == 1 else 1e9,  # or one process would stop before the other
+        settings["seconds"] if jax.process_count() == 1 else 1e9,  # several processes must stop together
         min_seconds=0.0,
     )
     rates = {f"{name}_images_per_second": settings["batch"] / spread(taken).median for name, taken in times.items()}
@@ -115,7 +115,7 @@ def _make_call(settings: dict[str, Any]) -> Callable[[], Any]:
 
 
 def _network(settings: dict[str, Any]) -> tuple[Any, Any]:
-    """The published network for that size and number of classes, and parameters that NumPy drew."""
+    """The published network for that size and number of classes, with parameters drawn by NumPy."""
     import jax
     import numpy as np
 
@@ -147,7 +147,7 @@ def main() -> None:
             from ganfp_jax.run import processes
 
             processes.start(settings["coordinator"], settings["num_processes"], settings["process_id"])
-            stack.callback(processes.anywhere, False)  # until all have done
+            stack.callback(processes.anywhere, False)  # waits for all processes
         found = measure(settings)
     print(json.dumps(found))
 

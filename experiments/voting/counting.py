@@ -1,4 +1,4 @@
-"""From the logits of every view, network by network, to the cells of the table."""
+"""The cells of the table, from every network's logits of every view."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -11,14 +11,14 @@ from jaxtyping import Bool, Float
 from ganfp_jax.attribution.voting import count_votes
 from ganfp_jax.metrics.statistics import holm, mcnemar_p, wilson_interval
 
-Z = 1.959964  # of the normal distribution, for 95 %
+Z = 1.959964  # quantile of the normal distribution for 95 %
 
 
 def count_cells(measured: Sequence[tuple[int, Path]]) -> Iterator[dict[str, Any]]:
     """The cells of one task and training: every condition, set of views and rule, pooled over its networks.
 
     Args:
-        measured: fold and run folder of `configs/ablation.py` of each network. Those of one fold saw the same images.
+        measured: fold and run folder of `configs/ablation.py` of each network; networks of a fold saw the same images.
 
     Yields:
         Of each cell `condition`, `views`, `num_views`, `rule`, `images` (different ones: N), `networks`; `accuracy`
@@ -70,7 +70,7 @@ def correct(cells: Sequence[dict[str, Any]]) -> None:
 
 
 def read_doubts(ablations: Sequence[Path]) -> Iterator[dict[str, Any]]:
-    """How well disagreement and p(1-p) tell wrong answers from right ones: AUROCs of each network, by set of views."""
+    """The AUROCs with which disagreement and p(1-p) detect wrong answers, of each network and set of views."""
     results = [json.loads((folder / "ablation.json").read_text()) for folder in ablations]
     for number, condition in enumerate(results[0]["conditions"]):
         for place, entry in enumerate(condition["doubt"]):
@@ -84,13 +84,13 @@ def read_doubts(ablations: Sequence[Path]) -> Iterator[dict[str, Any]]:
 
 
 def _right(arrays: dict[str, np.ndarray], views: Sequence[str], rule: str) -> Bool[np.ndarray, " n"]:
-    """Which images the vote answers correctly."""
+    """The mask of images that the vote answers correctly."""
     places = [arrays["views"].tolist().index(view) for view in views]
     return np.asarray(count_votes(arrays["logits"][places], rule).predicted) == arrays["targets"]
 
 
 def _by_image(measured: Sequence[tuple[int, Path]], values: Sequence[np.ndarray]) -> Float[np.ndarray, " n"]:
-    """The mean over the networks of a fold, image by image; folds, which have other images, side by side."""
+    """The mean over the networks of a fold for each image; folds have other images and are concatenated."""
     folds = list(dict.fromkeys(fold for fold, _ in measured))
     return np.concatenate(
         [np.mean([v for (f, _), v in zip(measured, values, strict=True) if f == fold], axis=0) for fold in folds]
@@ -101,6 +101,6 @@ def _sign_p(change: Float[np.ndarray, " n"]) -> float:
     """The exact sign test over images; with one network it is McNemar's test.
 
     Networks answer the same images, so their answers are not independent. An image counts once: for the vote where it
-    puts more of the networks right than wrong, against it where it puts more of them wrong.
+    corrects more networks than it spoils, against it where it spoils more.
     """
     return mcnemar_p(int((change > 1e-9).sum()), int((change < -1e-9).sum()))

@@ -1,4 +1,4 @@
-"""The figure: what a majority of views changes, set by set and condition by condition."""
+"""The figure of the changes by a majority of views, for each set and condition."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -17,10 +17,10 @@ LIMIT = 10.0  # points at which the colours end
 
 
 def voting_figure(cells: Sequence[Mapping[str, Any]], rule: str = "majority") -> bytes:
-    """A panel a task and training: sets of views by conditions, in each cell the change in points, as a PNG.
+    """A PNG with a panel per task and training: sets of views by conditions, with the change in points in each cell.
 
-    Blue: the vote is better than one view; red: worse. Bold where Holm's correction leaves p below 0.05. Beside the
-    name of a set stands its number of views, under that of a condition the accuracy of one view.
+    In blue cells the vote is better than one view, in red ones worse. Bold cells have a p below 0.05 after Holm's
+    correction. The name of a set has its number of views, and that of a condition the accuracy of one view.
     """
     cells = [cell for cell in cells if cell["rule"] == rule]
     tasks = list(dict.fromkeys(cell["task"] for cell in cells))

@@ -8,11 +8,11 @@ import numpy as np
 from ganfp_jax.report import wording
 
 Rows = Sequence[Mapping[str, Any]]
-TRAININGS = {"mirror": "mirroring", "d4": "all flips and turns"}  # in words
+TRAININGS = {"mirror": "mirroring", "d4": "all flips and turns"}  # label of each training
 
 
 def all_tables(cells: Rows, doubts: Rows) -> str:
-    """Everything that the experiment prints."""
+    """All tables of the experiment."""
     parts = []
     for task, training in _several(cells, "task", "training"):
         own = [cell for cell in cells if (cell["task"], cell["training"]) == (task, training)]
@@ -26,10 +26,11 @@ def all_tables(cells: Rows, doubts: Rows) -> str:
 
 
 def accuracy_table(cells: Rows) -> str:
-    """One task, training and rule: a line a set of views, a column a condition.
+    """The table of one task, training and rule: a line per set of views, a column per condition.
 
-    The first line has accuracy, interval, and least and most of the networks; the others the change in points, a star
-    where Holm's correction over the whole experiment leaves p below 0.05, and the mean of answers repaired and broken.
+    The first line has the accuracy, its interval, and the least and most of the networks. The others have the change in
+    points, a star where p is below 0.05 after Holm's correction over the whole experiment, and the mean numbers of
+    answers corrected and spoiled.
     """
     conditions = list(dict.fromkeys(cell["condition"] for cell in cells))
     head = ["views", "n", "images/s", *(wording.condition_label(name) for name in conditions)]
@@ -43,7 +44,7 @@ def accuracy_table(cells: Rows) -> str:
 
 
 def rules_table(cells: Rows) -> str:
-    """The rules side by side: accuracy and change in points."""
+    """The table of the rules: accuracy and change in points."""
     rules = list(dict.fromkeys(cell["rule"] for cell in cells))
     body = []
     for task, training, condition in _several(cells, "task", "training", "condition"):
@@ -54,7 +55,7 @@ def rules_table(cells: Rows) -> str:
 
 
 def doubt_table(doubts: Rows) -> str:
-    """AUROC of telling wrong answers from right ones: mean of the networks, least and most."""
+    """The table of AUROCs of detecting wrong answers: mean, least and most of the networks."""
     body = [
         [row["task"], row["training"], wording.condition_label(row["condition"]), wording.rule_label(row["errors_of"])]
         + [_spread(row[signal]) for signal in ("disagreement", "control")]
@@ -74,7 +75,7 @@ def _change(cell: Mapping[str, Any]) -> str:
 
 
 def significant(cell: Mapping[str, Any]) -> bool:
-    """Whether Holm's correction leaves p below 0.05, and the test, which counts images, and the mean point one way."""
+    """Whether p is below 0.05 after Holm's correction, and the sign test agrees with the mean in direction."""
     return cell["holm_p"] is not None and cell["holm_p"] < 0.05 and cell["change"] * cell["sign"] > 0
 
 

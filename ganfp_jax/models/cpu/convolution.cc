@@ -202,7 +202,7 @@ struct Epilogue {
   bool halve = false;           // whether the mean over blocks of 2x2 pixels follows
 };
 
-inline Vector activate(Vector x, float slope) { return x >= 0 ? x : x * broadcast(slope); }
+inline Vector leaky(Vector x, float slope) { return x >= 0 ? x : x * broadcast(slope); }
 
 enum Sums { kPlain, kFinished, kScaled };  // sums alone, with the epilogue, with epilogue and scale
 
@@ -237,7 +237,7 @@ void correlate_tile(const float* const* pixels, int64_t rows, int64_t row, int64
   for (int p = 0; p < Pixels; ++p) {
 #pragma GCC unroll 2
     for (int v = 0; v < Vectors; ++v)
-      if (Kind != kPlain) sum[p][v] = activate(sum[p][v] + bias[v], epilogue.slope);
+      if (Kind != kPlain) sum[p][v] = leaky(sum[p][v] + bias[v], epilogue.slope);
     if (channels == Vectors * kLanes) {
 #pragma GCC unroll 2
       for (int v = 0; v < Vectors; ++v) store(out[p] + v * kLanes, sum[p][v]);
@@ -422,8 +422,8 @@ void sum_by_winograd(const Images& a, const Weights& kernel, const Grid& grid, c
           for (int j = 0; j < 2; ++j) {
             if (j && !below) break;
             const Vector p = rows[j][0], q = rows[j][1], r = rows[j][2], s = rows[j][3];
-            store(to + j * grid.row_step + c, activate(p + q + r + bias, epilogue.slope));
-            if (beside) store(to + j * grid.row_step + grid.column_step + c, activate(q - r - s + bias, epilogue.slope));
+            store(to + j * grid.row_step + c, leaky(p + q + r + bias, epilogue.slope));
+            if (beside) store(to + j * grid.row_step + grid.column_step + c, leaky(q - r - s + bias, epilogue.slope));
           }
         }
       }
