@@ -55,9 +55,9 @@ def walk(
     "linear" is the straight line. Halfway between two independent latents its points are about 0.7 times as long as the
     latents of the training. "spherical" is `slerp`, which keeps the length (White 2016, "Sampling generative
     networks"). Uniform latents would then leave the cube [-1, 1]^d: halfway about one coordinate in twelve does, and
-    clipping would pile those up on the faces. So each coordinate is mapped by the normal quantile function, the walk is
-    spherical there, and the points are mapped back. They stay inside the cube and have the distribution of the latents
-    at every position, as Agustsson et al. (ICLR 2019) ask of a walk.
+    clipping would pile those up on the faces. So their coordinates are mapped by the normal quantile function, the walk
+    is spherical there, and its points are mapped back. They stay inside the cube and have the distribution of the
+    latents at every position, as Agustsson et al. (ICLR 2019) ask of a walk.
 
     Args:
         anchors: k latents of a generator.

@@ -1,4 +1,4 @@
-"""Layers the networks share: channels last, parameters in float32, arithmetic in the layer's `dtype`."""
+"""Layers that the networks share: channels last, parameters in float32, arithmetic in the layer's `dtype`."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ def lerp(a: Float[Array, "..."], b: Float[Array, "..."], t: ScalarLike) -> Float
 
 
 def by_channel(values: Float[Array, " c"], x: Float[Array, "... c"]) -> Float[Array, "... c"]:
-    """One value a channel, in as many dimensions as `x` has."""
+    """Reshape one value per channel to the number of dimensions of `x`."""
     return values.reshape(*(1,) * (x.ndim - 1), -1)
 
 

@@ -16,7 +16,7 @@ from ganfp_jax.models.layers import ROOT2, Conv, Dense, Padding, by_channel, glo
 from ganfp_jax.models.network import Count, Network, check_bottom_width
 from ganfp_jax.models.normalization import BatchNorm, Statistics
 
-EPSILON = 1.001e-5  # of batch normalisation: TensorFlow raises the published 1e-5 to this
+EPSILON = 1.001e-5  # epsilon of batch normalisation, to which TensorFlow raises the published 1e-5
 
 
 class Generator(Network):
