@@ -1,6 +1,6 @@
-"""What a person runs: one module a job, named as its config; no job imports another.
+"""The jobs that a user runs: one module a job, named as its config; no job imports another.
 
-`run(config, workdir)` of the module does the job. It returns the exit status, None for 0.
+`run(config, workdir)` of the module does the job. It returns the exit status; None means 0.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,16 +10,16 @@ from ganfp_jax.run import longer
 
 
 class Job(NamedTuple):
-    """What is known of a job before it is imported, which takes seconds."""
+    """The facts about a job that are needed before its import, which takes seconds."""
 
     resumes: bool = False
-    """Whether it goes on where it was stopped; the others replace what they left before."""
+    """Whether it continues where it was stopped; other jobs replace their results."""
     several: bool = False
-    """Whether several processes can do it together."""
+    """Whether several processes can share it."""
     at_the_end: str = ""
-    """The key whose values may stand at the end of the command, and change from one command to the next."""
+    """The key whose values may stand after "--" and may differ from one command to the next."""
     may_grow: Callable[[Mapping[str, Any]], dict[str, str]] = lambda config: {}
-    """Of a config, the keys that may be larger than before (`run.run_folder.open_run`)."""
+    """The keys of a config that may be larger than before (`run.run_folder.open_run`)."""
 
 
 JOBS = {

@@ -1,7 +1,7 @@
-"""The job `ablation`: which views and which rule a vote should have -> ablation.csv, ablation.json, a page.
+"""The job `ablation`: votes by sets of views and by rules, compared -> ablation.csv, ablation.json, a page.
 
-Each view of each image is classified once; every set of views and every rule is then counted on those logits, which
-stay in `logits-<condition>.npz` for whoever wants to count others.
+Each view of each image is classified once. Every set of views and every rule is evaluated on these logits, which stay
+in `logits-<condition>.npz` for further sets and rules.
 """
 
 from collections.abc import Mapping, Sequence
@@ -63,7 +63,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         measured = view_logits(
             attributor, images.under(perturbation), views, batch_size=config["batch_size"], label=label
         )
-        if first is None:  # they can be measured: what an ablation of other conditions left here goes
+        if first is None:  # the images can be read, so the files of an earlier ablation are removed
             for path in [*workdir.glob("ablation-*.csv"), *workdir.glob("logits-*.npz")]:
                 path.unlink()
         first = first or measured
@@ -102,7 +102,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
 
 
 def best_row(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The vote with most right answers, of equals the one with fewest views; a single view only where no vote is."""
+    """Returns the vote with most right answers, of equals the one with fewest views; a single view if there is none."""
     votes = [row for row in rows if row["num_views"] > 1] or rows
     return max(votes, key=lambda row: (row["correct"], -row["num_views"]))
 
@@ -116,16 +116,16 @@ def write_page(
     results: Mapping[str, Any],
     config: Mapping[str, Any],
 ) -> dict[str, Any] | None:
-    """Writes report/index.html; returns what gives the sources away beside their pixels.
+    """Writes report/index.html; returns the leak: metadata that give the sources away.
 
     Args:
-        path: of the HTML file.
+        path: the HTML file.
         attributor: the network.
-        images: those that could be read, under the first perturbation.
-        evaluation: what the best vote said of them.
-        row: of that vote.
+        images: the readable images under the first perturbation.
+        evaluation: the answers of the best vote for them.
+        row: the row of that vote.
         results: the content of ablation.json.
-        config: of the job.
+        config: the job's config.
     """
     section, root, folder = config["baselines"], Path(config["data"]["root"]), images.folder
     baselines, why_not = beside.rows_or_reason(
@@ -154,7 +154,7 @@ def write_page(
 
 
 def _checked(config: Mapping[str, Any]) -> tuple[dict[str, tuple[str, ...]], list[str], dict[str, str]]:
-    """The sets by name, the rules, and the perturbations by condition; all faults are found before any work."""
+    """Checks the config; returns the sets by name, the rules, and the perturbations by condition."""
     require(config, "checkpoint")
     for key in ("view_sets", "rules", "perturb"):
         if not config[key] or isinstance(config[key], str):

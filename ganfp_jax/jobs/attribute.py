@@ -1,6 +1,6 @@
 """The job `attribute`: a checkpoint and any images -> a verdict for each, on the console and in files.
 
-Images are decoded in threads while the network works on those before, a batch or two at a time, so that memory does not
+Threads decode images while the network classifies the images before, a few batches at a time, so that memory does not
 grow with their number.
 """
 
@@ -37,30 +37,30 @@ from ganfp_jax.run.progress import compiles, progress
 from ganfp_jax.run.threads import ending, result
 
 FEW = 30  # images that the console shows one by one
-SOME = 5  # refused files that it names
-BATCHES_AHEAD = 4  # decoded at once, and as many while the network works
+SOME = 5  # refused files that the console names
+BATCHES_AHEAD = 4  # batches decoded at once, and as many while the network works
 SOME_NOT_USED = 3  # exit status
-# What a folder may hold beside its images without anything being amiss: its images are used all the same.
+# Reasons that do not count as refusals: a folder may hold other files beside its images.
 _BESIDE = ("not an image by its name", "is a folder")
 
 
 class Found(NamedTuple):
-    """The images that were asked for."""
+    """The image files that a user named."""
 
     paths: list[str]
-    """No `Path`, since there may be millions."""
+    """Texts, not `Path`, since there may be millions."""
     rejected: list[tuple[str, str]]
-    """(name, reason) of what was asked for and cannot be used."""
+    """(name, reason) of the named files that cannot be used."""
     beside: list[tuple[str, str]]
-    """(name, reason) of what lies beside the images in their folders."""
+    """(name, reason) of other files in the folders of images."""
 
 
 class Judged(NamedTuple):
-    """A piece of the images: those that could be read, with their verdicts, and the others."""
+    """The result for some of the images: verdicts of the readable ones, reasons of the others."""
 
     verdicts: list[tuple[str, Attribution]]
     uris: list[str]
-    """What opens the image of each verdict, also where its name is shown escaped."""
+    """The `file:` address of each image, which also opens an image whose name is escaped."""
     rejected: list[tuple[str, str]]
 
 
@@ -71,7 +71,7 @@ def run(config: dict[str, Any], workdir: Path) -> int:
         The exit status: 0 where every file got a verdict, else 3.
 
     Raises:
-        UserError: nothing to look at, no network, or settings that do not fit.
+        UserError: there is no image or no network, or the settings do not fit.
     """
     require(config, "checkpoint")
     check_resize(config["resize"])
@@ -115,13 +115,13 @@ def run(config: dict[str, Any], workdir: Path) -> int:
 
 
 def find(images: str | Sequence[str]) -> Found:
-    """The image files that are asked for, each once, in the order asked for.
+    """Finds the image files that a user named, each once, in the order named.
 
     Args:
         images: files, folders (all images in them, at any depth) or glob patterns ("**" for any depth); one or several.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no image file.
     """
     asked = [images] if isinstance(images, str) else list(images)
     if not any(asked):
@@ -153,22 +153,22 @@ def find(images: str | Sequence[str]) -> Found:
 
 
 def _places() -> Callable[[str], str]:
-    """place(path): where a file lies, whatever links lead to its folder: patterns follow them, even in circles."""
+    """Returns a function that resolves the links in a file's folder: patterns follow links, even in circles."""
 
-    @functools.cache  # of a folder with many files, each would be asked for again
+    @functools.cache  # every file of a folder asks for the same folder
     def resolved(folder: str) -> str:
         return str(Path(folder).resolve())
 
     def place(path: str) -> str:
         folder, name = os.path.split(path)
         there = f"{resolved(folder)}/{name}"
-        return path if path == there else there  # one text for both
+        return path if path == there else there  # equal texts share memory
 
     return place
 
 
 def _matches(name: str, tick: Callable[[], object]) -> list[Path]:
-    """The paths that a name means: the one of that name or, of a pattern, those that it fits; `tick` after each."""
+    """Returns the path of that name or the matches of a pattern; `tick` is called after each."""
     if os.path.lexists(name):
         return [Path(name)]
     matches = []
@@ -183,7 +183,7 @@ def _is_pattern(name: str) -> bool:
 
 
 def judge(attributor: Attributor, paths: Sequence[str | Path], config: dict[str, Any]) -> Iterator[Judged]:
-    """Verdicts piece by piece, in the order of `paths`, with a progress bar for work that takes over two seconds."""
+    """Yields verdicts in pieces, in the order of `paths`, with a progress bar for work that takes over two seconds."""
     batch_size = min(config["batch_size"], batch_size_for(len(paths)))
     size = BATCHES_AHEAD * batch_size
     starts = range(0, len(paths), size)
@@ -208,12 +208,12 @@ def judge(attributor: Attributor, paths: Sequence[str | Path], config: dict[str,
             fitted = result(coming)
             if following is not None:
                 coming = ahead.submit(decode, following)
-            found = attribute(fitted.images, config["views"], config["rule"], batch_size=batch_size)
+            attributions = attribute(fitted.images, config["views"], config["rule"], batch_size=batch_size)
             names = [printable(str(path)) for path in piece]
             yield Judged(
                 verdicts=[
                     (names[position], dataclasses.replace(verdict, note=fitted.notes.get(int(position), "")))
-                    for position, verdict in zip(fitted.kept, found, strict=True)
+                    for position, verdict in zip(fitted.kept, attributions, strict=True)
                 ],
                 uris=[piece[position].absolute().as_uri() for position in fitted.kept],
                 rejected=[(names[position], reason) for position, reason in fitted.refused.items()],
@@ -222,7 +222,7 @@ def judge(attributor: Attributor, paths: Sequence[str | Path], config: dict[str,
 
 
 def verdict_table(verdicts: Sequence[tuple[str, Attribution]]) -> str:
-    """One line an image, for the console."""
+    """Formats one line an image for the console."""
 
     def cells(name: str, verdict: Attribution) -> tuple[str, ...]:
         unsure = verdict.verdict == UNSURE
@@ -241,7 +241,7 @@ def verdict_table(verdicts: Sequence[tuple[str, Attribution]]) -> str:
 
 
 def counts_table(counts: Mapping[str, int], classes: Sequence[str]) -> str:
-    """How many images got each verdict, for the console."""
+    """Formats the number of images of each verdict for the console."""
     total = sum(counts.values())
     verdicts = [name for name in (*classes, UNSURE) if name != UNSURE or counts[UNSURE]]
     rows = [(name, counts[name], wording.percent(counts[name] / total)) for name in verdicts]
@@ -249,7 +249,7 @@ def counts_table(counts: Mapping[str, int], classes: Sequence[str]) -> str:
 
 
 def calibration_line(attributor: Attributor, config: Mapping[str, Any]) -> str:
-    """Which verdicts are "unsure", or why none is, in one line."""
+    """Says in one line which verdicts are "unsure", or why none is."""
     known = attributor.calibration
     calibration = attributor.calibration_for(config["views"], config["rule"])
     if calibration is not None:

@@ -1,4 +1,4 @@
-"""The job `audit`: a labelled folder -> what gives its classes away without a fingerprint, and what is there twice."""
+"""The job `audit`: a labelled folder -> facts that give its classes away without a fingerprint, and duplicates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -26,8 +26,8 @@ from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.run_folder import write_json
 
 COLUMNS = (*("kind", "verdict", "total", "accuracy", "ci95_low", "ci95_high", "chance", "p", "p_holm", "says"),)
-SHOWN_PAIRS = 32  # in duplicates.png
-SHOWN_SIDE = 64  # of an image there
+SHOWN_PAIRS = 32  # pairs in duplicates.png
+SHOWN_SIDE = 64  # pixels of an image there
 
 
 def run(config: dict[str, Any], workdir: Path) -> None:
@@ -85,7 +85,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
 
 
 def check(config: Mapping[str, Any]) -> None:
-    """Raises `UserError` for settings that make no sense."""
+    """Raises UserError for impossible settings."""
     equalise.check(config["equalise"], config["data"]["root"], **config["equalised"])
     if not 2 <= config["folds"] <= config["files_per_source"]:
         raise UserError(
@@ -101,7 +101,7 @@ def check(config: Mapping[str, Any]) -> None:
 
 
 def overall(findings: Sequence[Finding]) -> str:
-    """The verdict in one sentence."""
+    """Returns the verdict in one sentence."""
     leaks, warnings = (
         [KINDS[finding.kind].what for finding in findings if finding.verdict == verdict]
         for verdict in ("leak", "warning")
@@ -114,12 +114,12 @@ def overall(findings: Sequence[Finding]) -> str:
 
 
 def row(finding: Finding) -> dict[str, Any]:
-    """A finding for audit.json."""
+    """Returns a finding as in audit.json."""
     return {**asdict(finding), "ci95": list(finding.ci95)}
 
 
 def count_pairs(pairs: Sequence[duplicates.Pair]) -> dict[str, int]:
-    """How many images repeat another, exactly and nearly, and how many of these in another split or source."""
+    """Counts the images that repeat another, exactly and nearly, and those in another split or source."""
     counts = {kind: sum(pair.kind == kind for pair in pairs) for kind in ("exact", "near")}
     for kind in ("exact", "near"):
         of_kind = [pair for pair in pairs if pair.kind == kind]
@@ -131,7 +131,7 @@ def count_pairs(pairs: Sequence[duplicates.Pair]) -> dict[str, int]:
 def write_outputs(
     workdir: Path, results: Mapping[str, Any], pairs: Sequence[duplicates.Pair], paths: Mapping[str, ImageFile]
 ) -> None:
-    """Writes audit.csv, duplicates.csv, audit.png, duplicates.png where there are any, and, last, audit.json."""
+    """Writes audit.csv, duplicates.csv, audit.png, duplicates.png if there are any and, last, audit.json."""
     rows = []
     for entry in results["kinds"]:
         low, high = (f"{bound:.6f}" for bound in entry["ci95"])
@@ -143,7 +143,7 @@ def write_outputs(
     atomic.write_bytes(workdir / "duplicates.csv", _csv(duplicates.Pair._fields, [pair._asdict() for pair in pairs]))
     atomic.write_bytes(workdir / "audit.png", png(draw_audit, results))
     picture = workdir / "duplicates.png"
-    picture.unlink(missing_ok=True)  # of an earlier run on other files
+    picture.unlink(missing_ok=True)  # an earlier run on other files may have left it
     if pairs:
         worst = sorted(pairs, key=lambda pair: (not pair.across_splits, not pair.across_sources, pair.distance))
         images = [paths[name] for pair in worst[:SHOWN_PAIRS] for name in (pair.image, pair.repeats)]
@@ -152,7 +152,7 @@ def write_outputs(
 
 
 def summary(results: Mapping[str, Any]) -> str:
-    """The table of kinds, the verdict, duplicates and photographs, for the console."""
+    """Formats the table of kinds, the verdict, duplicates and photographs for the console."""
     lines = [
         (
             entry["kind"],

@@ -1,4 +1,4 @@
-"""The job `baselines`: a labelled folder -> what each cheap method reaches, with many and with few training images."""
+"""The job `baselines`: a labelled folder -> the accuracy of each cheap method, by number of training images."""
 
 import json
 import shutil
@@ -28,7 +28,7 @@ COLUMNS = (
     *("method", "condition", "images_per_source", "correct", "total", "accuracy", "ci95_low", "ci95_high"),
     *("seconds_fit", "seconds_predict"),
 )
-NETWORK = "network"  # its row in the table
+NETWORK = "network"  # the name of its row in the table
 
 
 def run(config: dict[str, Any], workdir: Path) -> None:
@@ -69,7 +69,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     with progress(len(methods) * len(counts), "baselines", "fit") as bar:
         for called, name, immunised in methods:
             for count in counts:
-                path = workdir / "fits" / f"{called}-{count}.json"  # of a run that was stopped
+                path = workdir / "fits" / f"{called}-{count}.json"  # a stopped run may have left it
                 if not path.exists():
                     few = train.part(first_at_random(train.labels, count, seed))
                     few = few.immunised(seed, config["immunise"]) if immunised else few
@@ -83,7 +83,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
 
 
 def _clear_of_others(fits: Path, config: Mapping[str, Any]) -> None:
-    """Removes what a run with another config has left to go on with."""
+    """Removes the fits of a run with another config."""
     begun_with, config = fits / "config.json", json.loads(json.dumps(config))
     if not begun_with.is_file() or json.loads(begun_with.read_text()) != config:
         shutil.rmtree(fits, ignore_errors=True)
@@ -92,10 +92,10 @@ def _clear_of_others(fits: Path, config: Mapping[str, Any]) -> None:
 
 
 def usable_counts(wanted: Sequence[int], present: int) -> list[int]:
-    """The numbers of training images a source, in ascending order; what there is not is cut, and said.
+    """Returns the numbers of training images a source, in ascending order; too large ones are cut and reported.
 
     Raises:
-        UserError: none, or one below 1.
+        UserError: there is no number, or one is below 1.
     """
     if not wanted or min(wanted) < 1:
         raise UserError(f"config.train_counts is {tuple(wanted)}; give one number of images or more, each 1 or more")
@@ -114,7 +114,7 @@ def measure(
     perturbations: Sequence[str],
     seed: int,
 ) -> list[dict[str, Any]]:
-    """One baseline on `count` training images a source: a row of results for each condition."""
+    """Fits one baseline on `count` training images a source; returns a row of results for each condition."""
     clock = time.perf_counter()
     fitted = train.fit(name, classes, seed)
     spent, rows = time.perf_counter() - clock, []
@@ -134,7 +134,7 @@ def measure(
 def measure_network(
     attributor: Attributor, test: FolderImages, perturbations: Sequence[str], seed: int
 ) -> list[dict[str, Any]]:
-    """The attribution network's single view of the same images; how many it was trained on is not known here."""
+    """Measures the single view of the network on the same images; its number of training images is unknown here."""
     attributor.vote(test.images[:1], "identity")  # compile before the clock runs
     rows = []
     with progress(len(perturbations), "network", "condition") as bar:
@@ -169,7 +169,7 @@ def write_outputs(workdir: Path, results: Mapping[str, Any]) -> None:
 
 
 def table_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The text of baselines.csv: one row a method, number of training images and condition."""
+    """Returns the text of baselines.csv: one row for each method, number of training images and condition."""
     written = []
     for row in rows:
         low, high = (f"{bound:.6f}" for bound in row["ci95"])
@@ -179,13 +179,13 @@ def table_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def table(results: Mapping[str, Any], condition: str) -> str:
-    """One line a method: its accuracy with each number of training images, and the interval and times of the last."""
+    """Formats one line a method: its accuracy by number of training images, and interval and times of the last."""
     counts, rows = results["images_per_source"], [r for r in results["rows"] if r["condition"] == condition]
     lines = []
     for name in dict.fromkeys(row["method"] for row in rows):
-        own = {row["images_per_source"]: row for row in rows if row["method"] == name}
-        last = own.get(counts[-1]) or own[None]
-        few = [wording.percent(own[count]["accuracy"]) if count in own else "" for count in counts[:-1]]
+        by_count = {row["images_per_source"]: row for row in rows if row["method"] == name}
+        last = by_count.get(counts[-1]) or by_count[None]
+        few = [wording.percent(by_count[count]["accuracy"]) if count in by_count else "" for count in counts[:-1]]
         seconds = ["" if last[key] is None else f"{last[key]:.1f}" for key in ("seconds_fit", "seconds_predict")]
         numbers = (wording.percent(last["accuracy"]), wording.interval(last["ci95"]), f"{last['total']:,}", *seconds)
         lines.append((wording.baseline_label(name), *few, *numbers))

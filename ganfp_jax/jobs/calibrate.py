@@ -1,7 +1,7 @@
-"""The job `calibrate`: a checkpoint and labelled images -> from which margin on its verdicts can be relied on.
+"""The job `calibrate`: a checkpoint and labelled images -> the margin above which its verdicts can be relied on.
 
-What is found stands in `calibration.json` in the checkpoint's run folder, where `interop.load.load` finds it, and
-travels in the header of every file that is exported from there.
+The result is `calibration.json` in the checkpoint's run folder, where `interop.load.load` finds it. Exported files have
+it in their header.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `calibrate`.
 
     Raises:
-        UserError: no network, no labelled images, or no margin that keeps the error rate.
+        UserError: there is no network, no labelled image, or no margin that keeps the error rate.
     """
     require(config, "checkpoint")
     check_vote(config["views"], config["rule"], config["batch_size"])
@@ -61,7 +61,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
 
 
 def summary(calibration: Calibration) -> str:
-    """What was found, for the console."""
+    """Formats the calibration for the console."""
     share = calibration.wrong / calibration.decided
     rows = [
         (name, counts["images"], counts["decided"], counts["wrong"]) for name, counts in calibration.per_class.items()

@@ -1,8 +1,8 @@
 """The course project's test, repeated: a few images of three sources, attributed by one view and by votes over views.
 
-Fifteen images, or 150, are one draw, and another draw gives another accuracy. So the test is run on many small data
-sets, each from a seed of its own, by the generators and networks of one finished study, and what is reported is the
-mean over the seeds with its interval.
+Another draw of 15 or of 150 images gives another accuracy. So the test is repeated on many small data sets, each from
+its own seed, with the generators and networks of one finished study. It reports the mean over the seeds with its
+interval.
 """
 
 import json
@@ -30,8 +30,8 @@ from ganfp_jax.run.run_folder import CONFIG, read_config, write_json
 
 GENERATORS = ("progan", "sngan")
 COUNT_KEYS = ("n_real", "n_progan", "n_sngan")  # in the order of a data set's sources: real, then GENERATORS
-SINGLE = "identity"  # the one view that every vote is compared with
-# Images a source -> right of all, by one view of the project's own network (trained on CelebA at 128x128).
+SINGLE = "identity"  # the view that every vote is compared with
+# Images of a test -> right answers of the project's network (trained on CelebA at 128x128) by one view.
 PUBLISHED = {(5, 5, 5): 14, (50, 50, 50): 138}
 SUMMARY_HEADERS = (
     *("images", "network", "views", "mean accuracy (95%)", "right", "gain in points (95%)"),
@@ -47,10 +47,10 @@ METHOD = {
 
 
 def run(config: dict[str, Any], workdir: Path) -> None:
-    """The job `course_project`: what a dataset seed has left in `seeds/` is not done again.
+    """The job `course_project`; dataset seeds with a file in `seeds/` are not repeated.
 
     Raises:
-        UserError: a bad value in the config, or `config.study` is no finished study of these generators and networks.
+        UserError: a value is bad, or `config.study` is no finished study of these generators and networks.
     """
     tests = _checked_tests(config)
     view_sets = _checked_views(config)
@@ -69,10 +69,10 @@ def run(config: dict[str, Any], workdir: Path) -> None:
 
 
 def open_study(folder: Path, networks: Sequence[str]) -> dict[str, Any]:
-    """The config of a finished study that has the test's generators and `networks`.
+    """Returns the config of a finished study that has the test's generators and `networks`.
 
     Raises:
-        UserError: it is none; says what is missing.
+        UserError: the folder is no such study; the missing part is named.
     """
     remedy = "give the run folder of `python -m ganfp_jax.main --config=configs/quickstart.py:course`"
     if not (folder / CONFIG).is_file():
@@ -96,7 +96,7 @@ def attribute_datasets(
     tests: Sequence[tuple[int, ...]],
     view_sets: Mapping[str, Sequence[str]],
 ) -> None:
-    """Draws the data set of each of `seeds`, attributes it and leaves both in the run folder."""
+    """Draws the data set of each of `seeds`, attributes it and writes both to the run folder."""
     folder, most = Path(config["study"]), np.max(tests, axis=0).tolist()
     crops = draw_crops(study["photos"], config["dataset_seeds"], most[0], study["resolution"])
     samplers = [Sampler(folder / name) for name in GENERATORS]
@@ -117,13 +117,13 @@ def attribute_datasets(
 def draw_crops(
     photos: Mapping[str, Any], seeds: Sequence[int], count: int, resolution: int
 ) -> dict[int, sources.ImageSet]:
-    """`count` crops of the held-out photographs for each seed, no two alike among all of them.
+    """Draws `count` crops of the held-out photographs for each seed; all crops are different.
 
-    The crops of a seed are those of `sources.photos`, without the ones that it or a seed before it has had: three
-    photographs have some ten thousand places for a crop each, so a thousand draws meet a few times.
+    The crops of a seed are those of `sources.photos`, without repetitions of earlier crops: a photograph has some ten
+    thousand places for a crop, so a thousand draws repeat a few.
 
     Raises:
-        UserError: what `sources.photos` has to say, or the photographs have not as many different crops.
+        UserError: `sources.photos` raises one, or the photographs have too few different crops.
     """
     seen: set[bytes] = set()
     crops = {}
@@ -151,14 +151,14 @@ def write_dataset(
     seed: int,
     photos: Mapping[str, Any],
 ) -> list[str]:
-    """Writes one labelled folder; returns its "source/file" names, source by source as they were drawn."""
+    """Writes one labelled folder; returns its "source/file" names by source, in the order of the draws."""
     origin = {"source": "photos", "photographs": sorted(set(crops.origins)), "split": "test", **photos}
     origin |= {"seed": seed, "count": len(crops), "resolution": crops.images.shape[1]}
     files = [f"{name}.png" for name in crops.names]
     write_source(root, "real", origin, files, zip(files, crops.images, strict=True))
     names = [f"real/{file}" for file in files]
     for sampler, count in zip(samplers, counts, strict=True):
-        # Batches of one size, whatever the count, so that one program is compiled.
+        # All batches have one size, so that only one program is compiled.
         write_generated(sampler, root, count=count, seed=seed, batch_size=64)
         names += [f"{sampler.source_name}/{file_name(sampler.source_name, i)}" for i in range(count)]
     return names
@@ -172,9 +172,9 @@ def ask(
     rule: str,
     batch_size: int,
 ) -> dict[str, dict[str, Any]]:
-    """View set -> the class that its vote names for each image, and the views that each class got.
+    """Returns each view set -> the class that its vote names for each image, and the votes of each class.
 
-    Each view of an image is classified once and shared by the sets that hold it.
+    Each view of an image is classified once and shared by the sets that contain it.
     """
     folder = labelled.open_labelled(root, classes=attributor.classes)
     images = labelled.Images(folder, attributor.resolution).part([folder.names.index(name) for name in names])
@@ -183,22 +183,22 @@ def ask(
     answers = {}
     for called, some in view_sets.items():
         row = {"view_names": some, "rule": rule, "images_per_second": 0.0}
-        said = predictions.image_rows(evaluation_of(row, measured, attributor.classes))
-        answers[called] = {"predicted": [one.predicted for one in said], "votes": [one.votes for one in said]}
+        rows = predictions.image_rows(evaluation_of(row, measured, attributor.classes))
+        answers[called] = {"predicted": [one.predicted for one in rows], "votes": [one.votes for one in rows]}
     return answers
 
 
 def image_rows(record: Mapping[str, Any], counts: Sequence[int], network: str, views: str) -> list[ImageRow]:
-    """One row an image of one test, as one network and view set see it: the first images of each source.
+    """Returns one row for each image of a test, with the answers of one network and view set.
 
     Args:
-        record: as `attribute_datasets` writes it.
-        counts: images of each source in the test.
+        record: a record of `attribute_datasets`.
+        counts: images of each source in the test; the first ones are taken.
     """
-    said = record["answers"][network][views]
+    answers = record["answers"][network][views]
     rows = [
         ImageRow(name, name.split("/")[0], predicted, votes)
-        for name, predicted, votes in zip(record["names"], said["predicted"], said["votes"], strict=True)
+        for name, predicted, votes in zip(record["names"], answers["predicted"], answers["votes"], strict=True)
     ]
     sources = dict.fromkeys(row.target for row in rows)
     first = [[row for row in rows if row.target == source][:n] for source, n in zip(sources, counts, strict=True)]
@@ -206,14 +206,14 @@ def image_rows(record: Mapping[str, Any], counts: Sequence[int], network: str, v
 
 
 def rows_of(record: Mapping[str, Any], counts: Sequence[int]) -> list[dict[str, Any]]:
-    """What one data set says of one test: a row for each network and view set.
+    """Returns the results of one test on one data set: a row for each network and view set.
 
     Args:
         record, counts: as for `image_rows`.
 
     Returns:
-        Rows of `images` (all of the test), `seed`, `network`, `views`, `correct`, `repaired` and `broken` (beside the
-        single view) and `right` by source.
+        Rows of `images` (all of the test), `seed`, `network`, `views`, `correct`, `repaired` and `broken` (compared
+        with the single view) and `right` by source.
     """
     rows = []
     for network, answers in record["answers"].items():
@@ -235,39 +235,39 @@ def rows_of(record: Mapping[str, Any], counts: Sequence[int]) -> list[dict[str, 
 
 
 def summarise(rows: Sequence[Mapping[str, Any]], published: Mapping[int, int]) -> list[dict[str, Any]]:
-    """One entry for each test, network and view set, over all seeds.
+    """Returns one entry for each test, network and view set, over all seeds.
 
     Args:
-        rows: of `rows_of`, of every seed.
-        published: images of a test -> how many of them the course project had right by one view.
+        rows: the rows of `rows_of` for every seed.
+        published: images of a test -> the course project's right answers by one view.
 
     Returns:
-        Entries of `mean` accuracy with `ci95` (None for one seed, or where all agree), `least` and `most` right,
-        `right` pooled by source; of a vote also `gain` over the single view (mean and ci95), the number of seeds in
-        which it `helped`, left the count the `same` or `hurt`, and `repaired`, `broken` and `mcnemar_p` of the pooled
-        images; of the single view `published` and in how many seeds it was reached.
+        Entries of `mean` accuracy with `ci95` (None for one seed, or where all agree), `least` and `most` right, and
+        `right` pooled by source. A vote also has its `gain` over the single view (mean and ci95), the number of seeds
+        in which it `helped`, left the count the `same` or `hurt`, and `repaired`, `broken` and `mcnemar_p` of the
+        pooled images. The single view has `published` and the number of seeds that reached it.
     """
     summary = []
     for images, network, views in dict.fromkeys((row["images"], row["network"], row["views"]) for row in rows):
-        own = [row for row in rows if (row["images"], row["network"], row["views"]) == (images, network, views)]
-        correct = np.array([row["correct"] for row in own])
+        group = [row for row in rows if (row["images"], row["network"], row["views"]) == (images, network, views)]
+        correct = np.array([row["correct"] for row in group])
         entry: dict[str, Any] = {
             "images": images,
             "network": network,
             "views": views,
-            "seeds": len(own),
+            "seeds": len(group),
             "mean": float(correct.mean()) / images,
             "ci95": mean_interval(correct / images, within=(0.0, 1.0)),
             "least": int(correct.min()),
             "most": int(correct.max()),
-            "right": {source: sum(row["right"][source] for row in own) for source in own[0]["right"]},
+            "right": {source: sum(row["right"][source] for row in group) for source in group[0]["right"]},
         }
         if views == SINGLE:
             if images in published:
                 reached = int((correct >= published[images]).sum())
                 entry["published"] = {**proportion(published[images], images), "seeds_reaching_it": reached}
         else:
-            repaired, broken = (np.array([row[key] for row in own]) for key in ("repaired", "broken"))
+            repaired, broken = (np.array([row[key] for row in group]) for key in ("repaired", "broken"))
             change = repaired - broken
             entry |= {
                 "gain": {"mean": float(change.mean()) / images, "ci95": mean_interval(change / images)},
@@ -283,7 +283,7 @@ def summarise(rows: Sequence[Mapping[str, Any]], published: Mapping[int, int]) -
 
 
 def course_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The text of course.csv: one line a test, seed, network and view set; what is right by source in columns."""
+    """Returns the text of course.csv: one line for each test, seed, network and view set, with a column a source."""
     flat = [
         {key: value for key, value in row.items() if key != "right"}
         | {f"right_{source}": n for source, n in row["right"].items()}
@@ -293,7 +293,7 @@ def course_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def summary_cells(entry: Mapping[str, Any]) -> tuple[str, ...]:
-    """An entry of `summarise` in words, under `SUMMARY_HEADERS`."""
+    """Formats an entry of `summarise` under `SUMMARY_HEADERS`."""
     mean = wording.percent(entry["mean"])
     changes = ("", "", "")
     if "gain" in entry:
@@ -335,11 +335,11 @@ def _record_of(workdir: Path, seed: int) -> Path:
 
 
 def _checked_tests(config: Mapping[str, Any]) -> list[tuple[int, ...]]:
-    """Images a source (real, ProGAN, SNGAN) for each test, the smallest test first."""
+    """Returns the images a source (real, ProGAN, SNGAN) for each test, the smallest test first."""
     lengths = {key: len(config[key]) for key in COUNT_KEYS}
     if len(set(lengths.values())) > 1 or not min(lengths.values()):
-        shown = ", ".join(f"config.{key} has {n}" for key, n in lengths.items())
-        raise UserError(f"{shown}: give as many numbers each, one a test, such as --config.n_real='(5, 50)'")
+        counts_text = ", ".join(f"config.{key} has {n}" for key, n in lengths.items())
+        raise UserError(f"{counts_text}: give as many numbers each, one a test, such as --config.n_real='(5, 50)'")
     for key in COUNT_KEYS:
         if bad := [count for count in config[key] if count < 1]:
             raise UserError(f"config.{key} has {bad[0]}; a test needs one image of every source or more")
@@ -350,7 +350,7 @@ def _checked_tests(config: Mapping[str, Any]) -> list[tuple[int, ...]]:
 
 
 def _checked_views(config: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """The view sets by name, the single view first."""
+    """Returns the view sets by name, the single view first."""
     check_rule(config["rule"])
     for key in ("networks", "view_sets", "dataset_seeds"):
         if not config[key] or len(set(config[key])) < len(config[key]):
@@ -359,7 +359,7 @@ def _checked_views(config: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def _check_seeds(seeds: Sequence[int], study: Path) -> None:
-    """Refuses seeds that have made images of the study: a generator would draw what the networks were trained on."""
+    """Refuses the seeds of the study: a generator would draw images that the networks were trained on."""
     for split in labelled.SPLITS:
         manifest = manifests.read_manifest(study / "images" / split) or {"sources": {}}
         used = {origin.get("seed") for origin in manifest["sources"].values()}

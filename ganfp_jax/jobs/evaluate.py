@@ -1,4 +1,4 @@
-"""The job `evaluate`: a checkpoint and a labelled folder -> predictions, metrics, what was not used or cut, a page.
+"""The job `evaluate`: a checkpoint and a labelled folder -> predictions, metrics, refused and cut files, a page.
 
 The way of an image: `data.labelled` decodes it at the network's size and perturbs it, `attribution.attributor` votes
 over its views, `attribution.verdict` names its source, `attribution.predictions` writes that down,
@@ -49,8 +49,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         return
     seconds = {"evaluate": time.perf_counter() - clock}
     report = workdir / "report" / "index.html"
-    report.unlink(missing_ok=True)  # of other answers
-    write_outputs(workdir, evaluation)  # before baselines and page: what was found must not be lost where these fail
+    report.unlink(missing_ok=True)  # it may show other answers
+    write_outputs(workdir, evaluation)  # first, so that no result is lost where baselines or page fail
     if len(evaluation.names) <= FEW:
         print(per_image_table(image_rows(evaluation)))
     images = images.part(images.folder.places(evaluation.names))
@@ -69,7 +69,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
 
 
 def _warnings(checkpoint: str, folder: labelled.LabelledFolder) -> list[str]:
-    """What the files give away and the network may have seen; printed too."""
+    """Returns and prints warnings on files that give sources away, and images that the network may have seen."""
     warnings = [*filter(None, [known_images.warning_of(checkpoint, folder)]), *quick_check(folder)]
     for warning in warnings:
         print(f"warning: {warning}")
@@ -79,7 +79,7 @@ def _warnings(checkpoint: str, folder: labelled.LabelledFolder) -> list[str]:
 def _measure_baselines(
     config: Mapping[str, Any], images: labelled.Images, seconds: dict[str, float]
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """The rows of the baselines or why there are none; the time they take goes into `seconds`."""
+    """Returns the rows of the baselines, or the reason that there are none; their time is added to `seconds`."""
     clock, root = time.perf_counter(), Path(config["data"]["root"])
     rows, reason = beside.rows_or_reason(
         config["baselines"],
@@ -93,7 +93,7 @@ def _measure_baselines(
 
 
 def _report_files(evaluation: Evaluation, workdir: Path) -> None:
-    """Says which files were not taken as they are, or not used."""
+    """Reports the files that were changed or refused."""
     for name, note in list(evaluation.notes.items())[:SOME]:
         print(f"{name}: {note}")
     if evaluation.notes:
@@ -103,9 +103,9 @@ def _report_files(evaluation: Evaluation, workdir: Path) -> None:
 
 
 def summary(metrics: dict[str, Any], immunised: str = "") -> str:
-    """The vote, the single view, the baselines, what the vote changed and the confusion matrix, for the console.
+    """Formats vote, single view, baselines, the vote's changes and the confusion matrix for the console.
 
-    `immunised` is what the immunised baselines were immunised by (`wording.immunised_by`).
+    `immunised` describes the perturbations of the immunised baselines (`wording.immunised_by`).
     """
 
     def result(what: str, block: dict[str, Any]) -> tuple[str, str, str, str]:
@@ -133,7 +133,7 @@ def summary(metrics: dict[str, Any], immunised: str = "") -> str:
 
 
 def verdicts_sentence(metrics: Mapping[str, Any]) -> list[str]:
-    """How many images are decided and how many of these wrongly; nothing of a network that is not calibrated."""
+    """Returns a sentence on the decided images and the wrong ones among them; empty for an uncalibrated network."""
     if "verdicts" not in metrics:
         return []
     counts = metrics["verdicts"]
@@ -161,14 +161,14 @@ def write_page(
     """Writes report/index.html of the job `evaluate`.
 
     Args:
-        path: of the HTML file.
-        attributor: the network that was evaluated.
-        evaluation: what it said.
-        images: those that could be read.
-        baseline_rows: of `beside.measure`.
-        config: of the job.
-        seconds: what each stage took.
-        warnings: what the files were seen to give away.
+        path: the HTML file.
+        attributor: the evaluated network.
+        evaluation: its answers.
+        images: the readable images.
+        baseline_rows: rows of `beside.measure`.
+        config: the job's config.
+        seconds: seconds of each stage.
+        warnings: sentences on facts that give the sources away.
     """
     folder, metrics, condition = images.folder, evaluation.metrics, perturb.label(images.perturbation)
     views = config["views"] if isinstance(config["views"], str) else ",".join(config["views"])

@@ -1,4 +1,4 @@
-"""The job `export_weights`: a trained network -> one file, of open weights or of a program that runs alone."""
+"""The job `export_weights`: a trained network -> one file, of weights or of a program that runs alone."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -25,9 +25,9 @@ from ganfp_jax.run.run_folder import write_json
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 PROGRAM = "vote.stablehlo"
-TOLERANCE = 1e-4  # of logits, between the exported program and this package
+TOLERANCE = 1e-4  # between the logits of the exported program and of this package
 
-# How to run an exported program where there is Python with jax, numpy and flatbuffers (with which jax reads it).
+# How to run an exported program where Python has jax, numpy and flatbuffers (jax reads it with flatbuffers).
 USAGE = """\
 import json, numpy as np
 from jax import export
@@ -52,19 +52,20 @@ def export_vote(
     batch_size: int = 0,
     platforms: Sequence[str] = ("cpu",),
 ) -> bytes:
-    """The compiled vote of an attribution network as one program, its weights inside: `jax.export`'s serialised form.
+    """Exports the vote of an attribution network with its weights as one serialised program of `jax.export`.
 
     The program takes uint8 images (N, R, R, 3) and returns a dictionary, `OUTPUTS`. The same arguments give the same
-    bytes, which hold no path of the machine that made them.
+    bytes, which contain no path of this machine.
 
     Args:
-        weights: of an attribution network.
-        views, rule: of the vote, as for `ganfp_jax.attribution.voting.make_vote`.
-        batch_size: the one N that the program takes; 0 for any.
-        platforms: where it will run, among `PLATFORMS`. With "cpu" the views are classified in turn, else at once.
+        weights: the weights of an attribution network.
+        views, rule: the vote, as for `ganfp_jax.attribution.voting.make_vote`.
+        batch_size: the only N that the program takes; 0 for any.
+        platforms: the platforms that can run it, among `PLATFORMS`. With "cpu" the views are classified in turn, else
+            at once.
 
     Raises:
-        UserError: unknown view, rule or platform; a negative batch size; a network whose logits are a map.
+        UserError: a view, the rule or a platform is unknown, the batch size is negative, or the logits are a map.
     """
     if batch_size < 0:
         raise UserError(f"config.batch_size is {batch_size}; give 1 or more, or 0 for any number of images")
@@ -86,9 +87,9 @@ def export_vote(
     (count,) = (batch_size,) if batch_size else export.symbolic_shape("n")
     images = jax.ShapeDtypeStruct((count, side, side, 3), np.uint8)
     limit = jax.config.values["jax_traceback_in_locations_limit"]
-    jax.config.update("jax_traceback_in_locations_limit", 0)  # else the program quotes paths of our source files
+    jax.config.update("jax_traceback_in_locations_limit", 0)  # else the program contains paths of our source files
     try:
-        with convolution.use_xla_convolutions():  # the program runs where this package is not
+        with convolution.use_xla_convolutions():  # the program must run without this package
             return bytes(export.export(jax.jit(vote), platforms=list(platforms))(images).serialize())
     finally:
         jax.config.update("jax_traceback_in_locations_limit", limit)
@@ -98,7 +99,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `export_weights`.
 
     Raises:
-        UserError: no network there, an unknown format, settings that do not fit, or a file that cannot be written.
+        UserError: there is no network, the format is unknown, the settings do not fit, or the file cannot be written.
     """
     require(config, "checkpoint")
     if config["format"] not in FORMATS:
@@ -155,7 +156,7 @@ def _export_stablehlo(path: Path, config: Mapping[str, Any]) -> None:
     print(f"\nuse it where Python has jax, flatbuffers and numpy, and nothing of ganfp_jax:\n\n{usage}")
 
 
-# What `config.format` can be: the file's name, where none is given, and what writes it.
+# `config.format` -> the default name of the file, and the function that writes it.
 FORMATS: dict[str, tuple[str, Callable[[Path, Mapping[str, Any]], None]]] = {
     "safetensors": (FILE, _export_safetensors),
     "stablehlo": (PROGRAM, _export_stablehlo),
@@ -167,7 +168,7 @@ def _described(weights: Weights) -> tuple[Any, ...]:
 
 
 def _compare(program: bytes, config: Mapping[str, Any]) -> None:
-    """Raises UserError where the program answers otherwise than this package does; it has to run here for that."""
+    """Raises UserError where the answers of the program differ from those of this package; it runs the program."""
     platform = export.default_export_platform()
     if platform not in config["platforms"]:
         print(f"not compared: this machine computes on {platform}, the program is for {', '.join(config['platforms'])}")

@@ -43,5 +43,5 @@ def run(config: dict[str, Any], workdir: Path) -> None:
             'config.generator is empty; give a run folder (--config.generator=runs/progan), "photos" or "folder"'
         )
     print(f"{written} images in {root}")
-    with contextlib.suppress(UserError):  # one source only, or a folder that cannot be used yet
+    with contextlib.suppress(UserError):  # there is one source only, or the folder cannot be used yet
         report_leaks(labelled.open_labelled(root))

@@ -20,37 +20,37 @@ Networks = Mapping[str, PublishedNetwork]
 FORMATS = {"pickle": "tfutil pickle", "npz": "Chainer npz", "bundle": "TensorFlow checkpoint"}
 
 AVERAGES = ("Gs", "EGs")  # the running averages, which their authors use
-# What the logits of the released classifiers mean. The files do not say it; their authors do.
+# The classes of the released classifiers, by number. The files lack them; the authors publish them.
 CLASSES: dict[int, tuple[str, ...]] = {
     5: ("real", "ProGAN", "SNGAN", "CramerGAN", "MMDGAN"),
     11: ("real", *(f"ProGAN_seed_{seed}" for seed in range(10))),
 }
-# Of each generator: the distribution of its latents, the range of its images, what its images are called.
+# Generator -> the distribution of its latents, the range of its images, the class of its images.
 GENERATORS = {
     "progan_generator": ("normal", "signed", "ProGAN"),
     "sngan_generator": ("normal", "dithered", "SNGAN"),
     "resnet5_generator": ("uniform", "unit", ""),
 }
 BY_FEATURES = {256: "CramerGAN", 16: "MMDGAN"}  # these two share a generator; their critics differ
-AUGMENT = "mirror"  # with which the published attribution networks were trained
-BATCH_SIZE = 32  # with which they draw, and by which they normalise
+AUGMENT = "mirror"  # the augmentation of the published attribution networks
+BATCH_SIZE = 32  # the batch by which published generators normalise
 
 
 def import_weights(
     path: Path, networks: Networks, *, network: str = "", classes: Sequence[str] = (), source_name: str = ""
 ) -> Weights:
-    """The weights of one network of a published checkpoint, with all that is needed to use them as published.
+    """Returns the weights of one network of a published checkpoint, with the settings to use them as published.
 
     Args:
-        path: of the checkpoint.
-        networks: what `load_published` read there.
-        network: which of them; by default the running average or the only one that is no critic.
-        classes: the names of an attribution network's classes, in the order of its logits; by default those of the
+        path: the checkpoint.
+        networks: the networks that `load_published` read there.
+        network: the name of one of them; the default is the running average, or the only network that is no critic.
+        classes: the names of an attribution network's classes, in the order of its logits; the default is those of the
             released networks of five and eleven classes.
-        source_name: what labelled folders call a generator's images; by default its family's name.
+        source_name: the class of a generator's images in labelled folders; the default is its family's name.
 
     Raises:
-        UserError: there is no such network, or it cannot be used as published, or something has to be said about it.
+        UserError: there is no such network, it cannot be used as published, or the config must choose.
     """
     chosen = choose(path, networks, network)
     kind = recognise(path)
@@ -67,7 +67,7 @@ def import_weights(
 
 
 def choose(path: Path, networks: Networks, name: str = "") -> PublishedNetwork:
-    """The network of that name or, without one, the one that its authors use.
+    """Returns the network of that name or, without one, the network that its authors use.
 
     Raises:
         UserError: there is none, it is a critic, or there are several.
@@ -76,10 +76,10 @@ def choose(path: Path, networks: Networks, name: str = "") -> PublishedNetwork:
     if name:
         if name not in networks:
             raise UserError(f"{path} has no network {name!r}; config.network can be one of {listing}")
-        found = [networks[name]]
+        candidates = [networks[name]]
     else:
-        found = [networks[average] for average in AVERAGES if average in networks] or list(networks.values())
-    useful = [network for network in found if network.kind != "critic"]
+        candidates = [networks[average] for average in AVERAGES if average in networks] or list(networks.values())
+    useful = [network for network in candidates if network.kind != "critic"]
     if not useful:
         what = "a critic" if name else "critics only"
         raise UserError(
@@ -118,15 +118,15 @@ def _family(path: Path, networks: Networks, network: PublishedNetwork) -> str:
     features = [critic.model["num_features"] for critic in networks.values() if "num_features" in critic.model]
     if features and features[0] in BY_FEATURES:
         return BY_FEATURES[features[0]]
-    found = f"its critic has {features[0]} features" if features else "there is no critic"
+    critic = f"its critic has {features[0]} features" if features else "there is no critic"
     raise UserError(
-        f"{path} may be of CramerGAN or MMDGAN, whose generators are alike, and {found}; say which with "
+        f"{path} may be of CramerGAN or MMDGAN, whose generators are alike, and {critic}; say which with "
         "--config.source_name=CramerGAN (or MMDGAN)"
     )
 
 
 def _generator(path: Path, network: PublishedNetwork, source_name: str) -> dict[str, Any]:
-    """What is needed to draw from a generator."""
+    """Returns the settings to draw from a generator."""
     check_names([source_name], "config.source_name")
     model = network.model
     if network.lod:
@@ -149,7 +149,7 @@ def _generator(path: Path, network: PublishedNetwork, source_name: str) -> dict[
 
 
 def _sha256(path: Path, kind: str) -> dict[str, str]:
-    """SHA-256 of the file, or of the files that a TensorFlow checkpoint's variables lie in, by name."""
+    """Returns SHA-256 of the file, or of the files of a TensorFlow checkpoint's variables, by name."""
     files = [path]
     if kind == "bundle":
         index = find_index(path)
@@ -175,7 +175,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         path,
         networks,
         network=config["network"],
-        # --config.classes=a,b arrives as one text.
+        # The flag --config.classes=a,b gives one text.
         classes=[name.strip() for names in config["classes"] for name in names.split(",")],
         source_name=config["source_name"],
     )
@@ -185,7 +185,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
 
 
 def summary(networks: Networks, weights: Weights) -> str:
-    """What was found, what of it was taken, and what it will be used as."""
+    """Describes the networks of the checkpoint, the chosen one and its use."""
     rows = [
         (
             network.name,

@@ -35,7 +35,7 @@ from ganfp_jax.run.progress import progress
 from ganfp_jax.run.provenance import provenance
 from ganfp_jax.run.run_folder import write_json
 
-COMPARED = 10  # sources among which separability is measured where there are more than a page shows
+COMPARED = 10  # sources whose separability is measured where there are more than a page shows
 
 
 METRICS = "metrics.json"
@@ -45,13 +45,13 @@ PACKAGES = ("ganfp_jax", "jax", "flax", "numpy", "scikit-learn")
 
 
 def measure(inspected: Inspected, *, real: str, seed: int) -> dict[str, Any]:
-    """The content of metrics.json: accuracy of single views, separability of three feature spaces, cosines.
+    """Returns the content of metrics.json: accuracy of single views, separability of three feature spaces, cosines.
 
-    Separability is that of the sources `compared`: all, or of very many those that are confused most.
+    Separability is measured on the sources `compared`: all of them or, of very many, the most confused ones.
 
     Args:
         real: the class of the controls, "" for none.
-        seed: of everything random.
+        seed: the seed of all draws.
     """
     fingerprints, classes = inspected.fingerprints, list(inspected.classes)
     accuracy = accuracy_block(inspected.targets, inspected.predicted, classes)
@@ -80,7 +80,7 @@ def measure(inspected: Inspected, *, real: str, seed: int) -> dict[str, Any]:
 
 
 def interactions_csv(inspected: Inspected) -> str:
-    """The text of interactions.csv: each image's inner product with each model fingerprint (no bias)."""
+    """Returns the text of interactions.csv: each image's inner product with each model fingerprint (without bias)."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image", "target", "predicted", *inspected.classes])
@@ -94,7 +94,7 @@ def interactions_csv(inspected: Inspected) -> str:
 def write_pictures(
     folder: Path, classes: Sequence[str], samples: list[dict[str, Any]], models: list[np.ndarray]
 ) -> None:
-    """Writes every picture as a PNG of its own inside `folder`, under the names that the published code gives them."""
+    """Writes every picture as a PNG in `folder`, under the names of the published code."""
     for name, model in zip(classes, models, strict=True):
         _write_png(folder / fitting(f"model_fingerprint_{name}.png"), model)
     stems: set[Path] = set()
@@ -115,7 +115,7 @@ def _write_png(path: Path, image: UInt8[np.ndarray, "h w 3"]) -> None:
 
 
 def spectra_of(inspected: Inspected, sources: Sequence[str]) -> dict[str, Any]:
-    """Average power spectra of the images of some sources, and of their fingerprints where these are images."""
+    """Returns average power spectra of the images of some sources, and of their fingerprints if these are images."""
 
     def average(values: np.ndarray) -> dict[str, np.ndarray]:
         return {
@@ -152,13 +152,13 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     images = labelled.Images(folder, attributor.resolution, config["data"]["resize"], seed=config["seed"])
     inspected = inspect(attributor, images, images_per_source=config["images_per_source"])
     metrics = measure(inspected, real=config["real"], seed=config["seed"])
-    write_json(workdir / METRICS, metrics)  # before whatever is only drawn from them
+    write_json(workdir / METRICS, metrics)  # first, since all else is drawn from them
     sources = most_confused(metrics, always=config["real"])
     examples = inspected.some_of_each(config["pictures"], sources)
     limits = {k: config[k] for k in ("fingerprint_limit", "response_limit", "mask_negative")}
     scales = choose_scales(inspected, examples, sources, **limits)
     samples, models = pictures(inspected, examples, sources, scales)
-    shutil.rmtree(workdir / "pictures", ignore_errors=True)  # of other images, if this run folder has some
+    shutil.rmtree(workdir / "pictures", ignore_errors=True)  # an earlier run may have left pictures of other images
     write_pictures(workdir / "pictures", sources, samples, models)
     write_json(workdir / "pictures" / "scales.json", dataclasses.asdict(scales) | {"words": scales.words()})
     atomic.write_bytes(workdir / "interactions.csv", interactions_csv(inspected).encode())

@@ -1,4 +1,4 @@
-"""The job `interpolate`: a trained generator -> a film of a walk through its latents."""
+"""The job `interpolate`: a trained generator -> an animation of a walk through its latents."""
 
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,10 @@ from ganfp_jax.run.errors import UserError
 def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `interpolate`: `frame_%05d.png`, `walk.png` (or .gif), `strip.png` and `walk.json` in one folder.
 
-    Pictures are made from the frames' files, so memory does not grow with the number of frames (180 and 3,000 of
-    32x32 took 336 and 342 MiB), but see `write_animation` on GIF.
+    The strip is made from the frames' files; `write_animation` states the memory that the animation takes.
 
     Raises:
-        UserError: bad settings, no generator there, or a folder that holds something else.
+        UserError: the settings are bad, there is no generator, or the folder holds other files.
     """
     _check(config)
     anchors = list_anchors(seeds=config["seeds"], seed=config["seed"], count=config["count"])
@@ -56,7 +55,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
 
 
 def _check(config: dict[str, Any]) -> None:
-    """What can be refused before the generator is loaded."""
+    """Raises UserError for bad settings before the generator is loaded."""
     check_animation(kind=config["format"], fps=config["fps"])
     if config["mode"] not in latents.MODES:
         raise UserError(f"unknown config.mode {config['mode']!r}; choose from {', '.join(latents.MODES)}")

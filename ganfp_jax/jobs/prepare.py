@@ -1,4 +1,4 @@
-"""The job `prepare`: a labelled image set -> a data set of ArrayRecord files, which reads faster and travels whole."""
+"""The job `prepare`: a labelled image set -> a data set of ArrayRecord files, which is faster to read and to copy."""
 
 import contextlib
 import json
@@ -18,11 +18,11 @@ ORIGIN = "prepared.json"
 
 
 def run(config: dict[str, Any], workdir: Path) -> None:
-    """The job `prepare`. A set that is there already, made of the same files with the same manifest, is left as it is.
+    """The job `prepare`. An existing data set of the same files and the same manifest is kept.
 
     Raises:
-        UserError: no labelled set in `data.root`, no usable image in a source, another data set in the way, or another
-            process that is making it.
+        UserError: `data.root` holds no labelled set, a source has no usable image, another data set is in the way, or
+            another process is making it.
     """
     root = Path(config["prepare"] or workdir / "dataset")
     source = Path(config["data"]["root"])
@@ -34,7 +34,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     extra = {manifests.MANIFEST: manifests.manifest_bytes(classes, manifest["sources"]), ORIGIN: origin.encode()}
     with _alone(root):
         if all((root / name).is_file() and (root / name).read_bytes() == content for name, content in extra.items()):
-            sets.clear_incomplete(root)  # of a run that was killed when all but that was done
+            sets.clear_incomplete(root)  # a run may have been killed just before it
             print(f"{root} is there already, made of the same files")
             return
         usable, rejected = _usable(folders)
@@ -48,7 +48,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
 
 @contextlib.contextmanager
 def _alone(root: Path) -> Iterator[None]:
-    """Keeps every other process from making the same data set."""
+    """Locks the data set against other processes."""
     root.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         try:
@@ -63,7 +63,7 @@ def _alone(root: Path) -> Iterator[None]:
 def _usable(
     folders: dict[str, labelled.LabelledFolder],
 ) -> tuple[dict[str, list[int]], list[tuple[str, str]]]:
-    """Split -> the indices of its files that can be decoded, and the others with their reasons."""
+    """Returns each split -> the indices of its usable files, and the other files with their reasons."""
     usable: dict[str, list[int]] = {split: [] for split in folders}
     rejected = [file for folder in folders.values() for file in folder.left_out]
     with progress(sum(map(len, folders.values())), "check", "image", delay=2.0) as bar:

@@ -24,10 +24,10 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     if count < 2:
         raise UserError(f"config.count is {count}; the metrics need two images or more")
     sampler = Sampler(Path(config["generator"]))
-    swd.level_sides(sampler.resolution)  # whether there is a pyramid is known before the images are made
+    swd.level_sides(sampler.resolution)  # it raises for an impossible pyramid before the images are made
     features = None
     if config["inception"]:
-        if config["kid"]["subset_size"] > count:  # found out before the features take their time
+        if config["kid"]["subset_size"] > count:  # checked before the slow features
             raise UserError(f"config.kid.subset_size is {config['kid']['subset_size']}; at most config.count, {count}")
         features = inception.make_features(Path(config["inception"]), batch_size=config["batch_size"])
     real = _real_images(config["data"], sampler.resolution, count * (2 if config["floor"] else 1), workdir)
@@ -47,7 +47,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
 
 
 def table(results: Mapping[str, Mapping[str, float]]) -> str:
-    """One line a metric, one column a set."""
+    """Formats one line a metric and one column a set."""
     metrics = next(iter(results.values()))
     rows = [(name, *(f"{values[name]:.4g}" for values in results.values())) for name in metrics]
     return text_table(["metric", *results], rows, align="<" + ">" * len(results))
@@ -60,7 +60,7 @@ def _real_images(data: Mapping[str, Any], resolution: int, count: int, workdir: 
             f"config.data.{data['source']} has {len(real)} images, {count} are needed; lower config.count"
             " or set config.floor to False, which halves the need"
         )
-    # The floor's two halves must not differ by where in the folder they lie.
+    # The order is shuffled, so that the floor's two halves do not differ by their place in the folder.
     return real.images[np.random.RandomState(0).permutation(count)]
 
 

@@ -1,7 +1,7 @@
-"""The job `robustness`: what perturbations do to attribution networks -> robustness.csv, metrics.json, figure, page.
+"""The job `robustness`: attribution networks under perturbations -> robustness.csv, metrics.json, figure, page.
 
-Every network meets every perturbation on the same images, by `evaluation.evaluate`. Each of these evaluations is
-complete in a folder of its own, so a job that was stopped goes on with those that are missing.
+`evaluation.evaluate` measures every network under every perturbation on the same images. Each evaluation has its own
+folder, so a stopped job continues with the missing ones.
 """
 
 import json
@@ -52,7 +52,7 @@ COLUMNS = (
     *("network", "attack", "accuracy", "ci95_low", "ci95_high", "single_view_accuracy", "n"),
     *("wrong_to_right", "right_to_wrong", "mcnemar_p", "psnr", "images_per_second"),
 )
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")  # of a network, whose folder is called so
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")  # of a network, whose folder has this name
 
 
 def run(config: dict[str, Any], workdir: Path) -> None:
@@ -64,7 +64,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     resolution, classes = resolution_and_classes(networks)
     root = Path(config["data"]["root"])
     folder = labelled.open_labelled(root, split="test", classes=classes, layout=config["data"]["layout"])
-    _check_unchanged(networks, checkpoints, workdir)  # writes: not before the inputs can be read
+    _check_unchanged(networks, checkpoints, workdir)  # it writes, so the inputs are read before
     report_leaks(folder)
     images = labelled.Images(folder, resolution, config["data"]["resize"], seed=config["seed"])
     answers = _ask(networks, perturbations, images, config, workdir)
@@ -99,7 +99,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         "method": METHOD,
     }
     write_tables(workdir, results)
-    first = _folder_of(workdir, next(iter(networks)), CLEAN)  # every network and perturbation has the same images
+    first = _folder_of(workdir, next(iter(networks)), CLEAN)  # all networks and perturbations have the same images
     reports.report_rejected(reports.read_pairs(first / "rejected.csv"), workdir)
     reports.report_notes(dict(reports.read_pairs(first / "notes.csv")), workdir)
     plain_command = "" if PLAIN in networks else training_command(PLAIN, config[IMMUNISED], root)
@@ -134,7 +134,7 @@ def _ask(
     config: Mapping[str, Any],
     workdir: Path,
 ) -> dict[str, dict[str, Answers]]:
-    """Network -> perturbation -> its answers; those that are in the run folder are read from there."""
+    """Returns network -> perturbation -> answers; existing answers are read from the run folder."""
     folder = images.folder
     if config["count"]:
         images = images.part(first_at_random(folder.labels, config["count"], config["seed"]))
@@ -161,7 +161,7 @@ def _ask(
 
 
 def _folder_of(workdir: Path, network: str, perturbation: str) -> Path:
-    """Where the answers of a network to images under a perturbation stand."""
+    """Returns the folder of the answers of a network under a perturbation."""
     return workdir / "networks" / network / perturb.label(perturbation)
 
 
@@ -173,7 +173,7 @@ def write_tables(workdir: Path, results: Mapping[str, Any]) -> None:
 
 
 def _checked(config: Mapping[str, Any]) -> tuple[list[str], dict[str, str]]:
-    """The perturbations, `CLEAN` first, and the checkpoints by name; faults of the config are found before any work."""
+    """Checks the config; returns the perturbations, `CLEAN` first, and the checkpoints by name."""
     perturbations = config["attacks"]
     if not perturbations or isinstance(perturbations, str):
         raise UserError("config.attacks needs a list of one or more: --config.attacks=\"('jpeg75', 'combination')\"")
@@ -225,7 +225,7 @@ def _load(name: str, checkpoint: str, config: Mapping[str, Any]) -> Attributor:
 
 
 def _check_unchanged(networks: Mapping[str, Attributor], checkpoints: Mapping[str, str], workdir: Path) -> None:
-    """Raises UserError where answers in the run folder are those of other weights than a network has now."""
+    """Raises UserError where answers in the run folder are of other weights than those of a network."""
     digests = {name: attributor.digest for name, attributor in networks.items()}
     begun_with = _once(workdir / "networks.json", lambda: digests)
     for name, digest in digests.items():
@@ -237,14 +237,14 @@ def _check_unchanged(networks: Mapping[str, Attributor], checkpoints: Mapping[st
 
 
 def _once(path: Path, make: Callable[[], Any]) -> Any:
-    """What `make` gives, or gave before the run was stopped."""
+    """Returns the result of `make`, or the one that a stopped run stored."""
     if not path.exists():
         write_json(path, make())
     return json.loads(path.read_text())
 
 
 def _sentences(config: Mapping[str, Any], folder: labelled.LabelledFolder, no_baselines: str | None) -> list[str]:
-    """What the page says of how it was done, beside what it can see from the results."""
+    """Returns the page's sentences on the method that do not follow from the results."""
     sentences = [f"The images are from {folder.root}; the attacks draw with seed {config['seed']}."]
     if no_baselines:
         return [*sentences, f"No baselines: {no_baselines}."]

@@ -8,5 +8,5 @@ from ganfp_jax.training.programs import train_to_the_end
 
 
 def run(config: dict[str, Any], workdir: Path) -> None:
-    """The job `train`; a finished training decodes nothing, and says what it has to say."""
+    """The job `train`; a finished training decodes no image and only prints its last lines."""
     train_to_the_end(config, workdir, start_from.read)

@@ -1,4 +1,4 @@
-"""The whole study in one command, by networks that come shipped or are trained here."""
+"""The whole study in one command, with shipped networks or with networks that are trained here."""
 
 from pathlib import Path
 from typing import Any

@@ -38,7 +38,7 @@ FEW = 10  # images a source, up to which the results list every image
 class Stage(NamedTuple):
     """A part of a study.
 
-    One that does not go on where it was stopped but begins anew (`resumes` False) has the time of its last run.
+    A stage that begins anew after a stop (`resumes` False) has the time of its last run.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Test:
 
     @property
     def condition(self) -> str:
-        """What the report calls the perturbation."""
+        """The report's name of the perturbation."""
         return perturb.label(self.perturbation)
 
 
@@ -69,7 +69,7 @@ class Study:
     config: dict[str, Any]
     workdir: Path
     stages: list[Stage] = dataclasses.field(default_factory=list)
-    """What has to be done before there are results."""
+    """The work before the results."""
     attributor: Callable[[], Attributor] = dataclasses.field(init=False)
     """The network of the test that the report begins with."""
     told: Callable[[], dict[str, Any]] = dataclasses.field(init=False)
@@ -77,7 +77,7 @@ class Study:
     evaluations: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     """One row a test, as a `report.results.EvaluationPage` has them; the stages append to it."""
     baselines: list[dict[str, Any]] = dataclasses.field(default_factory=list)
-    """The same of the baselines."""
+    """The rows of the baselines."""
 
     @property
     def images(self) -> Path:
@@ -85,7 +85,7 @@ class Study:
         return self.workdir / "images"
 
     def seconds(self) -> dict[str, float]:
-        """Seconds spent in each stage so far, over all runs of this study."""
+        """Returns the seconds of each stage so far, over all runs of this study."""
         path = self.workdir / "stages.json"
         return json.loads(path.read_text()) if path.exists() else {}
 
@@ -111,7 +111,7 @@ def carry_out(study: Study) -> None:
 
 
 def made_already(study: Study, split: str) -> dict[str, Any]:
-    """The sources that a split has, each with its origin."""
+    """Returns the sources of a split, each with its origin."""
     return (manifests.read_manifest(study.images / split) or {"sources": {}})["sources"]
 
 
@@ -141,7 +141,7 @@ def write_split(
 
 
 def first_of_each(folder: labelled.LabelledFolder, count: int) -> Int[np.ndarray, " n"]:
-    """Indices of the first `count` images of every source, in the order in which they were made."""
+    """Returns the indices of the first `count` images of every source, in the order in which they were made."""
     made = np.array([int(Path(name).stem.rpartition("_")[2]) for name in folder.names])
     order = np.lexsort((made, folder.labels))
     return np.concatenate([order[folder.labels[order] == k][:count] for k in range(len(folder.classes))])
@@ -153,7 +153,7 @@ def first_of_each(folder: labelled.LabelledFolder, count: int) -> Int[np.ndarray
 def evaluation_row(
     attributor: Attributor, folder: labelled.LabelledFolder, test: Test, target: Path, *, rule: str, batch_size: int
 ) -> dict[str, Any]:
-    """One row of the report's evaluations; the answers are written to `target`."""
+    """Returns one row of the report's evaluations; the answers are written to `target`."""
     images = labelled.Images(folder, attributor.resolution, perturbation=test.perturbation).part(test.indices)
     evaluation = evaluate(attributor, images, views=test.views, rule=rule, batch_size=batch_size)
     write_outputs(target, evaluation)
@@ -177,7 +177,7 @@ def baseline_rows(
     classes: Sequence[str],
     count: int,
 ) -> list[dict[str, Any]]:
-    """What baselines reach on a test with `count` images a source."""
+    """Returns the rows of baselines on a test with `count` images a source."""
     return [
         {"name": row["name"], "condition": row["condition"], "count": count, "metrics": row["metrics"]}
         for row in beside.measure(fitted, [images], perturbations, classes)
@@ -188,7 +188,7 @@ def baseline_rows(
 
 
 def take_fingerprints(study: Study) -> dict[str, Any]:
-    """The pictures of the page's last part, of the network and the test that it begins with."""
+    """Returns the pictures of the page's last part, for the network and the test of its headline."""
     attributor, row = study.attributor(), main_row(study.evaluations, study.told()["main"])
     test = labelled.open_labelled(study.images, split="test", classes=attributor.classes)
     images = labelled.Images(test, attributor.resolution, seed=study.config["seed"])
@@ -242,7 +242,7 @@ def print_results(results: Mapping[str, Any]) -> None:
 
 
 def main_row(evaluations: Sequence[dict[str, Any]], main: Mapping[str, Any]) -> dict[str, Any]:
-    """The row of the test that the report begins with."""
+    """Returns the row of the test in the report's headline."""
     (row,) = (row for row in evaluations if _is_of(row, main) and row["count"] == main["count"])
     return row
 
@@ -253,7 +253,7 @@ def _is_of(row: Mapping[str, Any], main: Mapping[str, Any]) -> bool:
 
 
 def sample_grids(study: Study, steps: Mapping[str, int], test: labelled.LabelledFolder) -> dict[str, dict[str, str]]:
-    """A picture of some test images of every source."""
+    """Makes a picture of some test images of every source."""
     grids, rows = {}, []
     for label, source in enumerate(test.classes):
         indices = first_of_each(test, 48)
@@ -270,12 +270,12 @@ def sample_grids(study: Study, steps: Mapping[str, int], test: labelled.Labelled
 
 
 def image_counts(folder: labelled.LabelledFolder) -> dict[str, int]:
-    """Images of every source."""
+    """Counts the images of every source."""
     return {name: int((folder.labels == k).sum()) for k, name in enumerate(folder.classes)}
 
 
 def photographs(folder: labelled.LabelledFolder) -> list[str]:
-    """The photographs that the real images are crops of, by name: `real/chelsea_00012.png` -> `chelsea`."""
+    """Returns the photographs of the real images, by file name: `real/chelsea_00012.png` -> `chelsea`."""
     real = folder.classes.index("real")
     names = [name for name, k in zip(folder.names, folder.labels, strict=True) if k == real]
     return sorted({Path(name).stem.rpartition("_")[0] for name in names})

@@ -1,7 +1,7 @@
 """A study from scratch: generators, attribution networks and baselines are trained on photographs, in one process.
 
-Every stage leaves its result in the run folder and is skipped where that is complete, so a study that was stopped
-goes on where it was.
+Every stage stores its result in the run folder and is skipped where that is complete, so a stopped study continues
+where it was.
 """
 
 import functools
@@ -30,7 +30,7 @@ def open_study(config: dict[str, Any], workdir: Path) -> parts.Study:
     """A study whose networks are trained here, each in a run folder of its own.
 
     Raises:
-        UserError: what would be found wrong only after the training: how the networks are to be tested.
+        UserError: the tests of the networks are impossible, which would otherwise show only after the training.
     """
     for views in config["view_sets"]:
         check_vote(views, config["rule"])
@@ -89,10 +89,10 @@ def make_images(study: parts.Study) -> None:
 
 
 def fit_baselines(study: parts.Study) -> None:
-    """What cheap methods reach on the same images.
+    """Measures cheap methods on the same images.
 
-    The networks' training images are immunised. So that a baseline is not beaten by that alone, some are fitted a
-    second time on images immunised in the same way (once, where the networks' are perturbed anew in every batch).
+    The networks' training images are immunised. For a fair comparison, some baselines are fitted a second time on
+    images that are immunised in the same way (once, while the networks' images are perturbed anew in every batch).
     """
     path = study.workdir / "baselines.json"
     if not path.exists():
@@ -116,8 +116,8 @@ def _baselines(study: parts.Study) -> Iterator[dict[str, Any]]:
 
 
 def evaluate_tests(study: parts.Study) -> None:
-    """Evaluates every network for each test size, condition and view set; what is done already is read back."""
-    # In the order in which the network knows them: a manifest's can change when a source is made again.
+    """Evaluates every network for each test size, condition and view set; existing results are read back."""
+    # The classes have the network's order: that of a manifest can change when a source is made again.
     classes = labelled.open_labelled(study.images, split="train").classes
     folder = labelled.open_labelled(study.images, split="test", classes=classes)
     load = functools.cache(lambda network: Attributor.load(study.workdir / f"visnet-{network}"))
@@ -142,7 +142,7 @@ def tests(config: Mapping[str, Any], folder: labelled.LabelledFolder) -> list[pa
 
 
 def told(study: parts.Study) -> dict[str, Any]:
-    """What the report says of the networks; its first test is of the last one, by the last view set."""
+    """Returns the report's facts on the networks; its first test is that of the last one by the last view set."""
     config, immunise = study.config, study.config["attribution"]["immunise"]
     folders = {config[name]["source_name"]: name for name in config["generators"]}
     folders |= {f"VisNet ({network})": f"visnet-{network}" for network in config["networks"]}

@@ -1,6 +1,6 @@
-"""A study by a shipped set: its generators make a test set, its network and its baselines name the sources.
+"""A study of a shipped set: its generators make a test set, its network and its baselines name the sources.
 
-All photographs are test images. No stage but the first goes on where it was stopped.
+All photographs are test images. Only the first stage continues where it was stopped.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ def open_study(config: Mapping[str, Any], workdir: Path) -> parts.Study:
     """A study whose networks come shipped.
 
     Raises:
-        UserError: an unknown shipped set, or tests that the images do not allow.
+        UserError: the shipped set is unknown, or the images do not allow the tests.
     """
     for perturbation in config["conditions"]:
         perturb.check_perturbation(perturbation)
@@ -68,7 +68,7 @@ def make_images(study: parts.Study) -> None:
 
 
 def evaluate_tests(study: parts.Study) -> None:
-    """Asks the network in every test."""
+    """Evaluates the network in every test."""
     attributor, config = study.attributor(), study.config
     folder = labelled.open_labelled(study.images, split="test", classes=attributor.classes)
     for test in tests(config, folder):
@@ -80,7 +80,7 @@ def evaluate_tests(study: parts.Study) -> None:
 
 
 def ask_baselines(study: parts.Study) -> None:
-    """Asks the shipped baselines, trained on the images that the network was trained on, in every test."""
+    """Evaluates the shipped baselines, which have the network's training images, in every test."""
     config, fitted = study.config, baselines.read(shipped.baselines(study.config["shipped"]))
     folder = labelled.open_labelled(study.images, split="test", classes=study.attributor().classes)
     for test in tests(config, folder):
@@ -89,7 +89,7 @@ def ask_baselines(study: parts.Study) -> None:
 
 
 def tests(config: Mapping[str, Any], folder: labelled.LabelledFolder) -> list[parts.Test]:
-    """The course project's tests, then all images under every condition."""
+    """Returns the course project's tests, then all images under every condition."""
     course = [folder.classes.index(name) for name in config["course_sources"]]
     asked = [("none", count, course) for count in config["course_counts"]]
     every = list(range(len(folder.classes)))
@@ -103,7 +103,7 @@ def tests(config: Mapping[str, Any], folder: labelled.LabelledFolder) -> list[pa
 
 
 def told(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What the report says of the networks; its first test is of all images under the first condition."""
+    """Returns the report's facts on the networks; its first test is of all images under the first condition."""
     name, condition = config["shipped"], config["conditions"][0]
     generators = [load(generator) for generator in shipped.generators(name)]
     return {
