@@ -1,1 +1,1 @@
-"""What a person reads after a run: picture grids, console tables and one self-contained HTML page."""
+"""The output for readers: picture grids, figures, console tables and self-contained HTML pages."""

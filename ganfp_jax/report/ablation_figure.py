@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def draw_ablation(results: Mapping[str, Any]) -> "Figure":
-    """Every set of views and every rule with its 95 % interval, one panel a condition.
+    """Draws every set of views and every rule with its 95 % interval, one panel a condition.
 
-    Sets stand in the order of their number of views, which is written above them; the single view is a dashed line.
+    Sets are in the order of their number of views, which is written above them; a dashed line shows the single view.
 
     Args:
         results: the content of ablation.json.
@@ -52,7 +52,7 @@ def _draw_condition(panel: "Axes", condition: Mapping[str, Any], labels: list[st
     panel.axhline(100 * single, color=INK, linewidth=0.8, linestyle="--", alpha=0.6, label="one view")
     for index, rule in enumerate(rules):
         rows = {row["views"]: row for row in condition["rows"] if row["rule"] == rule}
-        shift = 0.22 * (index - (len(rules) - 1) / 2)  # side by side, or their intervals would cover each other
+        shift = 0.22 * (index - (len(rules) - 1) / 2)  # side by side, so that the intervals do not cover each other
         values = [100 * rows[label]["accuracy"] for label in labels]
         low = [100 * (rows[label]["accuracy"] - rows[label]["ci95_low"]) for label in labels]
         high = [100 * (rows[label]["ci95_high"] - rows[label]["accuracy"]) for label in labels]

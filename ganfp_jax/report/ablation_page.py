@@ -1,4 +1,4 @@
-"""The page of an ablation: which views and which rule a vote should have, beside one view and cheap baselines."""
+"""The page of an ablation: votes by sets of views and by rules, beside one view and cheap baselines."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from ganfp_jax.report.leak import best_baseline, leak_of, leak_sentence
 
 
 def values(results: Mapping[str, Any]) -> dict[str, Any]:
-    """What the template takes of `results.AblationPage`."""
+    """Returns the template's values of `results.AblationPage`."""
     from markupsafe import Markup
 
     metrics, classes = results["main"]["metrics"], results["classes"]
@@ -47,7 +47,7 @@ def values(results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _findings(results: Mapping[str, Any]) -> Iterable[str]:
-    """What the numbers say of every condition, what takes away from the main number first."""
+    """Yields the findings of every condition; those that weaken the main number come first."""
     number = sum(row["num_views"] > 1 for row in results["conditions"][0]["rows"])
     if number > 1:
         yield (
@@ -61,7 +61,7 @@ def _findings(results: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _verdict(condition: Mapping[str, Any], tested: Sequence[Mapping[str, Any]]) -> str:
-    """How many votes are better or worse than the single view beyond chance."""
+    """Counts the votes that are better or worse than the single view beyond chance."""
     single = condition["single_view"]["accuracy"]
     decided = [row for row in tested if row["holm_p"] < SIGNIFICANT]
     better = [row for row in decided if row["wrong_to_right"] > row["right_to_wrong"]]

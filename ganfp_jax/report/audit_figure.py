@@ -1,4 +1,4 @@
-"""The figure of an audit: how far each kind of fact about a file leads, beside chance."""
+"""The figure of an audit: the accuracy of each kind of fact about a file, beside chance."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ VERDICTS = {"leak": 1, "warning": 5, "nothing found": 6}
 
 
 def draw_audit(results: Mapping[str, Any]) -> "Figure":
-    """The accuracy of each kind with its 95 % interval; the dashed line is chance.
+    """Draws the accuracy of each kind with its 95 % interval; the dashed line is chance.
 
     Args:
         results: the content of audit.json.

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def draw_low_data(results: Mapping[str, Any]) -> "Figure":
-    """Accuracy in percent over the number of training images a source: a panel a condition, a line a method.
+    """Draws accuracy in percent over the number of training images a source: a panel a condition, a line a method.
 
-    Shaded: 95 % intervals. A row without a number of training images, the network's, is a level line; the thin level
+    95 % intervals are shaded. A row without a number of training images, the network's, is a level line; the thin level
     line is chance.
 
     Args:
-        results: of the job: {"classes", "rows"}.
+        results: the job's results: {"classes", "rows"}.
     """
     rows = results["rows"]
     conditions = list(dict.fromkeys(row["condition"] for row in rows))

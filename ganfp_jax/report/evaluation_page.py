@@ -1,7 +1,7 @@
 """The page of an evaluation and of a study.
 
-The page is honest by construction: the main number always stands beside the single view, guessing and the best cheap
-baseline on the same images, and the sentences under it are chosen by what the numbers say.
+The main number always has the single view, guessing and the best cheap baseline on the same images beside it, and the
+numbers choose the sentences under it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,10 +19,10 @@ OPTIONAL: dict[str, Any] = {
 
 
 def values(results: Mapping[str, Any]) -> dict[str, Any]:
-    """What the template takes of `results.EvaluationPage`.
+    """Returns the template's values of `results.EvaluationPage`.
 
     Raises:
-        ValueError: no evaluation is the one that `main` names.
+        ValueError: `main` names no evaluation.
     """
     results = {**OPTIONAL, **results}
     main = _main_evaluation(results)
@@ -54,7 +54,7 @@ def values(results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _identity(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """What tells one evaluation from another, in the words of `results["main"]`."""
+    """Returns the keys that identify an evaluation, as in `results["main"]`."""
     return {
         "network": entry["network"],
         "condition": entry["condition"],
@@ -79,7 +79,7 @@ def _best_baseline(results: Mapping[str, Any], condition: str, count: int | None
 
 
 def _groups(results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Evaluations and baselines of the same test images, together."""
+    """Groups the evaluations and baselines of the same test images."""
     return [
         {
             "condition": condition,
@@ -94,7 +94,7 @@ def _groups(results: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _method(results: Mapping[str, Any]) -> str:
-    """What was done, in one paragraph."""
+    """Describes the method in one paragraph."""
     train, test = (results["photographs"][split] for split in ("train", "test"))
     sentences = []
     if train and test:
@@ -128,7 +128,7 @@ def _count(items: Sequence[object], noun: str) -> str:
 
 
 def _findings(results: Mapping[str, Any], main: Mapping[str, Any], best: Mapping[str, Any] | None) -> Iterable[str]:
-    """What the numbers say, in sentences; what takes away from the main number comes first."""
+    """Yields the findings in sentences; those that weaken the main number come first."""
     yield from results["warnings"]
     metrics = main["metrics"]
     chance, guess = wording.guess(metrics["confusion"])
@@ -186,7 +186,7 @@ def _condition_finding(entry: Mapping[str, Any], cheap: Mapping[str, Any] | None
 def _matrices(
     results: Mapping[str, Any], main: Mapping[str, Any], best: Mapping[str, Any] | None, sources: Sequence[str]
 ) -> dict[str, list[dict[str, Any]]]:
-    """The confusion matrices to show at once, and all others."""
+    """Returns the confusion matrices to show at once, and all others."""
 
     def confusion_matrix(title: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
         return rendering.confusion_matrix(title, metrics, results["classes"], sources)

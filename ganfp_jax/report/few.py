@@ -1,4 +1,4 @@
-"""Which sources a page shows where there are too many for one: a table of all with all grows with their square."""
+"""The choice of sources for a page where there are too many: a table of all pairs grows with their square."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,21 +6,21 @@ from typing import Any
 import numpy as np
 
 MOST = 30  # sources on a page
-COLUMNS = 10  # sources to which it shows responses: a picture for every image and source
+COLUMNS = 10  # sources whose responses a page shows: a picture for every image and source
 
 
 def most_confused(
     metrics: Mapping[str, Any], most: int = MOST, *, classes: Sequence[str] = (), always: str = ""
 ) -> list[str]:
-    """The names of the `most` sources with the most mistakes, in index order: all of them where they are no more.
+    """Returns the names of the `most` sources with the most mistakes, in index order; all names if they are fewer.
 
-    A mistake counts for the source of the image and for the one that it was taken for.
+    A mistake counts for the source of the image and for the predicted source.
 
     Args:
         metrics: with "confusion" (rows target, columns predicted) and, unless `classes` are given, "classes".
         most: at least 1.
         classes: all names in the order of the confusion matrix.
-        always: a source that is shown whatever its mistakes, "" for none.
+        always: a source that is always shown, "" for none.
     """
     names = list(classes or metrics["classes"])
     if len(names) <= most:
@@ -32,12 +32,12 @@ def most_confused(
 
 
 def what_is_shown(names: Sequence[str], classes: Sequence[str], file: str) -> str:
-    """The sentence for a page that leaves sources out, "" where it shows all.
+    """Returns the sentence for a page that leaves sources out, "" where it shows all.
 
     Args:
         names: the names on the page.
         classes: all names.
-        file: where all numbers are.
+        file: the file with all numbers.
     """
     if len(names) == len(classes):
         return ""
@@ -45,9 +45,9 @@ def what_is_shown(names: Sequence[str], classes: Sequence[str], file: str) -> st
 
 
 def with_responses(results: Mapping[str, Any]) -> dict[str, Any]:
-    """The results of an inspection with the classes, models and samples whose responses are shown.
+    """Restricts the results of an inspection to the classes, models and samples whose responses are shown.
 
-    These are all, or of more than `COLUMNS` sources those that are confused most, with one sample each.
+    These are all of them or, of more than `COLUMNS` sources, the most confused ones with one sample each.
 
     Args:
         results: a `results.FingerprintPage`.

@@ -1,7 +1,7 @@
-"""What all figures have in common: one look, as a picture that can stand alone or as a drawing inside a page.
+"""The common style of all figures, and their conversion to PNG files and to drawings inside a page.
 
-A figure is a function `draw(results)` that returns matplotlib's. `png` makes a file of it; `drawing` gives inline SVG,
-which takes its ink and its font from the page around it, so it can be read on a light and on a dark page.
+A figure is a function `draw(results)` that returns a figure of matplotlib. `png` makes a file of it. `drawing` makes
+inline SVG, which takes its ink and its font from the page, so that it can be read on a light and on a dark page.
 """
 
 import html
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Each has a contrast of at least 3 with both pages, and the first five stay apart (Delta E above 20) for people who see
-# no red or no green. Colour never stands alone: 7 colours and 11 markers give 77 sources a look of their own.
+# Each has a contrast of at least 3 with both pages, and the first five stay distinct (Delta E above 20) for people who
+# see no red or no green. Colour is never the only mark: 7 colours and 11 markers distinguish 77 sources.
 PALETTE = ("#185fed", "#d5600a", "#3b9485", "#94593b", "#129cb8", "#b88149", "#556482")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "*")
 DASHES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)), ":")
-INK = "#2b2f36"  # replaced by the page's own in a drawing
+INK = "#2b2f36"  # a drawing replaces it by the page's colour
 DPI = 160
 THEME: Any = {
     "font.size": 8.5,
@@ -43,18 +43,18 @@ Draw = Callable[[Mapping[str, Any]], "Figure"]
 
 
 def png(draw: Draw, results: Mapping[str, Any]) -> bytes:
-    """A figure as the bytes of a PNG file."""
+    """Renders a figure as the bytes of a PNG file."""
     return _save(draw, results, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
 
 
 def drawing(draw: Draw, results: Mapping[str, Any]) -> str:
-    """A chart as SVG to be put into a page: no size, no address, no script; ink and font are the page's."""
+    """Renders a figure as SVG for a page: without size, address or script, with the page's ink and font."""
     text = _save(draw, results, format="svg", transparent=True, metadata={"Date": None, "Creator": None}).decode()
     text = text[text.index("<svg") :]
     text = re.sub(r"<(metadata|style)\b.*?</\1>", "", text, flags=re.DOTALL)
     head, rest = text.split(">", 1)
     head = re.sub(r' (xmlns(:xlink)?|width|height|version)="[^"]*"', "", head)
-    # Only the marks that are used again keep their names: groups are called alike in every drawing of a page.
+    # Only marks that are used again keep their names: groups have the same names in every drawing of a page.
     rest = re.sub(r'<g id="[^"]*"', "<g", rest).replace("xlink:href", "href")
     for name in map(short, results.get("classes", ())):  # the reader's browser has fonts that this machine has not
         if drawable(name) != name:
@@ -63,24 +63,24 @@ def drawing(draw: Draw, results: Mapping[str, Any]) -> str:
 
 
 def shown(name: str) -> str:
-    """A source's name as a figure has room and glyphs for it."""
+    """Shortens a source's name to the room of a figure and to glyphs that its fonts have."""
     return drawable(short(name))
 
 
 def colour(index: int) -> str:
-    """That of a source by its place among the classes, or of a method."""
+    """Returns the colour of a source by its class index, or of a method."""
     return PALETTE[index % len(PALETTE)]
 
 
 def add_legend(figure: Any, panel: "Axes", columns: int = 3, marker_scale: float = 1.0) -> None:
-    """Below the panel, where it covers nothing; a name may begin with an underscore, which matplotlib would hide."""
+    """Puts a legend below the panel; it shows names with a leading underscore, which matplotlib would hide."""
     handles = [line for line in panel.get_lines() if not str(line.get_label()).startswith("_child")]
     names = [str(line.get_label()) for line in handles]
     legend_below(figure, handles, names, columns, markerscale=marker_scale)
 
 
 def empty_figure(width: float, height: float, layout: Any = "constrained") -> "Figure":
-    """An empty figure; its size is in inches."""
+    """Makes an empty figure; its size is in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout=layout)

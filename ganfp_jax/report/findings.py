@@ -1,4 +1,4 @@
-"""Sentences that several pages choose by the numbers."""
+"""Findings of several pages: sentences that the numbers choose."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,19 +6,19 @@ from typing import Any
 from ganfp_jax.report import wording
 
 SIGNIFICANT = 0.05
-"""A smaller p is called more than chance."""
+"""The significance level: a smaller p is more than chance."""
 
 
 def baseline_finding(
     metrics: Mapping[str, Any], best: Mapping[str, Any] | None, immunised: str, perturbation: str = ""
 ) -> str:
-    """What the best cheap baseline takes away from the number of a headline.
+    """Returns the sentence that compares the headline with the best cheap baseline.
 
     Args:
-        metrics: of the headline, with "accuracy", "ci95" and "confusion".
+        metrics: the metrics of the headline, with "accuracy", "ci95" and "confusion".
         best: the best baseline on the same images, None where none was run.
-        immunised: what the immunised ones were immunised by.
-        perturbation: of the images, in words, where that has to be said.
+        immunised: the perturbations of immunised baselines, in words.
+        perturbation: the perturbation of the images, in words, where the sentence must name it.
     """
     test_images = "same images" if perturbation else "same test images"
     if best is None:

@@ -1,6 +1,6 @@
 """The figures of an inspection: responses, confusion, the map of fingerprints, spectra and ROC curves.
 
-They take the results of the fingerprint page (`results.FingerprintPage`).
+Their argument is the results of the fingerprint page (`results.FingerprintPage`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,27 +19,26 @@ if TYPE_CHECKING:
 
 RIGHT, WRONG = "#1b7a46", "#b8322a"
 SPECTRUM_MAP = "magma"
-MANY_POINTS = 4000  # more become one picture inside the drawing, which would else weigh megabytes
+MANY_POINTS = 4000  # more are drawn as one picture inside the drawing, which would otherwise take megabytes
 
 
 def draw_responses(results: Mapping[str, Any]) -> "Figure":
-    """The first sample of each source, its fingerprint and its responses to the model fingerprints.
+    """Draws the first sample of each source, its fingerprint and its responses to the model fingerprints.
 
-    Of many sources those that are confused most (`few.with_responses`).
-
-    The predicted source is framed: green and ticked where right, red and crossed where wrong. The design is that of
-    the demo of Yu, Davis and Fritz (2019).
+    Of many sources, only the most confused ones are drawn (`few.with_responses`). The predicted source has a frame:
+    green with a tick where it is right, red with a cross where it is wrong. The design is that of the demo of Yu, Davis
+    and Fritz (2019).
     """
     from matplotlib.patches import Rectangle
 
-    # All on one panel whose unit is the inch, counted from the upper left: its parts are placed by hand.
+    # All parts are placed by hand on one panel, in inches from the upper left.
     results = with_responses(results)
     classes = results["classes"]
     firsts = {sample["target"]: sample for sample in reversed(results["samples"])}
     samples = [firsts[name] for name in classes if name in firsts]
     cell, gap, line, edge = 1.0, 0.16, 0.26, 0.035
     flat = max((_tall(response) for sample in samples for response in sample["responses"]), default=1.0)
-    small = min(cell, flat + 0.3)  # an image beside flat pictures is smaller, or it would stretch every row
+    small = min(cell, flat + 0.3)  # an image beside flat pictures is small, so that it does not stretch every row
     height = max(flat, *(small * _tall(sample["image"]) for sample in samples)) if samples else 0
     head = line + max(map(_tall, results["models"])) + 0.3
     row = height + line + 0.18
@@ -98,19 +97,19 @@ def draw_responses(results: Mapping[str, Any]) -> "Figure":
 
 
 def draw_confusion(results: Mapping[str, Any]) -> "Figure":
-    """The confusion matrix: counts, shaded by their share of the row."""
+    """Draws the confusion matrix: counts, shaded by their share of the row."""
     classes, every = results["classes"], list(results["metrics"]["classes"])
     number, places = len(classes), [every.index(name) for name in classes]
     rows = np.asarray(results["metrics"]["confusion"])[places]
     counts, called = rows[:, places], list(classes)
     if number < len(every):
         counts, called = np.column_stack([counts, rows.sum(1) - counts.sum(1)]), [*called, "others"]
-    share = np.sqrt(counts / np.maximum(rows.sum(1, keepdims=True), 1))[..., None]  # the root: few errors are seen
+    share = np.sqrt(counts / np.maximum(rows.sum(1, keepdims=True), 1))[..., None]  # the root makes few errors visible
     full = np.where((np.eye(*counts.shape) > 0)[..., None], _rgb(PALETTE[0]), _rgb(PALETTE[1]))
     figure = empty_figure(1.6 + 0.62 * len(called), 1.1 + 0.5 * number)
     panel = figure.subplots()
     edges = [np.arange(size + 1) - 0.5 for size in reversed(counts.shape)]
-    panel.pcolormesh(*edges, 1 - 0.62 * share * (1 - full))  # a picture would be enlarged at 50 bytes a pixel
+    panel.pcolormesh(*edges, 1 - 0.62 * share * (1 - full))  # a picture would be enlarged, at 50 bytes a pixel
     panel.invert_yaxis()
     for row, column in np.ndindex(counts.shape):
         panel.text(column, row, f"{counts[row, column]:,}", ha="center", va="center")
@@ -125,7 +124,7 @@ def draw_confusion(results: Mapping[str, Any]) -> "Figure":
 
 
 def draw_embedding(results: Mapping[str, Any]) -> "Figure":
-    """The map of image fingerprints, a colour and a marker for each source; wrongly named images are ringed."""
+    """Draws the map of image fingerprints, with a colour and a marker for each source and rings for wrong answers."""
     points, labels, wrong = (np.asarray(results["embedding"][key]) for key in ("points", "labels", "wrong"))
     figure = empty_figure(5.4, 5.2)
     panel = figure.subplots()
@@ -151,9 +150,9 @@ def draw_embedding(results: Mapping[str, Any]) -> "Figure":
 
 
 def draw_spectra(results: Mapping[str, Any]) -> "Figure":
-    """Average power spectra of all sources on one scale and their radial profiles.
+    """Draws average power spectra of all sources on one scale and their radial profiles.
 
-    Fingerprints have their own scale, beneath, where they are image-sized.
+    Image-sized fingerprints are drawn beneath, on their own scale.
     """
     spectra, number = results["spectra"], len(results["classes"])
     kinds = [kind for kind in ("images", "fingerprints") if spectra[kind] is not None]
@@ -181,7 +180,7 @@ def draw_spectra(results: Mapping[str, Any]) -> "Figure":
 
 
 def draw_profiles(results: Mapping[str, Any], kind: str = "images") -> "Figure":
-    """One line a source: log10 power over the distance from the zero frequency."""
+    """Draws log10 power over the distance from the zero frequency, one line a source."""
     figure = empty_figure(5.4, 3.7)
     panel = figure.subplots()
     _profiles(panel, results, kind)
@@ -190,7 +189,7 @@ def draw_profiles(results: Mapping[str, Any], kind: str = "images") -> "Figure":
 
 
 def draw_roc(results: Mapping[str, Any]) -> "Figure":
-    """True over false positive rate: a full line for a feature space, broken and dotted ones for its controls."""
+    """Draws true over false positive rate: a solid line for a feature space, broken and dotted lines for controls."""
     figure = empty_figure(4.6, 4.9)
     panel = figure.subplots()
     panel.plot([0, 1], [0, 1], color=INK, linewidth=0.7, alpha=0.45)
@@ -218,11 +217,11 @@ FIGURES: dict[str, Draw] = {
     "spectra": draw_spectra,
     "roc": draw_roc,
 }
-"""What is drawn of an inspection, by file name."""
+"""File name -> the function that draws this figure of an inspection."""
 
 
 def spectrum_limits(spectra: Mapping[str, Float[np.ndarray, "r r"]]) -> tuple[float, float]:
-    """The scale that all spectra share: their smallest and largest value but for the zero frequency, which is empty."""
+    """Returns the common scale of all spectra: their smallest and largest value without the empty zero frequency."""
     values = np.stack([np.asarray(spectrum, float) for spectrum in spectra.values()])
     not_empty = np.ones(values.shape[1:], bool)
     not_empty[values.shape[1] // 2, values.shape[2] // 2] = False
@@ -232,7 +231,7 @@ def spectrum_limits(spectra: Mapping[str, Float[np.ndarray, "r r"]]) -> tuple[fl
 def spectrum_picture(
     spectrum: Float[np.ndarray, "h w"], low: float | int, high: float | int
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """A spectrum in the colours of `SPECTRUM_MAP`, dark at `low` and light at `high`."""
+    """Draws a spectrum in the colours of `SPECTRUM_MAP`, dark at `low` and light at `high`."""
     import matplotlib
 
     unit = (np.asarray(spectrum, float) - low) / max(high - low, 1e-9)
@@ -253,7 +252,7 @@ def _pictures(sample: Mapping[str, Any]) -> list[np.ndarray]:
 
 
 def _tall(picture: np.ndarray) -> float:
-    """Its height where it is one inch wide."""
+    """Returns a picture's height in inches at a width of one inch."""
     return picture.shape[0] / picture.shape[1]
 
 

@@ -1,4 +1,4 @@
-"""The fingerprint page: what a network takes from an image, and how far that separates the sources."""
+"""The fingerprint page: the fingerprints of images, and how far they separate the sources."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -14,10 +14,10 @@ MEASURES = (("frechet_ratio",), ("verification", "auc"), ("verification", "eer")
 
 
 def values(results: Mapping[str, Any]) -> dict[str, Any]:
-    """What the template takes of `results.FingerprintPage`.
+    """Returns the template's values of `results.FingerprintPage`.
 
     Raises:
-        ValueError: a name that is none of the classes, or lists of another length than they should have.
+        ValueError: a name is none of the classes, or a list has a wrong length.
     """
     from markupsafe import Markup
 
@@ -54,7 +54,7 @@ def values(results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check(results: Mapping[str, Any]) -> None:
-    """Raises ValueError where parts of `results.FingerprintPage` do not fit each other."""
+    """Raises ValueError where parts of `results.FingerprintPage` contradict each other."""
     spectra, classes, every = results["spectra"], results["classes"], results["metrics"]["classes"]
     for kind in ("images", "fingerprints"):
         for name, table in ((kind, spectra[kind]), (f"profiles.{kind}", spectra["profiles"][kind])):
@@ -76,7 +76,7 @@ def check(results: Mapping[str, Any]) -> None:
 
 
 def _findings(results: Mapping[str, Any]) -> Iterable[str]:
-    """What the numbers say, what takes away from them first; then the caller's notes."""
+    """Yields the findings, those that weaken the numbers first, then the caller's notes."""
     chance, guess = wording.guess(results["metrics"]["confusion"])
     if results["metrics"]["ci95"][0] <= chance:
         yield f"Within its interval the network is no better than {guess}."
@@ -84,7 +84,7 @@ def _findings(results: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _parts(space: str, row: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-    """A feature space and its controls, by what their rows are called."""
+    """Yields a feature space and its controls with the names of their rows."""
     yield space, row
     for key, name in CONTROLS.items():
         if row[key] is not None:
@@ -92,7 +92,7 @@ def _parts(space: str, row: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
 
 
 def _interactions(values: Any, classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Less the row's mean: a number added to all logits of an image changes no verdict."""
+    """Subtracts the mean of each row, since a number that is added to all logits of an image changes no verdict."""
     raw = np.asarray(values, float)
     centred = raw - raw.mean(axis=1, keepdims=True)
     return _signed_matrix(centred, raw, classes, float(np.abs(centred).max()), 1)
@@ -101,7 +101,7 @@ def _interactions(values: Any, classes: Sequence[str]) -> list[dict[str, Any]]:
 def _signed_matrix(
     values: Any, raw: Any, classes: Sequence[str], limit: float | int, digits: int
 ) -> list[dict[str, Any]]:
-    """Rows of cells: what is written, how strongly it is shaded (0 to 1), on which side of zero, and the raw value."""
+    """Returns rows of cells: the text, the strength of its shade (0 to 1), the side of zero, and the raw value."""
     return [
         {
             "name": name,
@@ -145,7 +145,7 @@ def _measured(row: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _measure(row: Mapping[str, Any], place: Sequence[str]) -> Mapping[str, Any] | None:
-    """{"value", "ci95"} at a place inside a row, or None where anything on the way there or the value is None."""
+    """Returns {"value", "ci95"} at a place inside a row, or None where the value or a part of the way is None."""
     value: Any = row
     for key in place:
         value = (value or {}).get(key)

@@ -1,4 +1,4 @@
-"""Names in figures: which fonts draw them, and what stands for a character that none of them has.
+"""Names in figures: the fonts that draw them, and the escape of a character that no font has.
 
 Matplotlib draws with the fonts of the machine, and the same empty box for every character without a glyph. A page
 leaves the choice to the browser, which has more fonts.
@@ -19,12 +19,12 @@ FALLBACKS = (
         "Arial Unicode MS",
     ),
 )
-"""Families that are used where the machine has them, after matplotlib's own."""
+"""Families that are used after matplotlib's font where the machine has them."""
 
 
 @functools.cache
 def families() -> tuple[str, ...]:
-    """Matplotlib's own font and those of `FALLBACKS` that this machine has."""
+    """Returns matplotlib's font and those of `FALLBACKS` that this machine has."""
     from matplotlib.font_manager import fontManager
 
     known = {font.name for font in fontManager.ttflist}
@@ -33,7 +33,7 @@ def families() -> tuple[str, ...]:
 
 @functools.cache
 def _characters() -> frozenset[int]:
-    """The code points that one of `families` has a glyph for."""
+    """Returns the code points with a glyph in one of `families`."""
     from matplotlib.font_manager import FontProperties, findfont
     from matplotlib.ft2font import FT2Font
 
@@ -42,5 +42,5 @@ def _characters() -> frozenset[int]:
 
 
 def drawable(name: str) -> str:
-    r"""A name as a figure shows it: a character without a glyph becomes its escape, as in "\u751f"."""
+    r"""Replaces each character of a name without a glyph by its escape, such as "\u751f"."""
     return "".join(c if ord(c) in _characters() else c.encode("unicode_escape").decode() for c in name)

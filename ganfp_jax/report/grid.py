@@ -5,25 +5,25 @@ import base64
 import numpy as np
 from jaxtyping import UInt8
 
-BACKGROUND = 112  # a neutral grey that neither a light nor a dark page makes glare
+BACKGROUND = 112  # a neutral grey that suits light and dark pages
 
 
 def image_grid(
     images: UInt8[np.ndarray, "n h w 3"], columns: int, *, scale: int = 1, gap: int = 1
 ) -> UInt8[np.ndarray, "rows cols 3"]:
-    """One picture of all images, row by row, enlarged without smoothing.
+    """Makes one picture of all images, row by row, enlarged without smoothing.
 
     Args:
         images: at least one image; the order is left to right, then top to bottom.
-        columns: images in a row, at most; fewer images than that make a narrower picture.
+        columns: most images in a row; fewer images make a narrower picture.
         scale: whole factor by which every pixel is repeated.
         gap: grey pixels between neighbours, counted after the enlargement; none at the outer border.
 
     Returns:
-        The picture. Cells of the last row that no image fills are grey.
+        The picture. Empty cells of the last row are grey.
 
     Raises:
-        ValueError: no image, or a size that is not positive.
+        ValueError: there is no image, or a size is not positive.
     """
     if len(images) == 0:
         raise ValueError("image_grid needs at least one image")
@@ -41,5 +41,5 @@ def image_grid(
 
 
 def data_uri(png: bytes) -> str:
-    """A PNG file's bytes as a `data:` address, so that a page can hold the picture itself."""
+    """Returns a PNG file's bytes as a `data:` address, so that a page contains the picture."""
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

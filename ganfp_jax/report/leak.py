@@ -1,6 +1,6 @@
-"""The control that stands among the baselines: what files say without their pixels must not give the sources away.
+"""The control among the baselines: the metadata of files must not give the sources away.
 
-Where it does, no accuracy on these images says anything of a trace in the pixels, and this has to be said first.
+Where they do, no accuracy on these images is evidence of a trace in the pixels, and the page says so first.
 """
 
 import textwrap
@@ -9,14 +9,14 @@ from typing import Any
 
 from ganfp_jax.report import wording
 
-CONTROL = "metadata"  # of `baselines.BASELINES`
+CONTROL = "metadata"  # a key of `baselines.BASELINES`
 BOX_WIDTH = 100  # letters of a line on the console
 
 
 def leak_of(baselines: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """What the control says where it is above chance, on whichever of the test sets it is most; else None.
+    """Returns the control's result on the test set where it is most above chance; None where it never is.
 
-    Above chance is an accuracy whose interval lies above what is right without a look at the images.
+    An accuracy is above chance where its interval lies above the accuracy of guessing.
 
     Args:
         baselines: [{"name", "metrics": {"accuracy", "ci95", "confusion", ...}}].
@@ -35,13 +35,13 @@ def leak_of(baselines: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
 
 
 def best_baseline(baselines: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The most accurate of the methods that look at the images; None where there is none."""
+    """Returns the most accurate of the methods that use the pixels; None where there is none."""
     methods = (entry for entry in baselines if not _is_control(entry))
     return max(methods, key=lambda entry: entry["metrics"]["accuracy"], default=None)
 
 
 def leak_sentence(leak: Mapping[str, Any]) -> str:
-    """What a leak means, for the head of a page and of the console."""
+    """Says what a leak means, for the head of a page and of the console."""
     return (
         "LEAK: something other than the pixels gives the sources away. What the files say without their pixels "
         f"(format, sizes, settings, text) names {wording.percent(leak['accuracy'])} of the sources "
@@ -51,7 +51,7 @@ def leak_sentence(leak: Mapping[str, Any]) -> str:
 
 
 def leak_box(leak: Mapping[str, Any]) -> str:
-    """The same in a box, for the console."""
+    """Puts the sentence of a leak in a box for the console."""
     lines = textwrap.wrap(leak_sentence(leak), BOX_WIDTH - 4)
     rule = f"+{'-' * (BOX_WIDTH - 2)}+"
     return "\n".join([rule, *(f"| {line:<{BOX_WIDTH - 4}} |" for line in lines), rule])

@@ -1,4 +1,4 @@
-"""The pages of the report: one HTML file each that opens anywhere, without a network and without a script."""
+"""The pages of the report: each is one HTML file that opens without a network and without a script."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from ganfp_jax.run import atomic
 
 
 class Kind(NamedTuple):
-    """What a page asks for, and what its template, `<name>.html.j2`, takes of it."""
+    """A kind of page: the schema of its results, and the values for its template, `<name>.html.j2`."""
 
     schema: Any
     values: Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -26,15 +26,15 @@ PAGES = {
 
 
 def write_page(name: str, content: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
-    """Writes a page and returns where; one that is there already is replaced in one move.
+    """Writes a page and returns its path; an older page is replaced atomically.
 
     Args:
         name: a key of `PAGES`.
-        content: the results, as the page's schema has them; lists and dicts may be empty.
-        path: of the HTML file; its folder is made.
+        content: the results by the page's schema; lists and dicts may be empty.
+        path: the HTML file; its folder is made.
 
     Raises:
-        ValueError: keys missing, or parts that do not fit each other.
+        ValueError: keys are missing, or parts contradict each other.
         UserError: a picture cannot be read.
     """
     path = Path(path)
@@ -45,7 +45,7 @@ def write_page(name: str, content: Mapping[str, Any], path: str | os.PathLike[st
 
 
 def render(name: str, content: Mapping[str, Any]) -> str:
-    """The page of `write_page` as text."""
+    """Returns the page of `write_page` as text."""
     results.check(content, PAGES[name].schema)
     config = json.dumps(content["config"], indent=2, ensure_ascii=False, default=str)
     return rendering.render(f"{name}.html.j2", **{"results": content, "config": config, **PAGES[name].values(content)})

@@ -1,4 +1,4 @@
-"""What the pages of the report have in common: templates, filters, pictures, confusion matrices, fingerprints."""
+"""The common parts of the pages: templates, filters, pictures, confusion matrices, fingerprints."""
 
 import io
 import math
@@ -17,8 +17,8 @@ from ganfp_jax.report.fingerprint_figures import draw_embedding
 from ganfp_jax.report.grid import data_uri
 from ganfp_jax.run.errors import UserError
 
-OTHERS = "another source"  # the column of answers that name none of the sources shown
-PICTURE_SIDE = 96  # about how large a small picture is shown, in CSS pixels
+OTHERS = "another source"  # the column of answers that name no source on the page
+PICTURE_SIDE = 96  # the approximate size of a small picture in CSS pixels
 
 FILTERS = {
     "number": "{:,}".format,
@@ -37,9 +37,9 @@ FILTERS = {
 
 
 def render(template: str, **values: Any) -> str:
-    r"""A template of this package as text; whatever is put into it is escaped.
+    r"""Renders a template of this package as text; all values are escaped.
 
-    A file name that is no UTF-8 has surrogates, which no page can be written with; they become "\udcff".
+    A file name that is no UTF-8 has surrogates, which cannot be written; they become escapes such as "\udcff".
     """
     import jinja2
 
@@ -58,13 +58,13 @@ def render(template: str, **values: Any) -> str:
 def confusion_matrix(
     title: str, metrics: Mapping[str, Any], classes: Sequence[str], sources: Sequence[str] | None = None
 ) -> dict[str, Any]:
-    """A confusion matrix as the macro `matrix` draws it.
+    """Returns a confusion matrix for the macro `matrix`.
 
     Args:
         title: its caption.
         metrics: with "confusion", counts; rows target, columns predicted.
         classes: names in the order of rows and columns.
-        sources: those of `classes` that it has, by default all; a last column then counts answers that name others.
+        sources: the classes in the matrix, by default all; a last column then counts answers that name others.
     """
     sources = classes if sources is None else sources
     place = {name: k for k, name in enumerate(classes)}
@@ -82,14 +82,14 @@ def confusion_matrix(
 
 
 def picture(pixels: UInt8[np.ndarray, "h w 3"], side: int = PICTURE_SIDE) -> dict[str, Any]:
-    """A picture as the page needs it: its data, and its size there, a whole multiple of its own."""
+    """Returns a picture for a page: its data, and its size on the page, a whole multiple of its own."""
     height, width = pixels.shape[:2]
     times = max(1, round(side / math.sqrt(height * width)))
     return {"uri": data_uri(png_bytes(np.ascontiguousarray(pixels))), "width": times * width, "height": times * height}
 
 
 def png_picture(png: bytes | str | os.PathLike[str]) -> dict[str, Any]:
-    """A PNG, its bytes or its path, as the page needs it: its data and its size in pixels.
+    """Returns a PNG, given by its bytes or its path, for a page: its data and its size in pixels.
 
     Raises:
         UserError: it cannot be read or is no PNG.
@@ -108,7 +108,7 @@ def png_picture(png: bytes | str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def samples(of_sources: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The pictures of the sources, {source: {"picture": PNG, "caption"}}, as the macro `samples_of` draws them."""
+    """Returns the pictures of the sources, {source: {"picture": PNG, "caption"}}, for the macro `samples_of`."""
     return [
         {"source": source, "caption": sample["caption"], **png_picture(sample["picture"])}
         for source, sample in of_sources.items()
@@ -116,7 +116,7 @@ def samples(of_sources: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]
 
 
 def response_row(sample: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
-    """An image, its fingerprint and its responses as the macro `responses` draws them.
+    """Returns an image, its fingerprint and its responses for the macro `responses`.
 
     Args:
         sample: a `results.Response`.
@@ -142,7 +142,7 @@ def response_row(sample: Mapping[str, Any], classes: Sequence[str]) -> dict[str,
 
 
 def fingerprint_map(embedding: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
-    """The map of image fingerprints as the macro `fingerprint_map` draws it.
+    """Returns the map of image fingerprints for the macro `fingerprint_map`.
 
     Args:
         embedding: {"points": (N, 2), "labels": (N,) class indices, "wrong": (N,) bool}.
@@ -159,7 +159,7 @@ def fingerprint_map(embedding: Mapping[str, Any], classes: Sequence[str]) -> dic
 
 
 def fingerprints(part: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The part of a page on fingerprints as the macro `fingerprints` draws it; None where there is none.
+    """Returns the part of a page on fingerprints for the macro `fingerprints`; None where there is none.
 
     Args:
         part: `results.Fingerprints`.
@@ -177,10 +177,10 @@ def fingerprints(part: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def wrong_image(image: Mapping[str, Any]) -> dict[str, Any]:
-    """A wrongly named image as the macro `wrong_images` draws it.
+    """Returns a wrong answer for the macro `wrong_images`.
 
-    Its `ballots` say of every view whether it voted for the target ("hit"), for the wrong answer ("miss") or for
-    another class (""); so do its `views`, where the views themselves are shown.
+    `ballots` has one entry for each view: "hit" for the target, "miss" for the wrong answer, "" for another class.
+    `views` has the same entries where the views themselves are shown.
 
     Args:
         image: `results.Wrong`.

@@ -1,7 +1,7 @@
-"""What pages are made of: plain data, such as the jobs write as JSON, and the check that none of it is missing.
+"""The schemas of the pages' results: plain data that the jobs write as JSON, and a check for missing keys.
 
-An accuracy and the ends of its interval are shares, 0 to 1. K is the number of sources. `check` asks for every key but
-those that are `NotRequired`.
+An accuracy and the ends of its interval are shares, 0 to 1. K is the number of sources. `check` requires every key that
+is not `NotRequired`.
 """
 
 import os
@@ -18,7 +18,7 @@ Pixels = np.ndarray
 
 
 class Share(TypedDict):
-    """How many of some images were named right."""
+    """The share of right answers for some images."""
 
     accuracy: float
     correct: int
@@ -27,17 +27,17 @@ class Share(TypedDict):
 
 
 class Block(Share):
-    """How one method named the images of all sources."""
+    """The answers of one method for the images of all sources."""
 
     per_class: Mapping[str, Share]
     confusion: Sequence[Sequence[int]]
-    """Rows target, columns predicted."""
+    """Counts; rows target, columns predicted."""
     classes: Sequence[str]
-    """In the order of `confusion`."""
+    """The names in the order of `confusion`."""
 
 
 class Measure(TypedDict):
-    """A number, None where it could not be measured, with its interval."""
+    """A number with its interval; None where it could not be measured."""
 
     value: float | None
     ci95: NotRequired[Sequence[float] | None]
@@ -51,7 +51,7 @@ class Sample(TypedDict):
 
 
 class ViewSeen(TypedDict):
-    """What one view saw of an image, and the class that it named: "" where it was not shown the image."""
+    """A view of an image, and the class that it named: "" where the view was not classified."""
 
     name: str
     called: str
@@ -59,7 +59,7 @@ class ViewSeen(TypedDict):
 
 
 class Wrong(TypedDict):
-    """An image that the vote, the single view or both got wrong."""
+    """An image with a wrong answer of the vote, the single view or both."""
 
     picture: Picture
     name: str
@@ -103,13 +103,13 @@ class Fingerprints(TypedDict):
     models: Sequence[Pixels]
     embedding: Embedding | None
     mapped: Sequence[str]
-    """What the labels of the embedding stand for."""
+    """The names of the labels of the embedding."""
     scales: Mapping[str, str]
-    """What is shown as a picture -> how its values became colours."""
+    """Kind of picture -> the conversion of its values to colours, in words."""
 
 
 class Page(TypedDict):
-    """What every page says of itself."""
+    """The facts that every page states about itself."""
 
     title: str
     command: str
@@ -122,7 +122,7 @@ class Page(TypedDict):
 
 
 class Baseline(TypedDict):
-    """What one method reached under one perturbation."""
+    """The result of one method under one perturbation."""
 
     name: str
     condition: str
@@ -138,7 +138,7 @@ class Evaluation(TypedDict):
     """Test images of each source; None where they differ."""
     views_name: str
     metrics: Any
-    """A metrics.json: `Block`, and what it says of the vote."""
+    """The content of metrics.json: `Block`, and the numbers of the vote."""
     per_photograph: Mapping[str, Share]
 
 
@@ -165,16 +165,16 @@ class EvaluationPage(Page):
     wrong: list[Wrong]
     stages: list[Stage]
     method: NotRequired[str]
-    """Sentences for the paragraph on what was done, such as resolution and reduction."""
+    """Sentences for the paragraph on the method, such as resolution and reduction."""
     steps: NotRequired[Mapping[str, int]]
     """Network -> training steps."""
     fingerprints: NotRequired[Fingerprints | None]
     file: NotRequired[str]
-    """Where all numbers are; of more than `few.MOST` sources the page shows some."""
+    """The file with all numbers; of more than `few.MOST` sources the page shows some."""
     immunised: NotRequired[str]
-    """What the immunised baselines were immunised by, such as "as the networks"."""
+    """The perturbations of the immunised baselines in words, such as "as the networks"."""
     warnings: NotRequired[Sequence[str]]
-    """Sentences on what may give the sources away beside their pixels."""
+    """Sentences on facts other than pixels that may give the sources away."""
 
 
 class Condition(TypedDict):
@@ -198,15 +198,15 @@ class AblationPage(Page):
     wrong: list[Wrong]
     fingerprints: Fingerprints | None
     method: str
-    """Sentences on what was done."""
+    """Sentences on the method."""
     immunised: str
-    """What the immunised baselines were immunised by, as `wording.immunised_by` says it."""
+    """The perturbations of the immunised baselines, in the words of `wording.immunised_by`."""
     photographs: bool
-    """Whether it is known which images were taken from one photograph."""
+    """Whether the images of one photograph are known."""
 
 
 class Network(TypedDict):
-    """A network of `robustness`, and how it was trained, where that is known."""
+    """A network of `robustness`, and its training, where that is known."""
 
     name: str
     checkpoint: str
@@ -228,11 +228,11 @@ class RobustnessPage(Page):
     pictures: Mapping[str, Pixels]
     """The same images under each perturbation, shown pixel by pixel."""
     sentences: Sequence[str]
-    """What else is to be said of how it was done."""
+    """Further sentences on the method."""
     plain_command: str
-    """What trains the plain network, where there is none; else ""."""
+    """The command that trains the plain network, where there is none; else ""."""
     immunised: str
-    """As for `AblationPage`."""
+    """As in `AblationPage`."""
 
 
 class Space(TypedDict):
@@ -268,9 +268,9 @@ class FingerprintPage(Page):
     """The page of `inspect_fingerprints`, which shows K sources."""
 
     network: str
-    """What kind of network it is, in words that go on "named the source of ... images"."""
+    """The kind of network, as the subject of "named the source of ... images"."""
     metrics: Block
-    """On the test images, of all sources."""
+    """The answers for the test images of all sources."""
     interactions: Any
     """(K, K): the mean logit of the images of a source (row) for each source (column)."""
     samples: list[Response]
@@ -288,17 +288,17 @@ class FingerprintPage(Page):
 
 
 def check_keys(values: Mapping[str, Any], required: Sequence[str], where: str = "results") -> None:
-    """Raises ValueError that lists the required keys which are not there."""
+    """Raises ValueError with the missing required keys."""
     missing = [key for key in required if key not in values]
     if missing:
         raise ValueError(f"report: {where} without {', '.join(missing)}")
 
 
 def check(values: Any, schema: Any, where: str = "") -> None:
-    """Raises ValueError where keys of a schema, or of one inside it, are missing.
+    """Raises ValueError where keys of a schema, or of a nested one, are missing.
 
     Args:
-        values: whatever the schema describes.
+        values: the values that the schema describes.
         schema: one of the classes here, or a type that holds some.
         where: its place in the results.
     """

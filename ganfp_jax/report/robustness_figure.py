@@ -19,11 +19,11 @@ COLUMNS = 3
 
 
 def draw_robustness(results: Mapping[str, Any]) -> "Figure":
-    """Every network and baseline under every perturbation with its 95 % interval.
+    """Draws every network and baseline under every perturbation with its 95 % interval.
 
-    In each panel the clean images stand on the left, then the perturbations of one family from mild to severe; ranges
-    and the combination share the last panel, which is as wide as the figure. The dotted line is guessing, or the
-    commonest source.
+    Each panel begins with the clean images, then has the perturbations of one family from mild to severe. Ranges and
+    the combination share the last panel, which is as wide as the figure. The dotted line is the accuracy of guessing,
+    or of always naming the commonest source.
 
     Args:
         results: the content of metrics.json.
@@ -51,7 +51,7 @@ def draw_robustness(results: Mapping[str, Any]) -> "Figure":
 
 
 def panels(results: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
-    """Title -> (condition, what stands below it), from mild to severe."""
+    """Returns each title -> (condition, its label), from mild to severe."""
     groups: dict[str, list[tuple[float, str, str]]] = {}
     for entry in results["attacks"]:
         condition, family = entry["attack"], entry["family"]
@@ -74,10 +74,10 @@ def panels(results: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
 
 
 def _draw(panel: "Axes", results: Mapping[str, Any], conditions: list[tuple[str, str]], joined: bool) -> None:
-    """`joined`: by lines, since the perturbations are one at several strengths."""
+    """Draws a panel; lines join perturbations of one kind at several strengths (`joined`)."""
     places = {condition: place for place, (condition, _) in enumerate(conditions)}
     lines = [*_networks(results).items(), *_baselines(results).items()]
-    apart = 0.0 if joined else min(0.12, 0.7 / len(lines))  # points without lines would hide each other
+    apart = 0.0 if joined else min(0.12, 0.7 / len(lines))  # without lines, points would hide each other
     for index, (name, rows) in enumerate(lines):
         network = index < len(results["networks"])
         measured = [condition for condition in places if condition in rows]
@@ -97,7 +97,7 @@ def _draw(panel: "Axes", results: Mapping[str, Any], conditions: list[tuple[str,
 
 
 def _networks(results: Mapping[str, Any]) -> dict[str, dict[str, tuple[float, float, float]]]:
-    """Name in the legend -> condition -> accuracy and the ends of its interval."""
+    """Returns each network's name in the legend -> condition -> accuracy and the ends of its interval."""
     lines: dict[str, dict[str, tuple[float, float, float]]] = {}
     for row in results["rows"]:
         points = lines.setdefault(f"{row['network']} network", {})
@@ -106,7 +106,7 @@ def _networks(results: Mapping[str, Any]) -> dict[str, dict[str, tuple[float, fl
 
 
 def _baselines(results: Mapping[str, Any]) -> dict[str, dict[str, tuple[float, float, float]]]:
-    """The same of the baselines."""
+    """Returns the same for the baselines."""
     lines: dict[str, dict[str, tuple[float, float, float]]] = {}
     for entry in results["baselines"]:
         metrics, label = entry["metrics"], wording.baseline_label(entry["name"], results["immunised"])

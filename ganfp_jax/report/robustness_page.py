@@ -1,7 +1,7 @@
-"""The page of the job `robustness`: what perturbations do to attribution networks, and what immunising helps.
+"""The page of the job `robustness`: the effect of perturbations on attribution networks, and the use of immunising.
 
-Like the page of an evaluation it is honest by construction: the number of the headline stands beside the same network
-on clean images, the plain network, guessing and the best cheap baseline on the same perturbed images.
+The number of the headline always has these beside it: the same network on clean images, the plain network, guessing and
+the best cheap baseline on the same perturbed images.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,12 +15,12 @@ from ganfp_jax.report.leak import best_baseline, leak_of, leak_sentence
 from ganfp_jax.report.robustness_figure import MIXED, draw_robustness, panels
 
 PLAIN = "plain"
-PICTURED = 8  # sources of which an image is shown under every perturbation
+PICTURED = 8  # sources with an image under every perturbation
 CLEAN = "clean"
 
 
 def values(results: Mapping[str, Any]) -> dict[str, Any]:
-    """What the template takes of `results.RobustnessPage`."""
+    """Returns the template's values of `results.RobustnessPage`."""
     from markupsafe import Markup
 
     condition = results["attacks"][-1]["attack"]
@@ -76,7 +76,7 @@ def values(results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def trained(training: Mapping[str, Any] | None) -> str:
-    """How a network was trained, in words."""
+    """Describes the training of a network in words."""
     if training is None:
         return "not known: these weights do not say"
     immunise = training["immunise"]
@@ -106,7 +106,7 @@ def _findings(
     condition: str,
     best: Mapping[str, Any] | None,
 ) -> Iterable[str]:
-    """What the numbers say, in sentences; what takes away from the main number comes first."""
+    """Yields the findings in sentences; those that weaken the main number come first."""
     headline, label = rows[main, condition], wording.in_a_sentence(condition)
     chance, guess = wording.guess(headline["confusion"])
     if headline["ci95_low"] <= chance:
@@ -132,7 +132,7 @@ def _findings(
 
 
 def _treatment_finding(results: Mapping[str, Any], main: str) -> Iterable[str]:
-    """Where networks and baselines were immunised, but not by the same perturbations."""
+    """Yields a sentence where networks and baselines were immunised by different perturbations."""
     training = next(entry["training"] for entry in results["networks"] if entry["name"] == main)
     immunised = any(entry["name"].endswith(IMMUNISED) for entry in results["baselines"])
     network = wording.immunised_by(training["immunise"]) if training else ""
@@ -171,14 +171,14 @@ def _worse(test: Mapping[str, Any]) -> bool:
 
 
 def _counted(number: int) -> str:
-    """Perturbations, which pages call attacks, with their number."""
+    """Writes a number of perturbations, which pages call attacks."""
     return f"{number} attack{'s' * (number != 1)}"
 
 
 def _matrices(
     results: Mapping[str, Any], condition: str, best: Mapping[str, Any] | None, sources: Sequence[str]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Confusion matrices: those of the headline's condition, and those of the networks under all others."""
+    """Returns confusion matrices: those of the headline's condition, and those of the networks under all others."""
     classes = results["classes"]
     first: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []

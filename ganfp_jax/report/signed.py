@@ -5,8 +5,8 @@ import math
 import numpy as np
 from jaxtyping import Float, UInt8
 
-# Blue for negative, near white for zero, red for positive: the anchors of ColorBrewer's RdBu, which people with any of
-# the usual colour deficiencies can tell apart. Both ends are dark, so the strength can be read without hue as well.
+# Blue is negative, near white is zero, red is positive. These anchors of ColorBrewer's RdBu stay distinct for people
+# with the usual colour deficiencies. Both ends are dark, so that the strength can be read without hue.
 _ANCHORS = np.array(
     [(5, 48, 97), (33, 102, 172), (67, 147, 195), (146, 197, 222), (209, 229, 240), (242, 242, 242),
      (253, 219, 199), (244, 165, 130), (214, 96, 77), (178, 24, 43), (103, 0, 31)], float,
@@ -16,15 +16,15 @@ _ANCHORS = np.array(
 def signed_picture(
     values: Float[np.ndarray, "h w"] | Float[np.ndarray, "h w 3"], limit: float | int
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Signed values as an 8-bit picture; what lies beyond `limit` on either side is shown as the limit.
+    """Draws signed values as an 8-bit picture; values beyond `limit` on either side are clipped.
 
     Args:
         values: one channel is drawn in blue (negative), near white (zero) and red (positive); three channels are drawn
             in their own colours, with zero at mid grey: 127.5 + 127.5 value / limit.
-        limit: the size of a value that is shown at full strength; positive.
+        limit: the absolute value that is shown at full strength; positive.
 
     Raises:
-        ValueError: a limit that is not positive.
+        ValueError: the limit is not positive.
     """
     if not limit > 0:
         raise ValueError(f"signed_picture: limit {limit} is not positive")
@@ -36,9 +36,9 @@ def signed_picture(
 
 
 def vector_as_rows(vector: Float[np.ndarray, " f"]) -> Float[np.ndarray, "rows columns"]:
-    """A feature vector folded into rows, about twice as wide as high: 512 values become 16 rows of 32.
+    """Folds a feature vector into rows, about twice as wide as high: 512 values become 16 rows of 32.
 
-    Neighbours in the picture are neighbours in the vector and mean nothing more. Places that no value fills are 0.
+    The rows have no meaning beyond the order of the vector. Places without a value are 0.
     """
     columns = 2 ** math.ceil(math.log2(max(len(vector), 1)) / 2)
     rows = -(-len(vector) // columns)

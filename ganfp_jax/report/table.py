@@ -11,15 +11,15 @@ import numpy as np
 from ganfp_jax.report import wording
 from ganfp_jax.report.few import MOST
 
-# Nothing should tell the halves of one class apart; what tells its photographs apart is not a source's trace.
+# The halves of one class should not be separable; what separates its photographs is no trace of a source.
 CONTROLS = {"control": "real images in halves", "photographs": "real photographs as sources"}
 
 
-MISTAKES = 10  # shown where there are too many sources for a confusion matrix
+MISTAKES = 10  # mistakes that are shown where there are too many sources for a confusion matrix
 
 
 class ImageRow(NamedTuple):
-    """The verdict on one image: its target is "" where none is known; votes are counted by class name."""
+    """The verdict on one image; an unknown target is "", and votes are counted by class name."""
 
     image: str
     target: str
@@ -28,7 +28,7 @@ class ImageRow(NamedTuple):
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    """The text of a CSV file with a header; what a row has beside `columns` is left out."""
+    """Returns the text of a CSV file with a header; keys of a row beside `columns` are left out."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -37,7 +37,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def text_table(headers: Sequence[str], rows: Iterable[Sequence[object]], align: str = "") -> str:
-    """An aligned table without a closing line break.
+    """Formats an aligned table without a closing line break.
 
     Args:
         headers: one per column.
@@ -45,7 +45,7 @@ def text_table(headers: Sequence[str], rows: Iterable[Sequence[object]], align: 
         align: one letter a column, "<" or ">"; missing letters are "<".
 
     Raises:
-        ValueError: a row that is not as long as the headers.
+        ValueError: a row is not as long as the headers.
     """
     table = [[_one_line(str(cell)) for cell in row] for row in (headers, *rows)]
     widths = [max(map(_width, column)) for column in zip(*table, strict=True)]
@@ -55,7 +55,7 @@ def text_table(headers: Sequence[str], rows: Iterable[Sequence[object]], align: 
 
 
 def per_image_table(rows: Iterable[ImageRow]) -> str:
-    """One line an image: its target, the class with most votes, all class counts, and a mark where that is wrong."""
+    """Formats one line an image: its target, the predicted class, all votes, and a mark if it is wrong."""
     rows = list(rows)
     cells = [
         (row.image, row.target or "-", row.predicted, wording.votes(row.votes), "wrong" * _is_wrong(row))
@@ -70,7 +70,7 @@ def per_image_table(rows: Iterable[ImageRow]) -> str:
 
 
 def confusion_table(metrics: Mapping[str, Any]) -> str:
-    """The confusion matrix; of more sources than a page shows the most frequent mistakes instead.
+    """Formats the confusion matrix or, of more sources than a page shows, the most frequent mistakes.
 
     Args:
         metrics: with "confusion" (rows target, columns predicted) and "classes".
@@ -89,11 +89,10 @@ def confusion_table(metrics: Mapping[str, Any]) -> str:
 
 
 def summary_table(results: Mapping[str, Any]) -> str:
-    """Every evaluation and every baseline of a `results.EvaluationPage`, one line each.
+    """Formats every evaluation and every baseline of a `results.EvaluationPage`, one line each.
 
-    The results have "immunised".
-
-    Networks come first within a condition, as they were given; then the baselines on the same images.
+    The results need "immunised". Within a condition, networks come first in the given order, then the baselines on the
+    same images.
     """
     rows = []
     for condition, count in conditions(results):
@@ -129,7 +128,7 @@ def summary_table(results: Mapping[str, Any]) -> str:
 
 
 def separability_table(metrics: Mapping[str, Any]) -> str:
-    """Accuracy, and how separable each feature space is, beside its control, of an inspection's metrics.json."""
+    """Formats an inspection's accuracy, and the separability of each feature space beside its controls."""
     rows = []
     for space, block in metrics["separability"].items():
         for what, measured in ((space, block), *((f"  {name}", block[key]) for key, name in CONTROLS.items())):
@@ -209,7 +208,7 @@ def robustness_table(results: Mapping[str, Any]) -> str:
 
 
 def conditions(results: Mapping[str, Any]) -> list[tuple[str, int | None]]:
-    """The (condition, test images a source) pairs of evaluations and baselines, each once, in order."""
+    """Returns the (condition, test images a source) pairs of evaluations and baselines, each once, in order."""
     entries = [*results["evaluations"], *results["baselines"]]
     return list(dict.fromkeys((entry["condition"], entry["count"]) for entry in entries))
 
@@ -223,7 +222,7 @@ def _one_line(text: str) -> str:
 
 
 def _width(text: str) -> int:
-    """Columns on a terminal: East Asian wide characters take two, combining marks none."""
+    """Returns the columns on a terminal: East Asian wide characters take two, combining marks none."""
     return sum(0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
 
 
