@@ -1,29 +1,29 @@
-"""Train the attribution network (VisNet): which source made an image? (Yu, Davis and Fritz, ICCV 2019.)
+"""Train the attribution network (VisNet), which names the source of an image (Yu, Davis and Fritz, ICCV 2019).
 
     python -m ganfp_jax.main --config=configs/attribution.py --config.data.root=DIR
     python -m ganfp_jax.main --config=configs/attribution.py:celeba --config.data.root=DIR
 
 `DIR` holds one folder of images a source, or `train/` and `test/` with one each; by default the images that
 `configs/quickstart.py:scratch` made. `:celeba` and `:lsun` are the published training at 128x128: Adam (0, 0.99) at
-1e-3, 32 images a step, mirroring, up to 100 million images. Images of another size are refused there, but for CelebA's
+1e-3, 32 images a step, mirroring, up to 100 million images. Images of another size are refused there, except CelebA's
 photographs as downloaded (178x218), which `:celeba` cuts as published (`data.resize=celeba`); docs/celeba.md has the
-whole way. `:celeba-smoke` is a tiny network on what `python -m experiments.celeba` makes; `:tiny` takes seconds, on the
-images of `configs/quickstart.py:tiny`.
+whole way. `:celeba-smoke` is a tiny network on the images of `python -m experiments.celeba`; `:tiny` takes seconds, on
+the images of `configs/quickstart.py:tiny`.
 
 The default trains a small network at 32x32 in about two and a half minutes on two CPU cores, with a cosine schedule
 and batches of 64: 95.2 % of the study's 2,000 clean test images by one view and 96.7 % by the vote over eight,
 91.4 and 92.5 % as JPEG 75 (batches of 32, as in the study, take half the time: 94.3 and 95.0, 91.7 and 91.8 %).
 Three of its settings are not the published ones; they were chosen on training photographs that were held out:
 
-`model.input = "residual"` shows the network what a blur takes away, the paper's high-frequency residual. On whole
-images it learns the few training photographs by heart, and calls most crops of others generated.
-`immunise` compresses half of the training images (JPEG quality 50 to 95). Without it, a network on residuals is right
-on 57 % of JPEG 75 images, and calls most of the others real.
-`augment = "d4"` turns and flips. It belongs together with the views of a later vote: views that a network has never
-seen vote badly.
+- `model.input = "residual"` gives the network the high-frequency residual of the paper: the image minus its blur. On
+  whole images it memorises the few training photographs, and calls most crops of others generated.
+- `immunise` compresses half of the training images (JPEG quality 50 to 95). Without it, a network on residuals is right
+  on 57 % of JPEG 75 images, and calls most of the others real.
+- `augment = "d4"` turns and flips. It must match the views of a later vote: views unlike those of the training vote
+  badly.
 
-`model.mode`, `model.switching_res` and `model.latent_res` give the other forms of the paper; see
-`ganfp_jax/models/visnet.py`, and `experiments/fingerprints` for what each reaches.
+`model.mode`, `model.switching_res` and `model.latent_res` give the other forms of the paper: see
+`ganfp_jax/models/visnet.py`, and `experiments/fingerprints` for their accuracy.
 """
 
 from ml_collections import ConfigDict

@@ -1,20 +1,20 @@
-"""What cheap methods reach on a labelled folder, with many and with few training images, beside a network.
+"""Measure cheap methods on a labelled folder, with many and with few training images, beside a network.
 
     python -m ganfp_jax.main --config=configs/baselines.py                      # the images and network of make scratch
     python -m ganfp_jax.main --config=configs/baselines.py --config.data.root=DIR --config.checkpoint= \\
         --config.resolution=128
 
 `methods`: knn, eigenface, prnu, logistic_pixels, logistic_log_dct, logistic_log_packets; `metadata`, a control that
-must stay at chance; `file_size`, which of compressed images depends on the pixels.
+must stay at chance; `file_size`, which depends on the pixels where images are compressed.
 
-`DIR` holds train/ and test/. Each method is trained on `train_counts` images a source (no more than there are; fewer
-are among the more, `seed` draws them), chooses its settings on held-out ones of these, and is tested on all test images
-under every condition of `perturb`. The intervals are those of the test images; what the draw of few training images
-does, another `seed` shows.
+`DIR` holds train/ and test/. Each method is trained on `train_counts` images a source (at most as many as there are;
+`seed` draws them, and a smaller set is part of a larger one). It chooses its settings on held-out ones of these, and is
+tested on all test images under every condition of `perturb`. The intervals are those of the test images; another `seed`
+shows the effect of the draw of few training images.
 
-Writes `baselines.csv`, `baselines.json` (by source too, and the settings chosen) and `low_data.png`. Two minutes on two
-CPU cores: log-DCT 100 % on clean and 61 % on JPEG images, fitted on JPEGs too 99 and 94 %, metadata 20 %. `:tiny` does
-the same with `configs/quickstart.py:tiny`, in seconds.
+Writes `baselines.csv`, `baselines.json` (by source too, and the settings chosen) and `low_data.png`. It takes two
+minutes on two CPU cores: log-DCT 100 % on clean and 61 % on JPEG images, fitted on JPEGs too 99 and 94 %, metadata 20
+%. `:tiny` uses `configs/quickstart.py:tiny`, in seconds.
 """
 
 from ml_collections import ConfigDict

@@ -1,27 +1,27 @@
-"""Calibrate an attribution network: from which margin on can its verdicts be relied on?
+"""Calibrate an attribution network: find the margin above which its verdicts can be relied on.
 
     python -m ganfp_jax.main --config=configs/calibrate.py --config.checkpoint=runs/attribution --config.data.root=DIR
 
-`data.root` holds labelled images that the network was not trained on, as for `configs/evaluate.py`: what is found
-holds for images like these, from the same sources in the same shares. The margin is the probability of the source that
-the vote chose (`views`, by default those of the network's training, and `rule`), minus that of the next. Chosen is the
-smallest margin above which, with 95 % confidence, at most the share `error_rate` of the verdicts is wrong: from the
-surest image down, as long as the upper Clopper-Pearson bound for the mistakes so far is not above it
-(`ganfp_jax/attribution/certainty.py` says why that is no luck of the best of many). To show 1 % takes 299 images
-without a mistake, and where even the surest are wrong too often, the job says so, writes nothing and ends with status
-2. `min_decided` is
-the share of the images that are to be decided at least: the surest of them, where it begins. Images are taken for
-independent, which crops of one photograph are not.
+`data.root` holds labelled images that the network was not trained on, as for `configs/evaluate.py`. The result holds
+for images like these, from the same sources in the same shares. The margin is the probability of the source that the
+vote chose (`views`, by default those of the network's training, and `rule`), minus that of the next source.
 
-The result, `calibration.json`, is written into the checkpoint's run folder, where `configs/attribute.py` finds it and
-answers "unsure" below that margin, and `configs/export_weights.py` takes it along; it is of these weights, these views
-and this rule only. A `checkpoint` that is a file is left as it is: a calibrated copy of it, `weights.safetensors`, is
-written into the job's run folder. What is decided wrongly on the images of the calibration is no estimate for a test
-set: measure that on others.
+The job chooses the smallest margin above which, with 95 % confidence, at most the share `error_rate` of the verdicts is
+wrong. It goes down from the surest image as long as the upper Clopper-Pearson bound for the mistakes so far is not
+above that share (`ganfp_jax/attribution/certainty.py` says why this is no luck of the best of many). It begins with the
+share `min_decided` of the images, the surest ones, which is the least share that is decided. To show 1 % takes 299
+images without a mistake. Where even the surest are wrong too often, the job says so, writes nothing and ends with
+status 2. Images are assumed to be independent; crops of one photograph are not.
 
-By default the D4-trained network of `configs/quickstart.py:scratch` on its 2,000 test images, in 10 s. One such network
-decided 63 % of them, 0.5 % of those wrongly (without a threshold 5.4 % are wrong). `:tiny` calibrates the network of
-`configs/quickstart.py:tiny`, which was hardly trained, to decide all and be wrong in less than 95 %.
+The result, `calibration.json`, is written into the checkpoint's run folder. `configs/attribute.py` finds it there and
+answers "unsure" below that margin, and `configs/export_weights.py` includes it; it holds for these weights, these views
+and this rule only. A `checkpoint` that is a file is not changed: a calibrated copy, `weights.safetensors`, is written
+into the job's run folder. The share of wrong decisions on the images of the calibration is no estimate for a test set:
+measure it on other images.
+
+By default, the D4-trained network of `configs/quickstart.py:scratch` is calibrated on its 2,000 test images, in 10 s.
+One such network decided 63 % of them, 0.5 % of those wrongly (without a threshold 5.4 % are wrong). `:tiny` calibrates
+the hardly trained network of `configs/quickstart.py:tiny` to decide all and be wrong in less than 95 %.
 """
 
 from ml_collections import ConfigDict

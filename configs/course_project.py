@@ -1,4 +1,4 @@
-"""The course project's test of 15 and of 150 images, by one view and by votes, repeated over 20 dataset seeds.
+"""Repeat the course project's test of 15 and of 150 images, by one view and by votes, over 20 dataset seeds.
 
     python -m ganfp_jax.main --config=configs/quickstart.py:course     # first: its generators and networks
     python -m ganfp_jax.main --config=configs/course_project.py
@@ -11,12 +11,12 @@ made images of the study are refused. A network that knows more sources, such as
 `configs/quickstart.py:scratch`, may name any of them.
 
 Writes `images/seed<N>/` (labelled folders), `seeds/<N>.json` (every answer), `course.csv` (one line a test, seed,
-network and view set) and `results.json` (mean over the seeds with its interval, what the votes repaired and broke, the
-published figure beside it).
+network and view set) and `results.json` (the mean over the seeds with its interval, the answers that votes repaired and
+broke, the published figure beside it).
 
-A minute and a half on one CPU core: 98 % right at 15 images and 99 % at 150 by the network trained with all flips and
-turns, with a vote or without (`experiments/course_project`). `:tiny` does the same with `configs/quickstart.py:tiny`,
-in seconds.
+It takes a minute and a half on one CPU core: the network trained with all flips and turns has 98 % right at 15 images
+and 99 % at 150, with or without a vote (`experiments/course_project`). `:tiny` uses `configs/quickstart.py:tiny`, in
+seconds.
 """
 
 from ml_collections import ConfigDict

@@ -9,14 +9,14 @@ photographs' colours, not photographs. `:tiny` takes seconds and gives noise.
 
 `:celeba` and `:lsun` are the published training of the fingerprint study at 128x128, with the code and the settings of
 Binkowski et al. (ICLR 2018, arXiv 1801.01401): generator resnet5, critic dcgan5 with 256 features, 150,000 generator
-steps with five critic steps each, 32 images a step, Adam (0.5, 0.9) at 1e-4 throughout, every variable's gradient cut
-at length 1, gradient penalty 10. How often is logged, measured, sampled and saved is ours.
+steps with five critic steps each, 32 images a step, Adam (0.5, 0.9) at 1e-4 throughout, every variable's gradient
+clipped at length 1, gradient penalty 10. The intervals of logs, measures, samples and checkpoints are ours.
 
 Two of their habits are keys, whose published values are the defaults of `:celeba` and `:lsun`, the others of `:photos`:
 - `objective.penalty.norm`. "height": the gradient is measured down each image column; "sample": over the whole image,
   as the papers mean it.
-- `generator.statistics`. "batch": also generated images are normalised by the 32 they are drawn with; "running": by
-  averages of the training's batches.
+- `generator.statistics`. "batch": generated images are normalised by the 32 of their batch too; "running": by averages
+  of the training's batches.
 
 `plateau.every=2000` with `plateau.inception=FILE` adds the three-sample rule for the learning rate, which the published
 command names but never runs.

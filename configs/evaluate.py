@@ -3,30 +3,29 @@
     python -m ganfp_jax.main --config=configs/evaluate.py --config.checkpoint=runs/attribution --config.data.root=DIR
 
 `checkpoint` is a training's run folder, a file (or folder) of `configs/export_weights.py`, or a shipped set's name.
-`perturb` damages every image first ("jpeg75", "noise15", "blur0.7").
+`perturb` perturbs every image first ("jpeg75", "noise15", "blur0.7").
 
 `views` is a set ("identity", "mirror", "seed", "d4", ...) or a list of views ("identity,rot15,shift2_0,crop28", see
-`ganfp_jax/data/views.py`), or empty for those that the network was trained on; `rule` is "majority", "mean_logit" or
-"mean_probability". `metrics.json` holds the vote and, beside it, the same network's single view. `early_stopping` lets
-an image leave as soon as no view to come can change its majority: the same decisions in less time (`views_saved`; a
-third of the views by default), while `votes` and probabilities are of the views it was shown.
+`ganfp_jax/data/views.py`), or empty for those of the network's training; `rule` is "majority", "mean_logit" or
+"mean_probability". `metrics.json` holds the vote and, beside it, the same network's single view. `early_stopping`
+ends the vote on an image as soon as no further view can change its majority: the decisions are the same in less time
+(`views_saved`; a third of the views by default), and `votes` and probabilities are of the classified views.
 
 The last columns of `predictions.csv` are verdict, margin and distance, as `configs/attribute.py` gives them. Where the
 network was calibrated (`configs/calibrate.py`) for these views and this rule, `verdicts` in metrics.json, the console
 and the page say how many images it decides, how many of them wrongly, and how many it does not.
 
 Where `data.root` has train/ and test/, the cheap methods of `baselines` are trained on `images_per_source` images of
-train/, those of `immunised_methods` on images damaged as `immunise` says, and stand beside the network in metrics.json
-and in `report/index.html` (`--config.baselines.methods="()" --config.baselines.immunised_methods="()"` for none).
+train/, those of `immunised_methods` on images that are perturbed by `immunise`. Their results are in metrics.json and
+in `report/index.html` (`--config.baselines.methods="()" --config.baselines.immunised_methods="()"` for none).
 
-`rejected.csv` names the files that were not used and why, `notes.csv` the images that were not at the network's size
-and what was done to them, as `data.resize` says: "crop" (the centre; resizing would damage the trace), "area" or
-"refuse".
+`rejected.csv` lists the refused files with the reasons, `notes.csv` the images of another size with their changes.
+`data.resize` fits them: "crop" (the centre; resizing would damage the trace), "area" or "refuse".
 
-By default the D4-trained network of `configs/quickstart.py:scratch`, on its 2,000 test images, in about 30 s on two CPU
-cores. `:celeba` is the last command of docs/celeba.md, which cuts CelebA's photographs as published and refuses other
-sizes; its `single_view` is the published way to test. `:celeba-smoke` does the same with what
-`python -m experiments.celeba` makes, `:tiny` with `configs/quickstart.py:tiny`.
+By default, the D4-trained network of `configs/quickstart.py:scratch` is evaluated on its 2,000 test images, in about 30
+s on two CPU cores. `:celeba` is the last command of docs/celeba.md, which cuts CelebA's photographs as published and
+refuses other sizes; its `single_view` is the published way to test. `:celeba-smoke` does the same with the files of
+`python -m experiments.celeba`, `:tiny` with `configs/quickstart.py:tiny`.
 """
 
 from ml_collections import ConfigDict

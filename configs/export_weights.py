@@ -1,20 +1,21 @@
-"""Export a trained network, to use it elsewhere: run folder -> one file.
+"""Export a trained network to use it elsewhere: run folder -> one file.
 
     python -m ganfp_jax.main --config=configs/export_weights.py --config.checkpoint=runs/attribution
     python -m ganfp_jax.main --config=configs/export_weights.py:stablehlo --config.checkpoint=runs/attribution
 
 The default writes `weights.safetensors` (or `--config.file`): the weights of the newest checkpoint, of the running
-average where one was kept, and all that is needed to use them (network, classes and so on, see
-`ganfp_jax/interop/weights.py`). It is read back and compared, and the same weights give the same bytes. It is taken
-wherever a run folder is: as `config.checkpoint`, or as `config.generator` if it is a generator's. Two seconds.
+average where one was kept, and the settings to use them (network, classes and so on, see
+`ganfp_jax/interop/weights.py`). The file is read back and compared, and the same weights give the same bytes. It is
+accepted wherever a run folder is: as `config.checkpoint` or, for a generator, as `config.generator`. It takes two
+seconds.
 
 `:stablehlo` writes an attribution network together with its vote (`views`, `rule`) as one program, `vote.stablehlo`,
-which runs without ganfp_jax wherever Python has jax, numpy and flatbuffers, and beside it `vote.json`, with the names
-of the classes and five lines of Python that run it. It takes any number of images (or `batch_size`, where that is not
-0), on all of `platforms`. The weights are inside: 5.4 MB for the study's network, 36 MB for the published one.
-jax promises to read such a program for six months only; what is to be kept is the safetensors file. About 6 s.
+which runs without ganfp_jax wherever Python has jax, numpy and flatbuffers. `vote.json` beside it has the names of the
+classes and five lines of Python that run it. The program takes any number of images (or `batch_size`, if not 0) on all
+of `platforms`. It contains the weights: 5.4 MB for the study's network, 36 MB for the published one. jax promises to
+read such a program for six months only; the safetensors file is for keeping. It takes about 6 s.
 
-By default the D4-trained network of `configs/quickstart.py:scratch`; `:tiny` exports that of
+The default is the D4-trained network of `configs/quickstart.py:scratch`; `:tiny` exports that of
 `configs/quickstart.py:tiny`.
 """
 

@@ -1,22 +1,22 @@
-"""Train the image-sized fingerprint network: what has a source left in an image? (Yu, Davis and Fritz, ICCV 2019.)
+"""Train the image-sized fingerprint network (Yu, Davis and Fritz, ICCV 2019).
 
     python -m ganfp_jax.main --config=configs/fingerprint.py --config.data.root=DIR
     python -m ganfp_jax.main --config=configs/fingerprint.py:celeba --config.data.root=DIR
 
 `DIR` holds one folder of images a source, or `train/` and `test/` with one each; by default the images that
-`configs/quickstart.py:scratch` made. An autoencoder redraws the image without what gives its source away; the
+`configs/quickstart.py:scratch` made. An autoencoder reconstructs the image without the traces of its source. The
 difference is the image's fingerprint, as large as the image, and its inner product with each source's fingerprint is
-that source's logit. `samples/` shows images, reconstructions and fingerprints, one row each; `eval/` is of the averaged
+that source's logit. `samples/` has images, reconstructions and fingerprints, one row each; `eval/` is of the averaged
 network.
 
-`:celeba` and `:lsun` are the published training at 128x128: 25 million images, and as many again for the critic. How
-often it is evaluated, drawn and saved is ours. Images of another size are refused there, but for CelebA's photographs
-as downloaded (178x218), which `:celeba` cuts as published.
+The default trains a narrow network at 32x32, bottleneck at 8x8, in about five minutes on two CPU cores (43 ms a step).
+Expect 79 % of five sources (chance is 20 %), half of the real images of unseen photographs called real, and blurred
+reconstructions; a quarter of the steps gives 57 %. Its learning rate and `rec_weight` are the best of four pairs tried
+on images held out of `train/`. `:tiny` takes seconds, on the images of `configs/quickstart.py:tiny`.
 
-The default trains a narrow network at 32x32, bottleneck at 8x8, in about five minutes on two CPU cores (43 ms a
-step). Expect 79 % of five sources (chance is 20 %), half of the real images of photographs never seen called real,
-and blurred reconstructions; a quarter of the steps gives 57 %. Its learning rate and `rec_weight` are the best of
-four pairs tried on images held out of `train/`. `:tiny` takes seconds, on the images of `configs/quickstart.py:tiny`.
+`:celeba` and `:lsun` are the published training at 128x128: 25 million images, and as many again for the critic. The
+intervals of evaluation, samples and checkpoints are ours. Images of another size are refused there, except CelebA's
+photographs as downloaded (178x218), which `:celeba` cuts as published.
 """
 
 from ml_collections import ConfigDict

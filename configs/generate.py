@@ -7,18 +7,18 @@
 `generator` is a training's run folder, or a file (or folder) of `configs/export_weights.py`. Image i of a seed is
 always the same image, and ProGAN's latents are those of NumPy's RandomState(seed).
 
-Files are named as published (`ProGAN_%08d.png`); `manifest.json` beside them says which weights, seed and count. Give
+Files are named as published (`ProGAN_%08d.png`); `manifest.json` beside them has the weights, seed and count. Give
 several runs the same `--config.root` (and each its own --workdir) to build a labelled set. Memory does not grow with
-the count. About 1,000 images/s at 32x32 on two CPU cores.
+the count. About 1,000 images/s at 32x32 are written on two CPU cores.
 
-`encoding="published"` writes the values as the released image sets have them; it is not the default, since there
-CramerGAN's and MMDGAN's images are stretched to span 0 to 255, which gives them away.
+`encoding="published"` writes the values as the released image sets have them. It is not the default, since it stretches
+the images of CramerGAN and MMDGAN to span 0 to 255, which gives them away.
 
 `:celeba` and `:lsun` write photographs of a folder as the published study cut them, as 128x128 images of the source
-`real`: `folder.first` are passed over, and of the next `count` in the order of their names those that can be used are
-written. A network's training and test images are cut by two commands whose ranges do not meet; docs/celeba.md has the
-whole way. `:celeba-smoke` does so with the few photographs that `python -m experiments.celeba` makes. `:tiny` writes
-a few crops in seconds.
+`real`. They skip `folder.first` photographs, and write the usable ones of the next `count` in the order of their names.
+Two commands with disjoint ranges make a network's training and test images; docs/celeba.md has the whole way.
+`:celeba-smoke` does so with the few photographs of `python -m experiments.celeba`. `:tiny` writes a few crops in
+seconds.
 """
 
 from ml_collections import ConfigDict

@@ -1,4 +1,4 @@
-"""Look at fingerprints and measure how far they separate the sources.
+"""Inspect fingerprints: draw them and measure how far they separate the sources.
 
     python -m ganfp_jax.main --config=configs/inspect_fingerprints.py --config.checkpoint=DIR --config.data.root=DIR
 
@@ -13,8 +13,8 @@ Signed values become pictures with zero in the middle, cut at a limit: `fingerpr
 `response_limit` for responses (times the square root of the fingerprint's size, which undoes the scale of the last
 layer); 0 takes the 99.5th percentile of the sizes shown, one limit for the whole run, written into `scales.json`.
 `:celeba` and `:lsun` draw as the published code does: fingerprints to 1, responses to 5, and responses set to zero
-where one of a pixel's three channels is negative (`mask_negative`; for display only); model fingerprints, which it
-stretches from their least to their greatest value, have zero in the middle here too. `real` names the class of
+where one of a pixel's three channels is negative (`mask_negative`; for display only). The published code stretches
+model fingerprints from their least to their greatest value; here, zero is in the middle. `real` names the class of
 photographs, on which the controls are made.
 """
 

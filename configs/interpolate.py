@@ -5,14 +5,18 @@
 
 Writes `frame_%05d.png` (the generator's own size), `walk.png` (an animated PNG that every browser plays, lossless,
 enlarged by repeating pixels), `strip.png` (the same walk as one still: a row for each pair of anchors) and `walk.json`
-(which weights, seeds and frames) to `<workdir>/walk` or `config.root`. The anchors are image 0 of each of
-`config.seeds` or, where there are none, the first `config.count` images of `config.seed`, as `generate.py` makes them.
+(the weights, seeds and frames) to `<workdir>/walk` or `config.root`. The anchors are image 0 of each of `config.seeds`
+or, without any, the first `config.count` images of `config.seed`, as `generate.py` makes them.
 
-`mode`: "spherical" (keeps the length that latents have) or "linear". `frames` lie between two anchors. `loop`: the walk
-returns to its first anchor. `scale`: 0 enlarges to about 256 pixels. `format`: apng, or gif (256 colours) for places
-that show an APNG as a still. The default, 180 frames, takes four seconds at 32x32 on two CPU cores. Neighbouring frames
-should differ little: a jump is a generator that learned single images. `:tiny` takes three seconds, on the SNGAN that
-`configs/quickstart.py:tiny` leaves.
+The default, 180 frames, takes four seconds at 32x32 on two CPU cores. Neighbouring frames should differ little: a jump
+shows a generator that learned single images. `:tiny` takes three seconds, with the SNGAN of
+`configs/quickstart.py:tiny`.
+
+- `mode`: "spherical" (it keeps the length of latents) or "linear".
+- `frames`: the number between two anchors.
+- `loop`: the walk returns to its first anchor.
+- `scale`: 0 enlarges to about 256 pixels.
+- `format`: apng, or gif (256 colours) for programs that show an APNG as a still.
 """
 
 from ml_collections import ConfigDict

@@ -10,7 +10,7 @@ photographs' colours, not photographs. `:tiny` takes seconds and gives noise.
 `:celeba` and `:lsun` are the published training of the fingerprint study at 128x128, with the code and the settings of
 Binkowski et al. (ICLR 2018, arXiv 1801.01401): networks, steps and optimiser as in configs/cramergan.py, but 16
 features, the kernel mix_rq_1dot (three rational quadratics plus the inner product), gradient penalty 1 and L2 penalty 1
-on the critic's layers. How often is logged, measured, sampled and saved is ours.
+on the critic's layers. The intervals of logs, measures, samples and checkpoints are ours.
 
 Three of their habits are keys, whose published values are the defaults of `:celeba` and `:lsun`, the others of
 `:photos`: `objective.penalty.norm` and `generator.statistics`, as in configs/cramergan.py, and

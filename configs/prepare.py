@@ -1,12 +1,12 @@
-"""Turn a labelled image set into a data set of ArrayRecord files: one folder to copy, fast to read in any order.
+"""Prepare a labelled image set as a data set of ArrayRecord files: one folder to copy, fast to read in any order.
 
     python -m ganfp_jax.main --config=configs/prepare.py --config.data.root=DIR --config.prepare=OUT
 
 `DIR` is a folder `<source>/<file>`, perhaps under `train/` and `test/`, or a CSV list with the columns
 image,source[,split]. `OUT` (by default `dataset` in the run folder) then holds a data set in the format of TensorFlow
-Datasets, with the features image, label and name and the manifest beside it. The other jobs read it as
-`--config.data.root=OUT`, and so does `tfds.builder_from_directory(OUT)`; TensorFlow is needed for neither. PNG and JPEG
-files in RGB are kept byte for byte, others become PNGs; what cannot be decoded is listed in `rejected.csv`.
+Datasets, with the features image, label and name and the manifest beside it. Other jobs read it as
+`--config.data.root=OUT`, and so does `tfds.builder_from_directory(OUT)`; neither needs TensorFlow. RGB files in PNG and
+JPEG are kept byte for byte, others become PNGs; `rejected.csv` lists the files that cannot be decoded.
 """
 
 from ml_collections import ConfigDict

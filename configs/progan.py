@@ -8,9 +8,9 @@
 the photographs' colours, not photographs. `:tiny` takes seconds and gives noise.
 
 `:celeba` and `:lsun` are the published training of the fingerprint study at 128x128 (12 million images): minibatches of
-512 to 32 and the learning rate 0.0015 at 128x128 are the study's, the rest is ProGAN's own. Left out is that training's
-habit of skipping an update whose gradient is not finite: here the run stops and says so. How often is logged, measured,
-sampled and saved is ours in every config.
+512 to 32 and the learning rate 0.0015 at 128x128 are the study's, the rest is ProGAN's own. That training skips an
+update whose gradient is not finite; here the run stops and says so. The intervals of logs, measures, samples and
+checkpoints are ours in every config.
 """
 
 from ml_collections import ConfigDict

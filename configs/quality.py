@@ -6,17 +6,17 @@
 
 `swd16384_32` is ProGAN's sliced Wasserstein distance with the published 16,384 images on the 32x32 level (lower is
 better), `ms_ssim16384_3scales` the similarity of pairs of generated images (lower is more varied). The column "real"
-holds the same for other real images: what a perfect generator would get (`floor=False` saves its time and half the
-real images).
+has the same for other real images: the values of a perfect generator (`floor=False` saves its time and half the real
+images).
 
-`fid16384` and `kid16384` come only with a local file of Inception weights, which `ganfp_jax/metrics/inception.py` shows
-how to make (8 images/s on two CPU cores: lower the count there).
+`fid16384` and `kid16384` need a local file of Inception weights; `ganfp_jax/metrics/inception.py` shows how to make it
+(8 images/s on two CPU cores: lower the count there).
 
-Real images are the generator's training images if `data` is as in its config; of a folder the first in the order of
-paths.
+Real images are the generator's training images if `data` is as in its config; of a folder, the first in the order of
+paths are taken.
 
-About three minutes and 5 GB of memory on two CPU cores at 32x32. ProGAN of the study has 115 and 81 on its two levels,
-real images 3 and 7. `:tiny` measures 64 images of `configs/quickstart.py:tiny` in seconds.
+It takes about three minutes and 5 GB of memory on two CPU cores at 32x32. ProGAN of the study has 115 and 81 on its two
+levels, real images 3 and 7. `:tiny` measures 64 images of `configs/quickstart.py:tiny` in seconds.
 """
 
 from ml_collections import ConfigDict

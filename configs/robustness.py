@@ -1,12 +1,12 @@
-"""What attacks do to attribution networks, and what immunising helps: attacks x networks -> one table and a page.
+"""Attack attribution networks, plain and immunised: attacks x networks -> one table and a page.
 
     python -m ganfp_jax.main --config=configs/robustness.py
     python -m ganfp_jax.main --config=configs/robustness.py --workdir=runs/attacks --config.data.root=DIR \\
         --config.plain=runs/plain --config.immunised=runs/immune --config.networks="{'jpeg': 'runs/attribution'}"
 
-`plain` is a network that was trained on images as they are, `immunised` one that was trained on attacked ones;
-`networks` names any more, as a mapping. Each is a run folder, an exported file or the name of a shipped set; one or the
-other may be left empty, and all must know the sources of `data.root`. `configs/attribution.py` makes them:
+`plain` is a network that was trained on unchanged images, `immunised` one that was trained on attacked images;
+`networks` is a mapping of further ones. Each is a run folder, an exported file or the name of a shipped set. One of
+them may be empty, and all must know the sources of `data.root`. `configs/attribution.py` trains them:
 
     python -m ganfp_jax.main --config=configs/attribution.py --workdir=runs/plain \\
         --config.immunise.share=0 --config.immunise.perturbations="()" --config.data.root=DIR
@@ -16,21 +16,21 @@ other may be left empty, and all must know the sources of `data.root`. `configs/
 `attacks` are perturbations with their strength: jpegQ (quality), noiseS (standard deviation, of 255), blurS (standard
 deviation in pixels), kernelK (blur, width of the kernel), cropP (percent of each side, then enlarged again), relightE
 (photographic stops); or with a range, from which each image's strength is drawn: the published ones of Yu, Davis and
-Fritz (2019) are noise5-20, kernel1-9, crop5-20, jpeg10-75 and, in our own measure, relight0.25-1; `combination` does
-each of these five with probability one half. `ganfp_jax/data/perturb.py` has the details. The last one of `attacks`
-is the headline of the page. Clean images come first by themselves.
+Fritz (2019) are noise5-20, kernel1-9, crop5-20, jpeg10-75 and, in our own measure, relight0.25-1; `combination`
+applies each of these five with probability one half. `ganfp_jax/data/perturb.py` has the details. The last one of
+`attacks` is the headline of the page. Clean images are always tested, and come first.
 
 `count` images of each source of `data.root` (or its test/) are attacked, 0 for all. Writes `robustness.csv`,
 `metrics.json` (by source too, p-values corrected by Holm, against the plain network, baselines on the same images),
-`robustness.png`, `networks/<name>/<attack>/` with predictions.csv for each, and `report/index.html`. Stopped and
-started again it goes on with the attacks that are not done.
+`robustness.png`, `networks/<name>/<attack>/` with predictions.csv for each, and `report/index.html`. A stopped run
+continues with the missing attacks.
 
-By default the D4-trained network of `configs/quickstart.py:scratch`, which was trained on JPEGs, alone: 24 attacks on
-200 images of each source, a minute and a half of one CPU core a network besides the baselines. There the combination
-leaves it 51.5 % (48 to 55) of clean 94.3 %; a plain one 43.9 % of 99.6 %; one immunised by the combination 71.2 % (68
-to 74) of 94.1 %, which logistic regression on log-DCT, immunised too, also reaches (71.1 %). Immunising by JPEG helps
-against JPEG (quality 75: 90.9 %, plain 41.1 %) and harms against noise (50.9 %, plain 62.8 %). Relighting by two stops
-costs three points. `:tiny` does the same with `configs/quickstart.py:tiny`, in seconds.
+By default, 24 attacks on 200 images of each source test the D4-trained network of `configs/quickstart.py:scratch`,
+which was trained on JPEGs. That takes a minute and a half of one CPU core a network besides the baselines. There the
+combination leaves it 51.5 % (48 to 55) of clean 94.3 %; a plain one 43.9 % of 99.6 %; one immunised by the combination
+71.2 % (68 to 74) of 94.1 %, which logistic regression on log-DCT, immunised too, also reaches (71.1 %). Immunising by
+JPEG helps against JPEG (quality 75: 90.9 %, plain 41.1 %) and harms against noise (50.9 %, plain 62.8 %). Relighting by
+two stops costs three points. `:tiny` uses `configs/quickstart.py:tiny`, in seconds.
 """
 
 from ml_collections import ConfigDict

@@ -9,7 +9,8 @@
 
 `:celeba` and `:lsun` are the published training of the fingerprint study at 128x128: 150,000 generator steps with five
 critic steps each, 32 images a step, Adam 2e-4 falling to 0 over the last fifth, images dithered, no running average.
-How often is logged, measured, sampled and saved is ours. Batch normalisation sees the batch of all devices together.
+The intervals of logs, measures, samples and checkpoints are ours. Batch normalisation sees the batch of all devices
+together.
 """
 
 from ml_collections import ConfigDict

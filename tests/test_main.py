@@ -106,7 +106,7 @@ def test_help_is_quick_and_lists_the_flags():
 def test_help_on_a_job_is_its_docstring():
     status, out, _ = run("--config=configs/audit.py:tiny", "--help")
     assert status == 0
-    assert out.startswith("Does anything but a fingerprint give the classes") and "--workdir" in out
+    assert out.startswith("Audit a labelled folder: does anything but a fingerprint") and "--workdir" in out
 
 
 @pytest.mark.parametrize("job", ["attribution", "evaluate"])
