@@ -123,9 +123,9 @@ def apply_view(images: Shaped[Array | np.ndarray, "n h w c"], view: str) -> Shap
     view = _canonical(view)
     if view in _D4:
         return _move(images, view)
-    found = _in_family(view)
-    assert found  # a canonical name is an exact view or in a family
-    family, match = found
+    family_match = _in_family(view)
+    assert family_match  # a canonical name is an exact view or in a family
+    family, match = family_match
     return family.apply(images, match)
 
 

@@ -72,7 +72,7 @@ class Study:
     """The work before the results."""
     attributor: Callable[[], Attributor] = dataclasses.field(init=False)
     """The network of the test that the report begins with."""
-    told: Callable[[], dict[str, Any]] = dataclasses.field(init=False)
+    facts: Callable[[], dict[str, Any]] = dataclasses.field(init=False)
     """`main` (network, condition, views, rule and count of that test), `steps` of every training, and `method`."""
     evaluations: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     """One row a test, as a `report.results.EvaluationPage` has them; the stages append to it."""
@@ -189,7 +189,7 @@ def baseline_rows(
 
 def take_fingerprints(study: Study) -> dict[str, Any]:
     """Returns the pictures of the page's last part, for the network and the test of its headline."""
-    attributor, row = study.attributor(), main_row(study.evaluations, study.told()["main"])
+    attributor, row = study.attributor(), main_row(study.evaluations, study.facts()["main"])
     test = labelled.open_labelled(study.images, split="test", classes=attributor.classes)
     images = labelled.Images(test, attributor.resolution, seed=study.config["seed"])
     return pictures.fingerprint_parts(attributor, images, row["metrics"])
@@ -197,8 +197,8 @@ def take_fingerprints(study: Study) -> dict[str, Any]:
 
 def publish(study: Study, fingerprints: Mapping[str, Any]) -> None:
     """Writes results.json and report/index.html, and prints the verdicts of small tests and a table of all."""
-    attributor, told = study.attributor(), study.told()
-    classes, wrong = attributor.classes, main_row(study.evaluations, told["main"])["wrong"]
+    attributor, facts = study.attributor(), study.facts()
+    classes, wrong = attributor.classes, main_row(study.evaluations, facts["main"])["wrong"]
     splits = labelled.splits(study.images)
     folders = {split: labelled.open_labelled(study.images, split=split, classes=classes) for split in splits}
     results: dict[str, Any] = {
@@ -206,12 +206,12 @@ def publish(study: Study, fingerprints: Mapping[str, Any]) -> None:
         "classes": list(classes),
         "counts": {"train": {}} | {split: image_counts(folder) for split, folder in folders.items()},
         "photographs": {"train": []} | {split: photographs(folder) for split, folder in folders.items()},
-        "main": told["main"],
+        "main": facts["main"],
         "evaluations": study.evaluations,
         "baselines": study.baselines,
-        "samples": sample_grids(study, told["steps"], folders["test"]),
-        "steps": told["steps"],
-        "method": told["method"],
+        "samples": sample_grids(study, facts["steps"], folders["test"]),
+        "steps": facts["steps"],
+        "method": facts["method"],
         "file": "results.json",
         "immunised": "as the networks",
         "leak": leak_of(study.baselines),

@@ -40,7 +40,7 @@ def open_study(config: dict[str, Any], workdir: Path) -> parts.Study:
     baselines.check([*config["baselines"], *config["immunised_baselines"]])
     study = parts.Study(config, workdir)
     study.attributor = functools.cache(lambda: Attributor.load(workdir / f"visnet-{config['networks'][-1]}"))
-    study.told = lambda: told(study)
+    study.facts = lambda: facts(study)
     train_gan, train_classifier = partial(train_generator, study), partial(train_network, study)
     study.stages = [
         *(
@@ -141,7 +141,7 @@ def tests(config: Mapping[str, Any], folder: labelled.LabelledFolder) -> list[pa
     ]
 
 
-def told(study: parts.Study) -> dict[str, Any]:
+def facts(study: parts.Study) -> dict[str, Any]:
     """Returns the report's facts on the networks; its first test is that of the last one by the last view set."""
     config, immunise = study.config, study.config["attribution"]["immunise"]
     folders = {config[name]["source_name"]: name for name in config["generators"]}

@@ -33,7 +33,7 @@ def open_study(config: Mapping[str, Any], workdir: Path) -> parts.Study:
     attributor.check_vote(config["views"], config["rule"])
     check(config, attributor)
     study = parts.Study({**config, "resolution": attributor.resolution}, workdir)
-    study.attributor, study.told = lambda: attributor, lambda: told(study.config)
+    study.attributor, study.facts = lambda: attributor, lambda: facts(study.config)
     study.stages = [
         parts.Stage("make the test set", lambda: make_images(study)),
         parts.Stage("name the sources", lambda: evaluate_tests(study), resumes=False),
@@ -102,7 +102,7 @@ def tests(config: Mapping[str, Any], folder: labelled.LabelledFolder) -> list[pa
     return found
 
 
-def told(config: Mapping[str, Any]) -> dict[str, Any]:
+def facts(config: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the report's facts on the networks; its first test is of all images under the first condition."""
     name, condition = config["shipped"], config["conditions"][0]
     generators = [load(generator) for generator in shipped.generators(name)]
