@@ -53,6 +53,7 @@ def test_imports_point_down(module):
             libraries.add(top)
         elif target in FLOOR and target != room and rest:
             assert FLOOR[target] > FLOOR[room], f"{module} imports {name}, whose room is not below its own"
+        assert target != "jobs" or room in ("main", "jobs"), f"{module} imports {name}: only main imports jobs"
         assert not (room == "jobs" and target == "jobs" and rest.split(".")[1:2] != module.split(".")[1:2]), name
     assert all(ONLY_IN.get(library, room) == room for library in libraries), f"{module} imports {libraries}"
     if module.startswith(PURE) and not module.startswith("models.cpu"):
