@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+from pathlib import Path
 
 # One cache of compiled programs for the whole run: workers, and the processes that tests start, inherit it.
 OWN_CACHE = "" if "JAX_COMPILATION_CACHE_DIR" in os.environ else tempfile.mkdtemp(prefix="ganfp_jax-tests-")
@@ -26,6 +27,7 @@ import jax  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
+MOST_MEMORY = 2**30
 LONGEST = ("test_two_devices.py", "test_resume.py", "test_end_to_end.py", "test_processes.py")
 
 # The first example of a test compiles, and machines differ: time is not what these tests are about.
@@ -52,11 +54,27 @@ def pytest_runtest_setup(item):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def memory_ends_with_its_module():
-    """Compiled programs, which are in the cache on disk too, and what the C library would keep of freed memory."""
+def compiled_programs_end_with_their_module():
+    """What the next module needs of them is in the cache on disk."""
     yield
     jax.clear_caches()
     gc.collect()
+    give_memory_back()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown():
+    if sys.platform.startswith("linux") and resident() > MOST_MEMORY:
+        give_memory_back()
+
+
+def resident():
+    """Bytes of this process in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def give_memory_back():
+    """Compilations leave hundreds of MB that the C library keeps for later ones."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).malloc_trim(0)
 

@@ -25,8 +25,6 @@ from ganfp_jax.training.programs import PROGRAMS
 from ganfp_jax.training.sharding import make_put, replicated
 from ganfp_jax.training.state import init_gan, init_network
 
-pytestmark = pytest.mark.two_devices
-
 CONFIGS = {
     "progan": progan, "sngan": sngan, "cramergan": cramergan, "mmdgan": mmdgan,
     "attribution": attribution, "fingerprint": fingerprint,
@@ -104,6 +102,7 @@ def adam(network):
     return optax.tree.get(network.opt_state, "mu"), optax.tree.get(network.opt_state, "nu")
 
 
+@pytest.mark.two_devices
 @pytest.mark.parametrize("family", CONFIGS)
 def test_two_devices_step_as_one(family, labelled_root):
     root = labelled_root if family in LABELLED else None
