@@ -165,7 +165,7 @@ def test_what_watches_a_training_is_compiled_once(family, labelled_root, tmp_pat
         with COMPILATIONS.counted() as later:
             watch(jax.tree.map(jnp.copy, state))
         assert max(first.values()) == 1
-        assert first.keys() & {"draw_batch", "accuracy", "rows", "look"}
+        assert first.keys() & {"draw_batch", "accuracy", "rows", "measure"}
         assert later.keys() <= {"copy"}
 
 
