@@ -398,6 +398,7 @@ def loops_with_convolutions(jaxpr, inside=False):
     return found
 
 
+@pytest.mark.two_devices  # which leave the convolutions to XLA
 @pytest.mark.parametrize("family", CONFIGS)
 def test_no_convolution_stands_in_a_loop(family, labelled_root):
     """On the CPU back end one would run 30 times slower there."""
