@@ -30,7 +30,8 @@ from ganfp_jax.run import atomic
 from ganfp_jax.run.progress import progress
 
 HERE = Path(__file__).parent
-CLOCKS = {"images_per_second", "input_wait", "seconds"}  # keys of JSON files that no two runs agree on
+# Keys of JSON files that no two runs agree on.
+CLOCKS = {"images_per_second", "input_wait", "seconds", "seconds_fit", "seconds_predict", "created"}
 
 
 def command(config: str, workdir: Path, **settings: object) -> list[str]:
@@ -117,7 +118,7 @@ def contents(folder: Path) -> dict[str, Any]:
 def _timeless(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _timeless(inner) for key, inner in value.items() if key not in CLOCKS}
-    return value
+    return [_timeless(inner) for inner in value] if isinstance(value, list) else value
 
 
 def differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
