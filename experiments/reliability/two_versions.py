@@ -1,8 +1,8 @@
 """Do two versions of this project leave the same files?
 
-    git worktree add /tmp/before v0.2.0
-    python -m experiments.reliability.two_versions /tmp/before             # every config's :tiny, quarter of an hour
-    python -m experiments.reliability.two_versions /tmp/before --configs quickstart evaluate
+    git worktree add ../before v0.2.0
+    python -m experiments.reliability.two_versions ../before             # every config's :tiny, quarter of an hour
+    python -m experiments.reliability.two_versions ../before --configs quickstart evaluate
 
 Every config's `:tiny` is run by the version in the given checkout and by this one, in the same order, each in a folder
 of its own, where later jobs use what earlier ones made. Compared is what `experiments.reliability.crashes` compares:

@@ -28,7 +28,7 @@ from ganfp_jax.run.run_folder import CONFIG, read_config
 from ganfp_jax.training import stored
 
 SCRATCH = "quickstart-scratch"  # the run folder of `make scratch`, whose networks are the defaults of most configs
-PROGRAMS: dict[str, Kind] = {"gan": "generator", "attribution": "attribution", "fingerprint": "attribution"}
+KINDS: dict[str, Kind] = {"gan": "generator", "attribution": "attribution", "fingerprint": "attribution"}
 _WANTED = {
     None: ("network", "give the run folder of a training"),
     "generator": ("generator", "give the run folder of a GAN"),
@@ -120,7 +120,7 @@ def _from_training(run_folder: Path, wanted: Kind | None) -> Weights:
         )
     config = read_config(run_folder)
     program = config.get("program", "")
-    found = PROGRAMS.get(program) if isinstance(program, str) else None
+    found = KINDS.get(program) if isinstance(program, str) else None
     kind = _require(run_folder, found, wanted, program or config.get("job"))
     checkpoint = stored.Stored(run_folder)
     model, about = _described(run_folder, config, checkpoint.metadata(), kind)
