@@ -4,8 +4,10 @@
     python -m ganfp_jax.main --config=configs/baselines.py --config.data.root=DIR --config.checkpoint= \\
         --config.resolution=128
 
-`methods`: knn, eigenface, prnu, logistic_pixels, logistic_log_dct, logistic_log_packets; `metadata`, a control that
-must stay at chance; `file_size`, which depends on the pixels where images are compressed.
+`methods`: knn, eigenface, prnu, logistic_pixels, logistic_log_dct, logistic_log_packets; on local statistics, for large
+photographs and sources that leave no fixed grid, logistic_block_log_dct, logistic_cooccurrences and both together as
+logistic_local, which are not among the defaults; `metadata`, a control that must stay at chance; `file_size`, which
+depends on the pixels where images are compressed.
 
 `DIR` holds train/ and test/. Each method is trained on `train_counts` images a source (at most as many as there are;
 `seed` draws them, and a smaller set is part of a larger one). It chooses its settings on held-out ones of these, and is

@@ -16,8 +16,9 @@ network was calibrated (`configs/calibrate.py`) for these views and this rule, `
 and the page say how many images it decides, how many of them wrongly, and how many it does not.
 
 Where `data.root` has train/ and test/, the cheap methods of `baselines` are trained on `images_per_source` images of
-train/, those of `immunised_methods` on images that are perturbed by `immunise`. Their results are in metrics.json and
-in `report/index.html` (`--config.baselines.methods="()" --config.baselines.immunised_methods="()"` for none).
+train/, those of `immunised_methods` on images that are perturbed by `immunise`; configs/baselines.py names them all.
+Their results are in metrics.json and in `report/index.html` (`--config.baselines.methods="()"
+--config.baselines.immunised_methods="()"` for none).
 
 `rejected.csv` lists the refused files with the reasons, `notes.csv` the images of another size with their changes.
 `data.resize` fits them: "crop" (the centre; resizing would damage the trace), "area" or "refuse".

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Int, Int32
 
-from ganfp_jax.baselines import eigenface, knn, linear, metadata, prnu, wavelet
+from ganfp_jax.baselines import eigenface, knn, linear, local, metadata, prnu, wavelet
 from ganfp_jax.baselines.method import Images, Model, Samples, Training
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.reading import parse_json
@@ -29,20 +29,22 @@ class Baseline:
     """How a baseline is trained, and whether it reads images or their files.
 
     `label` is its name in a sentence. `restore` rebuilds the model from its learned arrays, where these are all that it
-    learned.
+    learned. One of `any_size` answers for images of other sizes than those of its training, too.
     """
 
     train: Callable[[Training], Model]
     label: str
     needs: Literal["images", "paths"] = "images"
     restore: Callable[[Mapping[str, np.ndarray]], Model] | None = None
+    any_size: bool = False
 
 
-def _logistic(features: Callable[[Images], np.ndarray], of: str) -> Baseline:
+def _logistic(features: Callable[[Images], np.ndarray], of: str, *, any_size: bool = False) -> Baseline:
     return Baseline(
         linear.make_logistic(features),
         f"logistic regression on {of}",
         restore=lambda arrays: linear.from_arrays(features, arrays),
+        any_size=any_size,
     )
 
 
@@ -53,6 +55,9 @@ BASELINES: dict[str, Baseline] = {
     "logistic_pixels": _logistic(linear.pixels, "pixels"),
     "logistic_log_dct": _logistic(linear.log_dct, "log-DCT"),
     "logistic_log_packets": _logistic(wavelet.log_packets, "log wavelet packets"),
+    "logistic_block_log_dct": _logistic(local.block_log_dct, "block log-DCT", any_size=True),
+    "logistic_cooccurrences": _logistic(local.cooccurrences, "co-occurrences of differences", any_size=True),
+    "logistic_local": _logistic(local.both, "block log-DCT and co-occurrences", any_size=True),
     "metadata": Baseline(metadata.fit, "control: metadata of the files only", needs="paths"),
     "file_size": Baseline(metadata.fit_file_size, "size of the files only", needs="paths"),
 }
@@ -135,13 +140,14 @@ def predict(fitted: FittedBaseline, samples: Samples) -> tuple[Int32[np.ndarray,
     distances for eigenface.
 
     Raises:
-        UserError: there are no samples, or images have another size than those of the training.
+        UserError: there are no samples, or the images have another size than those of the training, to which the
+            baseline is tied (`Baseline.any_size`).
     """
     from threadpoolctl import threadpool_limits
 
     if len(samples) == 0:
         raise UserError(f"baseline {fitted.name}: no image to name the source of; give one or more")
-    if isinstance(samples, np.ndarray) and samples.shape[1:] != fitted.shape:
+    if isinstance(samples, np.ndarray) and not _fits(fitted, samples.shape[1:]):
         raise UserError(
             f"baseline {fitted.name}: images of {samples.shape[2]}x{samples.shape[1]}, trained on "
             f"{fitted.shape[1]}x{fitted.shape[0]}; give images of the training size"
@@ -149,6 +155,11 @@ def predict(fitted: FittedBaseline, samples: Samples) -> tuple[Int32[np.ndarray,
     with threadpool_limits(1, user_api="blas"):
         scores = fitted.model.scores(samples)
     return scores.argmax(axis=1).astype(np.int32), scores
+
+
+def _fits(fitted: FittedBaseline, shape: tuple[int, ...]) -> bool:
+    smallest = min(*shape[:2], *fitted.shape[:2])
+    return shape == fitted.shape or (BASELINES[fitted.name].any_size and smallest >= local.BLOCK)
 
 
 def write(path: str | Path, fitted: Mapping[str, FittedBaseline]) -> None:
