@@ -27,8 +27,8 @@ from ganfp_jax.run.variants import choose
 
 
 def get_config(variant: str = "default") -> ConfigDict:
-    """The config of one of the variants default, real, celeba, lsun, celeba-smoke, tiny."""
-    variants = {"default": _default, "real": _real, "celeba": _celeba, "lsun": _lsun}
+    """The config of one of the variants default, real, restorers, celeba, lsun, celeba-smoke, tiny."""
+    variants = {"default": _default, "real": _real, "restorers": _restorers, "celeba": _celeba, "lsun": _lsun}
     return choose(variant, variants | {"celeba-smoke": _celeba_smoke, "tiny": _tiny})
 
 
@@ -43,6 +43,18 @@ def _default() -> ConfigDict:
             "encoding": "plain",
             "batch_size": 64,
             "resolution": 32,
+            "photographs": "",
+            "source_name": "",
+            "restore": {
+                "reduction": 2.0,
+                "crop": 128,
+                "crops": 16,
+                "cluster": 1,
+                "min_luma_std": 10.0,
+                "tile": -1,
+                "input_jpeg": 0,
+            },
+            "network": {"threads": 1, "white": 1},
             "folder": {"root": "", "first": 0, "resize": "crop"},
             "photos": {"split": "test", "fold": 0, "reduction": 2.0, "min_luma_std": 10.0},
         }
@@ -52,6 +64,14 @@ def _default() -> ConfigDict:
 def _real() -> ConfigDict:
     config = _default()
     config.generator = "photos"
+    return config
+
+
+def _restorers() -> ConfigDict:
+    config = _default()
+    config.generator = "ncnn:realesrgan-x4plus"
+    config.photographs = "embedded"
+    config.count = 0
     return config
 
 

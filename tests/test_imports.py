@@ -27,6 +27,7 @@ STEPS = ("gan_step", "attribution_step", "fingerprint_step", "objectives", "stat
 PURE = ("models", "data.views", "attribution.voting", *(f"training.{step}" for step in STEPS))
 NOT_FOR_ARRAYS = {"pathlib", "os", "json", "io"}
 ONLY_IN = {"orbax": "training", "absl": "run", "tensorflow_datasets": "data", "gradio": "demo"}
+ONLY_IN |= dict.fromkeys(("ncnn", "onnxruntime"), "generation")
 
 
 def name_of(path: Path) -> str:

@@ -294,7 +294,12 @@ def load(source: str, **kwargs: object) -> ImageSet:
     return SOURCES[source](**kwargs)
 
 
-def _photo_path(name: str) -> Path:
+def photo_path(name: str) -> Path:
+    """Locates a photograph of `PHOTOS` in its package, which is not imported.
+
+    Raises:
+        UserError: the package is not installed.
+    """
     photo = PHOTOS[name]
     # The package is located without importing it, which would take seconds.
     spec = find_spec(photo.package)
@@ -305,7 +310,7 @@ def _photo_path(name: str) -> Path:
 
 
 def _reduced(name: str, reduction: float, resolution: int) -> np.ndarray:
-    path = _photo_path(name)
+    path = photo_path(name)
     try:
         image = Image.fromarray(decode_image(path))
     except Refused as reason:

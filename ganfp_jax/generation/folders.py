@@ -93,7 +93,7 @@ def write_source(
     """
     folder = root / source_name
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(root, source_name):
+    with alone(root, source_name):
         atomic.sweep(root)
         if others := {path.name for path in folder.iterdir() if not path.name.startswith(".")}.difference(names):
             raise UserError(
@@ -102,16 +102,16 @@ def write_source(
             )
         known = (manifests.read_manifest(root) or {"sources": {}})["sources"]
         if source_name in known and known[source_name] != origin:
-            _register(root, source_name, {})  # a killed process leaves no false entry in the manifest
+            register(root, source_name, {})  # a killed process leaves no false entry in the manifest
         with progress(len(names), source_name, "image") as bar:
             for name, image in images:
                 encode_png(folder / name, image)
                 bar.update()
-        _register(root, source_name, origin)
+        register(root, source_name, origin)
 
 
 @contextlib.contextmanager
-def _alone(root: Path, source_name: str) -> Iterator[None]:
+def alone(root: Path, source_name: str) -> Iterator[None]:
     """Locks this source against other processes; several processes may write different sources of one root."""
     with contextlib.ExitStack() as stack:
         try:
@@ -123,7 +123,7 @@ def _alone(root: Path, source_name: str) -> Iterator[None]:
         yield
 
 
-def _register(root: Path, source_name: str, origin: dict[str, Any]) -> None:
+def register(root: Path, source_name: str, origin: dict[str, Any]) -> None:
     """Adds a source to the folder's manifest; the sources before it keep their class indices."""
     # Without the lock, one of two jobs that write at once would drop the source of the other.
     with atomic.locked(root / f".{manifests.MANIFEST}.lock", wait=True):

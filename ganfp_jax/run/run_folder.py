@@ -17,6 +17,17 @@ ADDED = {"critic.first_weights": "published", "start_from": "", "data.layout": "
     "folder.root": "",
     "folder.first": 0,
     "folder.resize": "crop",
+    "photographs": "",
+    "source_name": "",
+    "restore.reduction": 2.0,
+    "restore.crop": 128,
+    "restore.crops": 16,
+    "restore.cluster": 1,
+    "restore.min_luma_std": 10.0,
+    "restore.tile": -1,
+    "restore.input_jpeg": 0,
+    "network.threads": 1,
+    "network.white": 1,
 }
 """Keys, in any section, that older run folders do not have -> the value that describes those runs."""
 RENAMED = {"course_test": "course_project", "study": "quickstart"}
