@@ -13,6 +13,11 @@ share `min_decided` of the images, the surest ones, which is the least share tha
 images without a mistake. Where even the surest are wrong too often, the job says so, writes nothing and ends with
 status 2. Images are assumed to be independent; crops of one photograph are not.
 
+Of pictures larger than the network, up to `tiles` tiles are looked at (`configs/attribute.py`). Where 20 or more have
+several, the job also learns how much the tiles of one picture depend on each other, d: T tiles then count as
+T / (1 + (T - 1) d). It takes the highest d whose likelihood is within the 95 % interval of the best one, so that few
+pictures make no one too sure; without a calibration d is 0.1. Pictures that are flat everywhere are left out.
+
 The result, `calibration.json`, is written into the checkpoint's run folder. `configs/attribute.py` finds it there and
 answers "unsure" below that margin, and `configs/export_weights.py` includes it; it holds for these weights, these views
 and this rule only. A `checkpoint` that is a file is not changed: a calibrated copy, `weights.safetensors`, is written
@@ -45,6 +50,8 @@ def _of(quickstart: str, error_rate: float, min_decided: float) -> ConfigDict:
             "checkpoint": f"{quickstart}/visnet-d4",
             # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
             "data": {"root": f"{quickstart}/images", "resize": "crop", "layout": "auto"},
+            "tiles": 64,
+            "min_luma_std": 10.0,
             "views": "",
             "rule": "majority",
             "error_rate": error_rate,

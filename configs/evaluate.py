@@ -3,7 +3,11 @@
     python -m ganfp_jax.main --config=configs/evaluate.py --config.checkpoint=runs/attribution --config.data.root=DIR
 
 `checkpoint` is a training's run folder, a file (or folder) of `configs/export_weights.py`, or a shipped set's name.
-`perturb` perturbs every image first ("jpeg75", "noise15", "blur0.7").
+`perturb` perturbs every picture first, as a whole ("jpeg75", "noise15", "blur0.7").
+
+Every picture counts once, however large it is: `tiles` and `min_luma_std` are those of `configs/attribute.py`, and
+`tiles` in metrics.json tells how many of a picture were looked at in the mean, and in how many pictures there was
+nothing to see. Accuracy counts the source that the vote chose (`predicted`) for these, too.
 
 `views` is a set ("identity", "mirror", "seed", "d4", ...) or a list of views ("identity,rot15,shift2_0,crop28", see
 `ganfp_jax/data/views.py`), or empty for those of the network's training; `rule` is "majority", "mean_logit" or
@@ -11,9 +15,9 @@
 ends the vote on an image as soon as no further view can change its majority: the decisions are the same in less time
 (`views_saved`; a third of the views by default), and `votes` and probabilities are of the classified views.
 
-The last columns of `predictions.csv` are verdict, margin and distance, as `configs/attribute.py` gives them. Where the
-network was calibrated (`configs/calibrate.py`) for these views and this rule, `verdicts` in metrics.json, the console
-and the page say how many images it decides, how many of them wrongly, and how many it does not.
+The last columns of `predictions.csv` are verdict, margin, distance and tiles, as `configs/attribute.py` gives them.
+Where the network was calibrated (`configs/calibrate.py`) for these views and this rule, `verdicts` in metrics.json, the
+console and the page say how many images it decides, how many of them wrongly, and how many it does not.
 
 Where `data.root` has train/ and test/, the cheap methods of `baselines` are trained on `images_per_source` images of
 train/, those of `immunised_methods` on images that are perturbed by `immunise`; configs/baselines.py names them all.
@@ -21,7 +25,8 @@ Their results are in metrics.json and in `report/index.html` (`--config.baseline
 --config.baselines.immunised_methods="()"` for none).
 
 `rejected.csv` lists the refused files with the reasons, `notes.csv` the images of another size with their changes.
-`data.resize` fits them: "crop" (the centre; resizing would damage the trace), "area" or "refuse".
+`data.resize` fits them: "crop" (tiles, pixel for pixel; resizing would damage the trace), "area" or "refuse". Baselines
+and the page's pictures take the centre.
 
 By default, the D4-trained network of `configs/quickstart.py:scratch` is evaluated on its 2,000 test images, in about 30
 s on two CPU cores. `:celeba` is the last command of docs/celeba.md, which cuts CelebA's photographs as published and
@@ -47,6 +52,8 @@ def _of(quickstart: str) -> ConfigDict:
             "checkpoint": f"{quickstart}/visnet-d4",
             # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
             "data": {"root": f"{quickstart}/images", "resize": "crop", "layout": "auto"},
+            "tiles": 64,
+            "min_luma_std": 10.0,
             "views": "",
             "rule": "majority",
             "early_stopping": False,

@@ -3,9 +3,9 @@
 >>> from ganfp_jax import Attributor
 >>> attributor = Attributor.load("runs/attribution")
 >>> (photo,) = attributor.attribute(["photo.png"], views="d4")
->>> photo.verdict in (*attributor.classes, "unsure")
+>>> photo.verdict in (*attributor.classes, "unsure", "nothing to see")
 True
->>> sum(photo.votes.values()) == len(photo.views) == 8
+>>> sum(photo.votes.values()) == photo.tiles * len(photo.views)
 True
 >>> photo.confidence == photo.probabilities[photo.predicted]
 True

@@ -12,11 +12,14 @@ from jaxtyping import PyTree, UInt8
 from ganfp_jax import models
 from ganfp_jax.attribution.certainty import Calibration
 from ganfp_jax.attribution.stages import StagedVoter, default_stages, make_staged_vote, vote_in_stages
+from ganfp_jax.attribution.tiles import DEPENDENCE, PictureVotes, on_pictures
 from ganfp_jax.attribution.verdict import Attribution, Refusal, RefusedImagesError, Rule, attributions
 from ganfp_jax.attribution.voting import Vote, Voter, check_rule, make_view_voters, make_vote, vote_in_batches
-from ganfp_jax.data.decode import Picture, Refused, picture_of, reason_of
+from ganfp_jax.data.decode import Picture, Refused, decoded, picture_of, reason_of
 from ganfp_jax.data.listing import printable
-from ganfp_jax.data.preprocess import check_resize, fit_picture, read_fitted
+from ganfp_jax.data.looks import Look, look
+from ganfp_jax.data.preprocess import check_resize
+from ganfp_jax.data.tiles import TILING, Tiling
 from ganfp_jax.data.views import check_size, resolve_views
 from ganfp_jax.interop.load import load
 from ganfp_jax.interop.weights import Weights, digest
@@ -229,6 +232,48 @@ class Attributor:
             )
         return self._voters[key]
 
+    def dependence(self, views: str | Sequence[str], rule: str) -> float:
+        """By how much tiles of one picture depend on each other in such a vote, 0 to 1, as it was learned.
+
+        Raises:
+            UserError: unknown view or view set.
+        """
+        calibration = self.calibration_for(views, rule)
+        learned = None if calibration is None else calibration.dependence
+        return DEPENDENCE if learned is None else learned
+
+    def look_at(
+        self,
+        looks: Sequence[Look],
+        views: str | Sequence[str] = "",
+        rule: str = "majority",
+        batch_size: int = 0,
+        early_stopping: bool | Sequence[int] = False,
+    ) -> PictureVotes:
+        """Votes on pictures by what was chosen of each; the tiles of all of them share the calls of the network.
+
+        Args:
+            looks: of one or more pictures, at tiles of this resolution.
+            views, rule, early_stopping: as for `vote`.
+            batch_size: as for `attribute`.
+
+        Raises:
+            UserError: as `vote`.
+        """
+        names, images = self._views(views), np.concatenate([look.tiles for look in looks])
+        vote = self.vote(images, names, rule, batch_size or batch_size_for(len(images)), early_stopping)
+        return on_pictures(looks, vote, self.classes, self.dependence(names, rule))
+
+    def judge(
+        self, looks: Sequence[Look], views: str | Sequence[str] = "", rule: str = "majority", batch_size: int = 0
+    ) -> list[Attribution]:
+        """The verdicts on any number of pictures; arguments and errors are those of `look_at`."""
+        if not looks:
+            return []
+        names = self._views(views)
+        vote, tiles, _, notes = self.look_at(looks, names, rule, batch_size)
+        return list(attributions(vote, self.rules_for(names, rule), self.classes, names, notes, tiles))
+
     @overload
     def attribute(
         self,
@@ -238,6 +283,8 @@ class Attributor:
         resize: str = "crop",
         batch_size: int = 0,
         *,
+        tiles: int = TILING.tiles,
+        min_luma_std: float = TILING.min_luma_std,
         errors: Literal["raise"] = "raise",
     ) -> list[Attribution]: ...
 
@@ -250,6 +297,8 @@ class Attributor:
         resize: str = "crop",
         batch_size: int = 0,
         *,
+        tiles: int = TILING.tiles,
+        min_luma_std: float = TILING.min_luma_std,
         errors: Literal["collect"],
     ) -> list[Attribution | Refusal]: ...
 
@@ -261,6 +310,8 @@ class Attributor:
         resize: str = "crop",
         batch_size: int = 0,
         *,
+        tiles: int = TILING.tiles,
+        min_luma_std: float = TILING.min_luma_std,
         errors: str = "raise",
     ) -> list[Attribution] | list[Attribution | Refusal]:
         """A verdict for each image, in order.
@@ -269,14 +320,17 @@ class Attributor:
             images: file paths, PIL images, uint8 arrays (H, W, 3) or a mixture, converted as by
                 `data.decode.decode_image`; or one array (N, H, W, 3).
             views, rule: of the vote, as for `vote`.
-            resize: what is done with images of another size: "crop" (the centre; resizing would damage the trace),
-              "area", or "refuse".
-            batch_size: images a call of the network; 0 for 4 where there are no more, else 32. A size is compiled once.
+            resize: what is done with images of another size: "crop" (tiles, pixel for pixel; resizing would damage the
+              trace), "area", or "refuse".
+            batch_size: tiles a call of the network; 0 for 4 where there are no more, else 32. A size is compiled once.
+            tiles: at how many tiles of a larger picture to look at most (`data.tiles`); 0 for its centre alone.
+            min_luma_std: the texture below which a tile is flat, as for `data.tiles.Tiling`.
             errors: "raise" where an image cannot be used; or "collect", which has a `Refusal` in its place.
 
         Raises:
             RefusedImagesError: some images cannot be used; it names them and has the verdicts on the others.
-            UserError: not a list of images; unknown view, view set, rule or value of `resize` or `errors`.
+            UserError: not a list of images; unknown view, view set, rule or value of `resize` or `errors`; tiles or
+              texture below 0.
         """
         if isinstance(images, str | os.PathLike) or not hasattr(images, "__len__"):
             raise UserError(f"attribute takes a list of images, not one ({images}): put it in brackets")
@@ -284,32 +338,24 @@ class Attributor:
             raise UserError(f"errors is {errors!r}; choose from {', '.join(ERRORS)}")
         check_resize(resize)
         self.check_vote(views, rule)
-        read = [self._read(i, image, resize) for i, image in enumerate(images)]
+        tiling = Tiling(tiles, min_luma_std)
+        tiling.check()
+        read = [self._read(i, image, resize, tiling) for i, image in enumerate(images)]
         usable = [entry for entry in read if not isinstance(entry, Refusal)]
-        verdicts = iter(self._verdicts(usable, views, rule, batch_size or batch_size_for(len(usable))))
+        verdicts = iter(self.judge(usable, views, rule, batch_size))
         found = [entry if isinstance(entry, Refusal) else next(verdicts) for entry in read]
         if errors == "raise" and len(usable) < len(read):
             raise RefusedImagesError(found)
         return found
 
-    def _verdicts(
-        self, images: Sequence[tuple[np.ndarray, str]], views: str | Sequence[str], rule: str, batch_size: int
-    ) -> list[Attribution]:
-        """The verdicts on images of the network's size, each with its note."""
-        if not images:
-            return []
-        fitted, notes = zip(*images, strict=True)
-        names = self._views(views)
-        vote = self.vote(np.stack(fitted), names, rule, batch_size)
-        return list(attributions(vote, self.rules_for(names, rule), self.classes, names, notes))
-
-    def _read(self, index: int, image: Any, resize: str) -> tuple[np.ndarray, str] | Refusal:
-        """The image at the network's size and what was done to it, or why there is none."""
+    def _read(self, index: int, image: Any, resize: str, tiling: Tiling) -> Look | Refusal:
+        """What the network is shown of an image, or why there is none."""
         is_file = isinstance(image, str | os.PathLike)
         try:
-            if is_file:
-                return read_fitted(image, self.resolution, resize)
-            return fit_picture(_picture(image), self.resolution, resize)
+            if not is_file:
+                return look(_picture(image), self.resolution, resize, tiling)
+            with decoded(image) as picture:
+                return look(picture, self.resolution, resize, tiling)
         except Refused as error:
             return Refusal(printable(os.fsdecode(image)) if is_file else f"image {index}", str(error))
 

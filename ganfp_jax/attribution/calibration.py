@@ -8,8 +8,10 @@ import numpy as np
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.certainty import CONFIDENCE, Calibration, check_enough, check_rate, choose_threshold
 from ganfp_jax.attribution.evaluation import Evaluation, evaluate
+from ganfp_jax.attribution.tiles import learn_dependence, reweighed
 from ganfp_jax.attribution.verdict import SCORES
 from ganfp_jax.data import labelled
+from ganfp_jax.data.tiles import TILING, Tiling
 from ganfp_jax.metrics.statistics import wilson_interval
 
 
@@ -23,6 +25,7 @@ def calibrate(
     min_decided: float = 0.0,
     resize: str = "crop",
     batch_size: int = 32,
+    tiling: Tiling = TILING,
 ) -> Calibration:
     """Finds from which margin on at most `error_rate` of the verdicts on such images are wrong, with 95 % confidence.
 
@@ -31,7 +34,7 @@ def calibrate(
         views, rule: of the vote; no views are the network's default ones.
         error_rate: the share of decided images that may be wrong, between 0 and 1.
         min_decided: the share of images that are to be decided at least.
-        resize, batch_size: as for `evaluation.evaluate`.
+        resize, batch_size, tiling: as for `evaluation.evaluate`.
 
     Raises:
         UserError: as `evaluation.evaluate` and `certainty.choose_threshold`.
@@ -42,7 +45,7 @@ def calibrate(
     check_enough(len(folder), error_rate)
     views = views or attributor.default_views
     images = labelled.Images(folder, attributor.resolution, resize)
-    evaluation = evaluate(attributor, images, views=views, rule=rule, batch_size=batch_size)
+    evaluation = evaluate(attributor, images, views=views, rule=rule, batch_size=batch_size, tiling=tiling)
     return from_evaluation(attributor, evaluation, error_rate, min_decided)
 
 
@@ -51,11 +54,19 @@ def from_evaluation(
 ) -> Calibration:
     """The calibration for the vote of an evaluation.
 
+    Where enough pictures have several tiles, it first learns how much these depend on each other, and the margins are
+    those of pictures whose tiles are weighed so. Pictures in which there is nothing to see are left out.
+
     Raises:
         UserError: as `certainty.choose_threshold`.
     """
-    targets, wrong = evaluation.targets, np.asarray(evaluation.vote.predicted) != evaluation.targets
-    scores = SCORES["margin"].of(evaluation.vote)
+    vote, seen, dependence = evaluation.vote, np.ones(len(evaluation.targets), bool), None
+    if (pictures := evaluation.pictures) is not None:
+        seen = pictures.tiles > 0
+        dependence = learn_dependence(pictures.evidence, pictures.tiles, evaluation.targets)
+        vote = vote if dependence is None else reweighed(pictures, dependence)
+    targets, wrong = evaluation.targets[seen], (np.asarray(vote.predicted) != evaluation.targets)[seen]
+    scores = SCORES["margin"].of(vote)[seen]
     choice = choose_threshold(scores, wrong, error_rate, min_decided=min_decided)
     decided = scores >= choice.threshold
 
@@ -77,4 +88,5 @@ def from_evaluation(
         upper=choice.upper,
         per_class={name: counts(label) for label, name in enumerate(attributor.classes)},
         digest=attributor.digest,
+        dependence=dependence,
     )

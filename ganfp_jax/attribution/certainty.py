@@ -52,6 +52,7 @@ class Calibration:
         upper: the upper bound for it (`upper_bound`), at most `error_rate`.
         per_class: `images`, `decided` and `wrong` of each source.
         digest: of the weights (`ganfp_jax.interop.weights.digest`).
+        dependence: of the tiles of one picture, 0 to 1 (`attribution.tiles`); None where the pictures had one tile.
     """
 
     threshold: float
@@ -66,10 +67,14 @@ class Calibration:
     upper: float
     per_class: Mapping[str, Mapping[str, int]]
     digest: str
+    dependence: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it, and as `from_dict` takes it."""
-        return dataclasses.asdict(self) | {"views": list(self.views), "ci95": list(self.ci95)}
+        values = dataclasses.asdict(self) | {"views": list(self.views), "ci95": list(self.ci95)}
+        if self.dependence is None:
+            del values["dependence"]
+        return values
 
     @classmethod
     def from_dict(cls, value: Any) -> "Calibration":
@@ -83,11 +88,14 @@ class Calibration:
             found = cls(**value | {"views": tuple(views), "ci95": tuple(ci95)})
             numbers = [found.threshold, found.error_rate, found.confidence, found.upper, *ci95]
             counts = [found.images, found.decided, found.wrong]
+            dependence = 0.0 if found.dependence is None else found.dependence
             sound = (
                 all(type(number) in (int, float) and -1 <= number <= 1 for number in numbers)
                 and all(type(count) is int and count >= 0 for count in counts)
                 and all(isinstance(text, str) for text in (found.rule, found.digest, *views))
                 and isinstance(found.per_class, dict)
+                and type(dependence) in (int, float)
+                and 0 <= dependence <= 1
             )
         except (TypeError, KeyError):
             sound = False

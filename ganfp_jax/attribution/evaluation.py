@@ -12,9 +12,12 @@ import numpy as np
 from jaxtyping import Integer
 
 from ganfp_jax.attribution.attributor import Attributor
+from ganfp_jax.attribution.tiles import PictureVotes, join
 from ganfp_jax.attribution.verdict import Attribution, Rule, attributions, decide
-from ganfp_jax.attribution.voting import Vote, join_votes, single_view
+from ganfp_jax.attribution.voting import Vote, single_view
 from ganfp_jax.data import labelled
+from ganfp_jax.data.shown import shown
+from ganfp_jax.data.tiles import Tiling
 from ganfp_jax.data.views import resolve_views
 from ganfp_jax.metrics.statistics import accuracy_block, proportion, vote_changes, wilson_interval
 from ganfp_jax.run import processes
@@ -28,7 +31,7 @@ class Evaluation:
 
     `names` are "source/file", `targets` class indices; `notes` says of each image that was not taken as it is
     what was done; `rejected` lists (name, reason) of what was not used, `left_out` of the folder included. `rules` are
-    those by which the vote's verdicts are withheld.
+    those by which the vote's verdicts are withheld. `pictures` is the vote with its tiles, where it was asked for so.
     """
 
     names: Sequence[str]
@@ -38,12 +41,14 @@ class Evaluation:
     notes: dict[str, str]
     rejected: Sequence[tuple[str, str]]
     rules: Sequence[Rule] = ()
+    pictures: PictureVotes | None = None
 
     @property
     def verdicts(self) -> Iterator[Attribution]:
         """The verdict on each image, in order."""
         notes = [self.notes.get(name, "") for name in self.names]
-        return attributions(self.vote, self.rules, self.metrics["classes"], self.metrics["views"], notes)
+        tiles = None if self.pictures is None else self.pictures.tiles
+        return attributions(self.vote, self.rules, self.metrics["classes"], self.metrics["views"], notes, tiles)
 
 
 def open_images(
@@ -77,6 +82,7 @@ def evaluate(
     rule: str,
     batch_size: int = 32,
     early_stopping: bool = False,
+    tiling: Tiling | None = None,
 ) -> Evaluation:
     """Attributes images of a labelled folder by a vote over views.
 
@@ -86,6 +92,8 @@ def evaluate(
         images: of the network's size, from a folder that was opened with its classes.
         early_stopping: show an image no more views than its majority needs; the metrics then have `views_saved`, the
             share of view evaluations that was not needed. A calibration says nothing of such a vote.
+        tiling: how pictures are cut into tiles, which the metrics then describe in `tiles`; None looks at one image of
+            each, and calls none flat. Either way one picture is one image of the metrics.
 
     Raises:
         UserError: other classes or another size than the network's; unknown view or rule, a view that does not fit the
@@ -94,56 +102,63 @@ def evaluate(
     check_images(attributor, images)
     attributor.check_vote(views, rule, early_stopping)
     own = images.part(processes.share(images.indices))
-    part = _ask(attributor, own, (views, rule, batch_size, early_stopping))
+    part = _ask(attributor, own, (views, rule, batch_size, early_stopping), tiling)
     parts = [_unpack(content) for content in processes.gather(_pack(part))]
     folder, rejected = images.folder, [refusal for part in parts for refusal in part.rejected]
-    votes = [part.vote for part in parts if part.vote is not None]
+    votes = [part.votes for part in parts if part.votes is not None]
     if not votes:
         raise nothing_read(folder, rejected)
-    vote, kept = join_votes(votes), np.concatenate([part.kept for part in parts])
-    targets, names = folder.labels[kept], resolve_views(views)
+    pictures, kept = join(votes), np.concatenate([part.kept for part in parts])
+    vote, targets, names = pictures.vote, folder.labels[kept], resolve_views(views)
     rules = () if early_stopping else attributor.rules_for(names, rule)
     metrics = evaluation_metrics(
         vote, targets, folder.classes, names, rule, len(kept) / max(part.seconds for part in parts)
     )
     if early_stopping:
-        metrics["views_saved"] = 1 - float(vote.views_used.mean()) / len(names)
+        looked_at = np.maximum(pictures.tiles, 1).sum()
+        metrics["views_saved"] = 1 - float(vote.views_used.sum() / looked_at) / len(names)
     if rules:
-        metrics["verdicts"] = count_decided(vote, targets, rules)
+        metrics["verdicts"] = count_decided(vote, targets, rules, pictures.tiles)
+    if tiling is not None:
+        metrics["tiles"] = {
+            "at_most": tiling.tiles,
+            "mean": float(pictures.tiles.mean()),
+            "nothing_to_see": int((pictures.tiles == 0).sum()),
+            "dependence": attributor.dependence(names, rule),
+        }
     return Evaluation(
         names=[folder.names[i] for i in kept],
         targets=targets,
         vote=vote,
         metrics=metrics,
-        notes={name: note for part in parts for name, note in part.notes.items()},
+        notes={folder.names[i]: note for i, note in zip(kept, pictures.notes, strict=True) if note},
         rejected=[*rejected, *folder.left_out],
         rules=rules,
+        pictures=pictures,
     )
 
 
 class _Part(NamedTuple):
-    """What one process found out; `vote` is None where it could read no image."""
+    """What one process found out; `votes` is None where it could read no image."""
 
     kept: np.ndarray
-    vote: Vote | None
-    notes: dict[str, str]
+    votes: PictureVotes | None
     rejected: list[tuple[str, str]]
     seconds: float
 
 
-def _ask(attributor: Attributor, images: labelled.Images, settings: tuple[Any, ...]) -> _Part:
+def _ask(attributor: Attributor, images: labelled.Images, settings: tuple[Any, ...], tiling: Tiling | None) -> _Part:
     """The vote on some images, chunk by chunk, and the seconds that it took.
 
     Args:
         settings: of `Attributor.vote`: views, rule, batch size, early stopping.
+        tiling: as for `evaluate`.
     """
     kept: list[np.ndarray] = []
-    votes: list[Vote] = []
-    notes: dict[str, str] = {}
+    votes: list[PictureVotes] = []
     rejected: list[tuple[str, str]] = []
     seconds = 0.0
-    for chunk in images.chunks("evaluate"):
-        notes |= chunk.notes
+    for chunk in shown(images, "evaluate", tiling):
         rejected += chunk.rejected
         if not len(chunk.kept):
             continue
@@ -151,36 +166,52 @@ def _ask(attributor: Attributor, images: labelled.Images, settings: tuple[Any, .
             with aside():
                 attributor.warm_up(*settings)
         clock = time.perf_counter()
-        votes.append(attributor.vote(chunk.images, *settings))
+        votes.append(attributor.look_at(chunk.looks, *settings))
         seconds += time.perf_counter() - clock
         kept.append(chunk.kept)
     if not votes:
-        return _Part(np.zeros(0, int), None, notes, rejected, seconds)
-    return _Part(np.concatenate(kept), join_votes(votes), notes, rejected, seconds)
+        return _Part(np.zeros(0, int), None, rejected, seconds)
+    return _Part(np.concatenate(kept), join(votes), rejected, seconds)
 
 
 def _pack(part: _Part) -> bytes:
     """A `_Part` as bytes, for the other processes."""
-    words = np.frombuffer(json.dumps([part.notes, part.rejected, part.seconds]).encode(), np.uint8)
+    votes = part.votes
+    said = json.dumps([part.rejected, part.seconds, list(votes.notes) if votes else []])
+    arrays = {**votes.vote._asdict(), "tiles": votes.tiles, "evidence": votes.evidence} if votes else {}
     content = io.BytesIO()
-    np.savez(content, words=words, kept=part.kept, **(part.vote._asdict() if part.vote else {}))
+    np.savez(content, words=np.frombuffer(said.encode(), np.uint8), kept=part.kept, **arrays)
     return content.getvalue()
 
 
 def _unpack(content: bytes) -> _Part:
     with np.load(io.BytesIO(content)) as arrays:
-        notes, rejected, seconds = json.loads(arrays["words"].tobytes())
-        vote = Vote(**{name: arrays[name] for name in Vote._fields}) if "predicted" in arrays else None
-        return _Part(arrays["kept"], vote, notes, [(name, reason) for name, reason in rejected], seconds)
+        rejected, seconds, notes = json.loads(arrays["words"].tobytes())
+        votes = None
+        if "predicted" in arrays:
+            vote = Vote(**{name: arrays[name] for name in Vote._fields})
+            votes = PictureVotes(vote, arrays["tiles"], arrays["evidence"], notes)
+        return _Part(arrays["kept"], votes, [(name, reason) for name, reason in rejected], seconds)
 
 
-def count_decided(vote: Vote, targets: Integer[np.ndarray, " n"], rules: Sequence[Rule]) -> dict[str, Any]:
+def count_decided(
+    vote: Vote,
+    targets: Integer[np.ndarray, " n"],
+    rules: Sequence[Rule],
+    tiles: Integer[np.ndarray, " n"] | None = None,
+) -> dict[str, Any]:
     """How many images get a class for a verdict, how many of these a wrong one, and how many none.
+
+    Args:
+        vote: on N images.
+        targets: true class indices.
+        rules: those that may forbid a verdict.
+        tiles: as for `verdict.decide`.
 
     Returns:
         `decided`, `wrong`, `ci95` (Wilson, of the wrong among the decided; [0, 1] where none is) and `undecided`.
     """
-    decided = np.array([not word for word in decide(vote, rules)], bool)
+    decided = np.array([not word for word in decide(vote, rules, tiles)], bool)
     wrong = decided & (np.asarray(vote.predicted) != targets)
     return {
         "decided": int(decided.sum()),

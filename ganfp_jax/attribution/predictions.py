@@ -26,7 +26,7 @@ LINES = "predictions.jsonl"
 
 def header(classes: Sequence[str]) -> list[str]:
     """The columns of predictions.csv: a probability for each class, then what the verdict rests on."""
-    return ["image", "target", "predicted", "confidence", "votes", *classes, "verdict", "margin", "distance"]
+    return ["image", "target", "predicted", "confidence", "votes", *classes, "verdict", "margin", "distance", "tiles"]
 
 
 def row(name: str, verdict: Attribution, target: str = "") -> list[str]:
@@ -34,7 +34,8 @@ def row(name: str, verdict: Attribution, target: str = "") -> list[str]:
     confidence, *numbers = (f"{p:.6f}" for p in (verdict.confidence, verdict.margin, verdict.distance))
     votes = json.dumps(verdict.votes)
     probabilities = [f"{p:.6f}" for p in verdict.probabilities.values()]
-    return [cell(name), target, verdict.predicted, confidence, votes, *probabilities, verdict.verdict, *numbers]
+    rests = [verdict.verdict, *numbers, str(verdict.tiles)]
+    return [cell(name), target, verdict.predicted, confidence, votes, *probabilities, *rests]
 
 
 def record(name: str, verdict: Attribution) -> dict[str, Any]:
@@ -50,6 +51,7 @@ def record(name: str, verdict: Attribution) -> dict[str, Any]:
         "views": dict(verdict.views),
         "probabilities": {source: round(p, 6) for source, p in verdict.probabilities.items()},
         "note": verdict.note,
+        "tiles": verdict.tiles,
     }
 
 

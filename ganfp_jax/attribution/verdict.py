@@ -2,7 +2,7 @@
 
 A verdict is the class of the vote, unless a rule forbids it: `Rule(score, threshold, word)` gives its word to images
 whose score is on the wrong side of the threshold. A further verdict is one rule, and one entry in `SCORES` where none
-of them tells it.
+of them tells it. A picture that is flat everywhere has the verdict `NOTHING`, whatever the network makes of it.
 """
 
 import dataclasses
@@ -17,6 +17,7 @@ from ganfp_jax.attribution.voting import Vote
 from ganfp_jax.run.errors import UserError
 
 UNSURE = "unsure"
+NOTHING = "nothing to see"
 SOME = 3  # refused images that an error names
 
 
@@ -53,12 +54,20 @@ class Rule(NamedTuple):
     word: str
 
 
-def decide(vote: Vote, rules: Sequence[Rule]) -> list[str]:
-    """The word of the first rule that forbids the verdict on each of N images; "" where the voted class stands."""
+def decide(vote: Vote, rules: Sequence[Rule], tiles: Integer[np.ndarray, " n"] | None = None) -> list[str]:
+    """The word of the first rule that forbids the verdict on each of N images; "" where the voted class stands.
+
+    Args:
+        vote: on the images.
+        rules: the first one that forbids has its word.
+        tiles: on how many tiles each verdict rests; it is `NOTHING` of 0. None for one tile an image.
+    """
     words = np.full(len(vote.predicted), "", object)
     for rule in reversed(rules):
         score = SCORES[rule.score]
         words[~score.stands(score.of(vote), rule.threshold)] = rule.word
+    if tiles is not None:
+        words[tiles == 0] = NOTHING
     return words.tolist()
 
 
@@ -67,19 +76,23 @@ class Attribution:
     """The verdict on one image: the voted source, its probability, and how the views voted.
 
     Attributes:
-        predicted: the source that the vote chose.
-        confidence: its probability, the mean over the views (of the rule mean_logit, the softmax of the mean logits).
-        votes: how many views chose each source, without those that none chose.
+        predicted: the source that the vote chose; where there is nothing to see, of the picture's centre.
+        confidence: its probability, the mean over the views (of the rule mean_logit, the softmax of the mean logits);
+            of several tiles, combined by `attribution.tiles.combine`.
+        votes: how many views chose each source, those of all tiles together, without sources that none chose.
         probabilities: of every source.
-        note: what was done to the image before the network saw it, as in "cropped from 300x200; turned upright"; else
-            "".
+        note: what the network saw of the picture and what was done to it, as in "64 tiles, 12.3% of 4000x3000; ProGAN
+            in 3 of 64 tiles; turned upright"; else "".
         verdict: `predicted`, or the word of the rule that forbids it (`decide`), such as "unsure" where the margin is
-            smaller than the network's calibration asks for.
+            smaller than the network's calibration asks for; or "nothing to see" of a picture that is flat everywhere.
         margin: `confidence` minus the highest probability of another source, -1 to 1; negative where a majority
             of views overrules their mean.
         distance: the cosine distance of the image's fingerprint to the nearest source's, 0 to 2, as
-            `fingerprints.nearest_distance` has it; of the view identity, or of the first where that has no vote.
-        views: what each view that was shown the image chose, in the order of the vote.
+            `fingerprints.nearest_distance` has it; of the view identity, or of the first where that has no vote. Of
+            several tiles, their mean.
+        views: what each view that was shown the image chose, in the order of the vote; of several tiles, by the
+            probabilities of all.
+        tiles: on how many tiles the verdict rests; 0 where there is nothing to see.
     """
 
     predicted: str
@@ -91,10 +104,16 @@ class Attribution:
     margin: float = dataclasses.field(kw_only=True)
     distance: float = dataclasses.field(kw_only=True)
     views: Mapping[str, str] = dataclasses.field(kw_only=True)
+    tiles: int = dataclasses.field(kw_only=True, default=1)
 
 
 def attributions(
-    vote: Vote, rules: Sequence[Rule], classes: Sequence[str], views: Sequence[str], notes: Sequence[str]
+    vote: Vote,
+    rules: Sequence[Rule],
+    classes: Sequence[str],
+    views: Sequence[str],
+    notes: Sequence[str],
+    tiles: Integer[np.ndarray, " n"] | None = None,
 ) -> Iterator[Attribution]:
     """The verdicts of a vote, one an image, in order.
 
@@ -104,10 +123,12 @@ def attributions(
         classes: K names.
         views: V names, in the order of the vote.
         notes: what was done to each image.
+        tiles: as for `decide`.
     """
+    tiles = np.ones(len(notes), np.int64) if tiles is None else tiles
     scores = (SCORES[name].of(vote).tolist() for name in ("margin", "distance"))
-    found = zip(vote.predicted, decide(vote, rules), notes, *scores, strict=True)
-    for i, (k, word, note, margin, distance) in enumerate(found):
+    found = zip(vote.predicted, decide(vote, rules, tiles), notes, tiles.tolist(), *scores, strict=True)
+    for i, (k, word, note, number, margin, distance) in enumerate(found):
         yield Attribution(
             predicted=classes[k],
             confidence=float(vote.probabilities[i, k]),
@@ -118,6 +139,7 @@ def attributions(
             margin=margin,
             distance=distance,
             views={v: classes[c] for v, c in zip(views, vote.view_predictions[:, i], strict=True) if c >= 0},
+            tiles=number,
         )
 
 

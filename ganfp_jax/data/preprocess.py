@@ -183,7 +183,7 @@ def decode_and_fit(
         Stopped: `stop` was set.
     """
     images = np.empty((len(files), resolution, resolution, 3), np.uint8) if out is None else out
-    kept, refused, notes = _read_each(files, resolution, resize, label, images.__setitem__, stop)
+    kept, refused, notes = _fit_each(files, resolution, resize, label, images.__setitem__, stop)
     if refused:  # the gaps are closed in place, since a copy would double the memory
         for place, position in enumerate(kept):
             images[place] = images[position]
@@ -192,10 +192,10 @@ def decode_and_fit(
 
 def check_files(files: Sequence[ImageFile], resolution: int, resize: str = "crop", label: str | None = None) -> Checked:
     """As `decode_and_fit`, but without keeping the images: it checks which files of a large set can be used."""
-    return _read_each(files, resolution, resize, label, lambda position, image: None)
+    return _fit_each(files, resolution, resize, label, lambda position, image: None)
 
 
-def _read_each(
+def _fit_each(
     files: Sequence[ImageFile],
     resolution: int,
     resize: str,
@@ -204,38 +204,60 @@ def _read_each(
     stop: threading.Event | None = None,
 ) -> Checked:
     check_resize(resize)
-    refused: dict[int, str] = {}
     notes: dict[int, str] = {}
+
+    def read(position: int, ended: threading.Event) -> None:
+        image, note = read_fitted(files[position], resolution, resize, stop=ended)
+        take(position, image)
+        if note:
+            notes[position] = note
+
+    refused = read_each(len(files), read, label, stop)
+    kept = np.array([position for position in range(len(files)) if position not in refused], np.int64)
+    return Checked(kept, refused, dict(sorted(notes.items())))
+
+
+def read_each(
+    count: int,
+    read: Callable[[int, threading.Event], None],
+    label: str | None = None,
+    stop: threading.Event | None = None,
+) -> dict[int, str]:
+    """Reads files in threads.
+
+    Args:
+        count: how many files there are.
+        read: reads the file at a position and keeps what it needs; it may raise `Refused`, and `Stopped` once the event
+            is set.
+        label: the label of a progress bar; None for no bar.
+        stop: as for `decode_and_fit`.
+
+    Returns:
+        Position -> reason of the refused files, in their order.
+    """
+    refused: dict[int, str] = {}
     ended = stop or threading.Event()
 
-    def read(position: int) -> None:
-        try:
-            image, note = read_fitted(files[position], resolution, resize, stop=ended)
-        except Refused as reason:
-            refused[position] = str(reason)
-        else:
-            take(position, image)
-            if note:
-                notes[position] = note
-
     def read_some(first: int) -> int:
-        some = range(first, min(first + chunk, len(files)))
+        some = range(first, min(first + chunk, count))
         for position in some:
-            read(position)
+            try:
+                read(position, ended)
+            except Refused as reason:
+                refused[position] = str(reason)
         return len(some)
 
     workers = min(8, os.cpu_count() or 1)
     # A task costs as much as a small image, so it has several files, but few large images must keep all threads busy.
-    chunk = max(1, min(64, len(files) // (4 * workers)))
+    chunk = max(1, min(64, count // (4 * workers)))
     with (
         ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool,  # it waits for its threads at the end
         ending(ended),
-        progress(len(files), label or "", "image", delay=2.0, disable=label is None) as bar,
+        progress(count, label or "", "image", delay=2.0, disable=label is None) as bar,
     ):
-        for count in results(pool, read_some, range(0, len(files), chunk)):
-            bar.update(count)
-    kept = np.array([position for position in range(len(files)) if position not in refused], np.int64)
-    return Checked(kept, dict(sorted(refused.items())), dict(sorted(notes.items())))
+        for done in results(pool, read_some, range(0, count, chunk)):
+            bar.update(done)
+    return dict(sorted(refused.items()))
 
 
 def _celeba_window(image: np.ndarray, resolution: int) -> np.ndarray:

@@ -1,14 +1,13 @@
 """The job `attribute`: a checkpoint and any images -> a verdict for each, on the console and in files.
 
-Threads decode images while the network classifies the images before, a few batches at a time, so that memory does not
-grow with their number.
+Threads decode images and choose their tiles while the network classifies those of the images before, a few batches at a
+time, so that memory does not grow with their number.
 """
 
 import codecs
 import collections
 import contextlib
 import csv
-import dataclasses
 import functools
 import glob
 import json
@@ -22,11 +21,13 @@ from typing import Any, NamedTuple
 from ganfp_jax.attribution.attributor import Attributor, batch_size_for
 from ganfp_jax.attribution.certainty import where_unsure
 from ganfp_jax.attribution.predictions import LINES, PREDICTIONS, header, record, row
-from ganfp_jax.attribution.verdict import UNSURE, Attribution
+from ganfp_jax.attribution.verdict import NOTHING, UNSURE, Attribution
 from ganfp_jax.attribution.voting import check_vote
 from ganfp_jax.data import reports
 from ganfp_jax.data.listing import is_folder, printable, walk
-from ganfp_jax.data.preprocess import Fitted, check_resize, decode_and_fit
+from ganfp_jax.data.looks import Looked, decode_and_look, together
+from ganfp_jax.data.preprocess import check_resize
+from ganfp_jax.data.tiles import Tiling
 from ganfp_jax.interop.weights import CALIBRATION
 from ganfp_jax.report import wording
 from ganfp_jax.report.table import text_table
@@ -75,6 +76,7 @@ def run(config: dict[str, Any], workdir: Path) -> int:
     """
     require(config, "checkpoint")
     check_resize(config["resize"])
+    Tiling(config["tiles"], config["min_luma_std"]).check()
     check_vote(config["views"], config["rule"], config["batch_size"])
     found = find(config["images"])
     attributor = Attributor.load(config["checkpoint"])
@@ -184,53 +186,60 @@ def _is_pattern(name: str) -> bool:
 
 def judge(attributor: Attributor, paths: Sequence[str | Path], config: dict[str, Any]) -> Iterator[Judged]:
     """Yields verdicts in pieces, in the order of `paths`, with a progress bar for work that takes over two seconds."""
-    batch_size = min(config["batch_size"], batch_size_for(len(paths)))
-    size = BATCHES_AHEAD * batch_size
+    tiling = Tiling(config["tiles"], config["min_luma_std"])
+    size = together(BATCHES_AHEAD * config["batch_size"], attributor.resolution, tiling)
     starts = range(0, len(paths), size)
     pieces = ([Path(path) for path in paths[start : start + size]] for start in starts)
 
     stop = threading.Event()
 
-    def decode(piece: Sequence[Path]) -> Fitted:
-        return decode_and_fit(piece, attributor.resolution, config["resize"], stop=stop)
+    def decode(piece: Sequence[Path]) -> Looked:
+        return decode_and_look(piece, attributor.resolution, config["resize"], tiling, stop=stop)
 
-    attribute = compiles(attributor.attribute)
+    verdicts_on = compiles(attributor.judge)
     with (
         ThreadPoolExecutor(1, thread_name_prefix="ahead") as ahead,
         ending(stop),
         progress(len(paths), "attribute", "image", delay=2.0) as bar,
     ):
         first = next(pieces)
-        coming: Future[Fitted] = ahead.submit(decode, first)
+        coming: Future[Looked] = ahead.submit(decode, first)
         following: list[Path] | None = first
         while following is not None:
             piece, following = following, next(pieces, None)
-            fitted = result(coming)
+            looked = result(coming)
             if following is not None:
                 coming = ahead.submit(decode, following)
-            attributions = attribute(fitted.images, config["views"], config["rule"], batch_size=batch_size)
+            # few tiles should not wait for many, but each size is compiled
+            batch_size = config["batch_size"] if len(starts) > 1 else _batch_size(looked, config["batch_size"])
+            attributions = verdicts_on(looked.looks, config["views"], config["rule"], batch_size)
             names = [printable(str(path)) for path in piece]
             yield Judged(
                 verdicts=[
-                    (names[position], dataclasses.replace(verdict, note=fitted.notes.get(int(position), "")))
-                    for position, verdict in zip(fitted.kept, attributions, strict=True)
+                    (names[position], verdict) for position, verdict in zip(looked.kept, attributions, strict=True)
                 ],
-                uris=[piece[position].absolute().as_uri() for position in fitted.kept],
-                rejected=[(names[position], reason) for position, reason in fitted.refused.items()],
+                uris=[piece[position].absolute().as_uri() for position in looked.kept],
+                rejected=[(names[position], reason) for position, reason in looked.refused.items()],
             )
             bar.update(len(piece))
+
+
+def _batch_size(looked: Looked, most: int) -> int:
+    return min(most, batch_size_for(sum(len(look.tiles) for look in looked.looks)))
 
 
 def verdict_table(verdicts: Sequence[tuple[str, Attribution]]) -> str:
     """Formats one line an image for the console."""
 
     def cells(name: str, verdict: Attribution) -> tuple[str, ...]:
+        if verdict.verdict == NOTHING:
+            return name, NOTHING, "", "", "", "", verdict.note
         unsure = verdict.verdict == UNSURE
         return (
             name,
             f"{UNSURE} ({verdict.predicted}?)" if unsure else verdict.verdict,
             wording.percent(verdict.confidence),
-            f"{verdict.votes.get(verdict.predicted, 0)} of {len(verdict.views)}",
+            f"{verdict.votes.get(verdict.predicted, 0)} of {sum(verdict.votes.values())}",
             f"{verdict.margin:.2f}",
             f"{verdict.distance:.2f}",
             verdict.note,
@@ -243,7 +252,7 @@ def verdict_table(verdicts: Sequence[tuple[str, Attribution]]) -> str:
 def counts_table(counts: Mapping[str, int], classes: Sequence[str]) -> str:
     """Formats the number of images of each verdict for the console."""
     total = sum(counts.values())
-    verdicts = [name for name in (*classes, UNSURE) if name != UNSURE or counts[UNSURE]]
+    verdicts = [*classes, *(word for word in (UNSURE, NOTHING) if counts[word])]
     rows = [(name, counts[name], wording.percent(counts[name] / total)) for name in verdicts]
     return text_table(["verdict", "images", "share"], [*rows, ("all", total, "")], align="<>>")
 

@@ -14,6 +14,7 @@ from ganfp_jax.attribution.certainty import Calibration, check_enough, check_rat
 from ganfp_jax.attribution.evaluation import evaluate, open_images
 from ganfp_jax.attribution.voting import check_vote
 from ganfp_jax.data import reports
+from ganfp_jax.data.tiles import Tiling
 from ganfp_jax.interop.load import load
 from ganfp_jax.interop.weights import CALIBRATION, FILE, write_file
 from ganfp_jax.report import wording
@@ -30,6 +31,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         UserError: there is no network, no labelled image, or no margin that keeps the error rate.
     """
     require(config, "checkpoint")
+    tiling = Tiling(config["tiles"], config["min_luma_std"])
+    tiling.check()
     check_vote(config["views"], config["rule"], config["batch_size"])
     check_rate(config["error_rate"], config["min_decided"])
     attributor = Attributor.load(config["checkpoint"], calibrated=False)
@@ -43,6 +46,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         views=config["views"] or attributor.default_views,
         rule=config["rule"],
         batch_size=config["batch_size"],
+        tiling=tiling,
     )
     reports.report_rejected(evaluation.rejected, workdir)
     reports.report_notes(evaluation.notes, workdir)

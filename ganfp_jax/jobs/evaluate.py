@@ -1,8 +1,8 @@
 """The job `evaluate`: a checkpoint and a labelled folder -> predictions, metrics, refused and cut files, a page.
 
-The way of an image: `data.labelled` decodes it at the network's size and perturbs it, `attribution.attributor` votes
-over its views, `attribution.verdict` names its source, `attribution.predictions` writes that down,
-`attribution.evaluation` counts, `report` shows.
+The way of a picture: `data.shown` decodes it, perturbs it and cuts it into tiles, `attribution.attributor` votes over
+their views, `attribution.tiles` combines the tiles, `attribution.verdict` names the source, `attribution.predictions`
+writes that down, `attribution.evaluation` counts, `report` shows.
 """
 
 import time
@@ -20,6 +20,7 @@ from ganfp_jax.attribution.voting import check_vote
 from ganfp_jax.audit.quick import quick_check
 from ganfp_jax.baselines import IMMUNISED, beside
 from ganfp_jax.data import labelled, perturb
+from ganfp_jax.data.tiles import Tiling
 from ganfp_jax.report import pages, wording
 from ganfp_jax.report.leak import leak_box, leak_of
 from ganfp_jax.report.table import confusion_table, per_image_table, text_table
@@ -36,6 +37,8 @@ SOME = 5  # notes that it shows
 def run(config: dict[str, Any], workdir: Path) -> None:
     """The job `evaluate`."""
     require(config, "checkpoint")
+    tiling = Tiling(config["tiles"], config["min_luma_std"])
+    tiling.check()
     check_vote(config["views"], config["rule"], config["batch_size"])
     beside.check(config["baselines"])
     attributor = Attributor.load(config["checkpoint"])
@@ -44,7 +47,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     warnings = _warnings(config["checkpoint"], images.folder) if processes.first() else []
     clock = time.perf_counter()
     settings = {key: config[key] for key in ("views", "rule", "batch_size", "early_stopping")}
-    evaluation = evaluate(attributor, images, **settings)
+    evaluation = evaluate(attributor, images, **settings, tiling=tiling)
     if not processes.first():
         return
     seconds = {"evaluate": time.perf_counter() - clock}

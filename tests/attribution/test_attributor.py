@@ -79,7 +79,7 @@ def test_a_network_that_answers_with_a_map_is_refused():
 
 def test_the_example_of_the_package(tmp_path, monkeypatch):
     write_file(tmp_path / "runs" / "attribution" / FILE, small_weights.network())
-    encode_png(tmp_path / "photo.png", np.zeros((24, 20, 3), np.uint8))
+    encode_png(tmp_path / "photo.png", np.random.default_rng(0).integers(0, 256, (24, 20, 3), np.uint8))
     monkeypatch.chdir(tmp_path)
     assert doctest.testmod(ganfp_jax) == (0, 6)
 

@@ -168,6 +168,7 @@ def test_predictions_and_rejected_name_every_file(root, network, tmp_path, capsy
     config |= {
         "checkpoint": str(network),
         "views": "identity",
+        "tiles": 0,
         "data": {"root": str(root.parent), "resize": "crop", "layout": "auto"},
     }
     config["baselines"] |= {"methods": (), "immunised_methods": ()}
@@ -198,7 +199,7 @@ def test_predictions_and_rejected_name_every_file(root, network, tmp_path, capsy
 def test_a_verdict_says_what_was_done_to_the_image(root, network):
     attributor = Attributor.load(network)
     cut, whole = attributor.attribute([root / "real" / name for name in ("wide.png", "rgb.png")], views="identity")
-    assert cut.note == "cropped from 40x17" and whole.note == ""
+    assert cut.note == "6 tiles, 100.0% of 40x17" and whole.note == ""
     (area,) = attributor.attribute([root / "real" / "one_pixel.png"], views="identity", resize="area")
     assert area.note == "enlarged from 1x1"
     assert attributor.attribute([]) == []

@@ -242,10 +242,10 @@ ROWS = answered(row('a,"b".png', found("unsure", note="cropped from 300x200")), 
 
 def test_csv_has_the_columns_of_the_predictions_and_then_more():
     read = list(csv.DictReader(io.StringIO(to_csv(ROWS))))
-    columns = "image target predicted confidence votes real SNGAN verdict margin distance note refused"
+    columns = "image target predicted confidence votes real SNGAN verdict margin distance tiles note refused"
     assert list(read[0]) == columns.split()
     expected = ['a,"b".png', "", "SNGAN", "0.750000", '{"SNGAN": 2}', "0.250000", "0.750000"]
-    expected += ["unsure", "0.500000", "0.125000", "cropped from 300x200", ""]
+    expected += ["unsure", "0.500000", "0.125000", "1", "cropped from 300x200", ""]
     assert list(read[0].values()) == expected
     refused = {name: value for name, value in read[1].items() if value}
     assert refused == {"image": "'=c.txt", "refused": "not an image"}  # no spreadsheet computes it

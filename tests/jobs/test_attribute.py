@@ -101,7 +101,7 @@ def test_a_folder_in_pieces_and_its_csv(network, folder, tmp_path, capsys):
     classes = opinions.weights().about["classes"]
     header = (tmp_path / "predictions.csv").read_text().splitlines()[0]
     contract = ["image", "target", "predicted", "confidence", "votes", *classes]
-    assert header.split(",") == [*contract, "verdict", "margin", "distance"]
+    assert header.split(",") == [*contract, "verdict", "margin", "distance", "tiles"]
     for row, line in zip(table, lines, strict=True):
         assert row["target"] == ""
         assert (row["predicted"], row["verdict"]) == (line["predicted"], line["verdict"])
@@ -149,7 +149,7 @@ def test_strangers_files(network, tmp_path, capsys):
         if file.pixels is None and not file.left_out:
             assert name in rejected
     notes = {row["image"]: row["note"] for row in rows(tmp_path / "run" / "notes.csv")}
-    assert notes[str(tmp_path / "corpus" / "wide.png")] == "cropped from 40x17"
+    assert notes[str(tmp_path / "corpus" / "wide.png")] == "6 tiles, 100.0% of 40x17"
     assert {line["image"]: line["note"] for line in records(tmp_path / "run") if line["note"]} == notes
     out = capsys.readouterr().out
     beside = sum(reason in ("not an image by its name", "is a folder") for reason in rejected.values())

@@ -12,6 +12,7 @@ from configs import calibrate as config_file
 from ganfp_jax.attribution import calibration
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.certainty import Calibration
+from ganfp_jax.attribution.tiles import DEPENDENCE
 from ganfp_jax.attribution.verdict import UNSURE
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
@@ -51,7 +52,7 @@ def network(tmp_path):
 
 
 def run(checkpoint, root, workdir, **settings):
-    workdir.mkdir()
+    workdir.mkdir(exist_ok=True)
     config = (
         config_file.get_config("tiny").to_dict()
         | {"checkpoint": str(checkpoint), "views": VIEWS, "min_decided": 0.0}
@@ -70,7 +71,8 @@ def test_the_api_and_the_job_find_the_same(network, root, tmp_path, verdicts, ca
     by_api = calibration.calibrate(opinions.attributor_of(opinions.weights()), root, views=VIEWS, error_rate=0.05)
     assert by_api.to_dict() == found
     # The 30 mistakes are the least sure: a part of them is let in, as many as 5 % with confidence.
-    assert (found["images"], found["decided"] - found["wrong"]) == (COUNT, COUNT - 30)
+    seen = sum(verdict.tiles for verdict in verdicts)  # in the others there is nothing to see
+    assert (found["images"], found["decided"] - found["wrong"]) == (seen, seen - 30)
     assert 0 < found["wrong"] < 12 and found["upper"] <= 0.05 < 0.06
     assert sum(counts["decided"] for counts in found["per_class"].values()) == found["decided"]
     assert sum(counts["wrong"] for counts in found["per_class"].values()) == found["wrong"]
@@ -78,8 +80,8 @@ def test_the_api_and_the_job_find_the_same(network, root, tmp_path, verdicts, ca
     assert f"calibration: {network / CALIBRATION}" in out
     # And the verdicts are those of the threshold.
     now = attributor.attribute(opinions.pictures(COUNT), VIEWS)
-    assert [v.verdict == UNSURE for v in now] == [v.margin < found["threshold"] for v in verdicts]
-    assert sum(v.verdict != UNSURE for v in now) == found["decided"]
+    assert [v.verdict == UNSURE for v in now] == [v.tiles == 1 and v.margin < found["threshold"] for v in verdicts]
+    assert sum(v.verdict == v.predicted for v in now) == found["decided"]
     assert [v.predicted for v in now] == [v.predicted for v in verdicts]
 
 
@@ -146,3 +148,21 @@ def test_a_calibration_with_other_keys_is_said(network):
     (network / CALIBRATION).write_text(json.dumps({"digest": digest, "threshold": 0.5}))
     with pytest.raises(UserError, match="network: the calibration is damaged"):
         Attributor.load(network)
+
+
+def test_of_larger_pictures_the_dependence_of_tiles_is_learned(network, tmp_path):
+    pictures = opinions.pictures(4 * 60).reshape(60, 2, 2, 16, 16, 3).transpose(0, 1, 3, 2, 4, 5).reshape(60, 32, 32, 3)
+    attributor, classes = Attributor.load(network), opinions.weights().about["classes"]
+    for i, (picture, verdict) in enumerate(zip(pictures, attributor.attribute(pictures, VIEWS), strict=True)):
+        source = classes[i % 3] if i % 10 == 0 else verdict.predicted
+        (tmp_path / "images" / source).mkdir(parents=True, exist_ok=True)
+        encode_png(tmp_path / "images" / source / f"{i:02d}.png", picture)
+    run(network, tmp_path / "images", tmp_path / "run", error_rate=0.5)
+    found = Attributor.load(network).calibration
+    assert found.dependence is not None and 0 <= found.dependence <= 1
+    assert Attributor.load(network).dependence(VIEWS, "majority") == found.dependence
+    assert Attributor.load(network).dependence("identity", "majority") == DEPENDENCE  # another vote
+    now = Attributor.load(network).attribute(pictures, VIEWS)
+    assert sum(v.verdict == v.predicted for v in now) == found.decided
+    run(network, tmp_path / "images", tmp_path / "run", error_rate=0.95, tiles=0)
+    assert "dependence" not in json.loads((network / CALIBRATION).read_text())

@@ -248,7 +248,7 @@ def test_a_bad_file_is_listed_and_stops_nothing(study, tmp_path):
     out = run_job("evaluate:tiny", tmp_path / "run", settings)
     assert (tmp_path / "run" / "rejected.csv").read_text() == "image,reason\nreal/broken.png,not an image\n"
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["total"] == 21
-    assert "real/large.png: cropped from 40x24" in out
+    assert "real/large.png: all of 40x24 is flat" in out
     assert "class counts" in out  # the per-image table, since there are few
     assert f"no baselines: {tmp_path / 'data'} has no train/ of its own" in out
     page = (tmp_path / "run" / "report" / "index.html").read_text()

@@ -14,9 +14,11 @@ from ganfp_jax import models
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.calibration import calibrate
 from ganfp_jax.attribution.evaluation import evaluate
-from ganfp_jax.attribution.verdict import UNSURE
+from ganfp_jax.attribution.tiles import DEPENDENCE
+from ganfp_jax.attribution.verdict import NOTHING, UNSURE
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
+from ganfp_jax.data.perturb import perturb
 from ganfp_jax.interop.weights import CALIBRATION, FILE, write_file
 from ganfp_jax.jobs import attribute as attribute_job
 from ganfp_jax.jobs import evaluate as evaluation_job
@@ -83,7 +85,7 @@ def test_answers_are_those_of_attribute_and_of_python(tmp_path, capsys):
         (row["verdict"], row["margin"], row["distance"]) for row in ours
     ]
     verdicts = json.loads((tmp_path / "evaluated" / "metrics.json").read_text())["verdicts"]
-    undecided = sum(row["verdict"] == UNSURE for row in ours)
+    undecided = sum(row["verdict"] in (UNSURE, NOTHING) for row in ours)
     assert 0 < undecided == verdicts["undecided"] == 40 - found.decided
     assert (verdicts["decided"], verdicts["wrong"], verdicts["ci95"]) == (found.decided, found.wrong, list(found.ci95))
     sentence = f"decides {found.decided} of 40 images, {found.wrong} of them wrongly"
@@ -132,3 +134,36 @@ def test_a_vote_that_does_not_fit_is_said_before_an_image_is_read(tmp_path, monk
     folder = labelled.open_labelled(tmp_path, classes=CLASSES)
     with pytest.raises(UserError, match=words):
         evaluate(attributor, labelled.Images(folder, 16), **{"views": "identity", "rule": "majority"} | settings)
+
+
+def test_larger_pictures_count_once(tmp_path, capsys):
+    """One row a picture; the perturbation is of the whole picture; a flat one counts, though nothing is seen in it."""
+    attributor, rng = opinions.attributor_of(opinions.weights()), np.random.default_rng(0)
+    write_file(tmp_path / "network" / FILE, opinions.weights())
+    pictures = rng.integers(0, 256, (9, 40, 56, 3), np.uint8)
+    pictures[4] = 90
+    for i, picture in enumerate(pictures):
+        (tmp_path / "images" / CLASSES[i % 3]).mkdir(parents=True, exist_ok=True)
+        encode_png(tmp_path / "images" / CLASSES[i % 3] / f"{i}.png", picture)
+    config = config_file.get_config("tiny").to_dict()
+    config |= {"checkpoint": str(tmp_path / "network"), "views": "mirror", "tiles": 5, "perturb": "noise20"}
+    config["data"]["root"] = str(tmp_path / "images")
+    config["baselines"] |= {"methods": (), "immunised_methods": ()}
+    evaluation_job.run(config, tmp_path / "run")
+    rows = list(csv.DictReader((tmp_path / "run" / "predictions.csv").open()))
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert len(rows) == metrics["total"] == 9 and list(rows[0])[-1] == "tiles"
+    noisy = [
+        perturb(pictures[i][None], "noise20", 0, np.array([number]))[0]
+        for number, i in enumerate((0, 3, 6, 1, 4, 7, 2, 5, 8))
+    ]  # by class, then by name
+    verdicts = attributor.attribute(noisy, "mirror", tiles=5)
+    assert [row["verdict"] for row in rows] == [v.verdict for v in verdicts]
+    assert [int(row["tiles"]) for row in rows] == [v.tiles for v in verdicts] == [5] * 9
+    config |= {"perturb": "none"}
+    evaluation_job.run(config, tmp_path / "clean")
+    metrics = json.loads((tmp_path / "clean" / "metrics.json").read_text())
+    assert metrics["tiles"] == {"at_most": 5, "mean": 40 / 9, "nothing_to_see": 1, "dependence": DEPENDENCE}
+    assert metrics["total"] == sum(map(sum, metrics["confusion"])) == 9
+    flat = [row for row in csv.DictReader((tmp_path / "clean" / "predictions.csv").open()) if row["tiles"] == "0"]
+    assert [(row["verdict"], row["predicted"] in CLASSES) for row in flat] == [(NOTHING, True)]

@@ -1,0 +1,120 @@
+"""Files -> what a network is shown of each picture: tiles of all of it, or one fitted image."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int, UInt8
+
+from ganfp_jax.data.decode import ImageFile, Picture, decoded
+from ganfp_jax.data.preprocess import check_resize, fit, read_each
+from ganfp_jax.data.tiles import FAINT, Tiling, cut, find, luma_of, share, textures
+
+BYTES = 64_000_000  # of the tiles that are decoded at a time, as far as can be known beforehand
+
+
+class Look(NamedTuple):
+    """What a network is shown of a picture."""
+
+    tiles: UInt8[np.ndarray, "n r r 3"]
+    """One or more; of a picture that is flat everywhere, its centre."""
+    flat: bool
+    """There is nothing to see."""
+    seen: str
+    """Which part of the picture it is, such as "64 tiles, 12.3% of 4000x3000"; "" of an image of the right size."""
+    remarks: tuple[str, ...]
+    """The conversions of decoding."""
+
+    @property
+    def counted(self) -> int:
+        """On how many tiles a verdict can rest: 0 where there is nothing to see."""
+        return 0 if self.flat else len(self.tiles)
+
+    def noted(self, found: str = "") -> str:
+        """What was seen of the picture, what was found in it, and what was done to it, in words; else ""."""
+        return "; ".join(filter(None, (self.seen, found, *self.remarks)))
+
+
+def look(picture: Picture, resolution: int, resize: str, tiling: Tiling) -> Look:
+    """Chooses what a network of this resolution is shown of a picture.
+
+    Only `resize="crop"` looks at tiles, and at one of an image of the network's size; the others look at one fitted
+    image, and so do 0 tiles.
+
+    Raises:
+        Refused: as `preprocess.fit`; for "crop" the picture is smaller than a tile.
+        UserError: `resize` is unknown.
+    """
+    image, seen = fit(picture.pixels, resolution, resize)
+    if image.base is not None:  # a part of a large image would keep all of it in memory
+        image = image.copy()
+    origin = np.zeros(1, np.int64)
+    height, width = picture.pixels.shape[:2]
+    if resize != "crop" or not tiling.tiles or height == width == resolution:
+        flat = bool(textures(luma_of(image), origin, origin, resolution)[0, 0] < FAINT)
+        return Look(image[None], flat, seen, picture.remarks)
+    corners = find(picture.pixels, resolution, tiling)
+    if not len(corners):
+        return Look(image[None], True, f"all of {width}x{height} is flat", picture.remarks)
+    part = f"{100 * share(corners, resolution, height, width):.1f}% of {width}x{height}"
+    tiles = cut(picture.pixels, corners, resolution)
+    return Look(tiles, False, f"{len(corners)} tile{'s' * (len(corners) != 1)}, {part}", picture.remarks)
+
+
+class Looked(NamedTuple):
+    """The result of `decode_and_look` for a list of files."""
+
+    looks: list[Look]
+    """Of the decoded files, in their order."""
+    kept: Int[np.ndarray, " m"]
+    """Position in the list of files of each."""
+    refused: dict[int, str]
+    """Position -> reason, for the other files."""
+
+    @property
+    def tiles(self) -> UInt8[np.ndarray, "n r r 3"]:
+        """The tiles of all pictures, one picture after the other."""
+        return np.concatenate([entry.tiles for entry in self.looks])
+
+    @property
+    def counts(self) -> Int[np.ndarray, " m"]:
+        """How many tiles of each picture there are, 1 or more."""
+        return np.array([len(entry.tiles) for entry in self.looks], np.int64)
+
+
+def together(most: int, resolution: int, tiling: Tiling) -> int:
+    """How many pictures can be decoded at a time, `most` or fewer, so that their tiles take at most `BYTES`."""
+    return max(1, min(most, BYTES // (3 * resolution**2 * max(tiling.tiles, 1))))
+
+
+def decode_and_look(
+    files: Sequence[ImageFile],
+    resolution: int,
+    resize: str,
+    tiling: Tiling,
+    *,
+    change: Callable[[int, Picture], Picture] = lambda position, picture: picture,
+    stop: threading.Event | None = None,
+) -> Looked:
+    """Decodes files, each once, in threads, and chooses what the network is shown of them.
+
+    Args:
+        files, resolution, stop: as for `preprocess.decode_and_fit`.
+        resize, tiling: as for `look`.
+        change: what is done to each whole picture first, given its position in the list.
+
+    Raises:
+        UserError: `resize` is unknown. Bad files raise nothing: they are in the result with their reasons.
+        Stopped: `stop` was set.
+    """
+    check_resize(resize)
+    looks: dict[int, Look] = {}
+
+    def read(position: int, ended: threading.Event) -> None:
+        with decoded(files[position], stop=ended) as picture:
+            looks[position] = look(change(position, picture), resolution, resize, tiling)
+
+    refused = read_each(len(files), read, stop=stop)
+    kept = sorted(looks)
+    return Looked([looks[position] for position in kept], np.array(kept, np.int64), refused)
