@@ -44,7 +44,7 @@ format: $(VENV)/.dev
 
 # Resolves anew for all supported Pythons and platforms (needs uv). Gradio asks for an older Pillow.
 constraints:
-	$(RESOLVE) --extra test --extra browser --extra dev --extra cuda --extra tpu --output-file constraints.txt
+	$(RESOLVE) --extra test --extra restorers --extra browser --extra dev --extra cuda --extra tpu --output-file constraints.txt
 	$(RESOLVE) --extra test --extra demo --extra browser --output-file constraints-demo.txt
 
 $(VENV)/bin/python:
@@ -55,11 +55,11 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(PIP) --editable '.[test,browser]'
+	$(PIP) --editable '.[test,restorers,browser]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.test
-	$(PIP) --editable '.[test,browser,dev]'
+	$(PIP) --editable '.[test,restorers,browser,dev]'
 	@touch $@
 
 $(DEMO)/bin/python:
