@@ -11,6 +11,25 @@ Files are named as published (`ProGAN_%08d.png`); `manifest.json` beside them ha
 several runs the same `--config.root` (and each its own --workdir) to build a labelled set. Memory does not grow with
 the count. About 1,000 images/s at 32x32 are written on two CPU cores.
 
+Generators from elsewhere work on photographs (docs/restorers.md; extra `restorers`):
+
+    python -m ganfp_jax.main --config=configs/generate.py --config.generator=ncnn:srmdnf-x2 --config.photographs=DIR
+
+`ncnn:NAME` is a published network of an installed package, `onnx:FILE` one of your own, `pillow:NAME` a classical
+filter, and `pillow:real` the photograph itself. `photographs` is a folder of any depth, or `embedded` for nine photographs of
+installed packages, which `:restorers` takes. `count` is the most images in all then, 0 for no limit. `source_name` is
+the name of the source, by default the generator's; "SOURCE/SETTING" makes it one of several settings of a source.
+In the section `restore`:
+
+- `reduction`: the factor by which `real` is reduced; a network's input is reduced by its scale as well.
+- `crop`: the side of the images; 0 for whole pictures. `crops`: the most crops of a photograph.
+- `cluster`: crops lie side by side, `cluster` x `cluster` together, which saves a network work.
+- `min_luma_std`: the least standard deviation of the luma of a crop of `real`; all sources leave out flatter ones.
+- `tile`: the side of the input that the network sees at once; 0 for the whole picture, -1 for its program's own.
+- `input_jpeg`: the JPEG quality of what the generator is given; 0 for none.
+
+`network.threads` are the CPU threads of a network, `network.white` the value of white (1 or 255) in an ONNX file's.
+
 `encoding="published"` writes the values as the released image sets have them. It is not the default, since it stretches
 the images of CramerGAN and MMDGAN to span 0 to 255, which gives them away.
 

@@ -112,10 +112,14 @@ def write_source(
 
 @contextlib.contextmanager
 def alone(root: Path, source_name: str) -> Iterator[None]:
-    """Locks this source against other processes; several processes may write different sources of one root."""
+    """Locks this source against other processes; several processes may write different sources of one root.
+
+    `source_name` may be that of one setting, "source/setting".
+    """
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(atomic.locked(root / fitting(f".{source_name}.lock"), wait=False))
+            lock = fitting(f".{source_name.replace('/', '~')}.lock")
+            stack.enter_context(atomic.locked(root / lock, wait=False))
         except BlockingIOError:
             raise UserError(
                 f"another process is writing {root / source_name}; wait for it or give another config.root"
@@ -123,10 +127,21 @@ def alone(root: Path, source_name: str) -> Iterator[None]:
         yield
 
 
-def register(root: Path, source_name: str, origin: dict[str, Any]) -> None:
-    """Adds a source to the folder's manifest; the sources before it keep their class indices."""
+def register(root: Path, source_name: str, origin: dict[str, Any], setting: str = "") -> None:
+    """Adds a source to the folder's manifest; the sources before it keep their class indices.
+
+    With a `setting`, the source has several, each with an origin of its own: {"settings": {setting: origin}, ...}.
+    """
     # Without the lock, one of two jobs that write at once would drop the source of the other.
     with atomic.locked(root / f".{manifests.MANIFEST}.lock", wait=True):
         manifest = manifests.read_manifest(root) or {"classes": [], "sources": {}}
         classes = [*manifest["classes"], *([] if source_name in manifest["classes"] else [source_name])]
+        if setting:
+            origin = _with_setting(manifest["sources"].get(source_name, {}), setting, origin)
         manifests.write_manifest(root, classes, manifest["sources"] | {source_name: origin})
+
+
+def _with_setting(source: dict[str, Any], setting: str, origin: dict[str, Any]) -> dict[str, Any]:
+    settings = source.get("settings", {}) | {setting: origin}
+    photographs = sorted({name for of_one in settings.values() for name in of_one.get("photographs", ())})
+    return {"settings": settings, "photographs": photographs, "count": sum(one["count"] for one in settings.values())}

@@ -30,7 +30,7 @@ def load(name: str, *, threads: int) -> Restorer:
     """
     network = NETWORKS[name]
     ncnn = _ncnn()
-    folder = _models(name, network.package)
+    folder = models_of(name, network.package)
     digests = {suffix: _checked(folder, network, suffix) for suffix in SUFFIXES}
     net = ncnn.Net()
     for option in HALF:
@@ -69,6 +69,7 @@ def load(name: str, *, threads: int) -> Restorer:
         forward,
         tile=network.tile,
         prepadding=network.prepadding,
+        repeats=network.repeats,
         cropped=network.cropped,
         multiple=network.multiple,
         local=network.local,
@@ -91,11 +92,16 @@ def _ncnn() -> Any:
     return ncnn
 
 
-def _models(name: str, package: str) -> Path:
-    """Locates the folder of a package's networks; the package itself, which imports OpenCV, is not imported."""
+def models_of(name: str, package: str) -> Path:
+    """Locates the folder of a package's networks; the package itself, which imports OpenCV, is not imported.
+
+    Raises:
+        UserError: it is not installed.
+    """
     spec = importlib.util.find_spec(package.replace("-", "_"))
     if spec is None or not spec.submodule_search_locations:
-        raise UserError(f"{name} comes with the package {package}: pip install 'ganfp_jax[restorers]'")
+        install = "pip install 'ganfp_jax[restorers]' (on Python 3.11 or 3.12, for which it is built)"
+        raise UserError(f"{name} comes with the package {package}, which is not installed: {install}")
     return Path(spec.submodule_search_locations[0], "models")
 
 

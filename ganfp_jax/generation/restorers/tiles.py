@@ -35,8 +35,7 @@ def restore(restorer: Restorer, picture: Picture, windows: Sequence[Window], til
     """Yields the restored pixels of each window.
 
     Only the tiles of a window are computed. A window that fits into one tile lies in one, at its `share`; a larger one
-    is covered by tiles from its corner on, and so is a whole picture. At the picture's edges, the prepadding repeats
-    the last pixels.
+    is covered by tiles from its corner on, and so is a whole picture.
 
     Args:
         restorer: the network.
@@ -117,9 +116,12 @@ def _run(restorer: Restorer, picture: Picture, rows: Span, columns: Span) -> Pic
 
 
 def _seen(restorer: Restorer, span: Span, side: int) -> Int[np.ndarray, " n"]:
-    """Returns the indices of the pixels that the network sees along one axis; at the edges they repeat."""
+    """Returns the indices of the pixels that the network sees along one axis."""
     pad, fill = restorer.prepadding, -(span[1] - span[0]) % restorer.multiple
-    return np.clip(np.arange(span[0] - pad, span[1] + pad + fill), 0, side - 1)
+    places, last = np.arange(span[0] - pad, span[1] + pad + fill), side - 1
+    if restorer.repeats or not last:
+        return np.clip(places, 0, last)
+    return last - np.abs(places % (2 * last) - last)
 
 
 def _overlap(first: int, length: int, its_first: int, its_length: int) -> tuple[slice, slice]:

@@ -69,6 +69,9 @@ def write_restored(
 ) -> tuple[int, list[tuple[str, str]]]:
     """Writes `<root>/<source>/<photograph>_<top>-<left>.png` for each place, then adds the source to the manifest.
 
+    A source of several settings, such as all scales of a network, has a folder for each: "realcugan/se-x2" writes
+    `<root>/realcugan/se-x2/`, images of the class realcugan.
+
     The places are the same for all restorers, and so are the names of the files. A run that was stopped goes on with
     the first photograph whose images are not all there. Memory holds one photograph at a time.
 
@@ -77,7 +80,7 @@ def write_restored(
         root: the labelled image folder.
         found: the photographs, of `photographs.find`.
         settings: how they are reduced and cut.
-        source_name: the name of the source; "" for that of the restorer.
+        source_name: the name of the source, or "source/setting"; "" for the name of the restorer.
         count: the number of images to stop at; 0 for all.
 
     Returns:
@@ -88,11 +91,14 @@ def write_restored(
             settings, or no source can have this name.
     """
     name = source_name or restorer.name
-    check_names([name], "config.source_name")
+    source, slash, setting = name.partition("/")
+    check_names([source, *([setting] if slash else [])], "config.source_name")
     settings = _with_tile(restorer, settings)
     origin = _origin(restorer, found, settings, count)
     folder = root / name
     folder.mkdir(parents=True, exist_ok=True)
+    if setting and any(path.is_file() and not path.name.startswith(".") for path in folder.parent.iterdir()):
+        raise UserError(f"{folder.parent} holds images outside the folders of its settings; remove that folder")
     rejected: list[tuple[str, str]] = []
     written, used = 0, []
     with folders.alone(root, name):
@@ -113,7 +119,7 @@ def write_restored(
             raise UserError(f"none of {len(found)} photographs can be used: {rejected[0][0]} {rejected[0][1]}")
         names = {"photographs": [photograph.name for photograph in used]}
         digests = {"digests": {photograph.name: photograph.digest for photograph in used}}
-        folders.register(root, name, origin | {"count": written} | names | digests)
+        folders.register(root, source, origin | {"count": written} | names | digests, setting)
     return written, rejected
 
 
