@@ -18,6 +18,11 @@ mean. The note tells how much of the picture was seen, and which other sources w
 "64 tiles, 12.3% of 4000x3000; ProGAN in 3 of 64 tiles"; it names one in at most 5 % of pictures without any, where the
 network's probabilities hold.
 
+`--config.maps=DIR` makes a map of each picture, too: which source was found where, by up to `map_windows` overlapping
+windows over all of the picture. DIR gets `<number>_<name>.png`, the picture with its map and legend, and an `.npz` with
+`labels` (-1: nothing to see), `probabilities`, `row_edges`, `column_edges` (the cells, in pixels) and `classes`. A map
+costs `map_windows` votes, some seconds a picture on two cores.
+
 The console shows up to 30 images one by one; of more, it counts the verdicts. The verdict is a source, "nothing to
 see", or "unsure" where the network was calibrated (`configs/calibrate.py`) and the margin is too small for its error
 rate. Beside it are the source's probability, the number of views that chose it, the margin (the lead of its probability
@@ -59,6 +64,8 @@ def _default() -> ConfigDict:
             "rule": "majority",
             "resize": "crop",
             "tiles": 64,
+            "maps": "",
+            "map_windows": 512,
             "min_luma_std": 10.0,
             "batch_size": 32,
         }

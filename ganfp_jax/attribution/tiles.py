@@ -34,7 +34,7 @@ def evidence(probabilities: Float[np.ndarray, "t k"], counts: Integer[np.ndarray
         probabilities: of all tiles, one picture's after the other's.
         counts: how many of them are each picture's, 1 or more.
     """
-    return np.add.reduceat(_logs(probabilities), _starts(counts), axis=0)
+    return np.add.reduceat(logs(probabilities), _starts(counts), axis=0)
 
 
 def probabilities(
@@ -67,8 +67,8 @@ def combine(vote: Vote, counts: Integer[np.ndarray, " n"], dependence: float) ->
     predicted = together.argmax(-1).astype(np.int32)
     predicted[one] = vote.predicted[starts[one]]
     shown = np.add.reduceat(vote.view_predictions >= 0, starts, axis=1, dtype=np.int64)  # (V, N)
-    logs = np.nan_to_num(_logs(_softmax(np.asarray(vote.view_logits))))  # 0 where the view was not shown the tile
-    view_logits = (weights(counts, dependence)[:, None] * np.add.reduceat(logs, starts, axis=1)).astype(np.float32)
+    said = np.nan_to_num(logs(_softmax(np.asarray(vote.view_logits))))  # 0 where the view was not shown the tile
+    view_logits = (weights(counts, dependence)[:, None] * np.add.reduceat(said, starts, axis=1)).astype(np.float32)
     view_logits[shown == 0] = np.nan
     view_logits[:, one] = vote.view_logits[:, starts[one]]
     chosen = np.where(shown == 0, -1, np.nan_to_num(view_logits).argmax(-1))
@@ -190,7 +190,7 @@ def _starts(counts: Integer[np.ndarray, " n"]) -> Integer[np.ndarray, " n"]:
     return np.cumsum(counts) - counts
 
 
-def _logs(values: Float[np.ndarray, "*t k"]) -> Float[np.ndarray, "*t k"]:
+def logs(values: Float[np.ndarray, "*t k"]) -> Float[np.ndarray, "*t k"]:
     """The logarithms of probabilities, of which `STRAY` is spread over all sources."""
     return np.log((1 - STRAY) * values.astype(np.float64) + STRAY / values.shape[-1])
 

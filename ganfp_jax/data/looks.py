@@ -9,6 +9,7 @@ from jaxtyping import Int, UInt8
 
 from ganfp_jax.data.decode import ImageFile, Picture, decoded
 from ganfp_jax.data.preprocess import check_resize, fit, read_each
+from ganfp_jax.data.sweep import THUMBNAIL, Sweep, sweep
 from ganfp_jax.data.tiles import FAINT, Tiling, cut, find, luma_of, share, textures
 
 BYTES = 64_000_000  # of the tiles that are decoded at a time, as far as can be known beforehand
@@ -25,6 +26,8 @@ class Look(NamedTuple):
     """Which part of the picture it is, such as "64 tiles, 12.3% of 4000x3000"; "" of an image of the right size."""
     remarks: tuple[str, ...]
     """The conversions of decoding."""
+    sweep: Sweep | None = None
+    """For a map of the picture, where one was asked for."""
 
     @property
     def counted(self) -> int:
@@ -40,12 +43,19 @@ def look(picture: Picture, resolution: int, resize: str, tiling: Tiling) -> Look
     """Chooses what a network of this resolution is shown of a picture.
 
     Only `resize="crop"` looks at tiles, and at one of an image of the network's size; the others look at one fitted
-    image, and so do 0 tiles.
+    image, and so do 0 tiles. A map is of the whole picture either way, unless it is smaller than a window.
 
     Raises:
         Refused: as `preprocess.fit`; for "crop" the picture is smaller than a tile.
         UserError: `resize` is unknown.
     """
+    found = _look(picture, resolution, resize, tiling)
+    if not tiling.windows or min(picture.pixels.shape[:2]) < resolution:
+        return found
+    return found._replace(sweep=sweep(picture.pixels, resolution, tiling.windows, tiling.min_luma_std))
+
+
+def _look(picture: Picture, resolution: int, resize: str, tiling: Tiling) -> Look:
     image, seen = fit(picture.pixels, resolution, resize)
     if image.base is not None:  # a part of a large image would keep all of it in memory
         image = image.copy()
@@ -85,7 +95,8 @@ class Looked(NamedTuple):
 
 def together(most: int, resolution: int, tiling: Tiling) -> int:
     """How many pictures can be decoded at a time, `most` or fewer, so that their tiles take at most `BYTES`."""
-    return max(1, min(most, BYTES // (3 * resolution**2 * max(tiling.tiles, 1))))
+    thumbnail = THUMBNAIL**2 if tiling.windows else 0
+    return max(1, min(most, BYTES // (3 * (resolution**2 * max(tiling.tiles + tiling.windows, 1) + thumbnail))))
 
 
 def decode_and_look(

@@ -28,11 +28,15 @@ class Tiling(NamedTuple):
     """At most so many; 0 for the centre alone."""
     min_luma_std: float
     """Tiles with less texture (`textures`) are flat. Where no tile has so much, only those below `FAINT` are."""
+    windows: int = 0
+    """At most so many windows for a map (`data.sweep`); 0 for no map."""
 
     def check(self) -> None:
         """Raises UserError unless the numbers are possible."""
         if self.tiles < 0:
             raise UserError(f"config.tiles is {self.tiles}; give how many tiles of a picture to look at, or 0")
+        if self.windows < 0:
+            raise UserError(f"config.map_windows is {self.windows}; give how many windows a map may have, 1 or more")
         if not self.min_luma_std >= 0:
             raise UserError(f"config.min_luma_std is {self.min_luma_std}; give 0 or more")
 

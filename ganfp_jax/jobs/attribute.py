@@ -18,8 +18,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ganfp_jax.attribution import map_files
 from ganfp_jax.attribution.attributor import Attributor, batch_size_for
 from ganfp_jax.attribution.certainty import where_unsure
+from ganfp_jax.attribution.maps import map_sources
 from ganfp_jax.attribution.predictions import LINES, PREDICTIONS, header, record, row
 from ganfp_jax.attribution.verdict import NOTHING, UNSURE, Attribution
 from ganfp_jax.attribution.voting import check_vote
@@ -39,6 +41,7 @@ from ganfp_jax.run.threads import ending, result
 
 FEW = 30  # images that the console shows one by one
 SOME = 5  # refused files that the console names
+PICTURES_WITH_MAPS = 4  # decoded at once, since a map takes longer than a verdict
 BATCHES_AHEAD = 4  # batches decoded at once, and as many while the network works
 SOME_NOT_USED = 3  # exit status
 # Reasons that do not count as refusals: a folder may hold other files beside its images.
@@ -60,8 +63,9 @@ class Judged(NamedTuple):
     """The result for some of the images: verdicts of the readable ones, reasons of the others."""
 
     verdicts: list[tuple[str, Attribution]]
-    uris: list[str]
-    """The `file:` address of each image, which also opens an image whose name is escaped."""
+    extras: list[dict[str, str]]
+    """What the JSON lines say of each image besides: the `file:` address `uri`, which also opens an image whose name is
+    escaped, and the file `map`."""
     rejected: list[tuple[str, str]]
 
 
@@ -76,7 +80,7 @@ def run(config: dict[str, Any], workdir: Path) -> int:
     """
     require(config, "checkpoint")
     check_resize(config["resize"])
-    Tiling(config["tiles"], config["min_luma_std"]).check()
+    _tiling(config).check()
     check_vote(config["views"], config["rule"], config["batch_size"])
     found = find(config["images"])
     attributor = Attributor.load(config["checkpoint"])
@@ -90,9 +94,9 @@ def run(config: dict[str, Any], workdir: Path) -> int:
         rows = csv.writer(codecs.getwriter("utf-8")(table), lineterminator="\n")
         rows.writerow(header(attributor.classes))
         for part in judge(attributor, found.paths, config):
-            for (name, verdict), uri in zip(part.verdicts, part.uris, strict=True):
+            for (name, verdict), extra in zip(part.verdicts, part.extras, strict=True):
                 rows.writerow(row(name, verdict))
-                line = json.dumps(record(name, verdict) | {"uri": uri}, ensure_ascii=False)
+                line = json.dumps(record(name, verdict) | extra, ensure_ascii=False)
                 lines.write(f"{line}\n".encode())
                 counts[verdict.verdict] += 1
                 if verdict.note:
@@ -113,6 +117,8 @@ def run(config: dict[str, Any], workdir: Path) -> int:
         files = "1 file" if len(rejected) == 1 else f"{len(rejected)} files"
         print(f"{files} could not be used: {workdir / 'rejected.csv'}")
     print(f"predictions: {workdir / PREDICTIONS} and {workdir / LINES}")
+    if config["maps"]:
+        print(f"maps: {config['maps']}")
     return SOME_NOT_USED if rejected else 0
 
 
@@ -186,9 +192,14 @@ def _is_pattern(name: str) -> bool:
 
 def judge(attributor: Attributor, paths: Sequence[str | Path], config: dict[str, Any]) -> Iterator[Judged]:
     """Yields verdicts in pieces, in the order of `paths`, with a progress bar for work that takes over two seconds."""
-    tiling = Tiling(config["tiles"], config["min_luma_std"])
-    size = together(BATCHES_AHEAD * config["batch_size"], attributor.resolution, tiling)
+    tiling = _tiling(config)
+    size = (
+        PICTURES_WITH_MAPS
+        if config["maps"]
+        else together(BATCHES_AHEAD * config["batch_size"], attributor.resolution, tiling)
+    )
     starts = range(0, len(paths), size)
+    done = 0
     pieces = ([Path(path) for path in paths[start : start + size]] for start in starts)
 
     stop = threading.Event()
@@ -214,14 +225,25 @@ def judge(attributor: Attributor, paths: Sequence[str | Path], config: dict[str,
             batch_size = config["batch_size"] if len(starts) > 1 else _batch_size(looked, config["batch_size"])
             attributions = verdicts_on(looked.looks, config["views"], config["rule"], batch_size)
             names = [printable(str(path)) for path in piece]
+            extras = [{"uri": piece[position].absolute().as_uri()} for position in looked.kept]
+            for position, look, extra in zip(looked.kept, looked.looks, extras, strict=True):
+                if look.sweep is not None:
+                    found = map_sources(attributor, look.sweep, config["views"], config["rule"], config["batch_size"])
+                    number, name = done + int(position) + 1, names[position]
+                    extra["map"] = str(map_files.write(Path(config["maps"]), number, name, found, look.sweep.thumbnail))
+            done += len(piece)
             yield Judged(
                 verdicts=[
                     (names[position], verdict) for position, verdict in zip(looked.kept, attributions, strict=True)
                 ],
-                uris=[piece[position].absolute().as_uri() for position in looked.kept],
+                extras=extras,
                 rejected=[(names[position], reason) for position, reason in looked.refused.items()],
             )
             bar.update(len(piece))
+
+
+def _tiling(config: Mapping[str, Any]) -> Tiling:
+    return Tiling(config["tiles"], config["min_luma_std"], config["map_windows"] if config["maps"] else 0)
 
 
 def _batch_size(looked: Looked, most: int) -> int:

@@ -13,13 +13,14 @@ import urllib.parse
 from pathlib import Path
 
 import corpus
+import numpy as np
 import opinions
 import pytest
 
 from configs import attribute as config_file
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.calibration import calibrate
-from ganfp_jax.attribution.verdict import UNSURE
+from ganfp_jax.attribution.verdict import NOTHING, UNSURE
 from ganfp_jax.data.cells import text_of
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.data.listing import printable
@@ -346,3 +347,27 @@ def test_many_files_are_listed_as_a_stream(tmp_path, monkeypatch):
     found = attribute_job.find([str(tmp_path), f"{tmp_path}/**/*.png"])
     assert len(found.paths) == 150 and len(told) == 300
     assert looked_up == dict.fromkeys([str(tmp_path / folder) for folder in ("a", "a/b", "c")], 1)
+
+
+def test_maps_lie_in_their_folder_and_are_named(network, tmp_path, capsys):
+    noise = np.random.default_rng(0).integers(0, 256, (2, 40, 56, 3), np.uint8)
+    noise[1] = 77
+    for name, picture in zip(("=one.png", "two.png"), noise, strict=True):
+        encode_png(tmp_path / name, picture)
+    encode_png(tmp_path / "small.png", noise[0, :9])
+    settings = {"maps": str(tmp_path / "maps"), "map_windows": 30}
+    assert run(network, tmp_path / "run", (str(tmp_path / "*.png"),), **settings) == 3
+    found = records(tmp_path / "run")
+    names = ("000001_=one", "000003_two")
+    assert [line["map"] for line in found] == [str(tmp_path / "maps" / f"{name}.png") for name in names]
+    files = sorted(path.name for path in (tmp_path / "maps").iterdir())
+    assert files == [f"{name}.{kind}" for name in names for kind in ("npz", "png")]
+    assert found[0]["note"] == "12 tiles, 100.0% of 56x40" and found[1]["verdict"] == NOTHING
+    assert found[0]["tiles"] == 12 and sum(found[0]["votes"].values()) == 24
+    assert np.load(tmp_path / "maps" / "000003_two.npz")["labels"].max() == -1
+    out = capsys.readouterr().out
+    assert f"maps: {tmp_path / 'maps'}" in out and "nothing to see" in out
+    with pytest.raises(UserError, match=r"config\.map_windows is -1"):
+        run(network, tmp_path / "run", str(tmp_path), **settings | {"map_windows": -1})
+    with pytest.raises(UserError, match=r"config\.tiles is -2"):
+        run(network, tmp_path / "run", str(tmp_path), tiles=-2)

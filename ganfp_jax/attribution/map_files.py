@@ -1,0 +1,56 @@
+"""Maps of sources in files: a picture for people, and the same map for programs."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+
+from ganfp_jax.attribution.maps import SourceMap
+from ganfp_jax.data.listing import printable
+from ganfp_jax.data.names import fitting
+from ganfp_jax.report import figures
+from ganfp_jax.report.source_map import Mapped, draw
+from ganfp_jax.run import atomic
+
+
+def mapped(found: SourceMap, picture: np.ndarray) -> Mapped:
+    """What `report.source_map` draws of a map, over the picture or a reduced copy of it."""
+    return {
+        "picture": picture,
+        "labels": found.labels,
+        "strengths": found.strengths,
+        "row_edges": found.row_edges.tolist(),
+        "column_edges": found.column_edges.tolist(),
+        "classes": found.classes,
+        "shares": found.shares,
+    }
+
+
+def write(folder: Path, number: int, name: str, found: SourceMap, picture: np.ndarray) -> Path:
+    """Writes the map of a picture as `<number>_<stem>.png` and `.npz`, and returns the path of the PNG.
+
+    The NPZ holds `labels` (rows, columns; -1 for nothing to see), `probabilities` (rows, columns, K; NaN there),
+    `row_edges` and `column_edges` (in pixels of the picture) and `classes`.
+
+    Args:
+        folder: it is made.
+        number: of the picture, from 1.
+        name: its file.
+        found: the map.
+        picture: what it is drawn over.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = f"{number:06d}_{printable(Path(name).stem)}"
+    content = io.BytesIO()
+    np.savez_compressed(
+        content,
+        labels=found.labels.astype(np.int16),
+        probabilities=found.probabilities,
+        row_edges=found.row_edges,
+        column_edges=found.column_edges,
+        classes=np.array(found.classes),
+    )
+    atomic.write_bytes(folder / fitting(f"{stem}.npz"), content.getvalue())
+    path = folder / fitting(f"{stem}.png")
+    atomic.write_bytes(path, figures.png(draw, mapped(found, picture)))
+    return path
