@@ -33,9 +33,10 @@ from ganfp_jax.run.variants import choose
 
 
 def get_config(variant: str = "photos") -> ConfigDict:
-    """The config of one of the variants photos, celeba, lsun, celeba-smoke, tiny."""
-    variants = {"photos": _photos, "celeba": _celeba, "lsun": _published}
-    return choose(variant, variants | {"celeba-smoke": _celeba_smoke, "tiny": _tiny})
+    """The config of one of the variants photos, celeba, lsun, restorers, celeba-smoke, tiny, restorers-tiny."""
+    variants = {"photos": _photos, "celeba": _celeba, "lsun": _published, "restorers": _restorers}
+    tiny = {"celeba-smoke": _celeba_smoke, "tiny": _tiny, "restorers-tiny": _restorers_tiny}
+    return choose(variant, variants | tiny)
 
 
 def _published() -> ConfigDict:
@@ -63,6 +64,7 @@ def _published() -> ConfigDict:
                 "beta1": 0.0,
                 "beta2": 0.99,
                 "epsilon": 1e-8,
+                "weight_decay": 0.0,
                 **common.CONSTANT,
             },
             "augment": "mirror",
@@ -90,6 +92,44 @@ def _photos() -> ConfigDict:
     config.num_steps = 1000
     config.eval_every = 250
     config.checkpoint_every = 250
+    return config
+
+
+def _restorers() -> ConfigDict:
+    config = _published()
+    config.seed = 0
+    config.resolution = 64
+    config.model = {
+        "name": "visnet_moments",
+        "fmaps": 24,
+        "num_stages": 3,
+        "block_features": 192,
+        "num_features": 512,
+        "dtype": "float32",
+    }
+    config.optimizer.update(learning_rate=2e-3, beta1=0.9, beta2=0.99, weight_decay=0.01)
+    config.optimizer.schedule = "cosine"
+    config.optimizer.schedule_args = {"warmup": 0.05}
+    config.augment = "d4"
+    config.immunise.share = 0.6
+    config.immunise.perturbations = ("jpeg60-95", "rescale0.6-1.4", "rescale0.6-1.4+jpeg60-95")
+    config.batch_size = 64
+    config.num_steps = 12_000
+    config.data.root = "runs/restorers/images"
+    config.data.resize = "crop"
+    config.data.crop_from = 128
+    config.eval_images = 512
+    config.eval_every = config.checkpoint_every = 1000
+    return config
+
+
+def _restorers_tiny() -> ConfigDict:
+    config = common.tiny_on_study(_restorers())
+    config.resolution = 16
+    config.model.update(fmaps=4, num_stages=2, block_features=8, num_features=16)
+    config.immunise.perturbations = ("jpeg60-95",)
+    config.data.crop_from = 0
+    config.batch_size = 16
     return config
 
 

@@ -14,7 +14,8 @@ EVERY = ("eval_every", "sample_every", "checkpoint_every")
 CONSTANT = {"schedule": "constant", "schedule_args": {}}  # of the learning rate
 NONE_IMMUNISED = {"share": 0.0, "perturbations": ()}
 # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
-LABELLED = {"root": "", "resize": "refuse", "cache_gib": 4.0, "layout": "auto"}
+# crop_from: the side of the stored images, of which every step shows another window; 0 shows whole images.
+LABELLED = {"root": "", "resize": "refuse", "crop_from": 0, "cache_gib": 4.0, "layout": "auto"}
 
 
 def choose_gan(

@@ -19,7 +19,7 @@ from ganfp_jax.run.errors import UserError
 
 def perturb(
     images: UInt8[np.ndarray, "n h w 3"], name: str, seed: int = 0, numbers: Int[np.ndarray, " n"] | None = None
-) -> UInt8[np.ndarray, "n h w 3"]:
+) -> UInt8[np.ndarray, "n H W 3"]:
     """Perturb images, 0 to 255, independently: the result depends only on the image, `seed` and the image's number.
 
     Args:
@@ -27,7 +27,8 @@ def perturb(
         name: "none"; or one of `PERTURBATIONS` with its strength: "jpeg75" (quality), "noise15" (standard deviation on
             the scale 0 to 255), "blur0.7" (standard deviation in pixels), "kernel5" (width of the kernel of a blur),
             "crop10" (percent of each side cut away, then enlarged again), "relight0.5" (photographic stops); or with a
-            range, from which each image's strength is drawn evenly: "jpeg10-75"; or "combination": `combine`.
+            range, from which each image's strength is drawn evenly: "jpeg10-75"; or "combination": `combine`; or
+            several of these in their order, "rescale0.75+jpeg75". "rescale0.75" changes the size of the images.
         numbers: each image's number, such as its index in its folder; the default is its index in `images`.
         seed: 0 to 2**32 - 1; the same images and seed get the same noise, scaled, at every strength, and likewise the
             same place of the crop and the same light.
@@ -38,6 +39,10 @@ def perturb(
     if name == "none":
         return images.copy()
     numbers = np.arange(len(images)) if numbers is None else numbers
+    if CHAIN in name:
+        for part in name.split(CHAIN):
+            images = perturb(images, part, seed, numbers)
+        return images
     if name == COMBINATION:
         return combine(images, seed, numbers)
     family, low, high = _parse_range(name)
@@ -48,17 +53,18 @@ def perturb(
 
 def check_perturbation(name: str) -> None:
     """Raise UserError unless `perturb` knows `name`."""
-    if name not in ("none", COMBINATION):
-        _parse_range(name)
+    for part in name.split(CHAIN):
+        if part != COMBINATION and name != "none":
+            _parse_range(part)
 
 
 def family_of(name: str) -> str:
-    """Return the family of a perturbation: "jpeg" of "jpeg75" and "jpeg10-75", "none" and "combination" of themselves.
+    """Return the family of a perturbation: "jpeg" of "jpeg75" and "jpeg10-75", itself of any without one strength.
 
     Raises:
         UserError: the name is unknown, or a strength is out of range.
     """
-    return name if name in ("none", COMBINATION) else _parse_range(name)[0]
+    return name if name in ("none", COMBINATION) or CHAIN in name else _parse_range(name)[0]
 
 
 def label(name: str) -> str:
@@ -68,6 +74,8 @@ def label(name: str) -> str:
 
 def in_words(name: str) -> str:
     """Return a perturbation in words: "JPEG quality 75", "crop 5–20%"; other names stay as they are."""
+    if CHAIN in name:
+        return ", then ".join(map(in_words, name.split(CHAIN)))
     match = re.fullmatch(r"([a-z]+)(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?", name)
     if not match or match[1] not in PERTURBATIONS:
         return name
@@ -95,34 +103,61 @@ def immunise(
     perturbations: Sequence[str],
     first: int = 0,
     total: int | None = None,
-) -> UInt8[np.ndarray, "n h w 3"]:
+    side: int | None = None,
+) -> UInt8[np.ndarray, "n H W 3"]:
     """Perturb each image with probability `share`, so that a network trained on the result is robust to it.
 
     Args:
         images: a training batch, or a part of one; it is not changed.
-        rng: the generator that draws the images, perturbations and strengths.
+        rng: the generator that draws the images, perturbations, strengths and windows.
         share: the probability of an image, 0 to 1.
         perturbations: names as for `perturb`, with one strength or a range, from which strengths are drawn evenly:
             "jpeg50-95", "noise5-20", "combination". Each chosen image gets one of them with equal probability.
         first: the index at which the part begins in its batch.
         total: the number of images in the whole batch; the default is the length of `images`. The result for an image
             does not depend on the part.
+        side: the side in pixels of a window, at a drawn place, that is cut out of every image afterwards; None keeps
+            the whole images. JPEG's blocks then begin anywhere, as in a crop of a compressed picture.
 
     Raises:
-        UserError: a name is unknown, or strengths are out of range.
+        UserError: a name is unknown, strengths are out of range, or a perturbed image is smaller than the window.
     """
-    result = images.copy()
-    for place in np.flatnonzero(rng.random(len(images) if total is None else total) < share):
-        name = perturbations[int(rng.integers(len(perturbations)))]
-        apply: Callable[..., np.ndarray] = combine
-        if name != COMBINATION:
-            family, low, high = _parse_range(name)
-            apply = partial(PERTURBATIONS[family].apply, strength=_drawn(rng, PERTURBATIONS[family].step, low, high))
-        seed, index = int(rng.integers(2**32)), int(place) - first
+    total = len(images) if total is None else total
+    result = list(images)
+    for place in np.flatnonzero(rng.random(total) < share):
+        chain = perturbations[int(rng.integers(len(perturbations)))].split(CHAIN)
+        applied = [_draw(rng, part) for part in chain]
+        index = int(place) - first
         if 0 <= index < len(images):
-            one = slice(index, index + 1)
-            result[one] = apply(images[one], seed=seed, numbers=np.zeros(1, np.int64))
-    return result
+            one = images[index : index + 1]
+            for apply in applied:
+                one = apply(one)
+            result[index] = one[0]
+    if side is not None:
+        places = rng.random((total, 2))[first : first + len(images)]
+        result = [_window(image, side, place) for image, place in zip(result, places, strict=True)]
+    return np.stack(result) if result else images.copy()
+
+
+def _draw(rng: np.random.Generator, name: str) -> Callable[[np.ndarray], np.ndarray]:
+    """Draw the strength and the seed of a perturbation of one image."""
+    apply: Callable[..., np.ndarray] = combine
+    if name != COMBINATION:
+        family, low, high = _parse_range(name)
+        apply = partial(PERTURBATIONS[family].apply, strength=_drawn(rng, PERTURBATIONS[family].step, low, high))
+    return partial(apply, seed=int(rng.integers(2**32)), numbers=np.zeros(1, np.int64))
+
+
+def _window(image: UInt8[np.ndarray, "h w 3"], side: int, place: np.ndarray) -> UInt8[np.ndarray, "r r 3"]:
+    """Cut out a window; `place` says where, each of its two numbers from 0 to 1."""
+    height, width = image.shape[:2]
+    if min(height, width) < side:
+        raise UserError(
+            f"a perturbed image is {width}x{height}, smaller than the network's {side}x{side}; give a larger "
+            "data.crop_from, or a weaker rescaling"
+        )
+    top, left = (int(share * (free + 1)) for share, free in zip(place, (height - side, width - side), strict=True))
+    return image[top : top + side, left : left + side]
 
 
 def _drawn(rng: np.random.Generator, step: int, low: float, high: float) -> float:
@@ -204,6 +239,21 @@ def crop(
         top, left = (int(share * (count + 1)) for share, count in zip(shares, gone, strict=True))
         rest = image[top : top + height - gone[0], left : left + width - gone[1]]
         result[index] = np.asarray(Image.fromarray(rest).resize((width, height), Image.Resampling.BICUBIC))
+    return result
+
+
+def rescale(
+    images: UInt8[np.ndarray, "n h w 3"], strength: float, seed: int, numbers: Int[np.ndarray, " n"]
+) -> UInt8[np.ndarray, "n H W 3"]:
+    """Resize by the factor `strength`, as sites and programs do; the result has another size, of 1 pixel at least.
+
+    The filter of each image is drawn from Pillow's bilinear, bicubic and Lanczos.
+    """
+    size = [max(1, round(side * strength)) for side in images.shape[2:0:-1]]  # width, height
+    result = np.empty((len(images), size[1], size[0], 3), np.uint8)
+    for index, (image, number) in enumerate(zip(images, numbers, strict=True)):
+        resample = FILTERS[_random("rescale", seed, number).randint(len(FILTERS))]
+        result[index] = np.asarray(Image.fromarray(image).resize(size, resample))
     return result
 
 
@@ -291,6 +341,14 @@ PERTURBATIONS = {
     "relight": Perturbation(
         relight, "relightE (stops up to 4, such as relight0.5)", "relighting {} EV", "relighting, stops", highest=4.0
     ),
+    "rescale": Perturbation(
+        rescale,
+        "rescaleF (factor up to 4, such as rescale0.75)",
+        "rescaling by {}",
+        "rescaling, factor",
+        eases=True,
+        highest=4.0,
+    ),
 }
 """The families by the first part of a perturbation's name."""
 
@@ -307,6 +365,8 @@ Relighting and its range are ours.
 """
 
 COMBINATION = "combination"
+CHAIN = "+"
+FILTERS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
 
 
 def _parse(name: str) -> tuple[str, float]:
@@ -315,8 +375,8 @@ def _parse(name: str) -> tuple[str, float]:
     if family not in PERTURBATIONS or not _usable(PERTURBATIONS[family], strength):
         choices = ", ".join(known.example for known in PERTURBATIONS.values())
         raise UserError(
-            f"unknown perturbation {name!r}: choose none, {choices}, a range of one of these such as jpeg50-95, or "
-            f"{COMBINATION}"
+            f"unknown perturbation {name!r}: choose none, {choices}, a range of one of these such as jpeg50-95, "
+            f"{COMBINATION}, or several such as rescale0.75{CHAIN}jpeg75"
         )
     return family, strength
 
@@ -340,6 +400,11 @@ def _at_drawn_strengths(
     images: np.ndarray, name: str, bounds: tuple[float, float], seed: int, numbers: np.ndarray
 ) -> np.ndarray:
     """Perturb each image with its own strength."""
+    if name == "rescale" and len(images) > 1:
+        raise UserError("rescale with a range makes images of several sizes; give one factor, such as rescale0.75")
+    if name == "rescale":
+        share = _random("strength of rescale", seed, numbers[0]).random_sample()
+        return rescale(images, bounds[0] + share * (bounds[1] - bounds[0]), seed, numbers)
     result, (low, high), family = np.empty_like(images), bounds, PERTURBATIONS[name]
     for index, number in enumerate(numbers):
         one, share = slice(index, index + 1), _random(f"strength of {name}", seed, number).random_sample()

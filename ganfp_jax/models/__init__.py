@@ -5,7 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from ganfp_jax.models import dcgan5, fingerprint_net, progan, regression, resnet5, sngan, visnet
+from ganfp_jax.models import dcgan5, fingerprint_net, progan, regression, resnet5, sngan, visnet, visnet_moments
 from ganfp_jax.models.network import Network, check_settings
 from ganfp_jax.run.errors import UserError
 
@@ -17,6 +17,7 @@ MODELS: dict[str, type[Network]] = {
     "resnet5_generator": resnet5.Generator,
     "dcgan5_critic": dcgan5.Critic,
     "visnet_classifier": visnet.Classifier,
+    "visnet_moments": visnet_moments.MomentsClassifier,
     "fingerprint_autoencoder": fingerprint_net.Autoencoder,
     "fingerprint_discriminator": fingerprint_net.Discriminator,
     "logistic_pixels": regression.PixelRegression,

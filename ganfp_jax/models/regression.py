@@ -53,12 +53,12 @@ class SpectrumRegression(PixelRegression):
 
     def features(self, x: Float[Array, "n h w 3"]) -> Float[Array, "n h w 3"]:
         """The log spectrum, with frequencies on the axes of the pixels."""
-        basis = _dct_basis(self.resolution)
+        basis = dct_basis(self.resolution)
         spectrum = jnp.einsum("uh,nhwc,vw->nuvc", basis, (x + 1) * 127.5, basis, precision="highest")
         return jnp.log(jnp.abs(spectrum) + LOG_FLOOR)
 
 
-def _dct_basis(side: int) -> Float[Array, "frequency place"]:
+def dct_basis(side: int) -> Float[Array, "frequency place"]:
     """The orthonormal DCT-II as a matrix."""
     frequency, place = jnp.arange(side)[:, None], jnp.arange(side)
     turns = frequency * (2 * place + 1) % (4 * side)  # reduced, since float32 cosines of large angles are less exact

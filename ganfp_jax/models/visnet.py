@@ -72,8 +72,9 @@ class Classifier(Network):
         if self.mode == "mean_pool" and self.latent_res != -1:
             raise UserError("mode mean_pool ends at switching_res; leave latent_res at -1")
 
-    def __call__(self, images: Float[Array, "n h w c"]) -> Float[Array, "n ... k"]:
-        """Return logits (N, K), or (N, r, r, K) with `latent_res` r."""
+    def __call__(self, images: Float[Array, "n h w c"], train: bool = False) -> Float[Array, "n ... k"]:
+        """Return logits (N, K), or (N, r, r, K) with `latent_res` r; `train` changes nothing in this network."""
+        del train
         return self.fingerprints_and_logits(images)[1]
 
     def features(self, images: Float[Array, "n h w c"]) -> Float[Array, "n ... f"]:

@@ -14,6 +14,8 @@ from ganfp_jax.run.reading import read_json
 
 CONFIG = "config.json"
 ADDED = {"critic.first_weights": "published", "start_from": "", "data.layout": "auto"} | {
+    "data.crop_from": 0,
+    "optimizer.weight_decay": 0.0,
     "folder.root": "",
     "folder.first": 0,
     "folder.resize": "crop",

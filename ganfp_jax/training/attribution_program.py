@@ -16,7 +16,7 @@ from ganfp_jax.training.attribution_step import make_attribution_step
 from ganfp_jax.training.labelled_images import decode_some_test, decode_training, open_training
 from ganfp_jax.training.optimizers import make_adam
 from ganfp_jax.training.program import Phase, Program
-from ganfp_jax.training.state import AttributionState, init_network
+from ganfp_jax.training.state import AttributionState, NetworkState, init_network
 
 
 def attribution_program(config: dict[str, Any], workdir: Path) -> Program:
@@ -62,7 +62,8 @@ def _make_evaluate(
 
     @compiles
     @jax.jit
-    def accuracy(params: PyTree, images: Array, labels: Array) -> Array:
-        return (network.apply({"params": params}, to_signed(images)).argmax(-1) == labels).mean()
+    def accuracy(trained: NetworkState, images: Array, labels: Array) -> Array:
+        variables = {"params": trained.params, **trained.stats}
+        return (network.apply(variables, to_signed(images)).argmax(-1) == labels).mean()
 
-    return lambda state: {"accuracy": float(accuracy(state.network.params, test.images, test.labels))}
+    return lambda state: {"accuracy": float(accuracy(state.network, test.images, test.labels))}

@@ -22,7 +22,7 @@ def make_attribution_step(
     """The step that minimises the softmax cross-entropy of random views of the batch.
 
     Args:
-        network: images (N, R, R, 3) in [-1, 1] -> logits (N, K).
+        network: images (N, R, R, 3) in [-1, 1] -> logits (N, K); `train=True` updates its statistics, if any.
         optimizer: optimiser of the network.
         augment: "none", "mirror" (published) or "d4" (all eight flips and quarter turns).
 
@@ -33,11 +33,13 @@ def make_attribution_step(
     def step(state: AttributionState, batch: dict[str, Array], key: jax.Array) -> tuple[AttributionState, Metrics]:
         images = to_signed(random_view(batch["image"], key, augment))
 
-        def loss_fn(params: PyTree) -> tuple[Array, Array]:
-            logits: Any = network.apply({"params": params}, images)
-            return classification.cross_entropy(logits, batch["label"]).mean(), logits
+        def loss_fn(params: PyTree) -> tuple[Array, tuple[Array, PyTree]]:
+            variables = {"params": params, **state.network.stats}
+            logits: Any
+            logits, stats = network.apply(variables, images, train=True, mutable=list(state.network.stats))
+            return classification.cross_entropy(logits, batch["label"]).mean(), (logits, stats)
 
-        (loss, logits), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.network.params)
+        (loss, (logits, stats)), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.network.params)
         updates, opt_state = optimizer.update(grads, state.network.opt_state, state.network.params)
         params = optax.apply_updates(state.network.params, updates)
         metrics = {
@@ -45,6 +47,6 @@ def make_attribution_step(
             "accuracy": classification.accuracy(logits, batch["label"]),
             "grad_norm": optax.tree.norm(grads),
         }
-        return AttributionState(state.step + 1, NetworkState(params, state.network.stats, opt_state)), metrics
+        return AttributionState(state.step + 1, NetworkState(params, stats, opt_state)), metrics
 
     return step

@@ -24,19 +24,21 @@ class LabelledImages:
 
     images: UInt8[np.ndarray, "n r r 3"] | ImagesOnDisk
     labels: Int32[np.ndarray, " n"]
+    side: int | None = None
+    """The side of the windows that are shown, None for whole images."""
 
     def batches(self, batch_size: int, seed: int, immunise: Mapping[str, Any]) -> BatchByStep:
         """This process's part of endless batches {"image", "label"}; `immunise` says which images are perturbed."""
 
         def perturbed(batch: Batch, rng: np.random.Generator, part: slice) -> Batch:
-            images = perturb.immunise(batch["image"], rng, first=part.start, total=batch_size, **immunise)
-            return batch | {"image": images}
+            whole = {"first": part.start, "total": batch_size}
+            return batch | {"image": perturb.immunise(batch["image"], rng, **whole, side=self.side, **immunise)}
 
         return make_batches(
             {"image": self.images, "label": self.labels},
             batch_size=batch_size,
             seed=seed,
-            transform=perturbed if immunise["share"] else None,
+            transform=perturbed if immunise["share"] or self.side else None,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )
@@ -49,10 +51,19 @@ def open_training(config: dict[str, Any]) -> labelled.LabelledFolder:
         UserError: no folder is named, it is missing or incomplete, or the settings of `immunise` make no sense.
     """
     perturb.check_immunisation(**config["immunise"])
+    _check_window(config)
     require(config, "data.root")
     return labelled.open_labelled(
         config["data"]["root"], split="train", classes=config["classes"] or None, layout=config["data"]["layout"]
     )
+
+
+def _check_window(config: dict[str, Any]) -> None:
+    larger, resolution = config["data"]["crop_from"], config["resolution"]
+    if larger and larger < resolution:
+        raise UserError(f"config.data.crop_from is {larger}; give 0, or at least config.resolution {resolution}")
+    if not larger and any("rescale" in name for name in config["immunise"]["perturbations"]):
+        raise UserError("immunise: rescale changes the size of images; give a config.data.crop_from to cut them from")
 
 
 def decode_training(config: dict[str, Any], folder: labelled.LabelledFolder, workdir: Path) -> LabelledImages:
@@ -67,7 +78,7 @@ def decode_training(config: dict[str, Any], folder: labelled.LabelledFolder, wor
     Raises:
         UserError: a class has no usable image.
     """
-    resolution, resize = config["resolution"], config["data"]["resize"]
+    resolution, resize = config["data"]["crop_from"] or config["resolution"], config["data"]["resize"]
     images: np.ndarray | ImagesOnDisk
     if fits(len(folder), resolution, config["data"]["cache_gib"]):
         decoded = labelled.Images(folder, resolution, resize).decode("read train")
@@ -86,7 +97,7 @@ def decode_training(config: dict[str, Any], folder: labelled.LabelledFolder, wor
         refused = [file for file in rejected if file[0].startswith(f"{missing[0]}/")]
         why = f", such as {': '.join(refused[0])}; see data.resize" if refused else ": add some, or leave the class out"
         raise UserError(f"{folder.root / missing[0]} has no usable image{why}")
-    return LabelledImages(images, labels)
+    return LabelledImages(images, labels, config["resolution"] if config["data"]["crop_from"] else None)
 
 
 def decode_some_test(config: dict[str, Any], classes: Sequence[str]) -> LabelledImages | None:

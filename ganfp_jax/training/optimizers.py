@@ -41,6 +41,7 @@ def make_adam(
     epsilon: float = 1e-8,
     updates_per_step: int = 1,
     clip_norm: float = 0.0,
+    weight_decay: float = 0.0,
 ) -> optax.GradientTransformation:
     """Adam whose rate follows a named schedule over training steps.
 
@@ -49,6 +50,7 @@ def make_adam(
 
     Args:
         clip_norm: upper bound of the norm of each variable's gradient (CramerGAN, MMDGAN: 1); 0 is none.
+        weight_decay: decoupled weight decay (AdamW, Loshchilov and Hutter 2019) of weights, not of biases; 0 is none.
         updates_per_step: updates by this optimiser in one training step (5 for the critic of a 5:1 training).
 
     Raises:
@@ -57,7 +59,12 @@ def make_adam(
     if schedule not in SCHEDULES:
         raise UserError(f"unknown learning-rate schedule {schedule!r}; choose from {', '.join(SCHEDULES)}")
     rate = SCHEDULES[schedule](learning_rate, num_steps, **(schedule_args or {}))
-    adam = optax.adam(lambda count: rate(count // updates_per_step), b1=beta1, b2=beta2, eps=epsilon)
+    adam: optax.GradientTransformation
+    settings: dict[str, Any] = {"b1": beta1, "b2": beta2, "eps": epsilon}
+    if weight_decay:
+        settings |= {"weight_decay": weight_decay, "mask": lambda params: jax.tree.map(lambda p: p.ndim > 1, params)}
+    make = optax.adamw if weight_decay else optax.adam
+    adam = make(lambda count: rate(count // updates_per_step), **settings)
     return optax.chain(clip_each(clip_norm), adam) if clip_norm else adam
 
 

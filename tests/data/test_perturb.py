@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from ganfp_jax.data.perturb import (
+    FILTERS,
     PERTURBATIONS,
     PUBLISHED,
     check_immunisation,
@@ -13,6 +15,7 @@ from ganfp_jax.data.perturb import (
     combine,
     family_of,
     immunise,
+    in_words,
     perturb,
 )
 from ganfp_jax.run.errors import UserError
@@ -101,8 +104,12 @@ def test_ranges_that_are_none(name):
 def test_known_names_pass_the_check():
     for name in NAMES:
         check_perturbation(name)
-    families = dict.fromkeys(map(family_of, NAMES))
+    families = dict.fromkeys(map(family_of, [*NAMES[:-1], "rescale2", "combination"]))
     assert list(families) == ["none", *PERTURBATIONS, "combination"]
+    check_perturbation("rescale0.5-1.5+jpeg60-95+noise2")
+    assert in_words("rescale0.75+jpeg75") == "rescaling by 0.75, then JPEG quality 75"
+    with pytest.raises(UserError, match="unknown perturbation 'none'"):
+        check_perturbation("jpeg75+none")
 
 
 def test_the_order_of_the_draws_stays_as_it_is():
@@ -165,6 +172,48 @@ def test_a_crop_is_a_part_of_the_image_enlarged():
     assert (perturb(np.full((2, 16, 16, 3), 50, np.uint8), "crop5") == 50).all()
     tall = perturb(np.zeros((1, 40, 8, 3), np.uint8), "crop10")
     assert tall.shape == (1, 40, 8, 3)
+
+
+def test_rescaling_changes_the_size_and_keeps_what_is_shown():
+    images = textures(6, 64)
+    smaller = perturb(images, "rescale0.75", seed=3)
+    assert smaller.shape == (6, 48, 48, 3)
+    assert perturb(np.zeros((1, 10, 30, 3), np.uint8), "rescale1.5").shape == (1, 15, 45, 3)
+    assert perturb(images[:1], "rescale0.01").shape == (1, 1, 1, 3)
+    np.testing.assert_allclose(smaller.mean((1, 2)), images.mean((1, 2)), atol=1.5)
+    kinds = {filter: np.asarray(Image.fromarray(images[0]).resize((48, 48), filter)) for filter in FILTERS}
+    drawn = {filter for seed in range(20) for filter, expected in kinds.items()
+             if (perturb(images[:1], "rescale0.75", seed=seed)[0] == expected).all()}  # fmt: skip
+    assert drawn == set(FILTERS)
+    sizes = {perturb(images[:1], "rescale0.5-1.5", seed=seed).shape[1] for seed in range(40)}
+    assert min(sizes) < 40 and max(sizes) > 88
+    with pytest.raises(UserError, match="images of several sizes"):
+        perturb(images, "rescale0.5-1.5")
+
+
+def test_a_chain_applies_its_parts_in_their_order():
+    images = textures(3, 64)
+    expected = perturb(perturb(images, "rescale0.75", seed=2), "jpeg75", seed=2)
+    np.testing.assert_array_equal(perturb(images, "rescale0.75+jpeg75", seed=2), expected)
+
+
+def test_immunise_cuts_a_window_out_of_what_was_perturbed():
+    images = np.arange(32 * 32, dtype=np.uint16).reshape(1, 32, 32, 1) // np.array([1, 32, 4], np.uint16)
+    images = np.repeat(images.astype(np.uint8), 300, 0)
+    settings = {"share": 0.0, "perturbations": (), "side": 8}
+    windows = immunise(images, np.random.default_rng(0), **settings)
+    assert windows.shape == (300, 8, 8, 3)
+    corners = {(int(window[0, 0, 1]), int(window[0, 0, 0]) % 32) for window in windows}  # row, column
+    assert {row for row, _ in corners} == {column for _, column in corners} == set(range(25))
+    for window in windows[:20]:
+        row, column = int(window[0, 0, 1]), int(window[0, 0, 0]) % 32
+        np.testing.assert_array_equal(window, images[0, row : row + 8, column : column + 8])
+    part = immunise(images[100:120], np.random.default_rng(0), first=100, total=300, **settings)
+    np.testing.assert_array_equal(part, windows[100:120])
+    several = {"share": 1.0, "perturbations": ("rescale0.25-2+jpeg50-95",), "side": 8}
+    assert immunise(images[:9], np.random.default_rng(0), **several).shape == (9, 8, 8, 3)
+    with pytest.raises(UserError, match=r"smaller than the network's 32x32; give a larger data\.crop_from"):
+        immunise(images[:9], np.random.default_rng(0), **several | {"side": 32})
 
 
 def test_relighting_is_smooth_and_as_strong_as_it_says():

@@ -41,7 +41,7 @@ def test_what_cannot_be_used_is_said_at_once(tmp_path):
             (tmp_path / split / name).mkdir(parents=True)
             encode_png(tmp_path / split / name / "0.png", np.zeros((side, side, 3), np.uint8))
     config = {
-        "data": {"root": str(tmp_path), "resize": "refuse", "layout": "auto"},
+        "data": {"root": str(tmp_path), "resize": "refuse", "layout": "auto", "crop_from": 0},
         "classes": None,
         "eval_images": 8,
         "resolution": 16,
@@ -51,3 +51,14 @@ def test_what_cannot_be_used_is_said_at_once(tmp_path):
         decode_some_test(config, ("a", "b"))
     with pytest.raises(UserError, match=r"share 0\.5 with perturbations none"):
         open_training(config | {"immunise": {"share": 0.5, "perturbations": ()}})
+    with pytest.raises(UserError, match=r"crop_from is 8; give 0, or at least config\.resolution 16"):
+        open_training(config | {"immunise": NONE, "data": config["data"] | {"crop_from": 8}})
+    with pytest.raises(UserError, match=r"give a config\.data\.crop_from to cut them from"):
+        open_training(config | {"immunise": {"share": 0.5, "perturbations": ("rescale0.5-2",)}})
+
+
+def test_windows_are_shown_of_images_that_are_larger():
+    images = np.arange(40, dtype=np.uint8)[:, None, None, None] + np.zeros((1, 24, 24, 3), np.uint8)
+    windows = LabelledImages(images, np.arange(40, dtype=np.int32), side=16).batches(8, 0, NONE)[3]
+    assert windows["image"].shape == (8, 16, 16, 3)
+    np.testing.assert_array_equal(windows["image"][:, 0, 0, 0], windows["label"])
