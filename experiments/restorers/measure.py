@@ -1,0 +1,104 @@
+"""Accuracy on crops and on pictures of several crops, clean and perturbed, with intervals over photographs."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from ganfp_jax.data import labelled, perturb
+from ganfp_jax.data.decode import decode_image
+from ganfp_jax.metrics.statistics import bootstrap_weights, percentile_interval
+from ganfp_jax.run.progress import progress
+
+CONDITIONS = ("none", "jpeg90", "jpeg75", "jpeg50", "rescale0.75", "rescale0.75+jpeg75")
+REPEATS = 1000  # of the bootstrap
+
+LogProbabilities = Callable[[UInt8[np.ndarray, "n r r 3"]], Float[np.ndarray, "n k"]]
+"""What a method says of crops: the logarithms of the classes' probabilities."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Crops:
+    """Crops of pictures, under one condition."""
+
+    images: UInt8[np.ndarray, "n r r 3"]
+    labels: Int[np.ndarray, " n"]
+    pictures: Int[np.ndarray, " n"]
+    """The number of each crop's picture."""
+    photographs: Int[np.ndarray, " n"]
+    """The number of each crop's photograph, which all sources share."""
+
+
+def crops(folder: labelled.LabelledFolder, condition: str, side: int, most: int) -> Crops:
+    """Perturbs each picture of a folder, whole, and cuts it into crops side by side, at most `most` of each."""
+    origins = [origin.partition("/")[2] for origin in labelled.origins(folder)]
+    known = {name: number for number, name in enumerate(sorted(set(origins)))}
+    images, rows = [], []
+    with progress(len(folder), f"crops, {condition}", "picture") as bar:
+        for number, path in enumerate(folder.paths):
+            picture = perturb.perturb(decode_image(path)[None], condition, 0, np.array([number]))[0]
+            for crop in list(_grid(picture, side))[:most]:
+                images.append(crop)
+                rows.append((folder.labels[number], number, known[origins[number]]))
+            bar.update()
+    labels, pictures, photographs = np.array(rows).T
+    return Crops(np.stack(images), labels, pictures, photographs)
+
+
+def _grid(picture: UInt8[np.ndarray, "h w 3"], side: int) -> Iterator[UInt8[np.ndarray, "r r 3"]]:
+    height, width = picture.shape[:2]
+    for top in range(0, height - side + 1, side):
+        for left in range(0, width - side + 1, side):
+            yield picture[top : top + side, left : left + side]
+
+
+def accuracy(said: Float[np.ndarray, "n k"], crops: Crops, families: Sequence[int]) -> dict[str, Any]:
+    """The accuracy of one crop and of all crops of a picture together, by class and by family of classes.
+
+    A picture's crops are summed up by their log-probabilities. Intervals are bootstraps over photographs, whose crops
+    and sources depend on each other.
+
+    Args:
+        said: log-probabilities.
+        crops: their crops.
+        families: the family of each class.
+    """
+    of = np.asarray(families)
+    _, first, place = np.unique(crops.pictures, return_index=True, return_inverse=True)
+    summed = np.zeros((len(first), said.shape[1]))
+    np.add.at(summed, place, said)
+    block = {}
+    for name, scores, index in (("crop", said, slice(None)), ("picture", summed, first)):
+        labels, groups = crops.labels[index], crops.photographs[index]
+        chosen = scores.argmax(1)
+        for kind, right in (("class", chosen == labels), ("family", of[chosen] == of[labels])):
+            block[f"{name}_{kind}"] = rate(right, groups)
+    real = crops.labels[first] == 0
+    block["accused"] = rate(summed.argmax(1)[real] != 0, crops.photographs[first][real])
+    return block
+
+
+def rate(hits: np.ndarray, groups: Int[np.ndarray, " n"]) -> dict[str, Any]:
+    """A share with its number and its 95 % interval over groups."""
+    rng = np.random.RandomState(0)
+    draws = [float(np.average(hits, weights=w)) for w in bootstrap_weights(groups, REPEATS, rng) if w.any()]
+    interval = percentile_interval(draws)
+    return {"share": float(hits.mean()), "n": len(hits), "photographs": len(np.unique(groups)), "ci95": interval}
+
+
+def measure(
+    methods: Mapping[str, LogProbabilities],
+    folder: labelled.LabelledFolder,
+    families: Sequence[int],
+    *,
+    side: int,
+    most: int,
+    conditions: Sequence[str] = CONDITIONS,
+) -> Iterator[dict[str, Any]]:
+    """One row for each method and condition; all methods see the same crops."""
+    for condition in conditions:
+        some = crops(folder, condition, side, most)
+        for name, method in methods.items():
+            yield {"method": name, "condition": condition, **accuracy(method(some.images), some, families)}
