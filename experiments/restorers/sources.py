@@ -53,7 +53,11 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 HELD_OUT: dict[str, tuple[str, ...]] = {
     "lanczos": ("pillow:bicubic-x3", "pillow:hamming-x2"),
     "animevideo": ("ncnn:animevideov3-x3",),
-    "realcugan": ("ncnn:realcugan-se-x2-denoise2x", "ncnn:realcugan-se-x2-conservative", "ncnn:realcugan-pro-x3-no-denoise"),
+    "realcugan": (
+        "ncnn:realcugan-se-x2-denoise2x",
+        "ncnn:realcugan-se-x2-conservative",
+        "ncnn:realcugan-pro-x3-no-denoise",
+    ),
     "waifu2x": ("ncnn:waifu2x-upconv-photo-x2-noise1", "ncnn:waifu2x-cunet-x2-noise2"),
     "srmd": ("ncnn:srmd-x2-noise5", "ncnn:srmdnf-x4"),
 }
@@ -98,9 +102,7 @@ def make(root: Path, folder: str, classes: Mapping[str, Sequence[str]], images: 
     manifests.write_manifest(root, list(classes), sources)
 
 
-def _settings(
-    generators: Sequence[str], images: ImageSet, seed: int
-) -> Iterator[tuple[str, writing.Settings, str]]:
+def _settings(generators: Sequence[str], images: ImageSet, seed: int) -> Iterator[tuple[str, writing.Settings, str]]:
     """Yields (generator, settings, name of the folder). A class has as many images at each reduction, in all."""
     crops = max(1, images.crops // (len(generators) * len(images.reductions)))
     for generator in generators:

@@ -213,7 +213,7 @@ def test_immunise_cuts_a_window_out_of_what_was_perturbed():
     several = {"share": 1.0, "perturbations": ("rescale0.25-2+jpeg50-95",), "side": 8}
     assert immunise(images[:9], np.random.default_rng(0), **several).shape == (9, 8, 8, 3)
     with pytest.raises(UserError, match=r"smaller than the network's 32x32; give a larger data\.crop_from"):
-        immunise(images[:9], np.random.default_rng(0), **several | {"side": 32})
+        immunise(images[:9], np.random.default_rng(0), **several | {"perturbations": ("rescale0.5",), "side": 32})
 
 
 def test_relighting_is_smooth_and_as_strong_as_it_says():
