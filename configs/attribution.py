@@ -22,6 +22,12 @@ Three of its settings are not the published ones; they were chosen on training p
 - `augment = "d4"` turns and flips. It must match the views of a later vote: views unlike those of the training vote
   badly.
 
+`:restorers` trains `visnet_moments` (`ganfp_jax/models/visnet_moments.py`) on the sources of published upscalers and
+restorers (docs/restorers.md) at 64x64. It sees local statistics by high-pass filters and block spectra, and pools their
+mean and deviation, so pictures may later have any size. `data.crop_from` is the side of the stored images, of which
+every step shows another window, after the perturbations of `immunise`: JPEG's blocks begin anywhere then, and images
+can be rescaled. `:restorers-tiny` is its form of seconds.
+
 `model.mode`, `model.switching_res` and `model.latent_res` give the other forms of the paper: see
 `ganfp_jax/models/visnet.py`, and `experiments/fingerprints` for their accuracy.
 """

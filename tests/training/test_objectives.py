@@ -380,3 +380,11 @@ def test_accuracy():
     logits, labels = jnp.array([[2.0, 1.0], [0.0, 1.0], [1.0, 1.0], [1.0, 1.0]]), jnp.array([0, 0, 0, 1])
     assert classification.correct(logits, labels).tolist() == [True, False, True, False]
     assert float(classification.accuracy(logits, labels)) == 0.5
+
+
+def test_weight_decay_shrinks_weights_and_not_biases():
+    params = {"weight": jnp.ones((2, 3)), "bias": jnp.ones(3)}
+    optimizer = make_adam(learning_rate=0.1, num_steps=10, beta1=0.9, beta2=0.99, weight_decay=0.5)
+    updates, _ = optimizer.update(jax.tree.map(jnp.zeros_like, params), optimizer.init(params), params)
+    np.testing.assert_allclose(updates["weight"], -0.1 * 0.5)
+    np.testing.assert_array_equal(updates["bias"], 0)

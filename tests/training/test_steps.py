@@ -16,6 +16,7 @@ from ganfp_jax.data.views import random_view
 from ganfp_jax.models import create
 from ganfp_jax.models.latents import make_latents
 from ganfp_jax.models.pixels import to_network
+from ganfp_jax.training.attribution_step import make_attribution_step
 from ganfp_jax.training.gan_step import fade_real, make_gan_step, real_batches
 from ganfp_jax.training.objectives import OBJECTIVES, penalties
 from ganfp_jax.training.objectives import fingerprint as losses
@@ -23,7 +24,7 @@ from ganfp_jax.training.objectives.penalties import CriticPenalty
 from ganfp_jax.training.optimizers import make_adam
 from ganfp_jax.training.programs import PROGRAMS
 from ganfp_jax.training.sharding import make_put, replicated
-from ganfp_jax.training.state import init_gan, init_network
+from ganfp_jax.training.state import AttributionState, init_gan, init_network
 
 CONFIGS = {
     "progan": progan, "sngan": sngan, "cramergan": cramergan, "mmdgan": mmdgan,
@@ -417,3 +418,23 @@ def test_a_convolution_in_a_loop_is_found():
         return jax.lax.scan(body, x, None, length=2)[0]
 
     assert loops_with_convolutions(jax.make_jaxpr(looped)(jnp.ones((1, 1, 4, 4))).jaxpr)
+
+
+def test_attribution_step_keeps_the_statistics_of_a_network_that_normalises():
+    small = {"fmaps": 4, "num_stages": 1, "block_features": 4, "num_features": 8}
+    network = create("visnet_moments", resolution=16, num_classes=2, **small)
+    optimizer = make_adam(learning_rate=0.01, num_steps=30, beta1=0.9, beta2=0.99, weight_decay=0.01)
+    first = jit(functools.partial(init_network, network, optimizer))(jax.random.key(0), jnp.zeros((1, 16, 16, 3)))
+    state, step = AttributionState(jnp.int32(0), first), jit(make_attribution_step(network, optimizer, "d4"))
+    rng = np.random.RandomState(0)
+    noise = rng.randint(0, 256, (16, 16, 16, 3))
+    noise[8:] = noise[8:].mean((1, 2), keepdims=True) + noise[8:] // 32  # which is what tells the sources apart
+    batch = {"image": jnp.asarray(noise, jnp.uint8), "label": jnp.repeat(jnp.arange(2), 8)}
+    losses = []
+    for number in range(30):
+        state, metrics = step(state, batch, jax.random.key(number))
+        losses.append(float(metrics["loss"]))
+    assert losses[-1] < 0.2 * losses[0]
+    assert jax.tree.structure(state.network.stats) == jax.tree.structure(first.stats)
+    mean = state.network.stats["batch_stats"]["Norm"]["mean"]
+    assert mean.shape == first.stats["batch_stats"]["Norm"]["mean"].shape and bool((mean != 0).any())
