@@ -97,7 +97,7 @@ class Residuals(nn.Module):
     @nn.compact
     def __call__(self, ycc: Float[Array, "n h w 3"]) -> Float[Array, "n f"]:
         """Return the means and deviations of the maps of all stages."""
-        x = high_pass(ycc.astype(self.dtype))
+        x = high_pass(ycc).astype(self.dtype)  # differences of a grey level would not survive bfloat16
         pooled = []
         for stage in range(self.num_stages):
             x = x[:, : x.shape[1] // 2 * 2, : x.shape[2] // 2 * 2]  # the levels halve
@@ -132,7 +132,7 @@ def high_pass(ycc: Float[Array, "n h w 3"]) -> Float[Array, "n h w 24"]:
 
     Source: the linear filters of Fridrich and Kodovsky, "Rich Models for Steganalysis of Digital Images" (2012).
     """
-    residuals = convolve(ycc, jnp.asarray(_filters(), ycc.dtype), "REFLECT")
+    residuals = convolve(ycc, jnp.asarray(_filters()), "REFLECT")
     return residuals / (1 + jnp.abs(residuals) / 4)
 
 

@@ -33,11 +33,13 @@ NARROW = {
     "resnet5_generator": {"latent_size": 8, "ch": 2},
     "dcgan5_critic": {"num_features": 5, "ch": 2},
     "visnet_classifier": {"num_classes": 3, "fmap_base": 64, "fmap_max": 8},
+    "visnet_moments": {"num_classes": 3, "fmaps": 4, "num_stages": 2, "block_features": 4, "num_features": 8},
     "fingerprint_autoencoder": {"num_classes": 3, "fmap_base": 64, "fmap_max": 8},
     "fingerprint_discriminator": {"fmap_base": 64, "fmap_max": 8},
 }
 NEEDED = {
     "visnet_classifier": {"num_classes": 5},
+    "visnet_moments": {"num_classes": 5},
     "fingerprint_autoencoder": {"num_classes": 5},
     "dcgan5_critic": {"num_features": 5},
     "logistic_pixels": {"num_classes": 5},
