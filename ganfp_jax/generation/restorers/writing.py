@@ -1,6 +1,7 @@
 """One source of a labelled image folder: photographs, or what a restorer makes of them, at the same places."""
 
 import dataclasses
+import functools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -158,18 +159,23 @@ def _write(restorer: Restorer, folder: Path, photograph: Photograph, settings: S
     Raises:
         Refused: it cannot be decoded, is too small, or flat.
     """
-    pixels = decode_image(photograph.path)
-    chosen = _places(pixels, photograph, settings)
+    chosen = _places(photograph, dataclasses.replace(settings, tile=0, input_jpeg=0))
     names = [_name(photograph, corner) for _, corners in chosen for corner in corners][:most]
     if all((folder / name).is_file() for name in names):
         return len(names)
-    for name, image in zip(names, _images(restorer, pixels, chosen, settings), strict=False):
+    for name, image in zip(names, _images(restorer, _pixels(photograph), chosen, settings), strict=False):
         encode_png(folder / name, image)
     return len(names)
 
 
-def _places(pixels: UInt8[np.ndarray, "h w 3"], photograph: Photograph, settings: Settings) -> Places:
-    real = given.reduced(pixels, settings.reduction)
+@functools.lru_cache(maxsize=1)
+def _pixels(photograph: Photograph) -> UInt8[np.ndarray, "h w 3"]:
+    return decode_image(photograph.path)
+
+
+@functools.lru_cache(maxsize=2**16)  # a process often makes many sources of the same photographs
+def _places(photograph: Photograph, settings: Settings) -> Places:
+    real = given.reduced(_pixels(photograph), settings.reduction)
     height, width = real.shape[:2]
     if min(height, width) < max(1, settings.crop):
         raise Refused(
