@@ -5,8 +5,6 @@ side of the split it lies. Pictures that are drawn, rendered or retouched beyond
 pictures themselves are not part of this repository: install the packages, or unpack them, and say where.
 """
 
-import csv
-import hashlib
 import zlib
 from collections.abc import Iterator
 from itertools import islice
@@ -17,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from PIL import Image
 
+from experiments.photographs import check, rows
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.data.sources import MIN_REDUCTION
 from ganfp_jax.run.errors import UserError
@@ -45,8 +44,7 @@ class Photograph(NamedTuple):
 
 def listed(split: str) -> list[Photograph]:
     """The photographs of a side of the split, "train" or "valid", in the table's order."""
-    with TABLE.open(newline="", encoding="utf-8") as file:
-        return [row for row in (Photograph(**fields) for fields in csv.DictReader(file)) if row.split == split]
+    return [photo for photo in rows(TABLE, Photograph) if photo.split == split]
 
 
 def write_crops(root: Path, packages: Path, *, split: str, count: int, resolution: int, seed: int) -> list[str]:
@@ -115,12 +113,7 @@ def _crops(
 
 
 def _reduced(photo: Photograph, packages: Path) -> tuple[UInt8[np.ndarray, "h w 3"], Bool[np.ndarray, "h w"]]:
-    path = packages / photo.path
-    if not path.is_file():
-        raise UserError(f"{path} is missing: install {photo.package}, or unpack it and give the folder as --packages")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != photo.sha256:
-        raise UserError(f"{path} is another picture than the one that was used: {photo.package} has another version")
-    with Image.open(path) as opened:
+    with Image.open(check(packages / photo.path, photo)) as opened:
         rgba = opened.convert("RGBA")
     reduction = max(MIN_REDUCTION, min(rgba.size) / SHORT_SIDE)
     size = int(rgba.width / reduction), int(rgba.height / reduction)
