@@ -75,7 +75,7 @@ class ImageSet:
     reductions: tuple[float, ...]
     """Each photograph is used at each of them."""
     tiles: tuple[int, ...]
-    """The sides of the networks' tiles, one for each reduction; -1 is the program's own."""
+    """The sides of the networks' tiles in pixels of the output, one for each reduction; -1 is the program's own."""
 
 
 def make(root: Path, folder: str, classes: Mapping[str, Sequence[str]], images: ImageSet, seed: int) -> None:
@@ -93,6 +93,8 @@ def make(root: Path, folder: str, classes: Mapping[str, Sequence[str]], images: 
     for name, generators in classes.items():
         for generator, setting, label in _settings(generators, images, seed):
             restorer = find.load(generator, **NETWORK)
+            tile = setting.tile if setting.tile < 1 else setting.tile // restorer.scale
+            setting = dataclasses.replace(setting, tile=tile)
             writing.write_restored(restorer, root / name, found, setting, source_name=label)
         written = manifests.read_manifest(root / name)
         assert written is not None  # it was written just now

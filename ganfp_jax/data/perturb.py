@@ -117,7 +117,8 @@ def immunise(
         total: the number of images in the whole batch; the default is the length of `images`. The result for an image
             does not depend on the part.
         side: the side in pixels of a window, at a drawn place, that is cut out of every image afterwards; None keeps
-            the whole images. JPEG's blocks then begin anywhere, as in a crop of a compressed picture.
+            the whole images. It begins at a multiple of `JPEG_BLOCK`, as tiles of a picture do (`data.tiles`), so that
+            JPEG's blocks always lie alike.
 
     Raises:
         UserError: a name is unknown, strengths are out of range, or a perturbed image is smaller than the window.
@@ -156,7 +157,10 @@ def _window(image: UInt8[np.ndarray, "h w 3"], side: int, place: np.ndarray) -> 
             f"a perturbed image is {width}x{height}, smaller than the network's {side}x{side}; give a larger "
             "data.crop_from, or a weaker rescaling"
         )
-    top, left = (int(share * (free + 1)) for share, free in zip(place, (height - side, width - side), strict=True))
+    top, left = (
+        int(share * (free // JPEG_BLOCK + 1)) * JPEG_BLOCK
+        for share, free in zip(place, (height - side, width - side), strict=True)
+    )
     return image[top : top + side, left : left + side]
 
 
@@ -366,6 +370,7 @@ Relighting and its range are ours.
 
 COMBINATION = "combination"
 CHAIN = "+"
+JPEG_BLOCK = 8  # pixels
 FILTERS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
 
 

@@ -204,7 +204,7 @@ def test_immunise_cuts_a_window_out_of_what_was_perturbed():
     windows = immunise(images, np.random.default_rng(0), **settings)
     assert windows.shape == (300, 8, 8, 3)
     corners = {(int(window[0, 0, 1]), int(window[0, 0, 0]) % 32) for window in windows}  # row, column
-    assert {row for row, _ in corners} == {column for _, column in corners} == set(range(25))
+    assert {row for row, _ in corners} == {column for _, column in corners} == {0, 8, 16, 24}
     for window in windows[:20]:
         row, column = int(window[0, 0, 1]), int(window[0, 0, 0]) % 32
         np.testing.assert_array_equal(window, images[0, row : row + 8, column : column + 8])
