@@ -26,7 +26,8 @@ Three of its settings are not the published ones; they were chosen on training p
 restorers (docs/restorers.md) at 64x64. It sees local statistics by high-pass filters and block spectra, and pools their
 mean and deviation, so pictures may later have any size. `data.crop_from` is the side of the stored images, of which
 every step shows another window, after the perturbations of `immunise`, which may rescale images then. Windows begin at
-multiples of 8 pixels, so that JPEG's blocks lie in them as in the tiles of a picture. `:restorers-tiny` is its form of seconds.
+multiples of 8 pixels, so that JPEG's blocks lie in them as in the tiles of a picture. `:restorers-tiny` is its form of
+seconds.
 
 `model.mode`, `model.switching_res` and `model.latent_res` give the other forms of the paper: see
 `ganfp_jax/models/visnet.py`, and `experiments/fingerprints` for their accuracy.

@@ -66,9 +66,8 @@ HELD_OUT: dict[str, tuple[str, ...]] = {
 
 @dataclasses.dataclass(frozen=True)
 class ImageSet:
-    """How the images of one split are made of its photographs."""
+    """How the images of one split are made of its photographs; crops and clusters as `writing.Settings`."""
 
-    split: str
     crop: int
     crops: int
     cluster: int
@@ -76,6 +75,11 @@ class ImageSet:
     """Each photograph is used at each of them."""
     tiles: tuple[int, ...]
     """The sides of the networks' tiles in pixels of the output, one for each reduction; -1 is the program's own."""
+
+
+def family_of(name: str) -> str:
+    """The family that a class belongs to: the name of a class begins with it."""
+    return max((family for family in FAMILIES if name.startswith(family)), key=len)  # not "real" of "realesrgan"
 
 
 def make(root: Path, folder: str, classes: Mapping[str, Sequence[str]], images: ImageSet, seed: int) -> None:
@@ -101,6 +105,7 @@ def make(root: Path, folder: str, classes: Mapping[str, Sequence[str]], images: 
         origins = written["sources"]
         used = sorted({photograph for origin in origins.values() for photograph in origin["photographs"]})
         sources[name] = {"photographs": used, "settings": origins}
+        (root / name / manifests.MANIFEST).unlink()  # it would be a strange file among the class's images
     manifests.write_manifest(root, list(classes), sources)
 
 
