@@ -13,7 +13,10 @@ from ganfp_jax.run.progress import progress
 
 
 class File(NamedTuple):
-    """A file of the set: its path, its name with its split, its split, class index and origin."""
+    """A file of the set: its path, its name with its split, its split, class index and origin.
+
+    The origin is the photograph that it is a crop of, the same for all sources, or else its own name.
+    """
 
     path: ImageFile
     name: str
@@ -25,7 +28,13 @@ class File(NamedTuple):
 def list_files(folders: Mapping[str, labelled.LabelledFolder]) -> list[File]:
     """All files; those of train/ come first."""
     return [
-        File(path, f"{split}/{name}".lstrip("/"), split, int(label), origin)
+        File(
+            path,
+            f"{split}/{name}".lstrip("/"),
+            split,
+            int(label),
+            origin if origin == name else origin.partition("/")[2],
+        )
         for split, folder in folders.items()
         for path, name, label, origin in zip(
             folder.paths, folder.names, folder.labels, labelled.origins(folder), strict=True

@@ -63,7 +63,8 @@ def judge(
     """Tests every kind and returns the findings in the order of `KINDS`.
 
     A decision tree is trained on all folds but one and tested on that one, for each fold. Files of one group are in one
-    fold, so that differences of photographs do not pass for differences of sources. There are at most as many folds as
+    fold, whatever their sources, so that differences of photographs do not pass for differences of sources, and a
+    photograph that all sources show is not learned as another source's. There are at most as many folds as
     any source has groups. (The files of a source with a single group are groups of their own, since that group cannot
     be held out.)
 
@@ -74,7 +75,7 @@ def judge(
         facts: facts of N files, equally many of each class.
         labels: class index of each file.
         classes: the K class names.
-        groups: origin of each file (`labelled.origins`).
+        groups: origin of each file (`sample.File`).
         folds: 2 or more, at most the number of files per class.
         alpha: probability, over all kinds together, of a false finding.
         min_gain: least gain over chance, as a share of files, 0 to 1.
@@ -128,8 +129,12 @@ def _folds(
     """The fold of each file; all folds share every class as evenly as its groups allow."""
     rng = np.random.RandomState(seed)
     fold_of = np.zeros(len(labels), int)
+    pairs = np.unique(np.stack([group_of, labels]), axis=1)
+    several = np.flatnonzero(np.bincount(pairs[0]) > 1)  # groups with files of several classes
+    shared = np.isin(group_of, several)
+    fold_of[shared] = deal(group_of[shared], folds, rng)
     for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
+        members = np.flatnonzero((labels == label) & ~shared)
         fold_of[members] = deal(group_of[members], folds, rng)
     return fold_of
 

@@ -113,6 +113,25 @@ def test_photographs_are_held_out_whole_and_make_the_interval_wider():
     assert np.ptp(apart.ci95) > np.ptp(alone.ci95)
 
 
+def test_photographs_that_all_sources_show_leave_a_guess_at_chance():
+    """Each colour is in both sources: learned from one source's files, it would be right never."""
+    rng = np.random.default_rng(0)
+    own, labels, groups = [], [], []
+    for photograph in range(20):
+        for _ in range(3):
+            colour = tuple(rng.uniform(0, 255, 3))
+            for label in (0, 1):
+                numbers = {kind: (0.0,) * len(about.numbers) for kind, about in facts.KINDS.items() if about.numbers}
+                own.append(facts.Facts({kind: frozenset() for kind in LEAKS[:4]}, numbers | {"colour": colour}))
+                labels.append(label)
+                groups.append(f"p{photograph}")
+    settings = {"folds": 5, "alpha": 0.05, "min_gain": 0.05, "seed": 0}
+    together = {f.kind: f for f in verdict.judge(own, np.array(labels), SOURCES, groups, **settings)}["colour"]
+    by_source = [f"{label} {group}" for label, group in zip(labels, groups, strict=True)]
+    apart = {f.kind: f for f in verdict.judge(own, np.array(labels), SOURCES, by_source, **settings)}["colour"]
+    assert together.accuracy == pytest.approx(0.5, abs=1e-9) and apart.accuracy < 0.4
+
+
 @pytest.mark.parametrize("sizes", [(40, 10, 10), (58, 1, 1), (30, 30), (60,)])
 def test_to_name_one_source_for_all_is_chance_however_photographs_fall(sizes):
     """Of uneven photographs a fold has many or none; a number that hardly any file has tells nothing of that."""
@@ -216,7 +235,7 @@ def test_training_says_what_a_glance_finds(tmp_path, capsys):
     from ganfp_jax.training.labelled_images import decode_training
 
     root = write_folder(tmp_path / "set", 0, (png, commented), count=8)
-    config = {"resolution": 24, "data": {"resize": "crop", "cache_gib": 1.0}}
+    config = {"resolution": 24, "data": {"resize": "crop", "cache_gib": 1.0, "crop_from": 0}}
     decode_training(config, labelled.open_labelled(root), tmp_path)
     assert "warning: " in (out := capsys.readouterr().out)
     assert "Software" in out
