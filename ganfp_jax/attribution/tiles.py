@@ -114,6 +114,20 @@ def on_pictures(looks: Sequence[Look], vote: Vote, classes: Sequence[str], depen
     )
 
 
+def strongest(vote: Vote, counts: Sequence[int], pictures: Vote) -> Integer[np.ndarray, " n"]:
+    """The tile of each picture that speaks most for the picture's source, as a place among all tiles.
+
+    Args:
+        vote: on all tiles.
+        counts: how many are each picture's.
+        pictures: the vote on the pictures.
+    """
+    starts = _starts(np.asarray(counts))
+    chosen = zip(starts, counts, np.asarray(pictures.predicted), strict=True)
+    shares = np.asarray(vote.probabilities)
+    return np.array([start + shares[start : start + count, k].argmax() for start, count, k in chosen])
+
+
 def reweighed(given: PictureVotes, dependence: float) -> Vote:
     """The vote on the same pictures by another dependence of their tiles."""
     several = given.tiles > 1

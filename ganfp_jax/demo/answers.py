@@ -13,13 +13,16 @@ import numpy as np
 from jaxtyping import UInt8
 
 from ganfp_jax.attribution import predictions
-from ganfp_jax.attribution.attributor import FEW, Attributor
+from ganfp_jax.attribution.attributor import FEW, Attributor, batch_size_for
 from ganfp_jax.attribution.certainty import where_unsure
-from ganfp_jax.attribution.verdict import Attribution
+from ganfp_jax.attribution.tiles import on_pictures, strongest
+from ganfp_jax.attribution.verdict import NOTHING, Attribution, attributions
 from ganfp_jax.data.cells import cell
-from ganfp_jax.data.decode import Refused, png_bytes
-from ganfp_jax.data.preprocess import read_fitted
+from ganfp_jax.data.decode import Refused, decoded, png_bytes
+from ganfp_jax.data.looks import Look, look
+from ganfp_jax.data.tiles import TILING
 from ganfp_jax.data.views import apply_view, resolve_views
+from ganfp_jax.demo.maps import Whole, whole
 from ganfp_jax.demo.uploads import Limits, Upload
 from ganfp_jax.report import wording
 from ganfp_jax.report.grid import data_uri
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
 RULE = "majority"
 MIN_SECONDS = 0.5  # for decoding a file after the files before it took all of the time
+WINDOWS = 320  # of the maps of all files together
+LEAST_WINDOWS = 48  # of a map
 PERCENTILE = 99.5  # of the absolute values shown; it is drawn at full strength
 
 
@@ -41,7 +46,10 @@ class Row:
     refused: str = ""
     attribution: Attribution | None = None
     image: str = ""
-    """The image as the network receives it; this and all other pictures are `data:` addresses of PNG files."""
+    """The image as the network receives it, or the tile that speaks most for the source; all pictures are `data:`
+    addresses."""
+    whole: Whole | None = None
+    """The whole picture and its map, where it is larger than the network."""
     views: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """View -> the image in that view."""
     fingerprint: str = ""
@@ -71,35 +79,32 @@ def answer(attributor: Attributor, uploads: Sequence[Upload], resize: str, limit
     """Attributes the images among `uploads` by a vote over the views that the network was trained on.
 
     Args:
-        resize: how images of another size are fitted, "crop" or "area"; see `ganfp_jax.data.preprocess.fit`.
+        resize: what is done with images of another size: "crop" (tiles, and a map) or "area" (reduced); see
+            `ganfp_jax.data.looks.look`.
 
     Raises:
         UserError: the network gives NaN. Bad files raise nothing: the answer holds the reasons.
     """
     views = resolve_views(attributor.default_views)
     rows = [Row(upload.name, upload.refused) for upload in uploads]
-    fitted: dict[int, tuple[np.ndarray, str]] = {}
-    end = time.monotonic() + limits.seconds
-    for number, upload in enumerate(uploads):
-        if upload.refused:
-            continue
-        try:
-            left = max(MIN_SECONDS, end - time.monotonic())  # many slow files must not block the page
-            fitted[number] = read_fitted(upload, attributor.resolution, resize, max_pixels=limits.pixels, seconds=left)
-        except Refused as reason:
-            rows[number] = Row(upload.name, str(reason))
-    if not fitted:
+    looks = _look_at(uploads, rows, attributor.resolution, resize, limits)
+    if not looks:
         return Answer(attributor.classes, views, resize, rows)
-    images = np.stack([image for image, _ in fitted.values()])
-    attributions = attributor.attribute(images, views, RULE)
+    tiles = np.concatenate([look.tiles for look in looks.values()])
+    vote = attributor.vote(tiles, views, RULE, batch_size_for(len(tiles)))
+    found = on_pictures(list(looks.values()), vote, attributor.classes, attributor.dependence(views, RULE))
+    rules = attributor.rules_for(views, RULE)
+    verdicts = list(attributions(found.vote, rules, attributor.classes, views, found.notes, found.tiles))
+    images = tiles[strongest(vote, [len(look.tiles) for look in looks.values()], found.vote)]
     fingerprints = attributor.fingerprints(images)
     responses = np.stack([fingerprints.responses(i) for i in range(len(images))])
     fingerprint_limit, response_limit = _limit(fingerprints.images), _limit(responses)
-    for i, (number, (image, note)) in enumerate(fitted.items()):
+    for i, ((number, shown), image) in enumerate(zip(looks.items(), images, strict=True)):
         rows[number] = Row(
             name=uploads[number].name,
-            attribution=dataclasses.replace(attributions[i], note=note),
+            attribution=verdicts[i],
             image=data_uri(png_bytes(image)),
+            whole=None if shown.sweep is None else whole(attributor, shown.sweep, views, RULE),
             views={view: data_uri(png_bytes(np.array(apply_view(image[None], view)[0]))) for view in views},
             fingerprint=_picture(fingerprints.images[i], fingerprint_limit),
             responses={
@@ -108,6 +113,26 @@ def answer(attributor: Attributor, uploads: Sequence[Upload], resize: str, limit
             },
         )
     return Answer(attributor.classes, views, resize, rows, fingerprint_limit, response_limit)
+
+
+def _look_at(
+    uploads: Sequence[Upload], rows: list[Row], resolution: int, resize: str, limits: Limits
+) -> dict[int, Look]:
+    """What the network is shown of each file that can be used; of the others, `rows` gets the reason."""
+    end, looks = time.monotonic() + limits.seconds, {}
+    tiling = TILING._replace(windows=max(WINDOWS // max(len(uploads), 1), LEAST_WINDOWS) if resize == "crop" else 0)
+    for number, upload in enumerate(uploads):
+        if upload.refused:
+            continue
+        try:
+            left = max(MIN_SECONDS, end - time.monotonic())  # many slow files must not block the page
+            with decoded(upload, max_pixels=limits.pixels, seconds=left) as picture:
+                looks[number] = look(picture, resolution, resize, tiling)
+                if picture.pixels.shape[:2] == (resolution, resolution):
+                    looks[number] = looks[number]._replace(sweep=None)  # its map would be one cell
+        except Refused as reason:
+            rows[number] = Row(upload.name, str(reason))
+    return looks
 
 
 def warm_up(attributor: Attributor, limits: Limits) -> None:
@@ -174,14 +199,18 @@ def percents(attribution: Attribution) -> dict[str, str]:
 
 def sentence(attribution: Attribution) -> str:
     """Writes the verdict and its numbers in words."""
+    if attribution.verdict == NOTHING:
+        return "The picture is flat everywhere: there is no trace of any source to see."
     predicted, num_views = attribution.predicted, sum(attribution.votes.values())
+    tiles = f" of {attribution.tiles} tiles" if attribution.tiles > 1 else ""
     votes = attribution.votes.get(predicted, 0)
     points = wording.percent(abs(attribution.margin)).removesuffix("%")  # no 100 points beside 99.9%
     lead = f"{points} points {'more' if attribution.margin >= 0 else 'less'} than the next source"
     numbers = (
-        f"{votes} of {num_views} view{'s' * (num_views != 1)} say{'s' * (votes == 1)} {predicted}; "
-        f"its mean probability is {percents(attribution)[predicted]}, {lead}. "
-        f"The distance of the fingerprint to the nearest source's is {attribution.distance:.2f} (0 to 2)."
+        f"{votes} of {num_views} view{'s' * (num_views != 1)}{tiles} say{'s' * (votes == 1)} {predicted}; "
+        f"its {'' if tiles else 'mean '}probability is {percents(attribution)[predicted]}, {lead}. "
+        f"The {'mean ' if tiles else ''}distance of the fingerprint to the nearest source's is "
+        f"{attribution.distance:.2f} (0 to 2)."
     )
     if attribution.verdict == predicted:
         return numbers
@@ -245,6 +274,7 @@ def words_about(attributor: Attributor) -> str:
         )
     return (
         f"The network knows the sources {wording.listed(attributor.classes)}, at {side}x{side} pixels, and gives one "
-        f"of these names to every image, whatever made it. It is shown {len(views)} view{'s' * (len(views) != 1)} of "
-        f"each image, which vote. {certainty}"
+        f"of these names to every image, whatever made it. Of a larger picture it looks at up to {TILING.tiles} tiles, "
+        f"wherever the picture is not flat. It is shown {len(views)} view{'s' * (len(views) != 1)} of "
+        f"each, which vote. {certainty}"
     )

@@ -20,7 +20,7 @@ from ganfp_jax.run.errors import UserError
 
 TITLE = "Which generator made this image?"
 RESIZES = [
-    ("take its centre, pixel for pixel: keeps a generator's traces", "crop"),
+    ("look at tiles of all of it, pixel for pixel: keeps a generator's traces", "crop"),
     ("reduce its centre square: shows the scene, blurs the traces", "area"),
 ]
 SYSTEM_FONTS = ("system-ui", "Segoe UI", "Noto Sans", "sans-serif")  # the reader's machine has them: none is fetched

@@ -40,6 +40,6 @@ def image_grid(
     return picture
 
 
-def data_uri(png: bytes) -> str:
-    """Returns a PNG file's bytes as a `data:` address, so that a page contains the picture."""
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+def data_uri(content: bytes, kind: str = "png") -> str:
+    """Returns the bytes of a picture's file as a `data:` address, so that a page contains the picture."""
+    return f"data:image/{kind};base64," + base64.b64encode(content).decode("ascii")

@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -227,6 +228,11 @@ def test_a_verdict_in_words():
     )
     overruled = sentence(found(margin=-0.034, votes={"SNGAN": 1}))
     assert overruled.startswith("1 of 1 view says SNGAN; its mean") and "3.4 points less than the next" in overruled
+    assert (
+        sentence(found("nothing to see")) == "The picture is flat everywhere: there is no trace of any source to see."
+    )
+    of_tiles = sentence(dataclasses.replace(found(votes={"SNGAN": 6}), tiles=3))
+    assert of_tiles.startswith("6 of 6 views of 3 tiles say SNGAN; its probability is 75.0%")
     assert sentence(found("unsure")).startswith("The lead is too small for a verdict. 2 of 2 views say SNGAN")
 
 
@@ -350,14 +356,19 @@ def test_an_answer_is_the_attributors_with_pictures(attributor):
         f"is 3x3, smaller than {side}x{side}; resize=area would enlarge it",
         "too late",
     ]
-    row, cropped = given.rows[1], np.ascontiguousarray(image[:, 2:-2])
-    [expected] = attributor.attribute(cropped[None], attributor.default_views)
-    assert row.attribution.note == f"cropped from {side + 4}x{side}"
-    assert (row.attribution.verdict, row.attribution.views) == (expected.verdict, expected.views)
-    assert pixels(row.image).tolist() == cropped.tolist()
+    row = given.rows[1]
+    [expected] = attributor.attribute([image], attributor.default_views)
+    assert row.attribution == expected and expected.tiles == 2
+    assert row.attribution.note == f"2 tiles, 100.0% of {side + 4}x{side}"
+    parts = [image[:, :side], image[:, 4:]]
+    alone = [v.probabilities[expected.predicted] for v in attributor.attribute(parts, attributor.default_views)]
+    strongest = np.ascontiguousarray(parts[int(np.argmax(alone))])
+    assert pixels(row.image).tolist() == strongest.tolist()
+    assert pixels(row.whole.picture).tolist() == image.tolist() and row.whole.pixelated
+    assert {name for _, name, _ in row.whole.legend} <= set(attributor.classes)
     assert tuple(row.views) == given.views == tuple(expected.views)
     for view, picture in row.views.items():
-        assert pixels(picture).tolist() == np.asarray(apply_view(cropped[None], view)[0]).tolist()
+        assert pixels(picture).tolist() == np.asarray(apply_view(strongest[None], view)[0]).tolist()
     assert tuple(row.responses) == attributor.classes
     shapes = {pixels(picture).shape for picture in (row.fingerprint, *row.responses.values())}
     assert len(shapes) == 1 and len({row.fingerprint, *row.responses.values()}) == 1 + len(attributor.classes)
@@ -365,6 +376,22 @@ def test_an_answer_is_the_attributors_with_pictures(attributor):
 
 def pixels(address):
     return decode_image(Upload("picture", base64.b64decode(address.removeprefix("data:image/png;base64,"))))
+
+
+def test_an_image_of_the_networks_size_has_no_map_and_a_flat_one_no_votes(attributor):
+    side = attributor.resolution
+    noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+    flat, large = np.full((side, side, 3), 90, np.uint8), np.full((300, 400, 3), 90, np.uint8)
+    given = answer(
+        attributor, [Upload(f"{i}.png", png_bytes(x)) for i, x in enumerate((noise, flat, large))], "crop", Limits()
+    )
+    whole = [row.whole for row in given.rows]
+    assert whole[:2] == [None, None] and [name for _, name, _ in whole[2].legend] == ["nothing to see"]
+    assert whole[2].picture.startswith("data:image/jpeg;base64,") and not whole[2].pixelated
+    assert answers.summary(given) == f"3 verdicts: nothing to see 2, {given.rows[0].attribution.verdict} 1"
+    page = Page(to_html(given))
+    assert page.text.count("The picture is flat everywhere") == 2 and page.text.count("What each view voted for") == 1
+    assert not page.open
 
 
 def test_nothing_but_bad_files_is_an_answer_too(attributor):

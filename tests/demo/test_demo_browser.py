@@ -188,12 +188,13 @@ def saved(page, kind):
 def test_an_upload_gets_a_verdict_that_can_be_downloaded(page, server, classes):
     drop(page, ("größe & <b>.png", noise(0, 70)))
     assert page.locator(".answer h2").inner_text() == "größe & <b>.png"
-    assert page.locator(".answer figcaption").inner_text() == "cropped from 70x70"
+    assert page.locator(".answer .whole figcaption").first.inner_text() == "25 tiles, 100.0% of 70x70"
+    assert page.locator(".answer .legend li").count() >= 1
     name, text = saved(page, "JSON")
     assert name == "attribution.json"
     [found] = json.loads(text)["images"]
     assert page.locator(".answer .verdict").inner_text() == found["verdict"] and found["predicted"] in classes
-    assert "of 8 views say" in page.locator(".answer .first").inner_text()
+    assert "of 200 views of 25 tiles say" in page.locator(".answer .first").inner_text()
     votes = page.locator(".answer .pictures:not(.wide) li").all_inner_texts()
     assert [vote.split() for vote in votes] == [[view, source] for view, source in found["views"].items()]
     assert page.locator(".answer .bars th").all_inner_texts() == classes
