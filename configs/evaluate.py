@@ -26,7 +26,7 @@ Their results are in metrics.json and in `report/index.html` (`--config.baseline
 
 `rejected.csv` lists the refused files with the reasons, `notes.csv` the images of another size with their changes.
 `data.resize` fits them: "crop" (tiles, pixel for pixel; resizing would damage the trace), "area" or "refuse". Baselines
-and the page's pictures take the centre.
+and fingerprints take the centre; the page shows larger pictures whole, wrongly named ones with a map of the sources.
 
 By default, the D4-trained network of `configs/quickstart.py:scratch` is evaluated on its 2,000 test images, in about 30
 s on two CPU cores. `:celeba` is the last command of docs/celeba.md, which cuts CelebA's photographs as published and

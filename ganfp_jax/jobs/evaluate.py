@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ganfp_jax.attribution import pictures
+from ganfp_jax.attribution import pictures, whole_pictures
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.evaluation import Evaluation, evaluate, open_images, per_photograph
 from ganfp_jax.attribution.predictions import METRICS, PREDICTIONS, image_rows, write_metrics, write_outputs
@@ -22,6 +22,7 @@ from ganfp_jax.baselines import IMMUNISED, beside
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.data.tiles import Tiling
 from ganfp_jax.report import pages, wording
+from ganfp_jax.report.few import most_confused
 from ganfp_jax.report.leak import leak_box, leak_of
 from ganfp_jax.report.table import confusion_table, per_image_table, text_table
 from ganfp_jax.run import processes
@@ -193,12 +194,27 @@ def write_page(
         ],
         "baselines": [row | {"count": count} for row in baseline_rows],
         **pictures.parts(attributor, images, evaluation),
+        **_wholes(attributor, images, evaluation, config),
         "stages": [{"name": name, "seconds": spent} for name, spent in seconds.items()],
         "method": _method(evaluation, folder, baseline_rows, config),
         "immunised": wording.immunised_by(config["baselines"]["immunise"]),
         "warnings": [f"Warning: {warning}." for warning in warnings],
     }
     pages.write_page("evaluation", results, path)
+
+
+def _wholes(
+    attributor: Attributor, images: labelled.Images, evaluation: Evaluation, config: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The samples and the wrong answers, where any picture was not looked at as one tile: whole, with maps."""
+    if evaluation.pictures is None or (evaluation.pictures.tiles == 1).all():
+        return {}
+    tiling, sources = Tiling(config["tiles"], config["min_luma_std"]), most_confused(evaluation.metrics)
+    wrong = pictures.wrong_images(evaluation)
+    return {
+        "samples": whole_pictures.samples(images, sources, tiling),
+        "wrong": whole_pictures.with_maps(wrong, attributor, images, tiling, config["rule"]),
+    }
 
 
 def _method(
@@ -218,6 +234,12 @@ def _method(
                 f"({', '.join(immunise['perturbations'])})."
             )
     sentences += verdicts_sentence(evaluation.metrics)
+    if evaluation.pictures is not None and evaluation.pictures.tiles.max() > 1:
+        looked_at = evaluation.metrics["tiles"]
+        sentences.append(
+            f"Of a picture it saw at most {looked_at['at_most']} tiles, {looked_at['mean']:.1f} in the mean; in "
+            f"{looked_at['nothing_to_see']:,} pictures there was nothing to see."
+        )
     if evaluation.notes:
         sentences.append(
             f"{len(evaluation.notes):,} images were not taken as they are "

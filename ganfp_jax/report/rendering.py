@@ -176,6 +176,12 @@ def fingerprints(part: Mapping[str, Any] | None) -> dict[str, Any] | None:
     }
 
 
+def _map(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a `results.WholeMap` for the macro `wrong_images`."""
+    marks = [{**entry, "uri": png_picture(entry["mark"])["uri"]} for entry in found["legend"]]
+    return {**png_picture(found["picture"]), "legend": marks}
+
+
 def wrong_image(image: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a wrong answer for the macro `wrong_images`.
 
@@ -198,4 +204,5 @@ def wrong_image(image: Mapping[str, Any]) -> dict[str, Any]:
             {**view, **png_picture(view["picture"]), "kind": kinds.get(view["called"], "")}
             for view in image.get("views", ())
         ],
+        "map": _map(image["map"]) if "map" in image else None,
     }

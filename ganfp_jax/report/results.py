@@ -58,6 +58,22 @@ class ViewSeen(TypedDict):
     picture: Picture
 
 
+class Mark(TypedDict):
+    """A source on a map, or nothing to see."""
+
+    mark: Picture
+    name: str
+    share: str
+    """Of the picture's area, in words."""
+
+
+class WholeMap(TypedDict):
+    """The map of a picture: which source was found where."""
+
+    picture: Picture
+    legend: list[Mark]
+
+
 class Wrong(TypedDict):
     """An image with a wrong answer of the vote, the single view or both."""
 
@@ -69,6 +85,8 @@ class Wrong(TypedDict):
     votes: Mapping[str, int]
     confidence: float
     views: NotRequired[list[ViewSeen]]
+    map: NotRequired[WholeMap]
+    """Of a picture that is larger than the network."""
 
 
 class Embedding(TypedDict):

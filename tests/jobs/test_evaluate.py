@@ -150,6 +150,8 @@ def test_larger_pictures_count_once(tmp_path, capsys):
     config["data"]["root"] = str(tmp_path / "images")
     config["baselines"] |= {"methods": (), "immunised_methods": ()}
     evaluation_job.run(config, tmp_path / "run")
+    page = (tmp_path / "run" / "report" / "index.html").read_text()
+    assert "Map of " in page and "at most 5 tiles, 5.0 in the mean" in page and "test pictures, whole" in page
     rows = list(csv.DictReader((tmp_path / "run" / "predictions.csv").open()))
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert len(rows) == metrics["total"] == 9 and list(rows[0])[-1] == "tiles"
