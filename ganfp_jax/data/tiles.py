@@ -46,9 +46,11 @@ TILING = Tiling(tiles=64, min_luma_std=10.0)
 
 
 def grid(length: int, side: int) -> Int[np.ndarray, " n"]:
-    """Where the fewest tiles that cover `length` pixels begin, evenly spread, the first and the last at the ends."""
-    count = -(-length // side)
-    return np.rint(np.linspace(0, length - side, count)).astype(np.int64)
+    """Where the fewest tiles that cover `length` pixels begin: side by side, but for the last, which ends where they do.
+
+    So they begin where JPEG's blocks do, as the windows of a training (`data.perturb.immunise`).
+    """
+    return np.minimum(side * np.arange(-(-length // side)), length - side)
 
 
 def luma_of(image: UInt8[np.ndarray, "h w 3"]) -> Luma:

@@ -32,6 +32,11 @@ def test_find_covers_every_pixel_with_the_fewest_tiles(height, width):
     assert corners.tolist() == sorted(corners.tolist())
 
 
+def test_find_begins_where_the_blocks_of_jpeg_do_but_at_the_far_edges():
+    corners = find(noise(131, 110), most=1000)
+    assert set(corners[:, 0]) == {0, 32, 64, 96, 99} and set(corners[:, 1]) == {0, 32, 64, 78}
+
+
 def test_find_sees_an_image_on_a_canvas_exactly_wherever_it_lies():
     for corner in [(0, 0), (0, 69), (41, 0), (41, 69), (17, 30), (1, 68), (9, 9)]:
         picture = canvas(73, 101)
