@@ -46,7 +46,7 @@ TILING = Tiling(tiles=64, min_luma_std=10.0)
 
 
 def grid(length: int, side: int) -> Int[np.ndarray, " n"]:
-    """Where the fewest tiles that cover `length` pixels begin: side by side, but for the last, which ends where they do.
+    """Where the fewest tiles that cover `length` pixels begin: side by side, the last one ending where they do.
 
     So they begin where JPEG's blocks do, as the windows of a training (`data.perturb.immunise`).
     """
