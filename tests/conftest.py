@@ -13,7 +13,10 @@ OWN_CACHE = "" if "JAX_COMPILATION_CACHE_DIR" in os.environ else tempfile.mkdtem
 if OWN_CACHE:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = OWN_CACHE
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # tiny networks run for milliseconds and are compiled for seconds
+# Tiny networks run for milliseconds and are compiled for seconds; without these for half as long again as with them.
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+if "xla_cpu_use_fusion_emitters" not in os.environ.get("XLA_FLAGS", ""):
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false".strip()
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 from jaxtyping import install_import_hook  # noqa: E402 - after the variables that JAX reads
@@ -46,11 +49,6 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if item not in for_two]
     place = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item):
-    jax.config.update("jax_disable_most_optimizations", not item.get_closest_marker("optimised"))
 
 
 @pytest.fixture(scope="module", autouse=True)

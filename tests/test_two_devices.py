@@ -16,7 +16,7 @@ FILES = [str(path) for path in sorted(TESTS.rglob("test_*.py")) if MARKED.search
 @pytest.mark.parametrize("steps", [True, False])  # which take about as long as the others together
 def test_what_is_marked_holds_in_a_process_with_two_devices(steps):
     files = [path for path in FILES if path.endswith("test_steps.py") == steps]
-    env = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    env = os.environ | {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"}
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "--override-ini=addopts="]
     command += ["--import-mode=importlib", "-m", "two_devices or both_convolutions", *files]
     done = subprocess.run(command, cwd=TESTS.parent, env=env, capture_output=True, text=True)

@@ -10,7 +10,7 @@ PLAIN_CONVOLUTIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}
 """For the attribution networks on CPU: no fusions into calls of the library YNNPACK. jax 0.10 makes them by default,
 jax 0.12 does not; they slow these networks down (experiments/benchmark/README.md). The generators do not gain."""
 
-LOW_EFFORT = {"xla_backend_optimization_level": 0}
+LOW_EFFORT = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
 """For programs that run once or twice on CPU: compilation is faster, the program is slower."""
 
 
