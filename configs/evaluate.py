@@ -17,7 +17,8 @@ ends the vote on an image as soon as no further view can change its majority: th
 
 The last columns of `predictions.csv` are verdict, margin, distance and tiles, as `configs/attribute.py` gives them.
 Where the network was calibrated (`configs/calibrate.py`) for these views and this rule, `verdicts` in metrics.json, the
-console and the page say how many images it decides, how many of them wrongly, and how many it does not.
+console and the page say how many images it decides, how many of them wrongly, and how many it does not. They
+also say so where the images are those that it was calibrated on.
 
 Where `data.root` has train/ and test/, the cheap methods of `baselines` are trained on `images_per_source` images of
 train/, those of `immunised_methods` on images that are perturbed by `immunise`; configs/baselines.py names them all.

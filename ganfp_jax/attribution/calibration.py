@@ -46,13 +46,27 @@ def calibrate(
     views = views or attributor.default_views
     images = labelled.Images(folder, attributor.resolution, resize)
     evaluation = evaluate(attributor, images, views=views, rule=rule, batch_size=batch_size, tiling=tiling)
-    return from_evaluation(attributor, evaluation, error_rate, min_decided)
+    return from_evaluation(attributor, evaluation, folder, error_rate, min_decided)
+
+
+def found_on(calibration: Calibration, images: labelled.Images) -> bool:
+    """Whether a calibration was found on these very images, unperturbed; False where it does not say on which."""
+    known = calibration.images_digest
+    return bool(known) and images.perturbation == "none" and _digest(images.folder) == known
+
+
+def _digest(folder: labelled.LabelledFolder) -> str:
+    return labelled.digest({"calibration": folder})
 
 
 def from_evaluation(
-    attributor: Attributor, evaluation: Evaluation, error_rate: float, min_decided: float = 0.0
+    attributor: Attributor,
+    evaluation: Evaluation,
+    folder: labelled.LabelledFolder,
+    error_rate: float,
+    min_decided: float = 0.0,
 ) -> Calibration:
-    """The calibration for the vote of an evaluation.
+    """The calibration for the vote of an evaluation of the images of a folder.
 
     Where enough pictures have several tiles, it first learns how much these depend on each other, and the margins are
     those of pictures whose tiles are weighed so. Pictures in which there is nothing to see are left out.
@@ -89,4 +103,5 @@ def from_evaluation(
         per_class={name: counts(label) for label, name in enumerate(attributor.classes)},
         digest=attributor.digest,
         dependence=dependence,
+        images_digest=_digest(folder),
     )

@@ -53,6 +53,7 @@ class Calibration:
         per_class: `images`, `decided` and `wrong` of each source.
         digest: of the weights (`ganfp_jax.interop.weights.digest`).
         dependence: of the tiles of one picture, 0 to 1 (`attribution.tiles`); None where the pictures had one tile.
+        images_digest: of the images it was found on (`data.labelled.digest`); "" where it does not say.
     """
 
     threshold: float
@@ -68,13 +69,13 @@ class Calibration:
     per_class: Mapping[str, Mapping[str, int]]
     digest: str
     dependence: float | None = None
+    images_digest: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it, and as `from_dict` takes it."""
         values = dataclasses.asdict(self) | {"views": list(self.views), "ci95": list(self.ci95)}
-        if self.dependence is None:
-            del values["dependence"]
-        return values
+        absent = {"dependence": None, "images_digest": ""}  # as in the files of earlier versions
+        return {name: value for name, value in values.items() if name not in absent or value != absent[name]}
 
     @classmethod
     def from_dict(cls, value: Any) -> "Calibration":
@@ -92,7 +93,7 @@ class Calibration:
             sound = (
                 all(type(number) in (int, float) and -1 <= number <= 1 for number in numbers)
                 and all(type(count) is int and count >= 0 for count in counts)
-                and all(isinstance(text, str) for text in (found.rule, found.digest, *views))
+                and all(isinstance(text, str) for text in (found.rule, found.digest, found.images_digest, *views))
                 and isinstance(found.per_class, dict)
                 and type(dependence) in (int, float)
                 and 0 <= dependence <= 1

@@ -50,7 +50,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     )
     reports.report_rejected(evaluation.rejected, workdir)
     reports.report_notes(evaluation.notes, workdir)
-    calibration = from_evaluation(attributor, evaluation, config["error_rate"], config["min_decided"])
+    calibration = from_evaluation(attributor, evaluation, images.folder, config["error_rate"], config["min_decided"])
     write_json(workdir / CALIBRATION, calibration.to_dict())
     print(summary(calibration))
     checkpoint = Path(config["checkpoint"])
@@ -76,6 +76,6 @@ def summary(calibration: Calibration) -> str:
         f"{calibration.rule} of {len(calibration.views)} view{'s' * (len(calibration.views) != 1)}. "
         f"Unsure {where_unsure(calibration.threshold)}. "
         f"{wording.percent(calibration.decided / calibration.images)} of the images are decided, "
-        f"{wording.percent(share)} of those wrongly (95 %: {wording.interval(calibration.ci95)}); with "
+        f"{wording.percent(share)} of those wrongly (95% interval {wording.interval(calibration.ci95)}); with "
         f"{calibration.confidence:.0%} confidence no more than {100 * calibration.error_rate:g}% of such images are.",
     ])  # fmt: skip

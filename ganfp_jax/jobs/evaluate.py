@@ -14,6 +14,7 @@ import numpy as np
 
 from ganfp_jax.attribution import pictures, whole_pictures
 from ganfp_jax.attribution.attributor import Attributor
+from ganfp_jax.attribution.calibration import found_on
 from ganfp_jax.attribution.evaluation import Evaluation, evaluate, open_images, per_photograph
 from ganfp_jax.attribution.predictions import METRICS, PREDICTIONS, image_rows, write_metrics, write_outputs
 from ganfp_jax.attribution.voting import check_vote
@@ -51,6 +52,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     evaluation = evaluate(attributor, images, **settings, tiling=tiling)
     if not processes.first():
         return
+    if "verdicts" in evaluation.metrics and attributor.calibration and found_on(attributor.calibration, images):
+        evaluation.metrics["verdicts"]["calibrated_on_these"] = True
     seconds = {"evaluate": time.perf_counter() - clock}
     report = workdir / "report" / "index.html"
     report.unlink(missing_ok=True)  # it may show other answers
@@ -144,11 +147,14 @@ def verdicts_sentence(metrics: Mapping[str, Any]) -> list[str]:
     wrong = f"{counts['wrong']:,} of them wrongly"
     if counts["decided"]:
         share = wording.percent(counts["wrong"] / counts["decided"])
-        wrong += f" ({share}; 95 %: {wording.interval(counts['ci95'])})"
-    return [
+        wrong += f" ({share}; 95% interval {wording.interval(counts['ci95'])})"
+    sentence = (
         f"By its calibration the network decides {counts['decided']:,} of {metrics['total']:,} images, {wrong}; "
         f"{counts['undecided']:,} are undecided."
-    ]
+    )
+    if counts.get("calibrated_on_these"):
+        sentence += " These are the images that it was calibrated on: of others, more of the decided ones may be wrong."
+    return [sentence]
 
 
 def write_page(

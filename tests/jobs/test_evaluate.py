@@ -89,8 +89,27 @@ def test_answers_are_those_of_attribute_and_of_python(tmp_path, capsys):
     assert 0 < undecided == verdicts["undecided"] == 40 - found.decided
     assert (verdicts["decided"], verdicts["wrong"], verdicts["ci95"]) == (found.decided, found.wrong, list(found.ci95))
     sentence = f"decides {found.decided} of 40 images, {found.wrong} of them wrongly"
-    assert sentence in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert sentence in out and "; 95% interval " in out
+    assert verdicts["calibrated_on_these"] and "These are the images that it was calibrated on" in out
     assert sentence in (tmp_path / "evaluated" / "report" / "index.html").read_text()
+    # elsewhere they are still those images; perturbed, or with one more among them, they are not
+    moved = root.rename(tmp_path / "moved")
+    config["data"]["root"] = str(moved)
+
+    def told():
+        verdicts = json.loads((tmp_path / "again" / "metrics.json").read_text())["verdicts"]
+        said = "that it was calibrated on" in capsys.readouterr().out
+        assert said == verdicts.get("calibrated_on_these", False)
+        return said
+
+    evaluation_job.run(config, tmp_path / "again")
+    assert told()
+    evaluation_job.run(config | {"perturb": "noise5"}, tmp_path / "again")
+    assert not told()
+    encode_png(moved / CLASSES[0] / "more.png", pictures[0])
+    evaluation_job.run(config, tmp_path / "again")
+    assert not told()
     # a vote that stops early is not the one that was calibrated
     evaluation_job.run(config | {"early_stopping": True}, tmp_path / "early")
     assert "verdicts" not in json.loads((tmp_path / "early" / "metrics.json").read_text())
