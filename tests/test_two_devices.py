@@ -22,4 +22,4 @@ def test_what_is_marked_holds_in_a_process_with_two_devices(steps):
     done = subprocess.run(command, cwd=TESTS.parent, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert "skipped" not in done.stdout
-    assert len(files) == (1 if steps else 8)
+    assert len(files) == (1 if steps else 7)

@@ -130,7 +130,6 @@ def compiled_step(run):
     return compiled
 
 
-@pytest.mark.two_devices  # where the costs were recorded: XLA knows none of the kernels that one device has
 @pytest.mark.parametrize("family", CONFIGS)
 def test_a_steps_cost_is_the_golden_one(family, labelled_root):
     run = trained(family, labelled_root)

@@ -12,10 +12,11 @@ from ganfp_jax.jobs import train
 from ganfp_jax.run.errors import UserError
 
 
-def test_ctrl_c_saves_and_says_so(tmp_path):
+def test_ctrl_c_saves_and_says_so(tmp_path, labelled_root):
     workdir = tmp_path / "run"
     overrides = ["--config.num_steps=100000", "--config.checkpoint_every=100000", "--config.log_every=5"]
-    process = run_main(workdir, "configs/sngan.py:tiny", *overrides, wait=False)
+    overrides += [f"--config.data.root={labelled_root}", "--config.eval_every=100000"]
+    process = run_main(workdir, "configs/attribution.py:tiny", *overrides, wait=False)
     wait_until(lambda: logged_step(workdir) >= 20, process)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=100)
@@ -26,28 +27,29 @@ def test_ctrl_c_saves_and_says_so(tmp_path):
     assert logged_step(workdir) == step
 
 
-def test_nan_stops_with_the_last_good_step(tmp_path):
-    workdir = tmp_path / "run"
-    run_job("sngan:tiny", workdir, {"num_steps": 8})
+def test_nan_stops_with_the_last_good_step(tmp_path, labelled_root):
+    workdir, settings = tmp_path / "run", {"data.root": labelled_root, "optimizer.schedule": "constant"}
+    settings["optimizer.schedule_args"] = {}
+    run_job("attribution:tiny", workdir, settings | {"num_steps": 8})
     # The same run goes on at a rate that throws the weights far away: the loss is not finite within a few steps.
     config = json.loads((workdir / "config.json").read_text())
     config["num_steps"], config["optimizer"]["learning_rate"] = 40, 1e38
     (workdir / "config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match=r"not finite at step .*the last good checkpoint is step 8"):
-        run_job("sngan:tiny", workdir, {"num_steps": 40, "optimizer.learning_rate": 1e38})
+        run_job("attribution:tiny", workdir, settings | {"num_steps": 40, "optimizer.learning_rate": 1e38})
     assert saved_steps(workdir) == [8]
 
 
 def test_a_broken_checkpoint_is_named(tmp_path):
     workdir = tmp_path / "run"
-    run_job("sngan:tiny", workdir, {"num_steps": 16, "checkpoint_every": 8})
-    for path in (workdir / "checkpoints" / "16").rglob("*"):
+    run_job("cramergan:tiny", workdir, {"num_steps": 2, "checkpoint_every": 1, "eval_images": 0})
+    for path in (workdir / "checkpoints" / "2").rglob("*"):
         if path.is_file():
             path.write_bytes(b"")
     status, _, err = run_main(tmp_path / "images", "configs/generate.py", f"--config.generator={workdir}")
     assert status == 2, err
-    assert f"checkpoint {workdir / 'checkpoints' / '16'} cannot be read" in err
-    assert "delete that folder to use step 8" in err
+    assert f"checkpoint {workdir / 'checkpoints' / '2'} cannot be read" in err
+    assert "delete that folder to use step 1" in err
     assert len(err.strip().splitlines()) == 1
 
 
