@@ -141,7 +141,7 @@ def test_a_baseline_is_measured_and_named(monkeypatch, tmp_path):
     changes = {"data.root": tmp_path / "set", "checkpoint": "", "train_counts": (6,), "methods": ("brightness",)}
     printed = run_job("baselines:tiny", tmp_path / "job", changes | {"immunised_methods": ("brightness",)})
     assert "mean brightness" in printed and "mean brightness, immunised" in printed
-    rows = list(csv.DictReader((tmp_path / "job" / "baselines.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "job" / "baselines.csv").read_text().splitlines()))
     assert {float(row["accuracy"]) for row in rows if row["method"] == "brightness"} == {1.0}
 
 

@@ -296,7 +296,7 @@ def test_the_job_writes_what_it_found(audited, capsys):
     results = json.loads((workdir / "audit.json").read_text())
     assert results["verdict"].startswith("LEAK: the classes are given away by metadata")
     assert results["files_tested"] == 2 * 29  # one of the 30 drawn is broken
-    rows = {row["kind"]: row for row in csv.DictReader((workdir / "audit.csv").open())}
+    rows = {row["kind"]: row for row in csv.DictReader((workdir / "audit.csv").read_text().splitlines())}
     assert list(rows) == list(facts.KINDS)
     metadata = rows["metadata"]
     assert (metadata["verdict"], metadata["accuracy"], metadata["total"], metadata["chance"]) == (
@@ -305,8 +305,11 @@ def test_the_job_writes_what_it_found(audited, capsys):
     for row in rows.values():
         assert float(row["ci95_low"]) <= float(row["accuracy"]) <= float(row["ci95_high"])
         assert float(row["p"]) <= float(row["p_holm"]) <= 1
-    assert list(csv.reader((workdir / "rejected.csv").open()))[1:] == [["test/real/broken.png", "not an image"]]
-    assert Image.open(workdir / "audit.png").size[0] > 600
+    assert list(csv.reader((workdir / "rejected.csv").read_text().splitlines()))[1:] == [
+        ["test/real/broken.png", "not an image"]
+    ]
+    with Image.open(workdir / "audit.png") as picture:
+        assert picture.size[0] > 600
     table = audit.summary(results)
     assert "2 of 62 images repeat another one pixel for pixel (2 one in the other split" in table
     assert "metadata" in table
@@ -315,13 +318,14 @@ def test_the_job_writes_what_it_found(audited, capsys):
 
 def test_the_job_lists_pairs(audited):
     _, workdir = audited
-    pairs = {row["image"]: row for row in csv.DictReader((workdir / "duplicates.csv").open())}
+    pairs = {row["image"]: row for row in csv.DictReader((workdir / "duplicates.csv").read_text().splitlines())}
     for number, original in (("99", "03"), ("98", "04")):  # the same pixels, in a copy and in another file
         pair = pairs[f"test/ProGAN/ProGAN_000000{number}.png"]
         assert pair["repeats"] == f"train/ProGAN/ProGAN_000000{original}.png"
         assert (pair["kind"], pair["across_splits"], pair["across_sources"]) == ("exact", "True", "False")
     assert len(pairs) == 2
-    assert Image.open(workdir / "duplicates.png").size[0] > 4 * audit.SHOWN_SIDE
+    with Image.open(workdir / "duplicates.png") as picture:
+        assert picture.size[0] > 4 * audit.SHOWN_SIDE
 
 
 def test_the_same_command_gives_the_same_numbers(audited, tmp_path):

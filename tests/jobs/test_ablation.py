@@ -84,7 +84,7 @@ def job(config, tmp_path_factory):
 
 
 def rows_of(path):
-    rows = list(csv.DictReader(path.open()))
+    rows = list(csv.DictReader(path.read_text().splitlines()))
     return {(row["views"], row["rule"]): row for row in rows}
 
 
@@ -169,7 +169,8 @@ def test_the_logits_are_kept(job, attributor, images_root):
 
 
 def test_the_figure_is_a_png_and_shows_every_row(job, config):
-    assert Image.open(job / "ablation.png").format == "PNG"
+    with Image.open(job / "ablation.png") as picture:
+        assert picture.format == "PNG"
     figure = draw_ablation(json.loads((job / "ablation.json").read_text()))
     assert len(figure.axes) == 2
     for panel in figure.axes:

@@ -52,7 +52,7 @@ def done(images, tmp_path_factory):
 
 def test_the_table_has_every_method_count_and_condition(done):
     workdir, results = done
-    rows = list(csv.DictReader((workdir / "baselines.csv").open()))
+    rows = list(csv.DictReader((workdir / "baselines.csv").read_text().splitlines()))
     assert tuple(rows[0]) == job.COLUMNS
     assert results["images_per_source"] == [5, 20, 30]  # 500 are not there
     methods = {*config_file.get_config("tiny").methods}
@@ -70,7 +70,8 @@ def test_the_table_has_every_method_count_and_condition(done):
     assert right["logistic_pixels", "clean", "30"] >= 36
     # All files are written alike: the control names one source for all.
     assert [right["metadata", "clean", count] for count in ("5", "20", "30")] == [20, 20, 20]
-    assert Image.open(workdir / "low_data.png").size[0] > 800
+    with Image.open(workdir / "low_data.png") as picture:
+        assert picture.size[0] > 800
 
 
 def test_immunised_baselines_are_fitted_on_perturbed_images(images, tmp_path, monkeypatch):

@@ -74,7 +74,8 @@ def test_answers_are_those_of_attribute_and_of_python(tmp_path, capsys):
         attribute_file.get_config("tiny").to_dict() | same | {"images": str(root)}, tmp_path / "attributed"
     )
     ours, theirs = (
-        list(csv.DictReader((tmp_path / run / "predictions.csv").open())) for run in ("evaluated", "attributed")
+        list(csv.DictReader((tmp_path / run / "predictions.csv").read_text().splitlines()))
+        for run in ("evaluated", "attributed")
     )
     ours = sorted(
         (row | {"image": str(root / row["image"]), "target": ""} for row in ours), key=lambda row: row["image"]
@@ -171,7 +172,7 @@ def test_larger_pictures_count_once(tmp_path, capsys):
     evaluation_job.run(config, tmp_path / "run")
     page = (tmp_path / "run" / "report" / "index.html").read_text()
     assert "Map of " in page and "at most 5 tiles, 5.0 in the mean" in page and "test pictures, whole" in page
-    rows = list(csv.DictReader((tmp_path / "run" / "predictions.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "run" / "predictions.csv").read_text().splitlines()))
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert len(rows) == metrics["total"] == 9 and list(rows[0])[-1] == "tiles"
     noisy = [
@@ -186,5 +187,9 @@ def test_larger_pictures_count_once(tmp_path, capsys):
     metrics = json.loads((tmp_path / "clean" / "metrics.json").read_text())
     assert metrics["tiles"] == {"at_most": 5, "mean": 40 / 9, "nothing_to_see": 1, "dependence": DEPENDENCE}
     assert metrics["total"] == sum(map(sum, metrics["confusion"])) == 9
-    flat = [row for row in csv.DictReader((tmp_path / "clean" / "predictions.csv").open()) if row["tiles"] == "0"]
+    flat = [
+        row
+        for row in csv.DictReader((tmp_path / "clean" / "predictions.csv").read_text().splitlines())
+        if row["tiles"] == "0"
+    ]
     assert [(row["verdict"], row["predicted"] in CLASSES) for row in flat] == [(NOTHING, True)]

@@ -230,7 +230,8 @@ def test_every_evaluation_is_kept(job):
             assert {path.name for path in (job / "networks" / name / attack).iterdir()} == {
                 "predictions.csv", "metrics.json", "rejected.csv", "notes.csv",
             }  # fmt: skip
-    assert Image.open(job / "robustness.png").format == "PNG"
+    with Image.open(job / "robustness.png") as picture:
+        assert picture.format == "PNG"
 
 
 def test_a_stopped_job_goes_on_with_what_is_not_done(job, config, tmp_path):
