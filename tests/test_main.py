@@ -43,7 +43,7 @@ def train_on(root):
     return run("--config=configs/attribution.py:tiny", f"--workdir={root.parent / 'run'}", f"--config.data.root={root}")
 
 
-def test_misspelt_key():
+def test_main_tells_of_a_misspelt_key():
     assert_one_line(run("--config=configs/progan.py:tiny", "--config.sed=1"), "sed", "seed")
 
 
@@ -77,11 +77,11 @@ def test_a_config_finds_its_neighbours_wherever_it_lies(tmp_path):
     assert_one_line((done.returncode, done.stdout, done.stderr), "there is no config.sed; did you mean config.seed")
 
 
-def test_unknown_variant():
+def test_main_tells_of_an_unknown_variant():
     assert_one_line(run("--config=configs/progan.py:tinny"), "tinny", "photos, celeba, lsun, celeba-smoke, tiny")
 
 
-def test_unknown_config_file():
+def test_main_tells_of_an_unknown_config_file():
     assert_one_line(
         run("--config=configs/dance.py"), "no config file configs/dance.py; choose from configs/ablation.py, "
     )
@@ -118,14 +118,14 @@ def test_missing_folder(tmp_path, job):
     assert_one_line(run(*arguments), missing)
 
 
-def test_empty_class(tmp_path):
+def test_main_tells_of_an_empty_class(tmp_path):
     images(tmp_path / "data" / "real")
     (tmp_path / "data" / "ProGAN").mkdir()
     result = train_on(tmp_path / "data")
     assert_one_line(result, tmp_path / "data" / "ProGAN", "no image file")
 
 
-def test_one_class_only(tmp_path):
+def test_main_tells_of_one_class_only(tmp_path):
     images(tmp_path / "data" / "real")
     result = train_on(tmp_path / "data")
     assert_one_line(result, "one source only", "real")
@@ -167,7 +167,7 @@ def test_a_config_read_back_is_the_same_config(tmp_path):
             pass
 
 
-def test_disk_full_is_said_in_words():
+def test_main_says_in_words_that_the_disk_is_full():
     try:
         try:
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -179,7 +179,7 @@ def test_disk_full_is_said_in_words():
     assert "no space left" in explain(tensorstore, Path("runs/x"))
 
 
-def test_unforeseen_errors_take_one_line():
+def test_main_tells_of_unforeseen_errors_in_one_line():
     assert explain(RuntimeError("first\nsecond"), None).startswith("RuntimeError: first second (not foreseen")
 
 

@@ -63,7 +63,7 @@ def test_the_walk_ends_before_the_first_set_whose_bound_is_too_high():
     assert scores[choice.decided] < choice.threshold < scores[choice.decided - 1]
 
 
-def test_an_order_of_the_images_means_nothing():
+def test_thresholds_do_not_depend_on_the_order_of_the_images():
     scores, wrong = ranked(2000, 700, 900, 1000, 1010, 1020, 1030, 1040)
     shuffled = np.random.default_rng(0).permutation(2000)
     assert choose_threshold(scores[shuffled], wrong[shuffled], 0.01) == choose_threshold(scores, wrong, 0.01)
@@ -156,13 +156,13 @@ def test_a_damaged_calibration_is_refused(damage):
         Calibration.from_dict(CALIBRATION.to_dict() | damage)
 
 
-def test_something_else_is_no_calibration():
+def test_calibration_is_made_of_nothing_else():
     for value in (None, [], "x", {}, {"views": [], "ci95": []}):
         with pytest.raises(UserError, match="the calibration is damaged"):
             Calibration.from_dict(value)
 
 
-def test_it_holds_for_its_vote_only():
+def test_calibration_holds_for_its_vote_only():
     assert CALIBRATION.is_for(("mirror", "identity"), "majority")
     assert not CALIBRATION.is_for(("identity",), "majority")
     assert not CALIBRATION.is_for(("identity", "mirror"), "mean_logit")
@@ -179,5 +179,5 @@ def test_it_holds_for_its_vote_only():
         (-1.0, "nowhere: every verdict stands"),
     ],
 )
-def test_no_negative_margin_is_called_a_lead(threshold, words):
+def test_where_unsure_calls_no_negative_margin_a_lead(threshold, words):
     assert where_unsure(threshold) == words

@@ -328,7 +328,7 @@ def test_the_job_lists_pairs(audited):
         assert picture.size[0] > 4 * audit.SHOWN_SIDE
 
 
-def test_the_same_command_gives_the_same_numbers(audited, tmp_path):
+def test_audit_gives_the_same_numbers_again(audited, tmp_path):
     root, workdir = audited
     audit.run(config_of(root, files_per_source=30), tmp_path)
     assert (tmp_path / "audit.json").read_bytes() == (workdir / "audit.json").read_bytes()
@@ -344,7 +344,7 @@ def test_the_same_command_gives_the_same_numbers(audited, tmp_path):
         ({"duplicates": {"distance": 64}}, "distance is 64"),
     ],
 )
-def test_bad_configs_are_told(tmp_path, changes, said):
+def test_audit_tells_of_bad_configs(tmp_path, changes, said):
     root = write_folder(tmp_path / "set", 0, (png, png), count=6)
     with pytest.raises(UserError, match=said):
         audit.run(config_of(root, **changes), tmp_path / "run")

@@ -165,7 +165,7 @@ def test_a_stretch_leaves_no_gaps_and_depends_on_seed_and_image():
         ({"resize": "squeeze"}, "unknown resize 'squeeze'"),
     ],
 )
-def test_bad_settings_are_told_before_anything_is_read(tmp_path, changes, said):
+def test_equalise_tells_of_bad_settings_before_anything_is_read(tmp_path, changes, said):
     settings = config_of("nowhere")["equalised"] | changes
     with pytest.raises(UserError, match=said):
         audit.run(config_of(tmp_path / "nowhere", equalised=settings), tmp_path)

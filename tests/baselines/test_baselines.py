@@ -52,7 +52,7 @@ def training(labels, groups, seed=0) -> Training:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_finds_planted_patterns(name):
+def test_baselines_find_planted_patterns(name):
     fitted = baselines.fit(name, *planted(60, seed=0), CLASSES)
     images, labels = planted(60, seed=1)
     predicted, scores = baselines.predict(fitted, images)
@@ -63,7 +63,7 @@ def test_finds_planted_patterns(name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_is_at_chance_where_there_is_nothing_to_find(name):
+def test_baselines_are_at_chance_where_there_is_nothing_to_find(name):
     rng = np.random.default_rng(3)
     images, labels = rng.integers(0, 256, (600, 8, 8, 3), dtype=np.uint8), rng.permutation(600) % 3
     fitted = baselines.fit(name, images[:300], labels[:300], CLASSES)
@@ -188,7 +188,7 @@ def test_groups_decide_what_is_chosen_on():
 
 
 @pytest.mark.parametrize("name", LINEAR)
-def test_finds_faint_traces(name):
+def test_baselines_find_faint_traces(name):
     fitted = baselines.fit(name, *sources(300, seed=0), CLASSES)
     images, labels = sources(100, seed=1)
     predicted, probabilities = baselines.predict(fitted, images)
@@ -196,7 +196,7 @@ def test_finds_faint_traces(name):
     np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
 
 
-def test_stops_by_itself_where_nothing_can_be_learnt():
+def test_logistic_stops_by_itself_where_nothing_can_be_learnt():
     images = noise(600, seed=0)
     labels = np.random.default_rng(0).integers(0, 3, 600)
     with warnings.catch_warnings():
@@ -212,7 +212,7 @@ def test_log_dct_sees_the_checkerboard_at_the_highest_frequency():
 
 
 @pytest.mark.parametrize(("size", "count"), [(32, 32), (16, 16), (8, 8), (4, 4), (2, 2)])
-def test_as_many_packet_features_as_values(size, count):
+def test_packet_features_are_as_many_as_values(size, count):
     features = wavelet.log_packets(noise(3, seed=0, size=size))
     assert features.shape == (3, count * count * 3)
     # Orthonormal: the squares of the coefficients sum to those of the pixels.

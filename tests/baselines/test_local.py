@@ -108,7 +108,7 @@ def test_numbers_do_not_depend_on_the_size_nor_on_other_images(features):
 
 
 @pytest.mark.parametrize("name", ["logistic_block_log_dct", "logistic_cooccurrences", "logistic_local"])
-def test_tells_a_blurred_photograph_from_a_sharp_one_in_other_photographs_and_sizes(name):
+def test_local_tells_a_blurred_photograph_from_a_sharp_one_in_other_photographs_and_sizes(name):
     seen, fresh = crops(data.astronaut(), 60, seed=0), crops(data.chelsea(), 60, seed=1, size=48)
     labels = np.arange(2).repeat(60)
     fitted = baselines.fit(name, np.concatenate([seen, blurred(seen)]), labels, ["sharp", "blurred"])

@@ -110,7 +110,7 @@ def test_transform_is_a_function_of_seed_and_step():
     assert len({noise(0, 5), noise(0, 6), noise(1, 5)}) == 3
 
 
-def test_mistakes():
+def test_batches_refuse_mistakes():
     for arguments, message in [
         ({"batch_size": 0, "seed": 0}, "batch size 0"),
         ({"batch_size": 3, "seed": 0, "process_count": 2}, "multiple of the 2 process"),

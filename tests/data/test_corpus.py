@@ -76,7 +76,7 @@ def test_each_file_gives_its_pixels_or_its_reason(file, root):
         assert np.abs(image.astype(int) - file.pixels).max() <= file.atol
 
 
-def test_together_in_threads(root):
+def test_corpus_is_decoded_together_in_threads(root):
     found = decode_and_fit([root / "real" / file.name for file in FILES], SIDE)
     images = dict(zip(found.kept.tolist(), found.images, strict=True))
     for position, file in enumerate(FILES):

@@ -66,7 +66,7 @@ def test_ranges_that_do_not_meet_share_no_photograph(photographs, tmp_path, caps
     assert names[1] == {f"00000{i}_00000{i + 1}.png" for i in (5, 6, 7)}
 
 
-def test_they_are_a_source_beside_generated_ones(photographs, tmp_path):
+def test_cut_photographs_are_a_source_beside_generated_ones(photographs, tmp_path):
     cut(photographs, tmp_path / "images", count=3)
     (tmp_path / "images" / "GAN").mkdir()
     Image.new("RGB", (128, 128)).save(tmp_path / "images" / "GAN" / "0.png")
@@ -91,7 +91,7 @@ def test_photographs_as_downloaded_are_cut_beside_generated_ones(photographs, tm
         np.testing.assert_array_equal(image, decode_image(path))
 
 
-def test_the_same_command_again_and_other_photographs(photographs, tmp_path):
+def test_cut_again_and_of_other_photographs(photographs, tmp_path):
     for _ in range(2):
         cut(photographs, tmp_path / "images", count=2)
     with pytest.raises(UserError, match=r"real holds other files, such as 000000_000001\.png"):
@@ -108,7 +108,7 @@ def test_the_same_command_again_and_other_photographs(photographs, tmp_path):
         ({"count": 1, "resolution": 256}, r"000001\.jpg a window of 256x256 around \(89, 121\) leaves the image"),
     ],
 )
-def test_mistakes(changes, message, photographs, tmp_path):
+def test_cut_refuses_mistakes(changes, message, photographs, tmp_path):
     with pytest.raises(UserError, match=message) as error:
         cut(photographs, tmp_path / "images", **changes)
     assert "\n" not in str(error.value)
@@ -123,7 +123,7 @@ def test_mistakes(changes, message, photographs, tmp_path):
         (".", "stretch", "unknown resize 'stretch'"),
     ],
 )
-def test_mistakes_in_naming_the_folder(root, resize, message, tmp_path, monkeypatch):
+def test_cut_refuses_a_folder_that_is_named_wrongly(root, resize, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=message):
         folders.write_cuts(

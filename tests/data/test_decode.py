@@ -226,7 +226,7 @@ def test_a_pipe_does_not_block(tmp_path):
     assert reason_of(tmp_path / "pipe.png") == "not a regular file"
 
 
-def test_unreadable(tmp_path, monkeypatch):
+def test_decode_says_why_a_file_is_unreadable(tmp_path, monkeypatch):
     (tmp_path / "image.png").write_bytes(b"x")
 
     def forbidden(path, *args):

@@ -119,7 +119,7 @@ def test_the_jpeg_grid_is_gone_after_reduction(name):
         ({"min_luma_std": 300.0}, "too few crops .* lower min_luma_std"),
     ],
 )
-def test_mistakes(options, message):
+def test_sources_refuse_mistakes(options, message):
     with pytest.raises(UserError, match=message) as error:
         photos(**{"split": "train", "count": 5} | options)
     assert "\n" not in str(error.value)

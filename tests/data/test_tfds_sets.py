@@ -232,13 +232,13 @@ def test_a_data_set_by_name(data_dir):
         ({"name": "no_images"}, "has no feature 'image': its features are label"),
     ],
 )
-def test_mistakes_are_one_clear_line(data_dir, settings, message):
+def test_tfds_mistakes_are_one_clear_line(data_dir, settings, message):
     with pytest.raises(UserError, match=message) as error:
         sources.tfds(**{"data_dir": str(data_dir), "resolution": 16} | settings)
     assert "\n" not in str(error.value) and len(str(error.value)) < 500
 
 
-def test_reading_needs_no_tensorflow(prepared, data_dir):
+def test_tfds_sets_are_read_without_tensorflow(prepared, data_dir):
     """Neither to write, nor to read: in a fresh process it is never imported."""
     root, again = str(prepared), f"{prepared}-again"
     code = f"""

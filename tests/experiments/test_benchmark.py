@@ -103,7 +103,7 @@ def run(monkeypatch, *arguments):
     benchmark.main()
 
 
-def test_it_runs_without_pytorch_and_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
+def test_benchmark_runs_without_pytorch_and_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
     run(monkeypatch, "--rows", "forward", f"--out={tmp_path}")
     path = tmp_path / "results.jsonl"
     [first] = path.read_text().splitlines()

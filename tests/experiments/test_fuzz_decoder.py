@@ -138,7 +138,7 @@ def test_crashes_and_hangs_are_counted_and_the_others_read_all_the_same(workers,
     assert result["peak_mib"] == 2
 
 
-def test_the_command(tmp_path, monkeypatch, capsys):
+def test_fuzz_decoder_as_a_command(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["fuzz_decoder", "--files=150", "--workers=2", f"--out={tmp_path / 'out'}"])
     with pytest.raises(SystemExit) as end:
         fuzz_decoder.main()

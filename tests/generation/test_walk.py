@@ -172,7 +172,7 @@ def test_another_walk_and_foreign_files_are_left_alone(gan, loop, tmp_path):
     ],
     ids=str,
 )
-def test_bad_settings_are_refused_before_anything_is_written(gan, tmp_path, settings, message):
+def test_walk_refuses_bad_settings_before_anything_is_written(gan, tmp_path, settings, message):
     with pytest.raises(UserError, match=message):
         walk(gan, tmp_path, **settings)
     assert not list(tmp_path.iterdir())

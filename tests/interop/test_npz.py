@@ -26,7 +26,7 @@ def assert_same(read, written):
 
 
 @pytest.mark.parametrize("compressed", [True, False])
-def test_round_trip(tmp_path, compressed):
+def test_npz_round_trip(tmp_path, compressed):
     path = tmp_path / "ResNetGenerator_50000.npz"
     for name in ("sngan_generator_classes0", "sngan_discriminator_classes0"):
         arrays = golden_arrays(name)

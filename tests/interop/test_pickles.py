@@ -56,7 +56,7 @@ def assert_same(read, written):
 
 @pytest.mark.parametrize("pickler", [Pickler, Python2Pickler])
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-def test_round_trip(tmp_path, protocol, pickler):
+def test_pickle_round_trip(tmp_path, protocol, pickler):
     path = tmp_path / "celeba_align_png_cropped.pkl"
     write_pickle(path, golden_networks(), True, protocol, pickler)
     assert_same(read_pickle(path), golden_networks())
@@ -430,7 +430,7 @@ def test_no_file(tmp_path):
 
 
 @pytest.mark.parametrize("protocol", [2, 4, 5])
-def test_cut_off_anywhere(tmp_path, protocol):
+def test_pickle_cut_off_anywhere(tmp_path, protocol):
     content = dump((Network(STATE), Network(STATE | {"name": "G"})), protocol)
     path = tmp_path / "a.pkl"
     messages = outcomes(read_pickle, len, path, [content[:end] for end in range(len(content) + 1)])

@@ -38,7 +38,7 @@ def assert_same(read, written):
 
 
 @pytest.mark.parametrize("shards", [1, 3])
-def test_round_trip(tmp_path, shards):
+def test_bundle_round_trip(tmp_path, shards):
     arrays = golden_arrays("g_resnet5_generator") | golden_arrays("dcgan5_critic")
     arrays |= {"global_step": np.array(150_000, np.int32), "lr": np.array(1e-4, np.float32)}
     assert len(arrays) > 60
@@ -62,7 +62,7 @@ def test_every_way_to_name_a_checkpoint(tmp_path):
         assert_same(read_bundle(tmp_path / name), {"a": W})
 
 
-def test_the_newest_of_a_folder(tmp_path):
+def test_bundle_is_the_newest_of_a_folder(tmp_path):
     for step in (9, 10):
         write_bundle(tmp_path / f"model-{step}", {"step": np.array(step)})
     assert read_bundle(tmp_path)["step"] == 10
@@ -112,7 +112,7 @@ def test_a_text_that_names_no_checkpoint(tmp_path, content):
     assert "names no checkpoint" in refusal(read_bundle, tmp_path)
 
 
-def test_missing_files(tmp_path):
+def test_bundle_with_missing_files(tmp_path):
     assert "holds no file checkpoint" in refusal(read_bundle, tmp_path)
     assert f"is not there, nor is {PREFIX}.index" in refusal(read_bundle, tmp_path / PREFIX)
     assert "cannot be read: File name too long" in refusal(read_bundle, tmp_path / ("a" * 300))

@@ -256,7 +256,7 @@ def test_the_csv_quotes_a_list_of_views():
         ({"view_sets": ("identity", "crop16")}, "'crop16' of 16x16 images would be 16x16"),
     ],
 )
-def test_faults(config, tmp_path, change, message):
+def test_ablation_says_what_is_wrong(config, tmp_path, change, message):
     with pytest.raises(UserError, match=message):
         ablation.run(config | change, tmp_path)
     assert not list(tmp_path.iterdir())

@@ -127,7 +127,7 @@ def test_nothing_is_chosen_on_test_images(images, done, tmp_path):
         ({"resolution": 16}, "no image of .* could be read"),
     ],
 )
-def test_bad_configs_are_told(images, tmp_path, changes, said):
+def test_baselines_tell_of_bad_configs(images, tmp_path, changes, said):
     with pytest.raises(UserError, match=said):
         job.run(config_of(images, **changes), tmp_path)
 

@@ -85,7 +85,7 @@ def test_the_api_and_the_job_find_the_same(network, root, tmp_path, verdicts, ca
     assert [v.predicted for v in now] == [v.predicted for v in verdicts]
 
 
-def test_other_votes_are_not_judged_by_it(network, root, tmp_path):
+def test_calibration_does_not_judge_other_votes(network, root, tmp_path):
     run(network, root, tmp_path / "run", error_rate=0.05)
     attributor = Attributor.load(network)
     assert attributor.calibration_for(["mirror", "identity"], "majority") == attributor.calibration
@@ -94,7 +94,7 @@ def test_other_votes_are_not_judged_by_it(network, root, tmp_path):
     assert all(v.verdict == v.predicted for v in attributor.attribute(opinions.pictures(9), VIEWS, "mean_logit"))
 
 
-def test_it_travels_with_the_weights_and_not_with_others(network, root, tmp_path):
+def test_calibration_travels_with_the_weights_and_not_with_others(network, root, tmp_path):
     run(network, root, tmp_path / "run", error_rate=0.05)
     expected = json.loads((network / CALIBRATION).read_text())
     write_file(tmp_path / "exported.safetensors", load(network))

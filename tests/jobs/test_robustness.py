@@ -452,7 +452,7 @@ def test_results_without_a_key_are_refused(job, config):
         ),
     ],
 )
-def test_faults(config, tmp_path, change, message):
+def test_robustness_says_what_is_wrong(config, tmp_path, change, message):
     with pytest.raises(UserError, match=message) as error:
         robustness.run(config | change, tmp_path)
     assert "\n" not in str(error.value)

@@ -12,7 +12,7 @@ def two_clusters():
     return np.concatenate([centre + 0.1 * rng.normal(size=(40, 60)).astype(np.float32) for centre in centres])
 
 
-def test_far_clusters_stay_apart(two_clusters):
+def test_embedding_keeps_far_clusters_apart(two_clusters):
     points = tsne(two_clusters, seed=0)
     assert points.shape == (80, 2)
     first, second = points[:40], points[40:]
@@ -20,13 +20,13 @@ def test_far_clusters_stay_apart(two_clusters):
     assert apart > 2 * max(np.linalg.norm(part - part.mean(0), axis=1).max() for part in (first, second))
 
 
-def test_function_of_the_seed(two_clusters):
+def test_embedding_is_a_function_of_the_seed(two_clusters):
     points = tsne(two_clusters, seed=1)
     np.testing.assert_array_equal(points, tsne(two_clusters, seed=1))
     assert not np.array_equal(points, tsne(two_clusters, seed=2))
 
 
-def test_length_of_a_fingerprint_does_not_count():
+def test_embedding_does_not_count_the_length_of_a_fingerprint():
     rng = np.random.default_rng(3)
     features = rng.normal(size=(30, 8)).astype(np.float32)
     np.testing.assert_array_equal(tsne(features, seed=0), tsne(4 * features, seed=0))
@@ -40,6 +40,6 @@ def test_few_vectors(number):
 
 
 @pytest.mark.parametrize("shape", [(3, 8), (20, 1)])
-def test_too_little(shape):
+def test_embedding_of_too_little(shape):
     with pytest.raises(UserError, match="t-SNE needs at least 4 vectors of two values"):
         tsne(np.ones(shape, np.float32), seed=0)

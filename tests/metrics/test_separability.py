@@ -182,7 +182,7 @@ def test_the_curve_for_a_figure_is_thin_and_whole():
     assert area(np.array(far), np.array(tpr)) == pytest.approx(block["auc"]["value"], abs=5e-3)
 
 
-def test_at_most_so_many_of_a_class():
+def test_pair_verification_takes_at_most_so_many_of_a_class():
     block = sep.pair_verification(*gaussians(0, each=20), seed=0, replicates=2, most=5)
     assert (block["n"], block["same"]) == (15, 30)
 
@@ -269,7 +269,7 @@ def test_any_small_input_is_answered(each):
     assert "no pair" in one["reason"]
 
 
-def test_wrong_arguments_are_refused():
+def test_separability_refuses_wrong_arguments():
     x, labels = gaussians(0)
     with pytest.raises((ValueError, TypeCheckError)):  # the second where types are checked at run time, as here
         sep.frechet_ratio(x[:-1], labels, 3, seed=0)

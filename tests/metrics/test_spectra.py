@@ -27,7 +27,7 @@ def test_cosine_has_its_peak_at_its_frequency(cycles, axis):
     assert frequencies[values.argmax()] == cycles / SIDE
 
 
-def test_white_noise_is_flat_at_its_variance():
+def test_spectrum_of_white_noise_is_flat_at_its_variance():
     noise = np.random.default_rng(0).normal(0, 0.3, (400, SIDE, SIDE, 3))
     _, values = radial_profile(average_log_power(noise))
     assert np.ptp(values) < 0.1
@@ -36,11 +36,11 @@ def test_white_noise_is_flat_at_its_variance():
 
 
 @pytest.mark.parametrize("images", [np.full((2, SIDE, SIDE, 3), 200, np.uint8), np.zeros((1, SIDE, SIDE, 3))])
-def test_constant_image_is_the_floor(images):
+def test_spectrum_of_a_constant_image_is_the_floor(images):
     np.testing.assert_allclose(average_log_power(images), np.log10(FLOOR), atol=1e-3)
 
 
-def test_checkerboard_and_stripes_peak_at_half_a_cycle():
+def test_spectra_of_checkerboard_and_stripes_peak_at_half_a_cycle():
     rows, columns = np.indices((SIDE, SIDE))
     board = (255 * ((rows + columns) % 2)).astype(np.uint8)[None, ..., None].repeat(3, axis=3)
     spectrum = average_log_power(board)

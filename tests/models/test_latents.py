@@ -147,7 +147,7 @@ def test_spherical_walks_of_uniform_latents_are_uniform_on_the_way():
     assert (np.abs(plain) > 1).mean() == pytest.approx((2 - np.sqrt(2)) ** 2 / 4, abs=0.01)  # one in twelve
 
 
-def test_unknown_words():
+def test_latents_refuse_unknown_words():
     with pytest.raises(UserError, match="choose from linear, spherical"):
         walk(anchors(2), np.zeros(1), mode="cubic", distribution="normal")
     with pytest.raises(UserError, match="choose from normal, uniform"):

@@ -93,7 +93,7 @@ def test_everything_is_escaped(results):
     assert page.text.count(attack) >= 8
 
 
-def test_writing(results, tmp_path):
+def test_ablation_page_is_written(results, tmp_path):
     path = pages.write_page("ablation", results, tmp_path / "report" / "index.html")
     assert path.read_text(encoding="utf-8") == render(results)
     del results["conditions"]

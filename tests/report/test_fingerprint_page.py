@@ -115,7 +115,7 @@ def test_what_was_not_measured(results):
     assert "No sample was kept." in text
 
 
-def test_everything_is_escaped():
+def test_fingerprint_page_escapes_everything():
     attack = "<script>alert('x')</script>&\"'$x$"
     results = fingerprint_results(["_real", attack])
     for key in ("title", "command", "created", "devices", "network"):
@@ -141,7 +141,7 @@ def test_drawing_takes_ink_from_the_page_and_is_a_function_of_the_results(result
     assert drawing == figures.drawing(draw_embedding, copy.deepcopy(results))
 
 
-def test_missing_keys(results):
+def test_fingerprint_page_without_keys(results):
     for key in results:
         with pytest.raises(ValueError, match=f"results without {key}"):
             render({name: value for name, value in results.items() if name != key})
@@ -154,7 +154,7 @@ def test_missing_keys(results):
         render(results)
 
 
-def test_parts_that_do_not_fit(results):
+def test_fingerprint_page_of_parts_that_do_not_fit(results):
     with pytest.raises(ValueError, match="models has 2 entries for 3 classes"):
         render(results | {"models": results["models"][:2]})
     with pytest.raises(ValueError, match="another order"):
@@ -168,7 +168,7 @@ def test_parts_that_do_not_fit(results):
         render(results)
 
 
-def test_writing(results, tmp_path):
+def test_fingerprint_page_is_written(results, tmp_path):
     path = tmp_path / "report" / "fingerprints.html"
     assert pages.write_page("fingerprints", results, path) == path
     assert path.read_text(encoding="utf-8") == render(results)

@@ -21,7 +21,7 @@ def test_images_stand_in_reading_order():
     assert (picture[:, 4] == BACKGROUND).all()
 
 
-def test_enlarging_repeats_pixels():
+def test_grid_enlarges_by_repeating_pixels():
     images = np.random.default_rng(0).integers(0, 256, (1, 3, 5, 3), dtype=np.uint8)
     picture = image_grid(images, columns=1, scale=3)
     assert picture.shape == (9, 15, 3)
@@ -33,7 +33,7 @@ def test_without_a_gap_nothing_is_grey():
     assert set(np.unique(image_grid(numbered(4), columns=2, gap=0))) == {0, 1, 2, 3}
 
 
-def test_fewer_images_than_columns():
+def test_grid_of_fewer_images_than_columns():
     assert image_grid(numbered(2), columns=8).shape == (4, 9, 3)
 
 

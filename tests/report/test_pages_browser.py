@@ -188,7 +188,7 @@ def test_hostile_names_are_text(browser, pages, hostile_pages, name):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_paper(browser, pages, name):
+def test_pages_on_paper(browser, pages, name):
     with browser.new_context(color_scheme="dark") as context:
         page = context.new_page()
         page.goto(pages[name].as_uri())
@@ -198,7 +198,7 @@ def test_paper(browser, pages, name):
         assert not page.locator("nav").is_visible()
 
 
-def test_first_key_leads_past_the_sections(browser, pages):
+def test_pages_first_key_leads_past_the_sections(browser, pages):
     with browser.new_context() as context:
         page = context.new_page()
         page.goto(pages["ablation"].as_uri())

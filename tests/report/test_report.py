@@ -247,7 +247,7 @@ def test_no_image_was_wrong(minimal):
     assert "all 200 test images were called right" in Page(render(minimal)).text
 
 
-def test_everything_is_escaped(full):
+def test_report_escapes_everything(full):
     attack = "<script>alert('x')</script>&\"'"
     full["title"] = full["command"] = full["devices"] = full["method"] = attack
     full["config"] = {attack: [attack]}
@@ -273,7 +273,7 @@ def test_results_are_left_as_they_were(full):
     assert full == before
 
 
-def test_writing(full, tmp_path):
+def test_report_is_written(full, tmp_path):
     path = tmp_path / "report" / "index.html"
     assert pages.write_page("evaluation", full, path) == path
     pages.write_page("evaluation", full, str(path))
@@ -281,7 +281,7 @@ def test_writing(full, tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["index.html"]
 
 
-def test_missing_keys(minimal):
+def test_report_without_keys(minimal):
     del minimal["classes"], minimal["stages"]
     with pytest.raises(ValueError, match="results without classes, stages"):
         render(minimal)

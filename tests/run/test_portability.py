@@ -35,7 +35,7 @@ print(Attributor.load("photos32").classes)
 """
 
 
-def test_all_of_it_is_imported_without_the_modules_of_unix():
+def test_package_is_imported_without_the_modules_of_unix():
     done = subprocess.run([sys.executable, "-c", HIDE + ALL], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "'real'" in done.stdout

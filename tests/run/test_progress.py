@@ -50,7 +50,7 @@ def test_a_file_gets_whole_lines_with_percentage_rate_and_time_left(clock, capsy
     assert log.endswith("\n")
 
 
-def test_slow_units_and_thousands(clock, capsys):
+def test_progress_of_slow_units_and_thousands(clock, capsys):
     with progress(1200, "attribute", "image") as bar:
         clock.now += 30
         bar.update(10)
@@ -133,14 +133,14 @@ def test_a_terminal_gets_a_bar(clock, monkeypatch):
     assert "\n" not in terminal.getvalue()
 
 
-def test_without_standard_error_nothing_is_shown(monkeypatch):
+def test_progress_without_standard_error_shows_nothing(monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
     with progress(10, "progan", "step") as bar, aside():
         bar.update()
     assert bar.disable
 
 
-def test_a_total_that_nobody_knows(clock, capsys):
+def test_progress_towards_a_total_that_nobody_knows(clock, capsys):
     with progress(None, "list", "file") as bar:
         for _ in range(150):
             clock.now += 0.0625

@@ -19,7 +19,7 @@ def save(workdir, *steps):
     checkpoints.close()
 
 
-def test_what_is_saved_comes_back(tmp_path):
+def test_checkpoints_give_back_what_is_saved(tmp_path):
     save(tmp_path, 1, 2, 4)
     assert saved_steps(tmp_path) == [2, 4]
     step, tree, metadata = checkpoint.load(tmp_path)

@@ -28,7 +28,7 @@ def tiny(root, **changes):
         ("objective", {"penalty_target": 0.0}, "config.objective.penalty_target is 0; give a length above 0"),
     ],
 )
-def test_settings_that_make_no_training_are_refused(key, value, message, labelled_root, tmp_path):
+def test_program_refuses_settings_that_make_no_training(key, value, message, labelled_root, tmp_path):
     with pytest.raises(UserError) as error:
         fingerprint_program(tiny(labelled_root, **{key: value}), tmp_path)
     assert str(error.value) == message
@@ -64,7 +64,7 @@ def test_the_picture_shows_images_reconstructions_and_fingerprints_of_the_averag
     np.testing.assert_array_equal(phase.sample(state), picture)
 
 
-def test_it_measures_accuracy_and_reconstruction_error_of_the_average(program_and_state):
+def test_program_measures_accuracy_and_reconstruction_error_of_the_average(program_and_state):
     program, state, train, apply = program_and_state
     [phase] = program.phases
     chosen = np.random.RandomState(0).permutation(48)[:20]

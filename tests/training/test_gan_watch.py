@@ -131,7 +131,7 @@ def test_the_rule_wants_weights():
         ({"objective": {"args": {"kernl": 1}}}, "objective.args does not fit the objective cramer"),
     ],
 )
-def test_settings_that_make_no_training(changes, message):
+def test_program_refuses_settings_that_make_no_training(changes, message):
     with pytest.raises(UserError, match=message) as error:
         program_of(cramergan, **changes)
     assert "\n" not in str(error.value)

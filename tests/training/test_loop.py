@@ -12,7 +12,7 @@ from ganfp_jax.jobs import train
 from ganfp_jax.run.errors import UserError
 
 
-def test_ctrl_c_saves_and_says_so(tmp_path, labelled_root):
+def test_loop_saves_at_ctrl_c_and_says_so(tmp_path, labelled_root):
     workdir = tmp_path / "run"
     overrides = ["--config.num_steps=100000", "--config.checkpoint_every=100000", "--config.log_every=5"]
     overrides += [f"--config.data.root={labelled_root}", "--config.eval_every=100000"]
@@ -27,7 +27,7 @@ def test_ctrl_c_saves_and_says_so(tmp_path, labelled_root):
     assert logged_step(workdir) == step
 
 
-def test_nan_stops_with_the_last_good_step(tmp_path, labelled_root):
+def test_loop_stops_at_nan_with_the_last_good_step(tmp_path, labelled_root):
     workdir, settings = tmp_path / "run", {"data.root": labelled_root, "optimizer.schedule": "constant"}
     settings["optimizer.schedule_args"] = {}
     run_job("attribution:tiny", workdir, settings | {"num_steps": 8})

@@ -41,7 +41,7 @@ def test_published_values():
     assert init_plateau(16).codes.shape == (10, 2048, 16)
 
 
-def test_the_first_sets_are_appended_without_a_test(monkeypatch):
+def test_plateau_rule_appends_the_first_sets_without_a_test(monkeypatch):
     monkeypatch.setattr(plateau, "three_sample_test", lambda *sets: pytest.fail("tested too early"))
     _, state = filled([1.0, 2.0, 3.0])  # getting worse: nobody asks yet
     assert (state.filled, state.strikes, state.scale) == (3, 0, 1)
@@ -50,7 +50,7 @@ def test_the_first_sets_are_appended_without_a_test(monkeypatch):
     assert not state.codes[3].any()
 
 
-def test_progress_forgets_the_oldest_and_clears_the_strikes():
+def test_plateau_rule_forgets_the_oldest_and_clears_the_strikes_on_progress():
     update, state = filled([2.0, 1.9, 1.8, 1.7])
     state = state.replace(strikes=np.int32(2))
     new = codes(0.5, seed=9)
@@ -66,7 +66,7 @@ def test_the_test_is_against_the_oldest():
     assert after.strikes == 1
 
 
-def test_failure_is_a_strike_and_leaves_memory_alone():
+def test_plateau_rule_counts_a_failure_as_a_strike_and_leaves_memory_alone():
     update, state = filled([0.5] * 4)
     new = codes(0.8, seed=9)
     assert three_sample_test(REAL, new, state.codes[0]) > 0.1
@@ -77,7 +77,7 @@ def test_failure_is_a_strike_and_leaves_memory_alone():
         state = after
 
 
-def test_the_third_strike_cuts_and_keeps_the_newest():
+def test_plateau_rule_cuts_at_the_third_strike_and_keeps_the_newest():
     update, state = filled([0.5] * 4)
     for i in range(3):
         before, state = state, update(state, codes(0.8, seed=10 + i))
@@ -88,7 +88,7 @@ def test_the_third_strike_cuts_and_keeps_the_newest():
     assert (state.filled, state.strikes) == (3, 0)
 
 
-def test_a_success_between_failures_starts_the_count_again():
+def test_plateau_rule_starts_its_count_again_after_a_success():
     update, state = filled([2.0] * 4)
     bad, good = codes(2.5, seed=9), codes(0.1, seed=10)
     for new, strikes in ((bad, 1), (bad, 2), (good, 0), (bad, 1)):

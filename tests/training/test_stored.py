@@ -336,7 +336,7 @@ def test_a_training_goes_on_from_no_such_checkpoint(folder, name):
     checkpoints.close()
 
 
-def test_how_much_a_frame_may_become():
+def test_unpacked_size_of_frames():
     assert stored.unpacked_size(zeros(1 << 20), 1 << 30) == 1 << 20
     assert stored.unpacked_size(b"x" * 99 + zeros(1000) + b"y" * 99 + zeros(50), 1 << 30) == 1064
     nested_frame = b"\x28\xb5\x2f\xfd\x20\xff" + struct.pack("<I", len(zeros(1 << 20)) << 3 | 1)[:3] + zeros(1 << 20)
