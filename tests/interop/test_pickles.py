@@ -124,7 +124,7 @@ def test_arguments_become_plain_data(tmp_path, protocol):
 
 def test_the_source_text_is_not_executed(tmp_path):
     canary = tmp_path / "canary"
-    source = f"open({str(canary)!r}, 'w')\n"
+    source = f"open({str(canary)!r}, 'w').close()\n"
     exec(source)
     canary.unlink()  # it would have been made
     path = tmp_path / "a.pkl"
@@ -156,7 +156,7 @@ class Call:
 
 def payloads(canary: Path) -> dict[str, tuple[bytes, str]]:
     """Pickles that make a file when Python loads them, and what they ask for first."""
-    code = f"open({str(canary)!r}, 'w')"
+    code = f"open({str(canary)!r}, 'w').close()"
     command = f"touch '{canary}'"
     run = text(command) + b"\x85R."  # with the function on the stack
     evaluate = text(code) + b"\x85R."

@@ -286,7 +286,7 @@ def test_interpolate_ends():
 def test_gradient_norm_is_per_sample_over_all_pixels():
     weight = np.random.RandomState(0).randn(4, 4, 3).astype(np.float32)
     images = normal(1, 2, 4, 4, 3)
-    linear = penalties.gradient_norm(lambda x: jnp.sum(x * weight, axis=(1, 2, 3)), images)
+    linear = penalties.gradient_norm(lambda x: jnp.sum(x * weight[None], axis=(1, 2, 3)), images)
     np.testing.assert_allclose(linear, [np.linalg.norm(weight)] * 2, rtol=1e-6)
     square = penalties.gradient_norm(lambda x: jnp.sum(x**2, axis=(1, 2, 3)), images)
     np.testing.assert_allclose(square, 2 * np.linalg.norm(np.asarray(images).reshape(2, -1), axis=1), rtol=1e-6)
@@ -296,10 +296,10 @@ def test_gradient_norm_is_per_sample_over_all_pixels():
 def test_gradient_norm_by_height_is_one_length_a_column_and_channel(epsilon):
     weight = np.random.RandomState(0).randn(5, 4, 3).astype(np.float32)  # height, width, channels all differ
     images = normal(1, 2, 5, 4, 3)
-    norms = penalties.gradient_norm(lambda x: jnp.sum(x * weight, axis=(1, 2, 3)), images, "height", epsilon)
+    norms = penalties.gradient_norm(lambda x: jnp.sum(x * weight[None], axis=(1, 2, 3)), images, "height", epsilon)
     assert norms.shape == (2, 4, 3)
     np.testing.assert_allclose(norms, np.sqrt((weight**2).sum(0) + epsilon)[None].repeat(2, 0), rtol=1e-6)
-    whole = penalties.gradient_norm(lambda x: jnp.sum(x * weight, axis=(1, 2, 3)), images, "sample", epsilon)
+    whole = penalties.gradient_norm(lambda x: jnp.sum(x * weight[None], axis=(1, 2, 3)), images, "sample", epsilon)
     np.testing.assert_allclose(whole, [np.sqrt((weight**2).sum() + epsilon)] * 2, rtol=1e-6)
 
 
