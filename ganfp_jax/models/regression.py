@@ -36,7 +36,7 @@ class PixelRegression(Network):
     def fingerprints_and_logits(self, x: Float[Array, "n h w 3"]) -> tuple[Float[Array, "n f"], Float[Array, "n k"]]:
         """Images in [-1, 1] to features and logits."""
         features = self.features(x).reshape(x.shape[0], -1)  # (N, F)
-        return features, jnp.matmul(features, self.weights, precision="highest") + self.bias
+        return features, jnp.matmul(features, self.weights, precision="highest") + self.bias[None]
 
     def features(self, x: Float[Array, "n h w 3"]) -> Float[Array, "n h w 3"]:
         """The features of the affine map: here the pixels."""
@@ -60,7 +60,7 @@ class SpectrumRegression(PixelRegression):
 
 def dct_basis(side: int) -> Float[Array, "frequency place"]:
     """The orthonormal DCT-II as a matrix."""
-    frequency, place = jnp.arange(side)[:, None], jnp.arange(side)
+    frequency, place = jnp.arange(side)[:, None], jnp.arange(side)[None]
     turns = frequency * (2 * place + 1) % (4 * side)  # reduced, since float32 cosines of large angles are less exact
     scale = jnp.where(frequency == 0, math.sqrt(1 / side), math.sqrt(2 / side))
     return scale * jnp.cos(turns * (math.pi / (2 * side)))
