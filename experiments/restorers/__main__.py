@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from configs import attribution
-from experiments.restorers import measure, sources
+from experiments.restorers import figures, measure, sources
 from experiments.restorers.sources import ImageSet
 from ganfp_jax import baselines
 from ganfp_jax.attribution.attributor import Attributor
@@ -27,22 +27,25 @@ from ganfp_jax.baselines import beside
 from ganfp_jax.baselines.images import FolderImages
 from ganfp_jax.data import labelled
 from ganfp_jax.data import sources as embedded
+from ganfp_jax.data.decode import decode_image
 from ganfp_jax.jobs import train
 from ganfp_jax.report import wording
+from ganfp_jax.report.figures import png
 from ganfp_jax.run import atomic
-from ganfp_jax.run.run_folder import open_run
+from ganfp_jax.run.run_folder import open_run, write_json
 
 HERE = Path(__file__).parent
 PLAIN = ("logistic_log_dct", "logistic_block_log_dct", "logistic_cooccurrences", "logistic_local")
 IMMUNISED = ("logistic_local",)
 NETWORKS = ("visnet", "moments")
 
+# A tile of the output is larger than the window of the crops in it, so that one tile has the whole window.
 SIZES: dict[str, dict[str, Any]] = {
     "": {
         "side": 64,
         "classes": sources.TEN,
-        "train": ImageSet(crop=128, crops=16, cluster=2, reductions=(2.0,), tiles=(256,)),
-        "test": ImageSet(crop=256, crops=2, cluster=1, reductions=(2.0,), tiles=(256,)),
+        "train": ImageSet(crop=128, crops=16, cluster=2, reductions=(2.0,), tiles=(288,)),
+        "test": ImageSet(crop=256, crops=2, cluster=1, reductions=(2.0,), tiles=(288,)),
         "crops": 16,
         "steps": {"visnet": 6000, "moments": 12_000},
         "conditions": measure.CONDITIONS,
@@ -50,8 +53,8 @@ SIZES: dict[str, dict[str, Any]] = {
     "tiny": {
         "side": 32,
         "classes": {name: sources.TEN[name] for name in ("real", "lanczos", "waifu2x-photo")},
-        "train": ImageSet(crop=64, crops=4, cluster=1, reductions=(2.0,), tiles=(64,)),
-        "test": ImageSet(crop=64, crops=2, cluster=1, reductions=(2.0,), tiles=(64,)),
+        "train": ImageSet(crop=64, crops=4, cluster=1, reductions=(2.0,), tiles=(96,)),
+        "test": ImageSet(crop=64, crops=2, cluster=1, reductions=(2.0,), tiles=(96,)),
         "crops": 4,
         "steps": {"visnet": 8, "moments": 8},
         "conditions": ("none", "rescale0.75+jpeg75"),
@@ -130,6 +133,20 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(parts)
 
 
+def draw(folder: labelled.LabelledFolder, rows: list[dict[str, Any]], out: Path) -> None:
+    """Writes the figures, and the spectra as numbers."""
+    images = {name: decode_image(path) for name, path in figures.same_place(folder).items()}
+    spectra = figures.spectra(folder)
+    write_json(out / "spectra.json", spectra)
+    drawn = ("logistic_local", "logistic_local_immunised", *NETWORKS)
+    for name, picture, results in (
+        ("strip", figures.draw_strip, {"images": images}),
+        ("spectra", figures.draw_spectra, {"spectra": spectra}),
+        ("counts", figures.draw_counts, {"rows": rows, "methods": drawn}),
+    ):
+        atomic.write_bytes(out / f"{name}.png", png(picture, results))
+
+
 def main() -> None:
     """Runs the parts that are missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -159,6 +176,7 @@ def main() -> None:
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     arguments.out.mkdir(parents=True, exist_ok=True)
     atomic.write_bytes(arguments.out / "results.jsonl", lines.encode())
+    draw(folder, rows, arguments.out)
     print(table(rows))
 
 

@@ -1,6 +1,7 @@
 """Accuracy on crops and on pictures of several crops, clean and perturbed, with intervals over photographs."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from ganfp_jax.run.progress import progress
 
 CONDITIONS = ("none", "jpeg90", "jpeg75", "jpeg50", "rescale0.75", "rescale0.75+jpeg75")
 REPEATS = 1000  # of the bootstrap
+COUNTS = (1, 2, 4, 8, 16)
 
 LogProbabilities = Callable[[UInt8[np.ndarray, "n r r 3"]], Float[np.ndarray, "n k"]]
 """What a method says of crops: the logarithms of the classes' probabilities."""
@@ -75,9 +77,28 @@ def accuracy(said: Float[np.ndarray, "n k"], crops: Crops, families: Sequence[in
         chosen = scores.argmax(1)
         for kind, right in (("class", chosen == labels), ("family", of[chosen] == of[labels])):
             block[f"{name}_{kind}"] = rate(right, groups)
+    block["by_count"] = {str(count): _of_some(said, crops, place, count) for count in COUNTS if count <= most_of(place)}
     real = crops.labels[first] == 0
     block["accused"] = rate(summed.argmax(1)[real] != 0, crops.photographs[first][real])
     return block
+
+
+def most_of(place: Int[np.ndarray, " n"]) -> int:
+    """The largest number of crops of a picture."""
+    return int(np.bincount(place).max())
+
+
+def _of_some(said: Float[np.ndarray, "n k"], crops: Crops, place: Int[np.ndarray, " n"], count: int) -> dict[str, Any]:
+    """The accuracy of pictures by at most `count` of their crops, evenly taken."""
+    order = np.argsort(place, kind="stable")
+    starts = np.searchsorted(place[order], np.arange(place.max() + 2))
+    summed, labels, groups = [], [], []
+    for start, end in itertools.pairwise(starts):
+        taken = order[np.unique(np.linspace(start, end - 1, min(count, end - start)).round().astype(int))]
+        summed.append(said[taken].sum(0))
+        labels.append(crops.labels[taken[0]])
+        groups.append(crops.photographs[taken[0]])
+    return rate(np.stack(summed).argmax(1) == np.array(labels), np.array(groups))
 
 
 def rate(hits: np.ndarray, groups: Int[np.ndarray, " n"]) -> dict[str, Any]:

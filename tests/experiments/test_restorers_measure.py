@@ -45,6 +45,7 @@ def test_accuracy_of_crops_pictures_classes_and_families():
     # Summed up: the first picture is 0 by the sure crop, the third 0, the last a tie of 1 and 2, which goes to 1.
     assert block["picture_class"]["share"] == 2 / 4
     assert block["picture_family"]["share"] == 3 / 4
+    assert {count: rate["share"] for count, rate in block["by_count"].items()} == {"1": 3 / 4, "2": 2 / 4}
     assert block["accused"] == {"share": 0.0, "n": 2, "photographs": 2, "ci95": [0.0, 0.0]}
 
 
