@@ -8,23 +8,16 @@ Nataraj et al., "Detecting GAN generated Fake Images using Co-occurrence Matrice
 The number of statistics does not depend on the size of the image, so a model of them answers for other sizes, too.
 """
 
-from collections.abc import Callable, Iterator
-
 import numpy as np
-from jaxtyping import Float32, Int16, UInt8
+from jaxtyping import Float32, UInt8
 
 from ganfp_jax.baselines.linear import LOG_FLOOR
-from ganfp_jax.data.values import LUMA
+from ganfp_jax.data import triples
+from ganfp_jax.data.values import YCBCR
 
 BLOCK = 16
 STRIDE = 16  # pixels from one block to the next
 CHUNK = 64  # images at a time, so that their blocks stay in the cache
-
-ORDERS = (1, 2, 3)  # of the differences
-STEP = 1.0  # of the quantisation, times the largest of a difference's weights (1, 2, 3)
-TRUNCATION = 2  # quantised differences beyond it count as it
-LEVELS = 2 * TRUNCATION + 1
-BINS = LEVELS**3  # co-occurrences of three neighbours
 
 Images = UInt8[np.ndarray, "n h w 3"]
 
@@ -42,8 +35,8 @@ def block_log_dct(images: Images) -> Float32[np.ndarray, "n f"]:
 def cooccurrences(images: Images) -> Float32[np.ndarray, "n f"]:
     """The square root of how often each triple of quantised differences of Y occurs: 12 x 5**3 numbers.
 
-    Differences of order 1, 2 and 3 along rows and along columns are divided by the largest of their weights (times
-    `STEP`), rounded and cut to [-2, 2]. The triples are those of three neighbours in a row and of three in a column.
+    Differences of order 1, 2 and 3 along columns and along rows are divided by the largest of their weights, rounded
+    and cut to [-2, 2] (`data.triples`). The triples are those of three neighbours in a row and of three in a column.
     The squares of each 125 numbers sum to 1; they are 0 in images that are too small for a triple.
     """
     return np.concatenate([_of_triples(images[i : i + CHUNK]) for i in range(0, len(images), CHUNK)])
@@ -54,23 +47,9 @@ def both(images: Images) -> Float32[np.ndarray, "n f"]:
     return np.concatenate([block_log_dct(images), cooccurrences(images)], axis=1)
 
 
-def luma(images: Images) -> Int16[np.ndarray, "n h w"]:
-    """Y of JFIF, rounded."""
-    return np.rint(images @ np.array(LUMA, np.float32)).astype(np.int16)
-
-
 def ycbcr(images: Images) -> Float32[np.ndarray, "3 n h w"]:
     """Y, Cb and Cr of JFIF less the constant 128 of both, not rounded."""
-    red, green, blue = LUMA
-    weights = np.array(
-        [
-            LUMA,
-            (-red / (2 - 2 * blue), -green / (2 - 2 * blue), 0.5),
-            (0.5, -green / (2 - 2 * red), -blue / (2 - 2 * red)),
-        ],
-        np.float32,
-    )
-    return np.moveaxis(images @ weights.T, -1, 0)
+    return np.moveaxis(images @ np.array(YCBCR, np.float32).T, -1, 0)
 
 
 def _of_blocks(images: Images) -> Float32[np.ndarray, "n f"]:
@@ -86,27 +65,8 @@ def _of_blocks(images: Images) -> Float32[np.ndarray, "n f"]:
 
 
 def _of_triples(images: Images) -> Float32[np.ndarray, "n f"]:
-    rows = [
-        np.stack([np.bincount(codes.ravel(), minlength=BINS) for codes in triples]) / max(1, triples[0].size)
-        for triples in _triples(luma(images))
+    shares = [
+        np.stack([np.bincount(one.ravel(), minlength=triples.BINS) for one in codes]) / max(1, codes[0].size)
+        for codes in triples.triples(triples.luma(images))
     ]
-    return np.sqrt(np.concatenate(rows, axis=1)).astype(np.float32)
-
-
-def _triples(values: Int16[np.ndarray, "n h w"]) -> Iterator[UInt8[np.ndarray, "n y x"]]:
-    """Yields the codes, 0 to 124, of the triples in rows and in columns of each difference."""
-    for axis in (1, 2):
-        differences = values
-        for order in ORDERS:
-            differences = np.diff(differences, axis=axis)
-            quantised = np.rint(differences * np.float32(1 / (order * STEP)))
-            levels = (np.clip(quantised, -TRUNCATION, TRUNCATION) + TRUNCATION).astype(np.uint8)
-            yield _codes(levels, lambda start, stop: np.s_[:, :, start:stop])
-            yield _codes(levels, lambda start, stop: np.s_[:, start:stop])
-
-
-def _codes(
-    levels: UInt8[np.ndarray, "n h w"], part: Callable[[int, int | None], tuple[slice, ...]]
-) -> UInt8[np.ndarray, "n y x"]:
-    first, second, third = levels[part(0, -2)], levels[part(1, -1)], levels[part(2, None)]
-    return LEVELS * (LEVELS * first + second) + third
+    return np.sqrt(np.concatenate(shares, axis=1)).astype(np.float32)

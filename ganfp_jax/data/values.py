@@ -6,6 +6,8 @@ import numpy as np
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in the luma of ITU-R BT.601."""
+YCBCR = (LUMA, (-0.299 / 1.772, -0.587 / 1.772, 0.5), (0.5, -0.587 / 1.402, -0.114 / 1.402))
+"""Weights of red, green and blue in Y, Cb and Cr of JFIF, without the constant 128 of the last two."""
 
 
 def to_signed(values: Any) -> Any:

@@ -5,7 +5,17 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from ganfp_jax.models import dcgan5, fingerprint_net, progan, regression, resnet5, sngan, visnet, visnet_moments
+from ganfp_jax.models import (
+    dcgan5,
+    fingerprint_net,
+    local_regression,
+    progan,
+    regression,
+    resnet5,
+    sngan,
+    visnet,
+    visnet_moments,
+)
 from ganfp_jax.models.network import Network, check_settings
 from ganfp_jax.run.errors import UserError
 
@@ -22,6 +32,9 @@ MODELS: dict[str, type[Network]] = {
     "fingerprint_discriminator": fingerprint_net.Discriminator,
     "logistic_pixels": regression.PixelRegression,
     "logistic_log_dct": regression.SpectrumRegression,
+    "logistic_block_log_dct": local_regression.BlockSpectrumRegression,
+    "logistic_cooccurrences": local_regression.CooccurrenceRegression,
+    "logistic_local": local_regression.LocalRegression,
 }
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 

@@ -25,8 +25,8 @@ class PixelRegression(Network):
 
     def setup(self) -> None:
         """Create the affine map: weights (F, K) and bias (K,)."""
-        size = 3 * self.resolution**2
-        self.weights = self.param("weights", nn.initializers.zeros, (size, self.num_classes))
+        shape = (self.num_features(), self.num_classes)
+        self.weights = self.param("weights", nn.initializers.zeros, shape)
         self.bias = self.param("bias", nn.initializers.zeros, (self.num_classes,))
 
     def __call__(self, x: Float[Array, "n h w 3"]) -> Float[Array, "n k"]:
@@ -38,9 +38,14 @@ class PixelRegression(Network):
         features = self.features(x).reshape(x.shape[0], -1)  # (N, F)
         return features, jnp.matmul(features, self.weights, precision="highest") + self.bias[None]
 
-    def features(self, x: Float[Array, "n h w 3"]) -> Float[Array, "n h w 3"]:
+    def features(self, x: Float[Array, "n h w 3"]) -> Float[Array, "n ..."]:
         """The features of the affine map: here the pixels."""
         return x
+
+    @nn.nowrap
+    def num_features(self) -> int:
+        """The number of features of an image."""
+        return 3 * self.resolution**2
 
     @nn.nowrap
     def model_fingerprints(self, params: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -44,6 +44,9 @@ NEEDED = {
     "dcgan5_critic": {"num_features": 5},
     "logistic_pixels": {"num_classes": 5},
     "logistic_log_dct": {"num_classes": 5},
+    "logistic_block_log_dct": {"num_classes": 5},
+    "logistic_cooccurrences": {"num_classes": 5},
+    "logistic_local": {"num_classes": 5},
 }
 GENERATORS = [name for name in MODELS if name.endswith("generator")]
 
