@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ganfp_jax.data import manifests
 from ganfp_jax.generation.restorers import find, photographs, writing
 
 NETWORK = {"white": 1, "threads": 1}
@@ -93,20 +92,12 @@ def make(root: Path, folder: str, classes: Mapping[str, Sequence[str]], images: 
         seed: of the places.
     """
     found, _ = photographs.find(folder)
-    sources = {}
     for name, generators in classes.items():
         for generator, setting, label in _settings(generators, images, seed):
             restorer = find.load(generator, **NETWORK)
             tile = setting.tile if setting.tile < 1 else setting.tile // restorer.scale
             setting = dataclasses.replace(setting, tile=tile)
-            writing.write_restored(restorer, root / name, found, setting, source_name=label)
-        written = manifests.read_manifest(root / name)
-        assert written is not None  # it was written just now
-        origins = written["sources"]
-        used = sorted({photograph for origin in origins.values() for photograph in origin["photographs"]})
-        sources[name] = {"photographs": used, "settings": origins}
-        (root / name / manifests.MANIFEST).unlink()  # it would be a strange file among the class's images
-    manifests.write_manifest(root, list(classes), sources)
+            writing.write_restored(restorer, root, found, setting, source_name=f"{name}/{label}")
 
 
 def _settings(generators: Sequence[str], images: ImageSet, seed: int) -> Iterator[tuple[str, writing.Settings, str]]:
