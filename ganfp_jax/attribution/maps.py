@@ -99,12 +99,18 @@ def cells(probabilities: Float[np.ndarray, "n k"], swept: Sweep, classes: Sequen
 def _near(
     starts: Int[np.ndarray, " n"], side: int, length: int
 ) -> tuple[Float[np.ndarray, "m n"], Int[np.ndarray, " m_1"]]:
-    """How much each of n windows along an axis counts in each of m cells, and the edges of the cells."""
-    step = (starts[-1] - starts[0]) / (len(starts) - 1) if len(starts) > 1 else length
-    count = max(round(length / step), len(starts)) if step < side else len(starts)
-    edges = np.rint(np.linspace(0, length, count + 1)).astype(np.int64)
+    """How much each of n windows along an axis counts in each of m cells, and the edges of the cells.
+
+    The cells lie where the windows are; before and behind there is one more cell, in which none counts.
+    """
+    begin, end = int(starts[0]), int(starts[-1]) + side
+    step = (starts[-1] - starts[0]) / (len(starts) - 1) if len(starts) > 1 else end - begin
+    count = max(round((end - begin) / step), len(starts)) if step < side else len(starts)
+    edges = np.rint(np.linspace(begin, end, count + 1)).astype(np.int64)
     apart = np.abs((edges[:-1] + edges[1:])[:, None] / 2 - (starts + side / 2)[None])
     near = np.maximum(1 - apart / (REACH * side), 0)
     alone = near.sum(1) == 0  # far from all windows: the nearest one counts
     near[alone] = apart[alone] == apart[alone].min(1, keepdims=True)
-    return near, edges
+    margins = int(begin > 0), int(end < length)
+    inner = np.pad(near, (margins, (0, 0)))
+    return inner, np.concatenate([[0] * margins[0], edges, [length] * margins[1]]).astype(np.int64)

@@ -47,6 +47,13 @@ def test_cells_without_a_window_show_nothing():
     assert nothing.shares == {"": 1.0}
 
 
+def test_cells_of_an_image_on_a_canvas_are_where_it_is():
+    on_canvas = swept(np.ones((3, 2), bool))._replace(tops=np.array([5, 9, 13]), lefts=np.array([0, 4]), size=(40, 30))
+    pixels = cells(np.full((6, 2), [0.2, 0.8]), on_canvas, CLASSES).pixels()
+    assert pixels.shape == (40, 30)
+    assert (pixels[5:21, :12] == 1).all() and (pixels == 1).sum() == 16 * 12
+
+
 def test_a_single_window_is_the_map():
     found = cells(np.array([[0.2, 0.8]]), swept(np.ones((1, 1), bool)), CLASSES)
     expected = (1 - STRAY) * np.array([0.2, 0.8]) + STRAY / 2
@@ -104,6 +111,9 @@ def test_an_image_in_any_corner_of_a_canvas_is_found_and_on_a_photograph_it_is_t
     found, alone = attributor.attribute(pictures, views), attributor.attribute(images, views)
     assert [v.verdict for v in found] == [v.verdict for v in alone]
     assert sum(v.verdict == "ProGAN" for v in found) >= 95
+    truth = (pictures[70] != pictures[70][0, 0]).any(-1)  # no corner of this one has the image
+    mapped = map_sources(attributor, sweep(pictures[70], 32, 300, 10.0), views).pixels()
+    assert iou(mapped == attributor.classes.index("ProGAN"), truth) > 0.95
     photograph = mosaic(parts[0], 4, 8)
     photograph[64:96, 128:160] = images[np.argmin([v.probabilities["real"] for v in alone])]
     (verdict,) = attributor.attribute([photograph], views)

@@ -38,3 +38,11 @@ def test_thumbnail_keeps_proportions_and_small_pictures():
     assert thumbnail(np.zeros((1, 3000, 3), np.uint8), 300).shape == (1, 300, 3)
     small = RNG.integers(0, 256, (5, 7, 3), np.uint8)
     np.testing.assert_array_equal(thumbnail(small, 400), small)
+
+
+def test_sweep_lies_on_an_image_on_a_canvas():
+    picture = np.full((90, 200, 3), 90, np.uint8)
+    picture[13:45, 101:133] = RNG.integers(0, 256, (32, 32, 3))
+    swept = sweep(picture, 32, 99, 10.0)
+    assert (swept.tops.tolist(), swept.lefts.tolist(), swept.size) == ([13], [101], (90, 200))
+    np.testing.assert_array_equal(swept.windows[0], picture[13:45, 101:133])
