@@ -65,7 +65,7 @@ def test_a_shorter_set_is_the_beginning_of_a_longer_one():
 
 def test_crops_are_pieces_of_the_reduced_photograph():
     image_set = photos(split="test", count=9, resolution=24, reduction=2.5)
-    with Image.open(sources._photo_path("chelsea")) as image:
+    with Image.open(sources.photo_path("chelsea")) as image:
         size = int(image.width / 2.5), int(image.height / 2.5)
         reduced = np.asarray(image.resize(size, Image.Resampling.LANCZOS))
     windows = np.lib.stride_tricks.sliding_window_view(reduced, (24, 24, 3))[:, :, 0]
@@ -100,7 +100,7 @@ def grid_line(image, period):
 
 @pytest.mark.parametrize("name", ["flower", "grace_hopper", "rocket"])
 def test_the_jpeg_grid_is_gone_after_reduction(name):
-    native = sources.decode_image(sources._photo_path(name))
+    native = sources.decode_image(sources.photo_path(name))
     reduced = sources._reduced(name, 2.0, 32)
     assert grid_line(native, 8) > 3
     assert grid_line(reduced, 8 * reduced.shape[1] / native.shape[1]) < 2  # photographs from PNG files reach 2
