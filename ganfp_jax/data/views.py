@@ -162,7 +162,7 @@ def rotate(images: Shaped[Array | np.ndarray, "n h w c"], degrees: int) -> Float
     turned = jnp.zeros(pixels.shape, jnp.float32)
     for index, weight in _bilinear_corners(height, width, degrees % 360):
         corner = pixels.at[:, index].get(mode="promise_in_bounds")
-        turned += corner.astype(jnp.float32) * weight[:, None]
+        turned += corner.astype(jnp.float32) * weight[None, :, None]
     return turned.reshape(images.shape).astype(dtype)
 
 

@@ -44,7 +44,7 @@ def test_logits_are_sums_of_products_with_model_fingerprints():
     weights, bias = NETWORK.model_fingerprints(variables["params"])
     assert (fingerprints.shape, weights.shape, bias.shape) == ((4, 32, 32, 3), (32, 32, 3, 5), (5,))
     products = np.asarray(fingerprints)[..., None] * weights
-    np.testing.assert_allclose(products.sum((1, 2, 3)) + bias, logits, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(products.sum((1, 2, 3)) + bias[None], logits, rtol=0, atol=1e-4)
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ def test_images_and_running_statistics(classes):
     assert error.max() < (5e-4 if classes else 1e-4)
 
     before, after = variables["batch_stats"], stored["batch_stats"]
-    first = latents @ variables["params"]["l1"]["weight"] + variables["params"]["l1"]["bias"]
+    first = latents @ variables["params"]["l1"]["weight"] + variables["params"]["l1"]["bias"][None]
     batch = np.asarray(first).reshape(-1, 32)  # block2's first layer sees 2 x 4 x 4 positions
     expected_mean = 0.9 * before["block2"]["b1"]["mean"] + 0.1 * batch.mean(0)
     expected_var = 0.9 * before["block2"]["b1"]["var"] + 0.1 * batch.var(0, ddof=1)

@@ -26,4 +26,4 @@ def test_logits_are_products_of_fingerprints(name):
 
     features = jit(lambda variables: classifier.apply(variables, images, method="features"))(variables)
     fingerprints, bias = classifier.model_fingerprints(variables["params"])
-    np.testing.assert_allclose(features @ fingerprints + bias, logits, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(np.asarray(features @ fingerprints) + bias, logits, rtol=0, atol=1e-5)

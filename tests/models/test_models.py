@@ -324,7 +324,7 @@ def test_logits_are_products_of_fingerprints_in_every_form(settings, input):
     fingerprints, bias = classifier.model_fingerprints(variables["params"])
     assert features.shape == (2, settings.get("num_features", 8))
     assert fingerprints.shape == (settings.get("num_features", 8), 3)
-    np.testing.assert_allclose(features @ fingerprints + bias, jit(classifier.apply)(variables, x), atol=1e-5)
+    np.testing.assert_allclose(features @ fingerprints + bias[None], jit(classifier.apply)(variables, x), atol=1e-5)
 
 
 def test_mean_pool_is_the_mean_of_patch_logits():
@@ -336,8 +336,9 @@ def test_mean_pool_is_the_mean_of_patch_logits():
     assert set(params) == {"16x16", "8x8"}
     maps = Level(8, 8, jnp.float32).apply({"params": params["16x16"]}, x)  # (2, 8, 8, 8)
     first, last = (params["8x8"][name] for name in ("Conv1", "Conv2"))
-    maps = leaky_relu(maps @ first["weight"][0, 0] * np.sqrt(2 / 8) + first["bias"])
-    maps = maps @ last["weight"][0, 0] / np.sqrt(8) + last["bias"]  # (2, 8, 8, 3): one logit a patch and source
+    maps = leaky_relu(maps @ first["weight"][0, 0] * np.sqrt(2 / 8) + first["bias"][None, None, None])
+    # (2, 8, 8, 3): one logit a patch and source
+    maps = maps @ last["weight"][0, 0] / np.sqrt(8) + last["bias"][None, None, None]
     np.testing.assert_allclose(jit(classifier.apply)(variables, x), maps.mean((1, 2)), atol=1e-5)
 
 
