@@ -101,11 +101,13 @@ def run(
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"{host}:{port} cannot be used ({reason}); choose another --port, or 0") from error
+    reason, cause = "ports are numbers from 0 to 65535", None
+    if 0 <= port <= 65535:  # of others, `create_server` would leave its socket open
+        try:
+            return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        except OSError as error:
+            reason, cause = error.strerror or str(error), error
+    raise UserError(f"{host}:{port} cannot be used ({reason}); choose another --port, or 0") from cause
 
 
 def _exit(number: int, frame: FrameType | None) -> None:
