@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, UInt8
 
-from ganfp_jax.models.layers import convolve
+from ganfp_jax.models.layers import by_channel, convolve
 
 SIDE = 299  # pixels
 FEATURES = 2048
@@ -77,7 +77,8 @@ class _ConvNorm(nn.Module):
         mean = self.variable("batch_stats", "mean", jnp.zeros, shape).value
         var = self.variable("batch_stats", "var", jnp.ones, shape).value
         y = convolve(x, weight, "SAME" if self.padding == "SAME" else "VALID", stride=self.stride)
-        return jax.nn.relu((y - mean) * (jax.lax.rsqrt(var + self.epsilon) * scale) + offset)
+        gain = jax.lax.rsqrt(var + self.epsilon) * scale
+        return jax.nn.relu((y - by_channel(mean, y)) * by_channel(gain, y) + by_channel(offset, y))
 
 
 class _Branches(nn.Module):

@@ -71,4 +71,4 @@ def _of_triples(x: Float[Array, "n h w 3"]) -> Float[Array, "n f"]:
     )
     counts = jax.vmap(lambda row: jnp.bincount(row, length=triples.KINDS * triples.BINS))(places)
     totals = np.array([max(1, codes.shape[1]) for codes in kinds], np.float32).repeat(triples.BINS)
-    return jnp.sqrt(counts / totals)
+    return jnp.sqrt(counts / totals[None])

@@ -87,4 +87,5 @@ def test_tables_and_figure(measured):
     assert "0.63 (0.50 to 0.70)" in tables.doubt_table(doubts)
     path = measured[0][1] / "figure.png"
     path.write_bytes(voting_figure(cells))
-    assert Image.open(path).width > 1000
+    with Image.open(path) as picture:
+        assert picture.width > 1000

@@ -108,7 +108,7 @@ def test_both_kinds_of_file_give_the_same_network(tmp_path, random_weights, suff
 def test_batches_are_joined(tmp_path, random_weights, monkeypatch):
     class Brightness:
         def apply(self, variables, images):
-            return images.mean((1, 2, 3))[:, None] * np.ones(2048, np.float32)
+            return images.mean((1, 2, 3))[:, None] * np.ones((1, 2048), np.float32)
 
     monkeypatch.setattr(inception, "Inception", Brightness)
     monkeypatch.setattr(inception, "inception_variables", lambda state, origin: {})

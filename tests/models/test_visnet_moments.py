@@ -37,7 +37,7 @@ def test_images_of_any_size_have_fingerprints_and_logits(small):
         features, logits = network.apply(variables, images, method="fingerprints_and_logits")
         assert features.shape == (2, 12) and logits.shape == (2, 3)
         weights, bias = network.model_fingerprints(variables["params"])
-        np.testing.assert_allclose(features @ weights + bias, logits, atol=1e-5)
+        np.testing.assert_allclose(features @ weights + bias[None], logits, atol=1e-5)
         np.testing.assert_allclose(network.apply(variables, images), logits, atol=1e-6)
 
 
