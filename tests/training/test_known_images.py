@@ -28,7 +28,7 @@ def add(folder: Path, *names: str) -> None:
 
 
 def network(root):
-    return attribution.get_config("tiny").to_dict() | {"data": {"root": str(root), "layout": "auto"}}
+    return attribution.get_config("tiny").to_dict() | {"data": {"root": str(root), "layout": "auto", "crop_from": 0}}
 
 
 def gan(root):
