@@ -77,8 +77,9 @@ class Server:
             "--port=0",
             f"--max_mb={MAX_MB}",
         ]
-        self.log = (folder / "log.txt").open("w+")
-        self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=self.log, text=True)
+        self.log = folder / "log.txt"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=log, text=True)
         line = self.process.stdout.readline()
         assert "http" in line, self.said()
         self.url = re.search(r"http://127\.0\.0\.1:\d+", line)[0]
@@ -88,12 +89,13 @@ class Server:
 
     def said(self):
         """What it has written to stderr."""
-        self.log.seek(0)
-        return self.log.read()
+        return self.log.read_text()
 
     def stop(self, number):
         self.process.send_signal(number)
-        return self.process.wait(30)
+        status = self.process.wait(30)
+        self.process.stdout.close()
+        return status
 
 
 @pytest.fixture(scope="module")
