@@ -77,13 +77,15 @@ def accuracy(said: Float[np.ndarray, "n k"], crops: Crops, families: Sequence[in
         chosen = scores.argmax(1)
         for kind, right in (("class", chosen == labels), ("family", of[chosen] == of[labels])):
             block[f"{name}_{kind}"] = rate(right, groups)
-    block["by_count"] = {str(count): _of_some(said, crops, place, count) for count in COUNTS if count <= most_of(place)}
+    block["by_count"] = {
+        str(count): _of_some(said, crops, place, count) for count in COUNTS if count <= _most_of(place)
+    }
     real = crops.labels[first] == 0
     block["accused"] = rate(summed.argmax(1)[real] != 0, crops.photographs[first][real])
     return block
 
 
-def most_of(place: Int[np.ndarray, " n"]) -> int:
+def _most_of(place: Int[np.ndarray, " n"]) -> int:
     """The largest number of crops of a picture."""
     return int(np.bincount(place).max())
 

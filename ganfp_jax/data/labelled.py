@@ -230,12 +230,20 @@ class Images:
         """Decodes all images by `preprocess.read_fitted`. Bad files raise nothing: they are in `rejected`.
 
         `label` is that of a progress bar, None for no bar.
+
+        Raises:
+            UserError: the perturbation changes the size of the images.
         """
         indices, names = self.indices, self.folder.names
         fitted = decode_and_fit([self.folder.paths[i] for i in indices], self.resolution, self.resize, label)
         images, kept = fitted.images, indices[fitted.kept]
         if self.perturbation != "none":  # even "none" would copy them
             images = perturb(images, self.perturbation, self.seed, numbers=kept)
+            if images.shape[1] != self.resolution:
+                raise UserError(
+                    f"{self.perturbation} makes images of {images.shape[2]}x{images.shape[1]}, and the network takes "
+                    f"{self.resolution}x{self.resolution}; such a perturbation is for whole pictures (config.tiles)"
+                )
         return Decoded(
             images=images,
             kept=kept,

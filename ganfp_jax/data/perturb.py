@@ -58,6 +58,12 @@ def check_perturbation(name: str) -> None:
             _parse_range(part)
 
 
+def resizes(name: str) -> bool:
+    """Return whether a perturbation, or one of several, changes the size of images."""
+    parts = [part for part in name.split(CHAIN) if part not in ("none", COMBINATION)]
+    return any(PERTURBATIONS[_parse_range(part)[0]].resizes for part in parts)
+
+
 def family_of(name: str) -> str:
     """Return the family of a perturbation: "jpeg" of "jpeg75" and "jpeg10-75", itself of any without one strength.
 
@@ -306,6 +312,7 @@ class Perturbation:
     `apply` is a function (images, strength, seed, numbers) -> images. Strengths are above 0 and at most `highest`; with
     a `step` they are 1, 1 + `step`, ... An error shows `example`. `label` is the name in a sentence, with "{}" for the
     strength, and `axis` is the quantity of the strengths. A higher strength does more damage, or less where it `eases`.
+    The result has another size where it `resizes`.
     """
 
     apply: Callable[..., UInt8[np.ndarray, "n h w 3"]]
@@ -315,6 +322,7 @@ class Perturbation:
     eases: bool = False
     highest: float = np.inf
     step: int = 0
+    resizes: bool = False
 
 
 PERTURBATIONS = {
@@ -352,6 +360,7 @@ PERTURBATIONS = {
         "rescaling, factor",
         eases=True,
         highest=4.0,
+        resizes=True,
     ),
 }
 """The families by the first part of a perturbation's name."""
@@ -405,20 +414,18 @@ def _at_drawn_strengths(
     images: np.ndarray, name: str, bounds: tuple[float, float], seed: int, numbers: np.ndarray
 ) -> np.ndarray:
     """Perturb each image with its own strength."""
-    if name == "rescale" and len(images) > 1:
-        raise UserError("rescale with a range makes images of several sizes; give one factor, such as rescale0.75")
-    if name == "rescale":
-        share = _random("strength of rescale", seed, numbers[0]).random_sample()
-        return rescale(images, bounds[0] + share * (bounds[1] - bounds[0]), seed, numbers)
-    result, (low, high), family = np.empty_like(images), bounds, PERTURBATIONS[name]
+    (low, high), family = bounds, PERTURBATIONS[name]
+    if family.resizes and len(images) > 1:
+        raise UserError(f"{name} with a range makes images of several sizes; give one factor, such as {name}0.75")
+    result = []
     for index, number in enumerate(numbers):
         one, share = slice(index, index + 1), _random(f"strength of {name}", seed, number).random_sample()
         if family.step:
             strength = low + family.step * int(share * (int(high - low) // family.step + 1))
         else:
             strength = low + share * (high - low)
-        result[one] = family.apply(images[one], strength, seed, numbers[one])
-    return result
+        result.append(family.apply(images[one], strength, seed, numbers[one])[0])
+    return np.stack(result) if result else images.copy()
 
 
 def _random(purpose: str, seed: int, number: int | np.integer) -> np.random.RandomState:

@@ -21,7 +21,7 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from ganfp_jax.data.values import LUMA
+from ganfp_jax.data.values import YCBCR
 from ganfp_jax.models.layers import convolve, leaky_relu
 from ganfp_jax.models.network import Count, Network
 from ganfp_jax.models.normalization import BatchNorm
@@ -31,7 +31,6 @@ from ganfp_jax.run.errors import UserError
 
 BLOCK = 16  # pixels, the side of a block of the DCT
 STRIDE = 8  # pixels from one block to the next
-CHROMA = ((-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))  # Cb and Cr of ITU-R BT.601
 DEVIATION_FLOOR = 1e-4  # added to variances, since the square root has no slope at 0
 
 
@@ -122,7 +121,7 @@ class Blocks(nn.Module):
 
 def to_ycc(images: Float[Array, "n h w 3"]) -> Float[Array, "n h w 3"]:
     """Convert from [-1, 1] to Y, Cb and Cr in grey levels, without their offsets."""
-    return jnp.einsum("nhwc,dc->nhwd", images, 127.5 * jnp.array([LUMA, *CHROMA], jnp.float32), precision="highest")
+    return jnp.einsum("nhwc,dc->nhwd", images, 127.5 * jnp.array(YCBCR, jnp.float32), precision="highest")
 
 
 def high_pass(ycc: Float[Array, "n h w 3"]) -> Float[Array, "n h w 24"]:
@@ -147,7 +146,7 @@ def _filters() -> Float[np.ndarray, "5 5 3 24"]:
     kernels[0, 2, 2:4], kernels[1, 2:4, 2] = first, first
     kernels[2, 2, 1:4], kernels[3, 1:4, 2] = second, second
     kernels[4, [1, 2, 3], [1, 2, 3]] = kernels[5, [3, 2, 1], [1, 2, 3]] = second
-    kernels[6, 1:4, 1:4], kernels[7] = square, large
+    kernels[6, 1:4, 1:4], kernels[7] = square, large / 12
     weights = np.zeros((5, 5, 3, 24), np.float32)
     for channel in range(3):
         weights[:, :, channel, 8 * channel : 8 * channel + 8] = kernels.transpose(1, 2, 0)

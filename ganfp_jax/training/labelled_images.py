@@ -62,7 +62,7 @@ def _check_window(config: dict[str, Any]) -> None:
     larger, resolution = config["data"]["crop_from"], config["resolution"]
     if larger and larger < resolution:
         raise UserError(f"config.data.crop_from is {larger}; give 0, or at least config.resolution {resolution}")
-    if not larger and any("rescale" in name for name in config["immunise"]["perturbations"]):
+    if not larger and any(map(perturb.resizes, config["immunise"]["perturbations"])):
         raise UserError("immunise: rescale changes the size of images; give a config.data.crop_from to cut them from")
 
 

@@ -386,3 +386,12 @@ def test_a_list_of_bytes_is_no_list(tmp_path):
     path = listed(tmp_path, "")
     path.write_bytes(bytes(range(256)))
     fails("is no CSV list of images", path)
+
+
+def test_images_of_another_size_than_the_networks_are_one_line(tmp_path):
+    for source in ("a", "b"):
+        (tmp_path / source).mkdir()
+        encode_png(tmp_path / source / "0.png", np.zeros((16, 16, 3), np.uint8))
+    images = labelled.Images(labelled.open_labelled(tmp_path), 16, perturbation="rescale0.5")
+    with pytest.raises(UserError, match=r"rescale0\.5 makes images of 8x8, and the network takes 16x16"):
+        images.decode()

@@ -61,6 +61,12 @@ def test_high_pass_sees_no_brightness_and_no_slope_in_its_higher_orders():
     np.testing.assert_allclose(inside[..., 2:8], 0, atol=1e-3)
 
 
+def test_high_pass_filters_are_in_grey_levels():
+    kernels = net._filters()
+    np.testing.assert_allclose(kernels.sum((0, 1)), 0, atol=1e-6)
+    np.testing.assert_allclose(np.abs(kernels).max((0, 1, 2)), 1)
+
+
 def test_block_log_dct_is_that_of_each_block():
     images = photo()
     ycc = np.asarray(net.to_ycc(to_signed(images)))
