@@ -1,10 +1,13 @@
 """The sources of `experiments.restorers`: families of generators, their settings, and the image sets made with them."""
 
+import concurrent.futures
 import dataclasses
+import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ganfp_jax.generation.restorers import find, photographs, writing
+from ganfp_jax.run.progress import progress
 
 NETWORK = {"white": 1, "threads": 1}
 
@@ -65,54 +68,83 @@ HELD_OUT: dict[str, tuple[str, ...]] = {
 
 @dataclasses.dataclass(frozen=True)
 class ImageSet:
-    """How the images of one split are made of its photographs; crops and clusters as `writing.Settings`."""
+    """How the images of one split are made of its photographs, as slots of one window a photograph.
+
+    All classes have the same slots, with the same places at the same reductions. A class takes its settings in turn.
+    """
 
     crop: int
-    crops: int
+    """The side of the images."""
     cluster: int
+    """A window is `cluster` x `cluster` images side by side."""
+    slots: int
     reductions: tuple[float, ...]
-    """Each photograph is used at each of them."""
+    """The reductions of the photographs, taken in turn."""
     tiles: tuple[int, ...]
-    """The sides of the networks' tiles in pixels of the output, one for each reduction; -1 is the program's own."""
+    """The sides of the networks' tiles in pixels of the output, taken in turn; at least a window's."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One folder of images: what one generator makes of the photographs of a split in one slot."""
+
+    root: Path
+    """The labelled image folder."""
+    photographs: str
+    """The folder of the photographs."""
+    source_name: str
+    """`class/setting`."""
+    generator: str
+    """As for `config.generator`."""
+    settings: writing.Settings
+    """With the tile in pixels of the output."""
+
+
+def jobs(root: Path, folder: str, classes: Mapping[str, Sequence[str]], images: ImageSet) -> Iterator[Job]:
+    """Yields what makes `<root>/<class>/<setting>/...png` for each class, setting and slot.
+
+    Args:
+        root: the labelled image folder.
+        folder: the folder of the photographs.
+        classes: class -> its generators, as for `config.generator`.
+        images: sizes and slots.
+    """
+    for name, generators in classes.items():
+        for slot in range(images.slots):
+            turn, place = divmod(slot, len(images.reductions))
+            generator = generators[(slot + turn) % len(generators)]  # another reduction in the next turn
+            settings = writing.Settings(
+                crop=images.crop,
+                crops=images.cluster**2,
+                cluster=images.cluster,
+                min_luma_std=10.0,
+                reduction=images.reductions[place],
+                tile=images.tiles[slot % len(images.tiles)],
+                input_jpeg=0,
+                seed=slot,
+            )
+            yield Job(root, folder, f"{name}/{slot}-{generator.partition(':')[2]}", generator, settings)
+
+
+def make(todo: Sequence[Job]) -> None:
+    """Does the jobs, as many at once as there are processors; images that are there already are kept."""
+    todo = sorted(todo, key=lambda job: "x4plus" not in job.generator)  # what takes longest first
+    with (
+        concurrent.futures.ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool,
+        progress(len(todo), "image sets", "folder") as bar,
+    ):
+        for done in concurrent.futures.as_completed([pool.submit(_make, job) for job in todo]):
+            done.result()
+            bar.update()
+
+
+def _make(job: Job) -> None:
+    found, _ = photographs.find(job.photographs)
+    restorer = find.load(job.generator, **NETWORK)
+    settings = dataclasses.replace(job.settings, tile=job.settings.tile // restorer.scale)
+    writing.write_restored(restorer, job.root, found, settings, source_name=job.source_name)
 
 
 def family_of(name: str) -> str:
     """The family that a class belongs to: the name of a class begins with it."""
     return max((family for family in FAMILIES if name.startswith(family)), key=len)  # not "real" of "realesrgan"
-
-
-def make(root: Path, folder: str, classes: Mapping[str, Sequence[str]], images: ImageSet, seed: int) -> None:
-    """Writes `<root>/<class>/<setting>/...png` for each class; what is there already is kept.
-
-    Args:
-        root: the labelled image folder.
-        folder: the folder of the photographs, or "embedded".
-        classes: class -> its generators, as for `config.generator`.
-        images: sizes and numbers.
-        seed: of the places.
-    """
-    found, _ = photographs.find(folder)
-    for name, generators in classes.items():
-        for generator, setting, label in _settings(generators, images, seed):
-            restorer = find.load(generator, **NETWORK)
-            tile = setting.tile if setting.tile < 1 else setting.tile // restorer.scale
-            setting = dataclasses.replace(setting, tile=tile)
-            writing.write_restored(restorer, root, found, setting, source_name=f"{name}/{label}")
-
-
-def _settings(generators: Sequence[str], images: ImageSet, seed: int) -> Iterator[tuple[str, writing.Settings, str]]:
-    """Yields (generator, settings, name of the folder). A class has as many images at each reduction, in all."""
-    crops = max(1, images.crops // (len(generators) * len(images.reductions)))
-    for generator in generators:
-        for reduction, tile in zip(images.reductions, images.tiles, strict=True):
-            setting = writing.Settings(
-                crop=images.crop,
-                crops=crops,
-                cluster=images.cluster,
-                min_luma_std=10.0,
-                reduction=reduction,
-                tile=tile,
-                input_jpeg=0,
-                seed=seed,
-            )
-            yield generator, setting, f"{generator.partition(':')[2]}-r{reduction:g}"

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.certainty import CONFIDENCE, Calibration, check_enough, check_rate, choose_threshold
+from ganfp_jax.attribution.certainty import CONFIDENCE, Calibration, check_enough, check_rate, choose_threshold, spare
 from ganfp_jax.attribution.evaluation import Evaluation, evaluate
 from ganfp_jax.attribution.tiles import learn_dependence, reweighed
 from ganfp_jax.attribution.verdict import SCORES
 from ganfp_jax.data import labelled
 from ganfp_jax.data.tiles import TILING, Tiling
 from ganfp_jax.metrics.statistics import wilson_interval
+from ganfp_jax.run.errors import UserError
 
 
 def calibrate(
@@ -23,6 +24,7 @@ def calibrate(
     rule: str = "majority",
     error_rate: float = 0.01,
     min_decided: float = 0.0,
+    spared: str = "",
     resize: str = "crop",
     batch_size: int = 32,
     tiling: Tiling = TILING,
@@ -34,19 +36,27 @@ def calibrate(
         views, rule: of the vote; no views are the network's default ones.
         error_rate: the share of decided images that may be wrong, between 0 and 1.
         min_decided: the share of images that are to be decided at least.
+        spared: a source none of whose images may be decided wrongly, such as the real one; "" for none.
         resize, batch_size, tiling: as for `evaluation.evaluate`.
 
     Raises:
-        UserError: as `evaluation.evaluate` and `certainty.choose_threshold`.
+        UserError: as `evaluation.evaluate`, `certainty.choose_threshold` and `certainty.spare`; no such source.
     """
     if not isinstance(folder, labelled.LabelledFolder):
         folder = labelled.open_labelled(folder, classes=attributor.classes)
     check_rate(error_rate, min_decided)
     check_enough(len(folder), error_rate)
+    check_spared(attributor, spared)
     views = views or attributor.default_views
     images = labelled.Images(folder, attributor.resolution, resize)
     evaluation = evaluate(attributor, images, views=views, rule=rule, batch_size=batch_size, tiling=tiling)
-    return from_evaluation(attributor, evaluation, folder, error_rate, min_decided)
+    return from_evaluation(attributor, evaluation, folder, error_rate, min_decided, spared)
+
+
+def check_spared(attributor: Attributor, spared: str) -> None:
+    """Raises UserError unless a source has this name, or it is ""."""
+    if spared and spared not in attributor.classes:
+        raise UserError(f"config.spared is {spared!r}; give one of {', '.join(attributor.classes)}, or nothing")
 
 
 def found_on(calibration: Calibration, images: labelled.Images) -> bool:
@@ -65,6 +75,7 @@ def from_evaluation(
     folder: labelled.LabelledFolder,
     error_rate: float,
     min_decided: float = 0.0,
+    spared: str = "",
 ) -> Calibration:
     """The calibration for the vote of an evaluation of the images of a folder.
 
@@ -72,7 +83,7 @@ def from_evaluation(
     those of pictures whose tiles are weighed so. Pictures in which there is nothing to see are left out.
 
     Raises:
-        UserError: as `certainty.choose_threshold`.
+        UserError: as `certainty.choose_threshold` and `certainty.spare`.
     """
     vote, seen, dependence = evaluation.vote, np.ones(len(evaluation.targets), bool), None
     if (pictures := evaluation.pictures) is not None:
@@ -82,6 +93,8 @@ def from_evaluation(
     targets, wrong = evaluation.targets[seen], (np.asarray(vote.predicted) != evaluation.targets)[seen]
     scores = SCORES["margin"].of(vote)[seen]
     choice = choose_threshold(scores, wrong, error_rate, min_decided=min_decided)
+    if spared:
+        choice = spare(choice, scores, wrong, targets == attributor.classes.index(spared), error_rate)
     decided = scores >= choice.threshold
 
     def counts(label: int) -> dict[str, int]:

@@ -176,6 +176,37 @@ def choose_threshold(
     return Choice(float(ranked[end] + below) / 2, int(counts[last]), int(mistakes[last]), float(bounds[last]))
 
 
+def spare(
+    choice: Choice,
+    scores: Float[np.ndarray, " n"],
+    wrong: Bool[np.ndarray, " n"],
+    spared: Bool[np.ndarray, " n"],
+    error_rate: float,
+    confidence: float = CONFIDENCE,
+) -> Choice:
+    """The choice with the lowest threshold, no lower than its own, above which no answer on `spared` images is wrong.
+
+    N such images of independent origin then show, whatever the scores are, that with 95 % confidence no more than
+    1 - 0.05 ** (1 / N) of the next ones are answered wrongly: the threshold is the highest of N equal draws.
+
+    Raises:
+        UserError: nothing would be decided, or of the few that are too many may be wrong.
+    """
+    highest = scores[wrong & spared].max(initial=-np.inf)
+    if highest < choice.threshold:
+        return choice
+    decided = scores > highest
+    total, mistakes = int(decided.sum()), int((decided & wrong).sum())
+    bound = float(upper_bound(mistakes, total, confidence)) if total else 1.0
+    if bound > error_rate:
+        raise UserError(
+            f"the surest wrong answer on an image that is to be spared has a score of {highest:.3g}, and {total} of "
+            f"{len(scores)} images a higher one; calibrate for a higher config.error_rate, spare no source, or take "
+            "another network"
+        )
+    return Choice(float(highest + scores[decided].min()) / 2, total, mistakes, bound)
+
+
 def check_rate(error_rate: float, min_decided: float) -> None:
     """Raises UserError unless the two are shares that `choose_threshold` takes."""
     if not 0 < error_rate < 1:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.calibration import from_evaluation
+from ganfp_jax.attribution.calibration import check_spared, from_evaluation
 from ganfp_jax.attribution.certainty import Calibration, check_enough, check_rate, where_unsure
 from ganfp_jax.attribution.evaluation import evaluate, open_images
 from ganfp_jax.attribution.voting import check_vote
@@ -36,6 +36,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     check_vote(config["views"], config["rule"], config["batch_size"])
     check_rate(config["error_rate"], config["min_decided"])
     attributor = Attributor.load(config["checkpoint"], calibrated=False)
+    check_spared(attributor, config["spared"])
     images = open_images(attributor, **config["data"])
     check_enough(len(images), config["error_rate"])
     if warning := known_images.warning_of(config["checkpoint"], images.folder):
@@ -50,7 +51,9 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     )
     reports.report_rejected(evaluation.rejected, workdir)
     reports.report_notes(evaluation.notes, workdir)
-    calibration = from_evaluation(attributor, evaluation, images.folder, config["error_rate"], config["min_decided"])
+    calibration = from_evaluation(
+        attributor, evaluation, images.folder, config["error_rate"], config["min_decided"], config["spared"]
+    )
     write_json(workdir / CALIBRATION, calibration.to_dict())
     print(summary(calibration))
     checkpoint = Path(config["checkpoint"])
