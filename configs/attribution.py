@@ -109,7 +109,7 @@ def _restorers() -> ConfigDict:
     config.model = {
         "name": "visnet_moments",
         "fmaps": 24,
-        "num_stages": 3,
+        "num_stages": 0,
         "block_features": 192,
         "num_features": 512,
         "dtype": "float32",
@@ -118,10 +118,10 @@ def _restorers() -> ConfigDict:
     config.optimizer.schedule = "cosine"
     config.optimizer.schedule_args = {"warmup": 0.05}
     config.augment = "d4"
-    config.immunise.share = 0.6
+    config.immunise.share = 0.75
     config.immunise.perturbations = ("jpeg60-95", "rescale0.6-1.4", "rescale0.6-1.4+jpeg60-95")
     config.batch_size = 64
-    config.num_steps = 12_000
+    config.num_steps = 15_000
     config.data.root = "runs/restorers/images"
     config.data.resize = "crop"
     config.data.crop_from = 128

@@ -34,7 +34,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "train": ImageSet(crop=128, cluster=2, slots=2, reductions=(2.0,), tiles=(288,)),
         "test": ImageSet(crop=256, cluster=1, slots=1, reductions=(2.0,), tiles=(288,)),
         "crops": 16,
-        "steps": {"visnet": 6000, "moments": 12_000},
+        "steps": {"visnet": 3000, "moments": 15_000},
         "conditions": measure.CONDITIONS,
     },
     "tiny": {

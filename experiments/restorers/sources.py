@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import dataclasses
+import math
 import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -111,14 +112,14 @@ def jobs(root: Path, folder: str, classes: Mapping[str, Sequence[str]], images: 
     """
     for name, generators in classes.items():
         for slot in range(images.slots):
-            turn, place = divmod(slot, len(images.reductions))
-            generator = generators[(slot + turn) % len(generators)]  # another reduction in the next turn
+            turn = slot // math.lcm(len(generators), len(images.reductions))
+            generator = generators[(slot + turn) % len(generators)]  # at another reduction in the next turn
             settings = writing.Settings(
                 crop=images.crop,
                 crops=images.cluster**2,
                 cluster=images.cluster,
                 min_luma_std=10.0,
-                reduction=images.reductions[place],
+                reduction=images.reductions[slot % len(images.reductions)],
                 tile=images.tiles[slot % len(images.tiles)],
                 input_jpeg=0,
                 seed=slot,

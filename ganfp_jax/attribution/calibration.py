@@ -117,4 +117,5 @@ def from_evaluation(
         digest=attributor.digest,
         dependence=dependence,
         images_digest=_digest(folder),
+        spared=spared,
     )

@@ -54,6 +54,7 @@ class Calibration:
         digest: of the weights (`ganfp_jax.interop.weights.digest`).
         dependence: of the tiles of one picture, 0 to 1 (`attribution.tiles`); None where the pictures had one tile.
         images_digest: of the images it was found on (`data.labelled.digest`); "" where it does not say.
+        spared: a source of whose images none was decided wrongly (`spare`); "" for none.
     """
 
     threshold: float
@@ -70,11 +71,12 @@ class Calibration:
     digest: str
     dependence: float | None = None
     images_digest: str = ""
+    spared: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it, and as `from_dict` takes it."""
         values = dataclasses.asdict(self) | {"views": list(self.views), "ci95": list(self.ci95)}
-        absent = {"dependence": None, "images_digest": ""}  # as in the files of earlier versions
+        absent = {"dependence": None, "images_digest": "", "spared": ""}  # as in the files of earlier versions
         return {name: value for name, value in values.items() if name not in absent or value != absent[name]}
 
     @classmethod
@@ -93,7 +95,10 @@ class Calibration:
             sound = (
                 all(type(number) in (int, float) and -1 <= number <= 1 for number in numbers)
                 and all(type(count) is int and count >= 0 for count in counts)
-                and all(isinstance(text, str) for text in (found.rule, found.digest, found.images_digest, *views))
+                and all(
+                    isinstance(text, str)
+                    for text in (found.rule, found.digest, found.images_digest, found.spared, *views)
+                )
                 and isinstance(found.per_class, dict)
                 and type(dependence) in (int, float)
                 and 0 <= dependence <= 1

@@ -70,6 +70,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
 def summary(calibration: Calibration) -> str:
     """Formats the calibration for the console."""
     share = calibration.wrong / calibration.decided
+    spared = f" No image of {calibration.spared} is decided wrongly." if calibration.spared else ""
     rows = [
         (name, counts["images"], counts["decided"], counts["wrong"]) for name, counts in calibration.per_class.items()
     ]
@@ -80,5 +81,6 @@ def summary(calibration: Calibration) -> str:
         f"Unsure {where_unsure(calibration.threshold)}. "
         f"{wording.percent(calibration.decided / calibration.images)} of the images are decided, "
         f"{wording.percent(share)} of those wrongly (95% interval {wording.interval(calibration.ci95)}); with "
-        f"{calibration.confidence:.0%} confidence no more than {100 * calibration.error_rate:g}% of such images are.",
+        f"{calibration.confidence:.0%} confidence no more than {100 * calibration.error_rate:g}% of such images are."
+        f"{spared}",
     ])  # fmt: skip

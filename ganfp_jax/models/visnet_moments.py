@@ -52,8 +52,6 @@ class MomentsClassifier(Network):
     fmaps: Count = 24
     num_stages: int = 3
     block_features: int = 192
-    block_layers: Count = 1
-    block_signs: bool = False
     num_features: Count = 512
     dtype: Any = jnp.float32
 
@@ -77,7 +75,7 @@ class MomentsClassifier(Network):
         if self.num_stages:
             pooled.append(Residuals(self.fmaps, self.num_stages, self.dtype, name="Residuals")(ycc))
         if self.block_features:
-            pooled.append(Blocks(self.block_features, self.block_layers, self.block_signs, name="Blocks")(ycc, train))
+            pooled.append(Blocks(self.block_features, name="Blocks")(ycc, train))
         x = _normalized(jnp.concatenate(pooled, axis=-1), train, "Norm")
         features = leaky_relu(nn.Dense(self.num_features, name="Dense1")(x))
         return features, nn.Dense(self.num_classes, name="Dense2")(features)
@@ -111,24 +109,14 @@ class Blocks(nn.Module):
     """The moments of the log-DCT of all blocks, and of features of each block."""
 
     features: int
-    layers: int
-    signs: bool
 
     @nn.compact
     def __call__(self, ycc: Float[Array, "n h w 3"], train: bool) -> Float[Array, "n f"]:
         """Return the means and deviations."""
-        coefs = block_dct(ycc)
-        spectra = jnp.log(jnp.abs(coefs) + LOG_FLOOR)  # (N, R, C, 768)
+        spectra = block_log_dct(ycc)  # (N, R, C, 768)
         x = BatchNorm(name="Norm")(spectra, None, train)
-        if self.signs:
-            x = jnp.concatenate([x, coefs / (1 + jnp.abs(coefs) / 4)], axis=-1)
-        pooled = [moments(spectra)]
-        for layer in range(self.layers):
-            x = leaky_relu(nn.Dense(self.features, name=f"Dense{layer}")(x))
-            pooled.append(moments(x))
-            if layer + 1 < self.layers:
-                x = BatchNorm(name=f"Norm{layer}")(x, None, train)
-        return jnp.concatenate(pooled, axis=-1)
+        x = leaky_relu(nn.Dense(self.features, name="Dense")(x))
+        return jnp.concatenate([moments(spectra), moments(x)], axis=-1)
 
 
 def to_ycc(images: Float[Array, "n h w 3"]) -> Float[Array, "n h w 3"]:
@@ -165,12 +153,12 @@ def _filters() -> Float[np.ndarray, "5 5 3 24"]:
     return weights
 
 
-def block_dct(ycc: Float[Array, "n h w 3"]) -> Float[Array, "n r c 768"]:
-    """The DCT-II, orthonormal, of blocks of 16x16 pixels that begin every 8 pixels."""
+def block_log_dct(ycc: Float[Array, "n h w 3"]) -> Float[Array, "n r c 768"]:
+    """log(|DCT-II| + floor), orthonormal, of blocks of 16x16 pixels that begin every 8 pixels."""
     basis = dct_basis(BLOCK)
     blocks = _windows(_windows(ycc, 1), 3)  # (N, R, 16, C, 16, 3)
     spectra = jnp.einsum("uh,nrhcwd,vw->nrcuvd", basis, blocks, basis)
-    return spectra.reshape(*spectra.shape[:3], -1)
+    return jnp.log(jnp.abs(spectra) + LOG_FLOOR).reshape(*spectra.shape[:3], -1)
 
 
 def _windows(x: Float[Array, "..."], axis: int) -> Float[Array, "..."]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from ganfp_jax.attribution.certainty import Calibration, choose_threshold, upper_bound, where_unsure
+from ganfp_jax.attribution.certainty import Calibration, choose_threshold, spare, upper_bound, where_unsure
 from ganfp_jax.attribution.verdict import margins
 from ganfp_jax.run.errors import UserError
 
@@ -181,3 +181,29 @@ def test_calibration_holds_for_its_vote_only():
 )
 def test_where_unsure_calls_no_negative_margin_a_lead(threshold, words):
     assert where_unsure(threshold) == words
+
+
+def test_a_spared_source_has_no_wrong_decision():
+    scores, wrong = ranked(1000, 300, 500, 900)
+    choice = choose_threshold(scores, wrong, 0.05)
+    assert choice.wrong == 3
+    spared = np.arange(1000) == 500
+    found = spare(choice, scores, wrong, spared, 0.05)
+    assert scores[500] < found.threshold < scores[499]
+    assert (found.decided, found.wrong) == (500, 1) and found.upper == pytest.approx(upper_bound(1, 500))
+    assert spare(choice, scores, wrong, np.arange(1000) == 400, 0.05) == choice  # which is right
+    with pytest.raises(UserError, match=r"has a score of 1, and 0 of 1000 images a higher one"):
+        spare(choice, *ranked(1000, 0), np.ones(1000, bool), 0.05)
+
+
+def test_a_spared_source_keeps_its_promise():
+    """The true rate above the threshold of 99 draws is over 3 % in at most 5 of 100 calibrations."""
+    rng = np.random.default_rng(0)
+    broken = []
+    for _ in range(1000):
+        scores = rng.uniform(size=99)  # of images of the source, all of them answered wrongly
+        right = np.linspace(0.0, 1.2, 5000)  # those of images of other sources
+        everything, wrong = np.concatenate([scores, right]), np.arange(5099) < 99
+        choice = spare(choose_threshold(everything, wrong, 0.5), everything, wrong, wrong, 0.5)
+        broken.append(1 - choice.threshold > 0.03)
+    assert 0.02 < np.mean(broken) < 0.06
