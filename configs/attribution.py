@@ -23,8 +23,9 @@ Three of its settings are not the published ones; they were chosen on training p
   badly.
 
 `:restorers` trains `visnet_moments` (`ganfp_jax/models/visnet_moments.py`) on the sources of published upscalers and
-restorers (docs/restorers.md) at 64x64. It sees local statistics by high-pass filters and block spectra, and pools their
-mean and deviation, so pictures may later have any size. `data.crop_from` is the side of the stored images, of which
+restorers (docs/restorers.md) at 64x64. It sees local statistics: the log-DCT of blocks, as it is and after a layer, of
+which it keeps mean and deviation, so pictures may later have any size. `model.num_stages` adds a branch of convolutions
+on high-pass residuals, at six times the cost of a step. `data.crop_from` is the side of the stored images, of which
 every step shows another window, after the perturbations of `immunise`, which may rescale images then. Windows begin at
 multiples of 8 pixels, so that JPEG's blocks lie in them as in the tiles of a picture. `:restorers-tiny` is its form of
 seconds.

@@ -53,16 +53,18 @@ SIZES: dict[str, dict[str, Any]] = {
         "side": 64,
         "classes": sources.FAMILIES,
         "held_out": sources.HELD_OUT,
-        "train": ImageSet(crop=128, cluster=2, slots=8, reductions=(1.0, 1.5, 2.0, 3.0), tiles=(288, 320)),
+        "train": ImageSet(crop=128, cluster=1, slots=8, reductions=(1.0, 1.5, 2.0, 3.0), tiles=(160, 192)),
+        "calibration": ImageSet(crop=256, cluster=1, slots=2, reductions=(1.0, 2.0), tiles=(288, 320)),
         "test": ImageSet(crop=256, cluster=1, slots=4, reductions=(1.0, 2.0), tiles=(288, 320)),
         "held": ImageSet(crop=256, cluster=1, slots=2, reductions=(1.0, 2.0), tiles=(288, 320)),
-        "steps": 20_000,
+        "steps": 12_000,
     },
     "tiny": {
         "side": 32,
         "classes": {name: sources.FAMILIES[name][:2] for name in ("real", "lanczos", "waifu2x")},
         "held_out": {"waifu2x": ("ncnn:waifu2x-upconv-photo-x2-noise1",)},
         "train": ImageSet(crop=64, cluster=1, slots=4, reductions=(1.5, 2.0), tiles=(96, 128)),
+        "calibration": ImageSet(crop=64, cluster=1, slots=2, reductions=(1.0, 2.0), tiles=(96,)),
         "test": ImageSet(crop=64, cluster=1, slots=2, reductions=(1.0, 2.0), tiles=(96,)),
         "held": ImageSet(crop=64, cluster=1, slots=1, reductions=(2.0,), tiles=(96,)),
         "steps": 8,
@@ -93,12 +95,8 @@ def make_images(workdir: Path, photographs: Path, sizes: Mapping[str, Any]) -> N
     """Writes `images/train`, `images/test`, `calibration` and `held/<family>`."""
     classes = sizes["classes"]
     todo: list[sources.Job] = []
-    for root, split, images in (
-        ("images/test", "test", "test"),
-        ("images/train", "train", "train"),
-        ("calibration", "calibration", "test"),
-    ):
-        todo += sources.jobs(workdir / root, str(photographs / split), classes, sizes[images])
+    for root, split in (("images/test", "test"), ("images/train", "train"), ("calibration", "calibration")):
+        todo += sources.jobs(workdir / root, str(photographs / split), classes, sizes[split])
     for family, settings in sizes["held_out"].items():
         each = {setting.partition(":")[2]: (setting,) for setting in settings}
         todo += sources.jobs(workdir / "held" / family, str(photographs / "test"), each, sizes["held"])
