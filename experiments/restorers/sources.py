@@ -7,6 +7,7 @@ import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ganfp_jax.data import manifests
 from ganfp_jax.generation.restorers import find, photographs, writing
 from ganfp_jax.run.progress import progress
 
@@ -129,7 +130,12 @@ def jobs(root: Path, folder: str, classes: Mapping[str, Sequence[str]], images: 
 
 def make(todo: Sequence[Job]) -> None:
     """Does the jobs, as many at once as there are processors; images that are there already are kept."""
-    todo = sorted(todo, key=lambda job: "x4plus" not in job.generator)  # what takes longest first
+    todo = sorted(
+        (job for job in todo if not _is_done(job)),
+        key=lambda job: "x4plus" not in job.generator,  # what takes longest first
+    )
+    if not todo:
+        return
     with (
         concurrent.futures.ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool,
         progress(len(todo), "image sets", "folder") as bar,
@@ -137,6 +143,13 @@ def make(todo: Sequence[Job]) -> None:
         for done in concurrent.futures.as_completed([pool.submit(_make, job) for job in todo]):
             done.result()
             bar.update()
+
+
+def _is_done(job: Job) -> bool:
+    """Whether the manifest has it, which names a folder once all of its images are there."""
+    source, _, setting = job.source_name.partition("/")
+    manifest = manifests.read_manifest(job.root) or {"sources": {}}
+    return setting in manifest["sources"].get(source, {}).get("settings", {})
 
 
 def _make(job: Job) -> None:
