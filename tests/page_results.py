@@ -277,6 +277,70 @@ def robustness_results() -> dict:
     }
 
 
+def scored_tool(classes, right, **changes) -> dict:
+    """What `score` says of a tool with scores and images of unknown sources."""
+    number = {"value": 0.8, "ci95": [0.75, 0.85]}
+    names = [*classes, "none of these"]
+    met = block(classes, right, 100)
+    confusion = [[*row, 0] for row in met["confusion"]] + [[30, 10, *[0] * (len(classes) - 1)]]
+    return (
+        met
+        | {
+            "confusion": confusion,
+            "classes": names,
+            "images": 340,
+            "rejected": 0,
+            "least_accuracy": met["accuracy"],
+            "groups": None,
+            "balanced_accuracy": number,
+            "scores": {"auroc": number, "average_precision": number, "per_class": {}, "ece": None},
+            "detection": {"auroc": number, "tpr_at_fpr_1": number, "cllr": number, "cllr_min": 0.3},
+            "open_set": {
+                "auroc": number,
+                "oscr": number,
+                "ccr_at_fpr_1": {"value": None, "ci95": None},
+                "cllr_min": 0.4,
+            },
+        }
+        | changes
+    )
+
+
+def score_results() -> dict:
+    """Two tools with scores and one without, of whose rows some could not be used, and a leak."""
+    results, classes = minimal_results(), ["real", "ProGAN", "SNGAN"]
+    bare = {"scores": None, "detection": None, "open_set": None, "rejected": 3, "groups": dict.fromkeys(classes, 4)}
+    tools = {
+        "d4": scored_tool(classes, 90),
+        "mirror": scored_tool(classes, 70),
+        "jpeg": scored_tool(classes, 60, **bare),
+    }
+    found = {"wrong_to_right": 5, "right_to_wrong": 65, "mcnemar_p": 1e-9, "holm_p": 1e-9, "shared": 300}
+    gain = {"difference": {"value": -0.2, "ci95": [-0.25, -0.15]}}
+    even = {"wrong_to_right": 5, "right_to_wrong": 6, "holm_p": 0.9, "difference": {"value": 0.0, "ci95": None}}
+    kind = {"kind": "format", "accuracy": 0.9, "ci95": [0.8, 0.95], "chance": 1 / 3, "p_holm": 1e-9, "verdict": "leak"}
+    keys = ("created", "config", "versions", "devices")
+    return {key: results[key] for key in keys} | {
+        "title": "Which tool names the sources best?",
+        "command": "python -m ganfp_jax.main --config=configs/score.py",
+        "classes": classes,
+        "tools": tools,
+        "pairs": [
+            {"first": "d4", "second": "mirror", **found, **gain},
+            {"first": "mirror", "second": "jpeg", **found, **gain, **even},
+        ],
+        "audit": {
+            "verdict": "LEAK: the classes are given away by the format.",
+            "leak": True,
+            "files_tested": 60,
+            "kinds": [kind | {"says": "PNG in 100% of real, 0% of ProGAN"}],
+        },
+        "method": dict.fromkeys(
+            ("accuracy", "balanced_accuracy", "scores", "ece", "detection", "open_set", "ci95", "pairs"), "as usual"
+        ),
+    }
+
+
 def renamed(results, names):
     """Results in which every key and value that is one of `names` is called what stands there."""
     if isinstance(results, dict):

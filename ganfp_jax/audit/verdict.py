@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from ganfp_jax.audit.facts import KINDS, VAGUE, Facts, columns
 from ganfp_jax.metrics.groups import deal
 from ganfp_jax.metrics.statistics import bootstrap_weights, holm, percentile_interval, wilson_interval
+from ganfp_jax.report import wording
 
 LEAVES = 32
 RARE = 0.03  # least share of the files in a leaf of the tree
@@ -111,6 +112,19 @@ def judge(
             )
         )
     return findings
+
+
+def overall(findings: Sequence[Finding]) -> str:
+    """Returns the verdict in one sentence."""
+    leaks, warnings = (
+        [KINDS[finding.kind].what for finding in findings if finding.verdict == verdict]
+        for verdict in ("leak", "warning")
+    )
+    first = f"LEAK: the classes are given away by {wording.listed(leaks)}" if leaks else "No leak found"
+    if not warnings:
+        return f"{first}."
+    second = f"{'they can also' if leaks else 'the classes can'} be told apart by {wording.listed(warnings)}"
+    return f"{first}; {second}, which may be the pictures' doing: give these accuracies beside a classifier's."
 
 
 def _numbered(labels: Int[np.ndarray, " n"], groups: Sequence[str]) -> Int[np.ndarray, " n"]:

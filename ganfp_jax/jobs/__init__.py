@@ -39,5 +39,6 @@ JOBS = {
     "quality": Job(),
     "quickstart": Job(resumes=True),
     "robustness": Job(resumes=True),
+    "score": Job(),
     "train": Job(resumes=True, several=True, may_grow=longer.may_grow),
 }

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from ganfp_jax.audit import duplicates, equalise
-from ganfp_jax.audit.facts import KINDS
 from ganfp_jax.audit.sample import list_files, read_sample
-from ganfp_jax.audit.verdict import Finding, judge
+from ganfp_jax.audit.verdict import Finding, judge, overall
 from ganfp_jax.data import labelled, reports
 from ganfp_jax.data.cells import cell
 from ganfp_jax.data.decode import ImageFile, decode_image, png_bytes
@@ -98,19 +97,6 @@ def check(config: Mapping[str, Any]) -> None:
         )
     if not 0 <= config["duplicates"]["distance"] < 64:
         raise UserError(f"config.duplicates.distance is {config['duplicates']['distance']}; give 0 to 63 bits")
-
-
-def overall(findings: Sequence[Finding]) -> str:
-    """Returns the verdict in one sentence."""
-    leaks, warnings = (
-        [KINDS[finding.kind].what for finding in findings if finding.verdict == verdict]
-        for verdict in ("leak", "warning")
-    )
-    first = f"LEAK: the classes are given away by {wording.listed(leaks)}" if leaks else "No leak found"
-    if not warnings:
-        return f"{first}."
-    second = f"{'they can also' if leaks else 'the classes can'} be told apart by {wording.listed(warnings)}"
-    return f"{first}; {second}, which may be the pictures' doing: give these accuracies beside a classifier's."
 
 
 def row(finding: Finding) -> dict[str, Any]:

@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ganfp_jax.report import ablation_page, evaluation_page, fingerprint_page, rendering, results, robustness_page
+from ganfp_jax.report import (
+    ablation_page,
+    evaluation_page,
+    fingerprint_page,
+    rendering,
+    results,
+    robustness_page,
+    score_page,
+)
 from ganfp_jax.run import atomic
 
 
@@ -22,6 +30,7 @@ PAGES = {
     "ablation": Kind(results.AblationPage, ablation_page.values),
     "robustness": Kind(results.RobustnessPage, robustness_page.values),
     "fingerprints": Kind(results.FingerprintPage, fingerprint_page.values),
+    "score": Kind(results.ScorePage, score_page.values),
 }
 
 

@@ -305,6 +305,31 @@ class FingerprintPage(Page):
     """Sentences that belong beside the headline."""
 
 
+class ScoredTool(Block):
+    """The metrics of one tool, as `attribution.scoring.score` gives them."""
+
+    rejected: int
+    least_accuracy: float
+    """As if every rejected row were a wrong answer."""
+    groups: Mapping[str, int] | None
+    balanced_accuracy: Measure
+    scores: Mapping[str, Any] | None
+    detection: Mapping[str, Any] | None
+    open_set: Mapping[str, Any] | None
+
+
+class ScorePage(Page):
+    """The page of `score`: the content of its metrics.json, and more. `tools` may not be empty."""
+
+    tools: Mapping[str, ScoredTool]
+    pairs: Sequence[Mapping[str, Any]]
+    """Of `attribution.scoring.compare`."""
+    audit: Mapping[str, Any] | None
+    """{"verdict", "leak", "files_tested", "kinds"}."""
+    method: Mapping[str, str]
+    """Metric -> how it is computed, in words."""
+
+
 def check_keys(values: Mapping[str, Any], required: Sequence[str], where: str = "results") -> None:
     """Raises ValueError with the missing required keys."""
     missing = [key for key in required if key not in values]

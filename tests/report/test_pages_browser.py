@@ -10,13 +10,20 @@ import shutil
 from collections import Counter
 
 import pytest
-from page_results import ablation_results, fingerprint_results, renamed, robustness_results, shown_results
+from page_results import (
+    ablation_results,
+    fingerprint_results,
+    renamed,
+    robustness_results,
+    score_results,
+    shown_results,
+)
 
 from ganfp_jax.report.pages import write_page
 from tests import hostile_names
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PAGES = ("quickstart", "evaluate", "ablation", "robustness", "fingerprints", "fingerprints of images")
+PAGES = ("quickstart", "evaluate", "ablation", "robustness", "fingerprints", "fingerprints of images", "score")
 SIZES = {"desktop": (1280, 900), "phone": (360, 740)}
 SERIOUS = ("serious", "critical")
 # Of all rules only this one can say something else of the same page in other colours.
@@ -97,6 +104,7 @@ def written(folder, names):
     write_page("fingerprints", renamed(fingerprint_results(LONG_NAMES), names), folder / "fingerprints.html")
     of_images = fingerprint_results(LONG_NAMES, image_sized=True)
     write_page("fingerprints", renamed(of_images, names), folder / "fingerprints of images.html")
+    write_page("score", renamed(score_results(), names), folder / "score.html")
     return {name: folder / f"{name}.html" for name in PAGES}
 
 
