@@ -39,7 +39,7 @@ METHOD = {
     "ece": "expected calibration error of the answer's probability, in bins of equal width (Guo et al. 2017)",
     "detection": (
         "real against all other known classes; Cllr takes the tool's prior for even over its classes, and "
-        "probabilities to be at least 1e-6 from 0 and 1; the least Cllr is that of the best ratios that rise with it "
+        "probabilities to be at least 1e-6 from 0 and 1; the least Cllr that of the best ratios rising with a score "
         "(isotonic regression on these images)"
     ),
     "open_set": (
