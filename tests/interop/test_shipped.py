@@ -114,7 +114,7 @@ def test_a_file_of_baselines_is_believed_no_more_than_one_of_weights(tmp_path, h
 
 
 def test_an_unknown_set_is_answered_with_the_known_ones():
-    with pytest.raises(UserError, match=r"nowhere is not a run folder.*the name of a shipped set \(photos32, restorers64\)"):
+    with pytest.raises(UserError, match=r"nowhere is not a run folder.*of a shipped set \(photos32, restorers64\)"):
         load("nowhere")
     with pytest.raises(UserError, match="no shipped set 'nowhere'; choose one of photos32, restorers64"):
         shipped.baselines("nowhere")
