@@ -193,8 +193,9 @@ class _Reader:
 
     def _name(self, cells: Sequence[str]) -> str:
         name = cells[self.path].strip() if self.path < len(cells) else ""
-        name = text_of(name) if self.ours else printable(name.replace("\\", "/"))
-        return name.removeprefix("./")
+        name = text_of(name) if self.ours else name.replace("\\", "/")
+        # Ours are escaped already, but what looks like ours may be a stranger's.
+        return (name if self.ours and name.isprintable() else printable(name)).removeprefix("./")
 
     def _fault(self, cells: Sequence[str], name: str) -> str:
         """Why a row is no use, or ""."""

@@ -16,6 +16,7 @@ from ganfp_jax.attribution.tool_answers import Columns, Task, ToolAnswers, read_
 from ganfp_jax.audit.sample import list_files, read_sample
 from ganfp_jax.audit.verdict import judge, overall
 from ganfp_jax.data import labelled, reports
+from ganfp_jax.data.listing import printable
 from ganfp_jax.report import pages
 from ganfp_jax.report.score_tables import score_tables
 from ganfp_jax.run.command import command
@@ -75,7 +76,8 @@ def tool_names(paths: Sequence[Path], given: Sequence[str]) -> list[str]:
         UserError: the names are not as many as the files, or not different.
     """
     short = [path.parent.name if path.name == PREDICTIONS and path.parent.name else path.stem for path in paths]
-    names = list(given) or (short if len(set(short)) == len(short) else [str(path) for path in paths])
+    names = list(given) or (short if len(set(short)) == len(short) else list(map(str, paths)))
+    names = [printable(name) for name in names]
     if len(names) != len(paths) or len(set(names)) < len(names):
         raise UserError(
             f"config.names is {', '.join(names)} for {', '.join(map(str, paths))}; give each file a name of its own"

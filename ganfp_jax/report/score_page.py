@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ganfp_jax.report import rendering, wording
-from ganfp_jax.report.few import most_confused, what_is_shown
+from ganfp_jax.report.few import MOST, most_confused, what_is_shown
 from ganfp_jax.report.findings import SIGNIFICANT
 from ganfp_jax.report.score_tables import accuracies, by_class, pairs, sections
 
@@ -15,9 +15,11 @@ def values(results: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the template's values of `results.ScorePage`."""
     tools = results["tools"]
     first = next(iter(tools.values()))
-    shown = [name for name in most_confused(first) if name in first["per_class"]]
-    shown += [name for name in results["classes"] if name not in first["per_class"]]
-    chance, guess = wording.guess(first["confusion"][: len(first["per_class"])])
+    number = len(first["per_class"])  # images of unknown sources stand below and beside these
+    known = {"confusion": [row[:number] for row in first["confusion"][:number]]}
+    shown = most_confused(known, classes=first["classes"][:number])
+    shown = [*shown, *(name for name in results["classes"] if name not in first["per_class"])][:MOST]
+    chance, guess = wording.guess(first["confusion"][:number])
     return {
         "tools": tools,
         "first": first,

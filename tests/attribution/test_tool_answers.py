@@ -37,6 +37,13 @@ def test_a_table_of_ours_from_an_earlier_version(tmp_path):
     assert read(tmp_path, "\n".join(rows)).classes == ("real", "ProGAN", "SNGAN")
 
 
+def test_names_cannot_break_a_line(tmp_path):
+    ours = read(tmp_path, OURS.replace("real/a.png", "two\\\\\\nlines\x1b.png").replace("'=b.png", "a\\\\b.png"))
+    assert ours.names == ["two\\\\\\\\\\\\nlines\\x1b.png", "a\\\\b.png"]  # what is escaped already stays
+    theirs = read(tmp_path, "path,label,pred\nx\x1b.png,A\x07,A\ny.png,B,A\n")
+    assert (theirs.names, theirs.classes) == (["x\\x1b.png", "y.png"], ("A\\x07", "B"))
+
+
 def test_columns_of_another_tool(tmp_path):
     text = "file;gt;p_A;p_B;photo\nx\\1.png;A;2.5;-1;one\n./2.png;B;0;9;\n3.png;BigGAN;0;1;one\n"
     columns = Columns(target="gt", scores="p_*", group="photo")

@@ -3,12 +3,14 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from running import run_job
 
+from configs import score
 from ganfp_jax import Attributor
 from ganfp_jax.attribution.certainty import where_unsure
 from ganfp_jax.generation.sampler import Sampler
@@ -191,6 +193,19 @@ def test_the_studys_images_give_nothing_but_themselves_away(study, tmp_path):
     assert (results["files"], results["files_tested"]) == (5 * (48 + 24), 5 * 40)
     assert results["duplicates"]["exact_across_splits"] == 0
     assert results["shared_photographs"] == []
+
+
+def test_two_networks_of_the_study_are_scored_beside_each_other(study, tmp_path):
+    workdir, _ = study
+    written = score.get_config("tiny").predictions.replace("runs/quickstart-tiny", str(workdir))
+    run_job("score:tiny", tmp_path, {"predictions": written, "data.root": workdir / "images"})
+    found = read_json(tmp_path / "metrics.json")
+    for path in map(Path, written.split(",")):
+        theirs, ours = read_json(path / "metrics.json"), found["tools"][path.name]
+        assert {key: ours[key] for key in ("accuracy", "confusion", "classes")}.items() <= theirs.items()
+    assert found["pairs"][0]["shared"] == 5 * 24
+    assert 0 < found["tools"][path.name]["groups"]["real"] < 24  # photographs, of the manifest
+    assert found["audit"]["verdict"].startswith("No leak found")
 
 
 def test_baselines_agree_with_the_study_and_stand_beside_its_network(study, tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 from html_page import Page
-from page_results import score_results
+from page_results import score_results, scored_tool
 
 from ganfp_jax.report import pages
 from ganfp_jax.report.score_tables import cost, difference, measured, score_tables
@@ -49,6 +49,14 @@ def test_one_tool_without_scores():
     assert "There is one tool." in said
     assert "No table has scores." in said
     assert "Guessing gives 33.3%." in said  # images of unknown sources do not count
+
+
+def test_of_many_sources_some_are_shown():
+    many = score_results()
+    classes = [f"source {i}" for i in range(40)]
+    many |= {"tools": {"d4": scored_tool(classes, 90)}, "classes": classes, "pairs": []}
+    page = Page(pages.render("score", many))
+    assert "Of the 40 sources the 30 that are confused most are shown; metrics.json has all." in page.text
 
 
 def test_console():
