@@ -45,7 +45,8 @@ METHOD = {
     "open_set": (
         "known against unknown images by the column config.columns.known, else by the highest score; CCR is the share "
         "of known images that are accepted and named rightly, OSCR the area under CCR over FPR, the share of unknown "
-        "ones that are accepted; average_precision is that of unknown images"
+        "ones that are accepted; average_precision is that of unknown images; at a rate below one of the negatives, "
+        "such as 1 % of fewer than 100, none of them is accepted"
     ),
     "ci95": (
         "percentiles of a bootstrap of whole groups, or of images where no group is known; of accuracies Wilson's "
