@@ -4,6 +4,8 @@ import concurrent.futures
 import dataclasses
 import math
 import multiprocessing
+import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -137,12 +139,26 @@ def make(todo: Sequence[Job]) -> None:
     if not todo:
         return
     with (
-        concurrent.futures.ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool,
+        concurrent.futures.ProcessPoolExecutor(
+            mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent
+        ) as pool,
         progress(len(todo), "image sets", "folder") as bar,
     ):
         for done in concurrent.futures.as_completed([pool.submit(_make, job) for job in todo]):
             done.result()
             bar.update()
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is killed, so that a restart finds the folder free."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _is_done(job: Job) -> bool:
