@@ -5,8 +5,9 @@
 
 `checkpoint` is the name of a shipped set, a training's run folder, or a file of `configs/export_weights.py`. `images`
 is a file, a folder (all images in it, at any depth) or a pattern. Several of them, such as the shell's expansion of a
-pattern, stand after `--`. `views`, `rule` and `resize` (for images of another size than the network's: "crop", "area"
-or "refuse") are those of `configs/evaluate.py`; empty views are those of the network's training.
+pattern, stand at the end. `views` is a set of views or a list of them, as in `configs/evaluate.py`, and empty for those
+of the network's training; `rule` of their vote is "majority", "mean_logit" or "mean_probability". `resize` fits images
+of another size than the network's: "crop", "area" or "refuse".
 
 The network looks at the whole of a larger picture: at tiles of its own size, pixel for pixel, at most `tiles` of them
 (0: at the centre alone), evenly spread over all that is not flat. A tile is flat where its luma, times its share of

@@ -6,8 +6,8 @@
         --config.n_progan="(10,)" --config.n_sngan="(10,)" --config.dataset_seeds="(7, 8, 9)"
 
 `n_real`, `n_progan` and `n_sngan` have one number a test; the images of a smaller test are the first of the larger one.
-Each dataset seed draws new crops of the photographs that `study` held out and new images of its generators; seeds that
-made images of the study are refused. A network that knows more sources, such as those of
+Each of `dataset_seeds` draws new crops of the photographs that `study` held out and new images of its generators; seeds
+that made images of the study are refused. A network that knows more sources, such as those of
 `configs/quickstart.py:scratch`, may name any of them.
 
 Writes `images/seed<N>/` (labelled folders), `seeds/<N>.json` (every answer), `course.csv` (one line a test, seed,

@@ -9,11 +9,11 @@ average where one was kept, and the settings to use them (network, classes and s
 accepted wherever a run folder is: as `config.checkpoint` or, for a generator, as `config.generator`. It takes two
 seconds.
 
-`:stablehlo` writes an attribution network together with its vote (`views`, `rule`) as one program, `vote.stablehlo`,
-which runs without ganfp_jax wherever Python has jax, numpy and flatbuffers. `vote.json` beside it has the names of the
-classes and five lines of Python that run it. The program takes any number of images (or `batch_size`, if not 0) on all
-of `platforms`. It contains the weights: 5.4 MB for the study's network, 36 MB for the published one. jax promises to
-read such a program for six months only; the safetensors file is for keeping. It takes about 6 s.
+`:stablehlo` (`format=stablehlo`) writes an attribution network with its vote (`views`, `rule`) as one program,
+`vote.stablehlo`, which runs without ganfp_jax wherever Python has jax, numpy and flatbuffers. `vote.json` beside it has
+the names of the classes and five lines of Python that run it. The program takes any number of images (or `batch_size`,
+if not 0) on all of `platforms`. It contains the weights: 5.4 MB for the study's network, 36 MB for the published one.
+jax promises to read such a program for six months only; the safetensors file is for keeping. It takes about 6 s.
 
 The default is the D4-trained network of `configs/quickstart.py:scratch`; `:tiny` exports that of
 `configs/quickstart.py:tiny`.

@@ -17,9 +17,9 @@ Generators from elsewhere work on photographs (docs/restorers.md; extra `restore
 
 `ncnn:NAME` is a published network of an installed package, `onnx:FILE` one of your own, `pillow:NAME` a classical
 filter, and `pillow:real` the photograph itself. `photographs` is a folder of any depth, or `embedded` for nine
-photographs of installed packages, which `:restorers` takes. `count` is the most images in all then, 0 for no limit.
-`source_name` is the name of the source, by default the generator's; "SOURCE/SETTING" makes it one of several settings
-of a source. In the section `restore`:
+photographs of installed packages, which `:restorers` takes. `count` is the number of images; of photographs the most in
+all, and 0 for no limit. `source_name` is the name of the source, by default the generator's; "SOURCE/SETTING" makes it
+one of several settings of a source. In the section `restore`:
 
 - `reduction`: the factor by which `real` is reduced; a network's input is reduced by its scale as well.
 - `crop`: the side of the images; 0 for whole pictures. `crops`: the most crops of a photograph.

@@ -14,6 +14,7 @@ shows a generator that learned single images. `:tiny` takes three seconds, with 
 
 - `mode`: "spherical" (it keeps the length of latents) or "linear".
 - `frames`: the number between two anchors.
+- `fps`: frames a second.
 - `loop`: the walk returns to its first anchor.
 - `scale`: 0 enlarges to about 256 pixels.
 - `format`: apng, or gif (256 colours) for programs that show an APNG as a still.

@@ -3,8 +3,8 @@
     python -m ganfp_jax.main --config=configs/prepare.py --config.data.root=DIR --config.prepare=OUT
 
 `DIR` is a folder `<source>/<file>`, perhaps under `train/` and `test/`, or a CSV list with the columns
-image,source[,split]. `OUT` (by default `dataset` in the run folder) then holds a data set in the format of TensorFlow
-Datasets, with the features image, label and name and the manifest beside it. Other jobs read it as
+image,source[,split]. `prepare=OUT` (by default `dataset` in the run folder) then holds a data set in the format of
+TensorFlow Datasets, with the features image, label and name and the manifest beside it. Other jobs read it as
 `--config.data.root=OUT`, and so does `tfds.builder_from_directory(OUT)`; neither needs TensorFlow. RGB files in PNG and
 JPEG are kept byte for byte, others become PNGs; `rejected.csv` lists the files that cannot be decoded.
 """

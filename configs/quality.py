@@ -4,10 +4,10 @@
     python -m ganfp_jax.main --config=configs/quality.py --config.generator=runs/sngan-celeba \\
         --config.data.source=folder --config.data.folder.root=DIR --config.inception=inception.safetensors
 
-`swd16384_32` is ProGAN's sliced Wasserstein distance with the published 16,384 images on the 32x32 level (lower is
-better), `ms_ssim16384_3scales` the similarity of pairs of generated images (lower is more varied). The column "real"
-has the same for other real images: the values of a perfect generator (`floor=False` saves its time and half the real
-images).
+`swd16384_32` is ProGAN's sliced Wasserstein distance with the published 16,384 images (`count`) on the 32x32 level
+(lower is better), `ms_ssim16384_3scales` the similarity of pairs of generated images (lower is more varied). The column
+"real" has the same for other real images: the values of a perfect generator (`floor=False` saves its time and half the
+real images).
 
 `fid16384` and `kid16384` need a local file of Inception weights; `ganfp_jax/metrics/inception.py` shows how to make it
 (8 images/s on two CPU cores: lower the count there).

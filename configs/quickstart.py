@@ -6,16 +6,17 @@
     python -m ganfp_jax.main --config=configs/quickstart.py:seeds     # from scratch, three trainings of one GAN
     python -m ganfp_jax.main --config=configs/quickstart.py:tiny      # :scratch in seconds, results mean nothing
 
-By default, nothing is trained. The generators of the shipped set draw `count` images each, and as many crops are taken
-of the embedded photographs, which none of the networks has seen. The shipped network names their sources by a vote over
-eight views, beside the shipped baselines. The first images of three sources are the course project's test: 15 and 150
-images. It takes well under a minute on two CPU cores.
+By default, nothing is trained. The generators of the `shipped` set draw `count` images each, and as many crops are
+taken of the embedded photographs, which none of the networks has seen. The shipped network names their sources by a
+vote over eight views, beside the shipped baselines. The first images of three sources (`course_sources`, as many of
+each as `course_counts` says) are the course project's test: 15 and 150 images. It takes well under a minute on two CPU
+cores.
 
-`:scratch` trains ProGAN, SNGAN, CramerGAN and MMDGAN on 32x32 crops of five embedded scenes and makes 1,200 training
-and 400 test images a source (the real test images are crops of other photographs, which `photos.fold` chooses). It
-trains VisNet with mirroring and with all eight flips and quarter turns, and evaluates both with votes over two view
-sets on clean and on JPEG-75 images, beside nine baselines. It takes about four minutes on two CPU cores. A stopped run
-continues where it was.
+`:scratch` trains its `generators` (ProGAN, SNGAN, CramerGAN and MMDGAN) on `gan_images` 32x32 crops of five embedded
+scenes and makes 1,200 training (`train_count`) and 400 test images (`test_counts`) a source (the real test images are
+crops of other photographs, which `photos.fold` chooses). It trains VisNet with mirroring and with all eight flips and
+quarter turns, and evaluates both with votes over two view sets on clean and on JPEG-75 images, beside nine baselines.
+It takes about four minutes on two CPU cores. A stopped run continues where it was.
 
 `:course` has the course project's three sources: real, ProGAN and SNGAN; `configs/course_project.py` repeats its test
 over 20 dataset seeds. `:seeds` asks the paper's harder question: the sources are real and three ProGANs that differ

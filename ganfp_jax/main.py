@@ -1,9 +1,8 @@
-"""The command: `python -m ganfp_jax.main --config=configs/NAME.py[:variant] [--workdir=DIR] [--config.key=value ...]`.
+"""The command: `ganfp JOB[:variant] [FILES] [--key=value ...]`, where the package is installed.
 
-The images for configs/attribute.py may also stand at the end: `-- FILE FOLDER 'GLOB' ...`. Exit status: 0 done, 1 an
-error that was not foreseen, 2 bad use, 3 done but for files that could not be used (configs/attribute.py), 130 stopped.
-
-Flags, run folder, job. What a job does stands in `ganfp_jax.jobs.<job>`; the config's `job` names it.
+The same in full: `python -m ganfp_jax.main --config=configs/JOB.py[:variant] [--config.key=value ...] [-- FILES]`. A
+config is looked for in the current folder first, then among those of the package. Exit status: 0 done, 1 an error that
+was not foreseen, 2 bad use, 3 done but for files that could not be used (attribute), 130 stopped.
 """
 
 import contextlib
@@ -17,11 +16,14 @@ from types import ModuleType
 from typing import Any
 
 from ganfp_jax.jobs import JOBS
-from ganfp_jax.run import cache, console
-from ganfp_jax.run.command_line import Command, help_text, parse, wants_help
+from ganfp_jax.run import cache, console, help_text
+from ganfp_jax.run.command_line import FLAG_NAMES, Command, flags_text, given_config, load, parse, wants_help
+from ganfp_jax.run.config_files import docstring
 from ganfp_jax.run.errors import UserError, causes, explain
 from ganfp_jax.run.memory import keep_memory
+from ganfp_jax.run.reading import read_json
 from ganfp_jax.run.run_folder import open_run
+from ganfp_jax.run.short_form import spelled_out
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,11 +53,16 @@ def run(command: Command) -> int:
     claim = functools.partial(
         open_run, command.workdir, command.config, may_grow=job.may_grow(command.config), resumes=job.resumes
     )
+    if command.json and not job.results:
+        several = ", ".join(name for name in JOBS if JOBS[name].results)
+        raise UserError(f"the job {command.config['job']} has no results to print; --json is for {several}")
     cache.keep_compiled()
     keep_memory()
     if command.others is None:
         with claim():
-            return job_module(command.config["job"]).run(command.config, command.workdir) or 0
+            status: int = job_module(command.config["job"]).run(command.config, command.workdir) or 0
+            _emit_results(command)
+            return status
     if not job.several:
         several = " and ".join(sorted((name for name in JOBS if JOBS[name].several), reverse=True))
         raise UserError(f"the job {command.config['job']} runs in one process; --coordinator is for {several}")
@@ -78,7 +85,16 @@ def _run_with_others(command: Command, claim: functools.partial) -> None:
         processes.first_enters(stack, claim)
         processes.end_with_others()
         job_module(command.config["job"]).run(command.config, command.workdir)
+        if processes.first():
+            _emit_results(command)
         processes.anywhere(False)  # the others wait until the first one has written everything
+
+
+def _emit_results(command: Command) -> None:
+    """Prints the file of a job's results as a line of JSON, if that is wanted; a job prints JSON lines itself."""
+    name = JOBS[command.config["job"]].results
+    if command.json and name.endswith(".json"):
+        console.emit(read_json(command.workdir / name))
 
 
 def _others() -> ModuleType | None:
@@ -91,12 +107,14 @@ def _run_and_tell(argv: Sequence[str]) -> int:
     """Runs the command; says what went wrong; returns the exit status."""
     workdir = None
     try:
-        if wants_help(argv):
-            print(help_text(argv, __doc__ or ""))
+        argv = spelled_out(argv, FLAG_NAMES)
+        if (text := _answer(argv)) is not None:
+            print(text)
             return 0
         command = parse(argv, {name: job.at_the_end for name, job in JOBS.items()})
         workdir = command.workdir
-        return run(command)
+        with console.manner(json_lines=command.json, quiet=command.quiet):
+            return run(command)
     except KeyboardInterrupt as stop:
         if decoding := sys.modules.get("ganfp_jax.data.decoding.pool"):
             decoding.DECODERS.end()  # its processes, for which threads would be waited
@@ -112,6 +130,23 @@ def _run_and_tell(argv: Sequence[str]) -> int:
             others.end(status, explain(error, workdir))
         console.tell(f"error: {explain(error, workdir)}")
         return status
+
+
+def _answer(argv: Sequence[str]) -> str | None:
+    """Returns what a command line asks to be told, help or a shell's completion; None where it asks for a job."""
+    if any(argument.startswith("--completion=") for argument in argv):
+        from ganfp_jax.run import completion
+
+        return completion.script(argv)
+    if not wants_help(argv):
+        return None
+    given = given_config(argv)
+    if given is None:
+        jobs = help_text.jobs_text()
+        return f"{__doc__}\n{jobs}\n\nFlags\n{flags_text()}\n\nWhat a job does and takes: ganfp JOB --help"
+    file, variant = given
+    keys = help_text.keys_text(load(file, variant), file)
+    return f"{docstring(file)}\n\nKeys, with their values in {file.stem}{variant}\n{keys}\n\nFlags\n{flags_text()}"
 
 
 if __name__ == "__main__":

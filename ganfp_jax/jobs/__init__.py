@@ -18,27 +18,30 @@ class Job(NamedTuple):
     """Whether several processes can share it."""
     at_the_end: str = ""
     """The key whose values may stand after "--" and may differ from one command to the next."""
+    results: str = ""
+    """The file of its results, which `--json` prints: JSON at the end, in one line; JSON lines as they come, by the job
+    itself (`run.console.emit`)."""
     may_grow: Callable[[Mapping[str, Any]], dict[str, str]] = lambda config: {}
     """The keys of a config that may be larger than before (`run.run_folder.open_run`)."""
 
 
 JOBS = {
-    "ablation": Job(),
-    "attribute": Job(at_the_end="images"),
-    "audit": Job(),
-    "baselines": Job(),
-    "calibrate": Job(),
-    "course_project": Job(resumes=True),
-    "evaluate": Job(several=True),
+    "ablation": Job(results="ablation.json"),
+    "attribute": Job(at_the_end="images", results="predictions.jsonl"),
+    "audit": Job(results="audit.json"),
+    "baselines": Job(results="baselines.json"),
+    "calibrate": Job(results="calibration.json"),
+    "course_project": Job(resumes=True, results="results.json"),
+    "evaluate": Job(several=True, results="metrics.json"),
     "export_weights": Job(),
     "generate": Job(resumes=True),
     "import_weights": Job(),
-    "inspect_fingerprints": Job(),
+    "inspect_fingerprints": Job(results="metrics.json"),
     "interpolate": Job(resumes=True),
     "prepare": Job(),
-    "quality": Job(),
+    "quality": Job(results="quality.json"),
     "quickstart": Job(resumes=True),
-    "robustness": Job(resumes=True),
-    "score": Job(),
+    "robustness": Job(resumes=True, results="metrics.json"),
+    "score": Job(results="metrics.json"),
     "train": Job(resumes=True, several=True, may_grow=longer.may_grow),
 }

@@ -33,7 +33,7 @@ from ganfp_jax.data.tiles import Tiling
 from ganfp_jax.interop.weights import CALIBRATION
 from ganfp_jax.report import wording
 from ganfp_jax.report.table import text_table
-from ganfp_jax.run import atomic
+from ganfp_jax.run import atomic, console
 from ganfp_jax.run.config_keys import require
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.progress import compiles, progress
@@ -93,14 +93,17 @@ def run(config: dict[str, Any], workdir: Path) -> int:
         lines = stack.enter_context(atomic.writer(workdir / LINES))
         rows = csv.writer(codecs.getwriter("utf-8")(table), lineterminator="\n")
         rows.writerow(header(attributor.classes))
+        _emit_rejected(rejected)
         for part in judge(attributor, found.paths, config):
             for (name, verdict), extra in zip(part.verdicts, part.extras, strict=True):
                 rows.writerow(row(name, verdict))
-                line = json.dumps(record(name, verdict) | extra, ensure_ascii=False)
-                lines.write(f"{line}\n".encode())
+                line = record(name, verdict) | extra
+                console.emit(line)
+                lines.write(f"{json.dumps(line, ensure_ascii=False)}\n".encode())
                 counts[verdict.verdict] += 1
                 if verdict.note:
                     notes[name] = verdict.note
+            _emit_rejected(part.rejected)
             rejected += part.rejected
             shown = (shown + part.verdicts)[: FEW + 1]
     reports.write_rejected(workdir / "rejected.csv", [*rejected, *found.beside])
@@ -120,6 +123,11 @@ def run(config: dict[str, Any], workdir: Path) -> int:
     if config["maps"]:
         print(f"maps: {config['maps']}")
     return SOME_NOT_USED if rejected else 0
+
+
+def _emit_rejected(rejected: Sequence[tuple[str, str]]) -> None:
+    for name, reason in rejected:
+        console.emit({"image": name, "reason": reason})
 
 
 def find(images: str | Sequence[str]) -> Found:

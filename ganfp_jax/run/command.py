@@ -32,15 +32,15 @@ def flags(settings: Mapping[str, Any], *, whole: Collection[str] = (), prefix: s
         if isinstance(value, Mapping) and dotted not in whole:
             yield from flags(value, whole=whole, prefix=f"{dotted}.")
         else:
-            yield f"--config.{dotted}={value if isinstance(value, str) else _literal(value)}"
+            yield f"--config.{dotted}={value if isinstance(value, str) else literal(value)}"
 
 
-def _literal(value: object) -> str:
+def literal(value: object) -> str:
     """Writes a value as Python does, but lists as tuples, and texts in double quotes (shlex uses single ones)."""
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{_literal(key)}: {_literal(inner)}' for key, inner in value.items())}}}"
+        return f"{{{', '.join(f'{literal(key)}: {literal(inner)}' for key, inner in value.items())}}}"
     if isinstance(value, list | tuple):
-        return f"({', '.join(map(_literal, value))}{',' * (len(value) == 1)})"
+        return f"({', '.join(map(literal, value))}{',' * (len(value) == 1)})"
     return repr(value)

@@ -1,9 +1,16 @@
-"""The console and its failures: a closed stream, a pipe without a reader, a full device."""
+"""The console, how much is said there, and its failures: a closed stream, a pipe without a reader, a full device."""
 
 import contextlib
+import json
 import os
 import sys
-from typing import TextIO
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+from ganfp_jax.run.errors import UserError
+
+_results: list[TextIO] = []  # where `emit` writes
+_quiet: list[bool] = []
 
 UNREAD = 141  # the exit status of a command whose reader has gone, as in a shell: 128 + SIGPIPE
 
@@ -56,6 +63,66 @@ def _works(stream: TextIO) -> bool:
     except OSError:
         return False
     return True
+
+
+@contextlib.contextmanager
+def manner(*, json_lines: bool, quiet: bool) -> Iterator[None]:
+    """Sets how much is said: all of it by default.
+
+    Args:
+        json_lines: whether `emit` alone writes on stdout; what is printed, by libraries too, goes to stderr.
+        quiet: whether what is printed is discarded, and progress and notes with it; errors and results remain.
+    """
+    if not (json_lines or quiet):
+        yield
+        return
+    sys.stdout.flush()
+    out = os.dup(1)
+    elsewhere = os.open(os.devnull, os.O_WRONLY) if quiet else os.dup(2)
+    os.dup2(elsewhere, 1)
+    os.close(elsewhere)
+    if quiet:
+        _quiet.append(True)
+    if json_lines:
+        _results.append(os.fdopen(os.dup(out), "w", buffering=1, encoding="ascii"))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # of stderr; `emit` has raised those of stdout
+            sys.stdout.flush()
+        os.dup2(out, 1)
+        os.close(out)
+        _quiet.clear()
+        while _results:
+            with contextlib.suppress(OSError):
+                _results.pop().close()
+
+
+def is_quiet() -> bool:
+    """Whether only errors are said."""
+    return bool(_quiet)
+
+
+def emit(result: Any) -> None:
+    """Writes one of a job's results as a line of JSON on stdout, where the user asked for that (`manner`).
+
+    Raises:
+        BrokenPipeError: nobody reads on.
+        UserError: the line cannot be written.
+    """
+    for stream in _results:
+        try:
+            print(json.dumps(result), file=stream)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise UserError(f"the results cannot be written ({error.strerror}); give another place") from error
+
+
+def note(line: str) -> None:
+    """Prints a line on stderr, unless the user wants errors only."""
+    if not is_quiet():
+        tell(line)
 
 
 def tell(line: str) -> None:

@@ -10,6 +10,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from tqdm import tqdm
 
+from ganfp_jax.run import console
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -116,7 +118,7 @@ def progress(
     bar = sys.stderr is not None and sys.stderr.isatty()
     return (Bar if bar else Lines)(
         total=total, initial=done, desc=what, unit=unit, mininterval=BAR_EVERY if bar else LINE_EVERY,
-        miniters=None if bar else 1, delay=delay, disable=disable or sys.stderr is None,
+        miniters=None if bar else 1, delay=delay, disable=disable or sys.stderr is None or console.is_quiet(),
         dynamic_ncols=True, leave=False,
     )  # fmt: skip
 

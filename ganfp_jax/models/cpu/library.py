@@ -53,7 +53,7 @@ def available() -> bool:
     except (OSError, CannotBuild) as error:
         if wanted == "required":
             raise UserError(f"{VARIABLE}=required, but the kernels cannot be built: {_line(error)}") from error
-        console.tell(
+        console.note(
             f"the CPU's own convolutions cannot be built ({_line(error)}); XLA's are used, which take up to twice as "
             f"long ({VARIABLE}=required tries again, {VARIABLE}=off says nothing)"
         )
