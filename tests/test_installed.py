@@ -1,4 +1,4 @@
-"""The package as its users have it: a wheel, made of the source archive, in an environment and a folder of their own."""
+"""The package as its users have it: a wheel, made of the source archive, in an environment of its own."""
 
 import json
 import os

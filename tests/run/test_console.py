@@ -157,3 +157,40 @@ def test_errors_that_caused_each_other_are_told():
 
 def test_a_line_is_one_line():
     assert console.one_line("a\nb\x1b[2J\ud800é²") == "a\\nb\\x1b[2J\\ud800é²"
+
+
+SAYING = """
+import os, sys
+from ganfp_jax.run import console
+with console.manner(json_lines={json}, quiet={quiet}):
+    print("table")
+    os.system("echo library")
+    console.emit({{"name": "\u00e9"}})
+    console.note("note")
+    print("warning", file=sys.stderr)
+console.emit({{"name": "nobody asks any more"}})
+print("after")
+"""
+
+
+@pytest.mark.parametrize(
+    ("json", "quiet", "out", "err"),
+    [
+        (False, False, ["after", "library", "table"], ["note", "warning"]),
+        (True, False, ["after", '{"name": "\\u00e9"}'], ["library", "note", "table", "warning"]),
+        (True, True, ["after", '{"name": "\\u00e9"}'], ["warning"]),
+        (False, True, ["after"], ["warning"]),
+    ],
+)
+def test_results_alone_are_printed_or_nothing(json, quiet, out, err):
+    code = SAYING.format(json=json, quiet=quiet)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (sorted(done.stdout.splitlines()), sorted(done.stderr.splitlines())) == (out, err)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a device of Linux")
+def test_results_that_cannot_be_written():
+    code = SAYING.format(json=True, quiet=True)
+    status, _, err = shell('$PYTHON -c "$CODE" >/dev/full', CODE=code, PYTHON=sys.executable)
+    assert status == 1
+    assert "UserError: the results cannot be written (No space left on device); give another place" in err

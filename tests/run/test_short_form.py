@@ -18,7 +18,7 @@ def long(*arguments):
         ("attribute", "--config=configs/attribute.py"),
         ("attribute:tiny a.png dir", "--config=configs/attribute.py:tiny a.png dir"),
         ("--json attribute -", "--config=configs/attribute.py --json -"),
-        ("evaluate --data.root=D --rule majority", "--config=configs/evaluate.py --config.data.root=D --config.rule majority"),
+        ("audit --data.root=D --seed 1", "--config=configs/audit.py --config.data.root=D --config.seed 1"),
         ("sngan --workdir=W --config.seed=1", "--config=configs/sngan.py --workdir=W --config.seed=1"),
         ("attribute --help", "--config=configs/attribute.py --help"),
         ("attribute -- --tiles=3 attribute", "--config=configs/attribute.py -- --tiles=3 attribute"),
@@ -30,8 +30,8 @@ def test_the_long_form(short, spelled):
 
 
 @pytest.mark.parametrize(
-    "line", ["", "--help", "--config=configs/progan.py:tiny --config.seed=1", "--config x.py a.png", "x.py", "-- attribute"]
-)  # fmt: skip
+    "line", ["", "--help", "--config=configs/progan.py --config.seed=1", "--config x.py a.png", "x.py", "-- attribute"]
+)
 def test_what_stays_as_it_is(line):
     assert long(*line.split()) == line.split()
 
