@@ -17,7 +17,16 @@ from typing import Any
 
 from ganfp_jax.jobs import JOBS
 from ganfp_jax.run import cache, console, help_text
-from ganfp_jax.run.command_line import FLAG_NAMES, Command, flags_text, given_config, load, parse, wants_help
+from ganfp_jax.run.command_line import (
+    FLAG_NAMES,
+    Command,
+    flags_text,
+    given_config,
+    load,
+    parse,
+    wanted_completion,
+    wants_help,
+)
 from ganfp_jax.run.config_files import docstring
 from ganfp_jax.run.errors import UserError, causes, explain
 from ganfp_jax.run.memory import keep_memory
@@ -134,10 +143,10 @@ def _run_and_tell(argv: Sequence[str]) -> int:
 
 def _answer(argv: Sequence[str]) -> str | None:
     """Returns what a command line asks to be told, help or a shell's completion; None where it asks for a job."""
-    if any(argument.startswith("--completion=") for argument in argv):
+    if shell := wanted_completion(argv):
         from ganfp_jax.run import completion
 
-        return completion.script(argv)
+        return completion.script(shell)
     if not wants_help(argv):
         return None
     given = given_config(argv)

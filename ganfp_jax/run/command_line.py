@@ -2,7 +2,7 @@
 
 import difflib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,7 +66,18 @@ def _config_paths(argv: Sequence[str]) -> list[str]:
 
 def wants_help(argv: Sequence[str]) -> bool:
     """Whether a command line asks for help."""
-    return any(argument in ("--help", "-h", "-help") for argument in itertools.takewhile("--".__ne__, argv))
+    return any(argument in ("--help", "-h", "-help") for argument in _flags_of(argv))
+
+
+def wanted_completion(argv: Sequence[str]) -> str:
+    """Returns the shell of `--completion=SHELL` in a command line, or ""."""
+    flag = "--completion="
+    return next((argument.removeprefix(flag) for argument in _flags_of(argv) if argument.startswith(flag)), "")
+
+
+def _flags_of(argv: Sequence[str]) -> Iterator[str]:
+    """Yields the arguments before "--"."""
+    return itertools.takewhile("--".__ne__, argv)
 
 
 def given_config(argv: Sequence[str]) -> tuple[Path, str] | None:

@@ -1,7 +1,6 @@
 """Completion of `ganfp` by the user's shell: jobs, their keys, flags and files."""
 
 from argparse import ArgumentParser
-from collections.abc import Sequence
 from typing import Any
 
 from ganfp_jax.run import config_files
@@ -10,15 +9,14 @@ from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.help_text import meaning, settings, summary
 
 
-def script(argv: Sequence[str]) -> str:
-    """Returns the script by which the shell of `--completion=SHELL` completes `ganfp`.
+def script(shell: str) -> str:
+    """Returns the script by which a shell completes `ganfp`.
 
     Raises:
         UserError: there is none for that shell.
     """
     import shtab
 
-    shell = next(argument.partition("=")[2] for argument in argv if argument.startswith("--completion="))
     if shell not in shtab.SUPPORTED_SHELLS:
         raise UserError(f"--completion={shell}: choose from {', '.join(shtab.SUPPORTED_SHELLS)}")
     text: str = shtab.complete(_parser(shtab.FILE), shell)
@@ -29,7 +27,7 @@ def _parser(files: Any) -> ArgumentParser:
     """Returns a parser of `ganfp JOB [FILES] [--key=value ...]`, of which only the names are used."""
     parser = ArgumentParser("ganfp")
     jobs = parser.add_subparsers()
-    for name, file in config_files.known().items():
+    for name, file in config_files.of_package().items():  # a shell asks in any folder, whose files must not be run
         job = jobs.add_parser(name, help=_plain(summary(file)))
         job.add_argument("files", nargs="*").complete = files  # type: ignore[attr-defined]
         for key, _ in settings(load(file)):

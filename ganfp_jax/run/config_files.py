@@ -30,13 +30,25 @@ def locate(path: str) -> Path | None:
 
 def known() -> dict[str, Path]:
     """Returns the name of every config that `configs/NAME.py` finds -> its file."""
-    files = {file.stem: file for folder in (packaged(), Path(FOLDER)) for file in sorted(folder.glob("*.py"))}
-    return {name: files[name] for name in sorted(files) if not name.startswith("_")}
+    files = of_package() | _files(Path(FOLDER))
+    return {name: files[name] for name in sorted(files)}
+
+
+def of_package() -> dict[str, Path]:
+    """Returns the name of every config of the package -> its file."""
+    return _files(packaged())
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    return {file.stem: file for file in sorted(folder.glob("*.py")) if not file.name.startswith("_")}
 
 
 def docstring(file: Path) -> str:
-    """Returns the docstring of a config; the file is not run."""
-    return ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    """Returns the docstring of a config, "" for a file that is none; it is not run."""
+    try:
+        return ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    except (SyntaxError, ValueError):  # of a file that only lies in the folder, or one that fails when it is run
+        return ""
 
 
 def know_neighbours(file: Path) -> None:

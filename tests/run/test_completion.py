@@ -12,7 +12,7 @@ from ganfp_jax.run.errors import UserError
 @pytest.fixture(scope="module")
 def bash(tmp_path_factory):
     file = tmp_path_factory.mktemp("completion") / "ganfp.bash"
-    file.write_text(script(["ganfp", "--completion=bash"]))
+    file.write_text(script("bash"))
 
     def complete(line):
         *_, before, word = ["ganfp", *line.split(" ")]
@@ -34,6 +34,15 @@ def test_bash_completes_jobs_keys_and_flags(bash):
 
 def test_every_shell_and_no_other():
     for shell in ("bash", "zsh"):
-        assert "inspect_fingerprints" in script(["ganfp", f"--completion={shell}"])
+        assert "inspect_fingerprints" in script(shell)
     with pytest.raises(UserError, match="--completion=dos: choose from bash, zsh"):
-        script(["ganfp", "--completion=dos"])
+        script("dos")
+
+
+def test_nothing_of_the_current_folder_is_run(tmp_path, monkeypatch):
+    """A shell asks when it starts, wherever that is."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    for name in ("audit", "strange"):
+        (tmp_path / "configs" / f"{name}.py").write_text("raise SystemExit('run')")
+    assert "strange" not in script("bash")

@@ -21,6 +21,12 @@ def test_the_current_folder_comes_first(tmp_path, monkeypatch):
     assert config_files.known()["progan"] == ROOT / "configs" / "progan.py"
 
 
+def test_a_file_that_is_no_config_has_no_docstring(tmp_path):
+    for content in (b"def", b"\xff", b"x = 1"):
+        (tmp_path / "x.py").write_bytes(content)
+        assert config_files.docstring(tmp_path / "x.py") == ""
+
+
 @pytest.mark.parametrize("path", ["configs/dance.py", "audit.py", "elsewhere/audit.py", "configs/common/audit.py"])
 def test_no_such_file(tmp_path, monkeypatch, path):
     monkeypatch.chdir(tmp_path)
