@@ -43,7 +43,7 @@ def installed(wheel, tmp_path_factory):
     def run(command, *arguments, status=0):
         env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         line = [str(python.with_name(command)), *map(str, arguments)]
-        done = subprocess.run(line, cwd=folder, env=env, capture_output=True, text=True, timeout=240, check=False)
+        done = subprocess.run(line, cwd=folder, env=env, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == status, done.stderr
         return done
 
@@ -63,7 +63,7 @@ def test_the_wheel_has_the_package_and_its_configs(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = {name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name}
     folders = {"ganfp_jax": ROOT / "ganfp_jax", "ganfp_jax/configs": ROOT / "configs"}
-    files = {f"{name}/{path.relative_to(root)}": path for name, root in folders.items() for path in root.rglob("*.*")}
+    files = {f"{name}/{path.relative_to(root)}": path for name, root in folders.items() for path in root.rglob("*")}
     files = {name: path for name, path in files.items() if path.is_file() and "__pycache__" not in name}
     assert names.keys() == files.keys()
     assert all(names[name] == path.read_bytes() for name, path in files.items())
