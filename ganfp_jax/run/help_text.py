@@ -16,7 +16,16 @@ from ganfp_jax.run import config_files
 from ganfp_jax.run.command import UNSAID, literal
 
 GROUPS = {
-    "Verdicts": ("attribute", "calibrate", "evaluate", "ablation", "robustness", "inspect_fingerprints", "baselines"),
+    "Verdicts": (
+        "attribute",
+        "calibrate",
+        "evaluate",
+        "score",
+        "ablation",
+        "robustness",
+        "inspect_fingerprints",
+        "baselines",
+    ),
     "Networks that name sources": ("attribution", "fingerprint"),
     "Generators": ("progan", "sngan", "cramergan", "mmdgan", "generate", "interpolate", "quality"),
     "Images and weights": ("audit", "prepare", "import_weights", "export_weights"),

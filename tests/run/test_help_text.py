@@ -15,7 +15,6 @@ def test_every_job_is_listed_with_its_first_line():
     shown = [line.split()[0] for line in text.splitlines() if line.startswith("  ") and line[2] != " "]
     assert sorted(shown) == sorted(FILES)
     assert "\n  audit                 Audit a labelled folder: does anything" in text
-    assert help_text.OTHERS not in text
 
 
 def test_groups_name_no_job_twice_and_none_that_is_not_there():
