@@ -100,7 +100,7 @@ def test_no_config():
 def test_help_is_quick_and_lists_the_flags():
     status, out, err = run("--help")
     assert status == 0 and not err
-    assert "--workdir" in out and "--config=configs/NAME.py --help" in out
+    assert "--workdir" in out and "ganfp JOB --help" in out and "\n  attribute " in out
 
 
 def test_help_on_a_job_is_its_docstring():
