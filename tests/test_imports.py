@@ -27,7 +27,7 @@ STEPS = ("gan_step", "attribution_step", "fingerprint_step", "objectives", "stat
 PURE = ("models", "data.views", "attribution.voting", *(f"training.{step}" for step in STEPS))
 NOT_FOR_ARRAYS = {"pathlib", "os", "json", "io"}
 ONLY_IN = {"orbax": "training", "absl": "run", "tensorflow_datasets": "data", "gradio": "demo"}
-ONLY_IN |= dict.fromkeys(("ncnn", "onnxruntime"), "generation")
+ONLY_IN |= {"ncnn": "generation", "onnx": "interop", "huggingface_hub": "interop"}
 
 
 def name_of(path: Path) -> str:
@@ -57,6 +57,7 @@ def test_imports_point_down(module):
         assert target != "jobs" or room in ("main", "jobs"), f"{module} imports {name}: only main imports jobs"
         assert not (room == "jobs" and target == "jobs" and rest.split(".")[1:2] != module.split(".")[1:2]), name
     assert all(ONLY_IN.get(library, room) == room for library in libraries), f"{module} imports {libraries}"
+    assert "onnxruntime" not in libraries or room in ("generation", "jobs")
     if module.startswith(PURE) and not module.startswith("models.cpu"):
         assert (
             not libraries & NOT_FOR_ARRAYS

@@ -1,7 +1,8 @@
 """A trained attribution network, ready to name the source of images."""
 
+import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -20,7 +21,7 @@ from ganfp_jax.data.listing import printable
 from ganfp_jax.data.looks import Look, look
 from ganfp_jax.data.preprocess import check_resize
 from ganfp_jax.data.tiles import TILING, Tiling
-from ganfp_jax.data.views import check_size, resolve_views
+from ganfp_jax.data.views import check_size, resolve_views, views_of_training
 from ganfp_jax.interop.load import load
 from ganfp_jax.interop.weights import Weights, digest
 from ganfp_jax.models.fingerprints import (
@@ -70,6 +71,7 @@ class Attributor:
         self.resolution = resolution
         self.augment = augment
         self.calibration = calibration
+        self._described: Weights | None = None
         self._network = network
         self._network_fn = make_logits_and_distances(network)
         self._mesh = make_local_mesh() if jax.local_device_count() > 1 else None  # a call of one device costs less
@@ -88,10 +90,18 @@ class Attributor:
         Raises:
             UserError: there is no attribution network, or none that can be read.
         """
-        weights = load(path, "attribution", calibrated=calibrated)
+        return cls.of(load(path, "attribution", calibrated=calibrated), path)
+
+    @classmethod
+    def of(cls, weights: Weights, path: str | Path) -> "Attributor":
+        """Makes it of the weights of an attribution network, which were loaded from `path`.
+
+        Raises:
+            UserError: their calibration is damaged or of other weights.
+        """
         network: Any = models.create(**weights.model)
         about = weights.about
-        return cls(
+        attributor = cls(
             network,
             weights.variables,
             about["classes"],
@@ -99,11 +109,87 @@ class Attributor:
             augment=about.get("augment", "d4"),  # older files do not tell
             calibration=_calibration(path, weights),
         )
+        attributor._described = dataclasses.replace(weights, variables={})
+        return attributor
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, **settings: Any) -> "Attributor":
+        """Loads a network that others share, from a folder or from the Hugging Face hub.
+
+        Nothing is fetched where a folder has this name. The hub needs `pip install 'ganfp_jax[hub]'`.
+
+        Args:
+            name: a folder of `save_pretrained` or configs/export_weights.py:folder; or OWNER/NAME on the hub.
+            settings: of the hub, by `huggingface_hub.ModelHubMixin.from_pretrained`: revision, token, cache_dir,
+                local_files_only (True asks nobody), force_download.
+
+        Raises:
+            UserError: there is no such folder and no such name, the hub cannot be reached, or what it has is no
+                attribution network.
+        """
+        from ganfp_jax.attribution import pretrained
+
+        return pretrained.load(name, **settings)
+
+    def save_pretrained(
+        self,
+        folder: str | Path,
+        *,
+        license: str = "unknown",
+        metrics: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Writes a folder that `from_pretrained` loads: model.safetensors, config.json, README.md (a model card).
+
+        Args:
+            folder: made if need be; its name is that of the network on the card.
+            license: of the weights, by its identifier on the hub, such as "apache-2.0".
+            metrics: for the card, the metrics.json of configs/evaluate.py for this network.
+
+        Raises:
+            UserError: the network was not loaded, the license is no identifier, the metrics are of another network,
+                or the folder cannot be written to.
+        """
+        from ganfp_jax.attribution import pretrained
+
+        pretrained.save(self, folder, license, metrics)
+
+    def push_to_hub(
+        self,
+        name: str,
+        *,
+        license: str = "unknown",
+        metrics: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> str:
+        """Sends such a folder to the Hugging Face hub; returns its address there.
+
+        Args:
+            name: OWNER/NAME.
+            license, metrics: as for `save_pretrained`.
+            settings: of `huggingface_hub.ModelHubMixin.push_to_hub`: private, token, branch, commit_message.
+
+        Raises:
+            UserError: as `save_pretrained`; the hub cannot be reached, or does not take it.
+        """
+        from ganfp_jax.attribution import pretrained
+
+        return pretrained.push(self, name, license, metrics, **settings)
+
+    @property
+    def weights(self) -> Weights:
+        """Its weights with all that is needed to use them.
+
+        Raises:
+            UserError: it was not loaded but made of a network, whose settings it does not know.
+        """
+        if self._described is None:
+            raise UserError("this network was not loaded, so its settings are not known; use Attributor.load")
+        return dataclasses.replace(self._described, variables=jax.device_get(self._variables))
 
     @property
     def default_views(self) -> str:
         """The set of views that the network has seen in training: others would vote badly."""
-        return "identity" if self.augment == "none" else self.augment
+        return views_of_training(self.augment)
 
     @property
     def digest(self) -> str:

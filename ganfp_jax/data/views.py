@@ -24,7 +24,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, Float32, Int32, PRNGKeyArray, Shaped
 
 from ganfp_jax.run.errors import UserError
 
@@ -94,6 +94,11 @@ def resolve_views(views: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(resolved)
 
 
+def views_of_training(augment: str) -> str:
+    """Returns the set of views that a network has seen in training with one of `AUGMENTATIONS`."""
+    return "identity" if augment == "none" else augment
+
+
 def check_size(views: Sequence[str], side: int) -> None:
     """Raises UserError unless all `views` can be made of images of `side` x `side` pixels; nothing is computed."""
     for view in views:
@@ -140,6 +145,29 @@ def _move(images: Shaped[Array | np.ndarray, "n h w c"], view: str) -> Shaped[Ar
     if reverse_columns:
         images = images[:, :, ::-1]
     return images
+
+
+def pixels_of(view: str, side: int) -> tuple[Int32[np.ndarray, "t p"], Float32[np.ndarray, "t p"]]:
+    """Returns a view as sums of pixels, for programs that make it elsewhere.
+
+    Args:
+        view: as for `apply_view`.
+        side: of square images, in pixels.
+
+    Returns:
+        For each of the P = side**2 pixels of the view, in rows, the places of the T pixels of the image that it is made
+        of, and what each counts: one pixel that counts 1, or four in a turn that interpolates.
+
+    Raises:
+        UserError: as `apply_view`.
+    """
+    places = np.arange(side * side, dtype=np.int32).reshape(1, side, side, 1)
+    moved = apply_view(places, view)
+    if moved.dtype == places.dtype:
+        return np.asarray(moved).reshape(1, -1), np.ones((1, side * side), np.float32)
+    corners = _bilinear_corners(side, side, int(_canonical(view).removeprefix("rot")))
+    index, weight = zip(*corners, strict=True)
+    return np.stack(index), np.stack(weight)
 
 
 def rotate(images: Shaped[Array | np.ndarray, "n h w c"], degrees: int) -> Float[Array, "n h w c"]:

@@ -8,6 +8,7 @@ from typing import Any
 from flax.traverse_util import unflatten_dict
 
 from ganfp_jax.interop import advice, shipped
+from ganfp_jax.interop.model_folder import MODEL
 from ganfp_jax.interop.stored_file import shown
 from ganfp_jax.interop.weights import (
     CALIBRATION,
@@ -44,8 +45,9 @@ def load(path: str | Path, kind: Kind | None = None, *, calibrated: bool = True)
 
     Args:
         path: the run folder of a training (its newest checkpoint, the running average where one was kept, and its
-            calibration, if it is of these weights), a run folder that holds `weights.safetensors`, or such a file. If
-            the path does not exist, it may be the name of shipped weights (`ganfp_jax.interop.shipped`).
+            calibration, if it is of these weights), a run folder that holds `weights.safetensors`, such a file, or a
+            folder of `interop.model_folder`. If the path does not exist, it may be the name of shipped weights
+            (`ganfp_jax.interop.shipped`).
         kind: the kind of network that is required; None accepts both.
         calibrated: False leaves out the calibration, so that weights with a damaged calibration can be read.
 
@@ -53,7 +55,7 @@ def load(path: str | Path, kind: Kind | None = None, *, calibrated: bool = True)
         UserError: there are no weights of the kind, or they cannot be read.
     """
     path = Path(path)
-    if not _is_there(path):
+    if not is_there(path):
         path = shipped.find(path) or path
     try:
         return _load(path, kind, calibrated)
@@ -67,8 +69,8 @@ def _load(path: Path, kind: Kind | None, calibrated: bool) -> Weights:
     """Loads the weights of a path that exists."""
     if path.suffix == SUFFIX or path.is_file():
         weights = read_file(path)
-    elif (path / FILE).is_file() and not _has_checkpoints(path):
-        weights = read_file(path / FILE)
+    elif not _has_checkpoints(path) and (file := _file_in(path)):
+        weights = read_file(file)
         weights = _calibrated(path, weights) if calibrated else weights
     else:
         weights = _from_training(path, kind)
@@ -79,7 +81,13 @@ def _load(path: Path, kind: Kind | None, calibrated: bool) -> Weights:
     return dataclasses.replace(weights, about={k: v for k, v in weights.about.items() if k != "calibration"})
 
 
-def _is_there(path: Path) -> bool:
+def _file_in(folder: Path) -> Path | None:
+    """The file of weights in a folder that has one."""
+    return next((folder / name for name in (FILE, MODEL) if (folder / name).is_file()), None)
+
+
+def is_there(path: Path) -> bool:
+    """Whether a file or folder has this name; raises UserError where that cannot be found out."""
     try:
         return path.exists()
     except OSError as error:  # the name is too long, say, or the folder may not be read
@@ -119,6 +127,8 @@ def _from_training(run_folder: Path, wanted: Kind | None) -> Weights:
             f"training run, a file of exported weights, or the name of a shipped set ({', '.join(shipped.sets())})"
         )
     config = read_config(run_folder)
+    if config.get("library_name") == "ganfp_jax":  # that of `interop.model_folder`
+        raise UserError(f"{run_folder} holds no network: it has no {MODEL}; fetch or export the whole folder again")
     program = config.get("program", "")
     found = KINDS.get(program) if isinstance(program, str) else None
     kind = _require(run_folder, found, wanted, program or config.get("job"))

@@ -131,11 +131,11 @@ def high_pass(ycc: Float[Array, "n h w 3"]) -> Float[Array, "n h w 24"]:
 
     Source: the linear filters of Fridrich and Kodovsky, "Rich Models for Steganalysis of Digital Images" (2012).
     """
-    residuals = convolve(ycc, jnp.asarray(_filters()), "REFLECT")
+    residuals = convolve(ycc, jnp.asarray(filters()), "REFLECT")
     return residuals / (1 + jnp.abs(residuals) / 4)
 
 
-def _filters() -> Float[np.ndarray, "5 5 3 24"]:
+def filters() -> Float[np.ndarray, "5 5 3 24"]:
     """Kernels (5, 5, I, O); output 8 d + f is filter f on channel d."""
     first, second = [1.0, -1.0], [0.5, -1.0, 0.5]
     square = np.array([[-1, 2, -1], [2, -4, 2], [-1, 2, -1]]) / 4

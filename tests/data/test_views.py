@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ganfp_jax.data.views import EXACT_VIEWS, VIEW_SETS, apply_view, random_view, resolve_views, rotate
+from ganfp_jax.data.views import EXACT_VIEWS, VIEW_SETS, apply_view, pixels_of, random_view, resolve_views, rotate
 from ganfp_jax.run.errors import UserError
 
 NUMPY_VIEWS = {
@@ -283,3 +283,12 @@ def test_random_view_says_what_is_wrong():
     with pytest.raises(ValueError, match="square images, not 4x6"):
         random_view(images, jax.random.key(0), "d4")
     assert random_view(images, jax.random.key(0), "mirror").shape == images.shape
+
+
+@pytest.mark.parametrize("view", [*EXACT_VIEWS, "rot15", "rot-90", "shift2_-1", "crop5", "crop-3_ul"])
+def test_a_view_is_the_sum_of_the_pixels_that_it_is_said_to_be(view):
+    images = np.random.default_rng(0).standard_normal((2, 8, 8, 3)).astype(np.float32)
+    places, shares = pixels_of(view, 8)
+    assert places.shape == shares.shape == (4 if view == "rot15" else 1, 64)
+    made = (images.reshape(2, 64, 3)[:, places] * shares[..., None]).sum(1).reshape(images.shape)
+    np.testing.assert_allclose(made, apply_view(images, view), rtol=0, atol=1e-6)

@@ -62,7 +62,7 @@ def test_high_pass_sees_no_brightness_and_no_slope_in_its_higher_orders():
 
 
 def test_high_pass_filters_are_in_grey_levels():
-    kernels = net._filters()
+    kernels = net.filters()
     np.testing.assert_allclose(kernels.sum((0, 1)), 0, atol=1e-6)
     np.testing.assert_allclose(np.abs(kernels).max((0, 1, 2)), 1)
 

@@ -1,7 +1,7 @@
-"""The job `export_weights`: a trained network -> one file, of weights or of a program that runs alone."""
+"""An attribution network and its vote as one compiled program of `jax.export`, which runs alone."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,13 @@ from jax import export
 
 from ganfp_jax import models
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.voting import check_vote, unmeasured, vote_function
+from ganfp_jax.attribution.voting import unmeasured, vote_function
 from ganfp_jax.data.views import resolve_views
-from ganfp_jax.interop.load import load
-from ganfp_jax.interop.weights import FILE, Weights, digest, read_file, write_file
+from ganfp_jax.interop.weights import Weights, digest
+from ganfp_jax.jobs.export_weights.checks import check_same, noise, refuse_map
+from ganfp_jax.jobs.export_weights.output import summary, write
 from ganfp_jax.models.cpu import convolution
 from ganfp_jax.models.fingerprints import make_logits
-from ganfp_jax.report.table import text_table
-from ganfp_jax.run import atomic
-from ganfp_jax.run.config_keys import require
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.run_folder import write_json
 
@@ -75,9 +73,7 @@ def export_vote(
     logits = make_logits(network)
     variables = jax.device_put(weights.variables)
     side = weights.model["resolution"]
-    image = jax.ShapeDtypeStruct((1, side, side, 3), np.float32)
-    if jax.eval_shape(logits, variables, image).ndim != 2:
-        raise UserError("this network answers with a map of logits (model.latent_res); a vote needs one logit a source")
+    refuse_map(weights)
     voted = vote_function(unmeasured(logits), views, rule, in_turn="cpu" in platforms)
 
     def vote(images: jax.Array) -> dict[str, jax.Array]:
@@ -95,43 +91,15 @@ def export_vote(
         jax.config.update("jax_traceback_in_locations_limit", limit)
 
 
-def run(config: dict[str, Any], workdir: Path) -> None:
-    """The job `export_weights`.
+def export_to(path: Path, weights: Weights, config: Mapping[str, Any]) -> None:
+    """Writes the program and, beside it, what it says and how to run it.
 
     Raises:
-        UserError: there is no network, the format is unknown, the settings do not fit, or the file cannot be written.
+        UserError: the settings do not fit, the program does not answer as the network does, or it cannot be written.
     """
-    require(config, "checkpoint")
-    if config["format"] not in FORMATS:
-        raise UserError(f"config.format {config['format']!r} is unknown; choose one of {', '.join(FORMATS)}")
-    check_vote(config["views"], config["rule"])
-    name, export_to = FORMATS[config["format"]]
-    path = Path(config["file"] or workdir / name)
-    if path.suffix != Path(name).suffix:
-        raise UserError(f"config.file {path} is to be a file of {config['format']}; end it in {Path(name).suffix}")
-    export_to(path, config)
-
-
-def _export_safetensors(path: Path, config: Mapping[str, Any]) -> None:
-    weights = load(config["checkpoint"])
-    written = write_file(path, weights)
-    back = read_file(path)
-    if _described(back) != _described(weights) or digest(back.variables) != written:
-        raise UserError(f"{path} does not read back as it was written; export again, to another device")
-    key = "config.generator" if weights.kind == "generator" else "config.checkpoint"
-    print(_table(_rows(weights, path)))
-    print(f"\nuse it wherever a run folder is asked for: --{key}={path}")
-
-
-def _export_stablehlo(path: Path, config: Mapping[str, Any]) -> None:
-    weights = load(config["checkpoint"], "attribution")
     program = export_vote(weights, **{key: config[key] for key in ("views", "rule", "batch_size", "platforms")})
-    _compare(program, config)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write_bytes(path, program)
-    except (FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
-        raise UserError(f"cannot write to config.file {path} ({error.strerror}); choose another file") from error
+    _compare(program, weights, config)
+    write(path, program)
     description = path.with_suffix(".json")
     resolution, count = weights.model["resolution"], config["batch_size"] or 1
     usage = USAGE.format(program=path.name, description=description.name, resolution=resolution, count=count)
@@ -152,55 +120,17 @@ def _export_stablehlo(path: Path, config: Mapping[str, Any]) -> None:
         "usage": usage.splitlines(),
     }
     write_json(description, described)
-    print(_table([*_rows(weights, path), ("description", str(description))]))
+    print(summary(weights, path, ("description", str(description))))
     print(f"\nuse it where Python has jax, flatbuffers and numpy, and nothing of ganfp_jax:\n\n{usage}")
 
 
-# `config.format` -> the default name of the file, and the function that writes it.
-FORMATS: dict[str, tuple[str, Callable[[Path, Mapping[str, Any]], None]]] = {
-    "safetensors": (FILE, _export_safetensors),
-    "stablehlo": (PROGRAM, _export_stablehlo),
-}
-
-
-def _described(weights: Weights) -> tuple[Any, ...]:
-    return weights.kind, weights.model, weights.about, weights.origin
-
-
-def _compare(program: bytes, config: Mapping[str, Any]) -> None:
+def _compare(program: bytes, weights: Weights, config: Mapping[str, Any]) -> None:
     """Raises UserError where the answers of the program differ from those of this package; it runs the program."""
     platform = export.default_export_platform()
     if platform not in config["platforms"]:
         print(f"not compared: this machine computes on {platform}, the program is for {', '.join(config['platforms'])}")
         return
-    attributor = Attributor.load(config["checkpoint"])
-    count = config["batch_size"] or 2
-    side = attributor.resolution
-    images = np.random.default_rng(0).integers(0, 256, (count, side, side, 3), np.uint8)
-    here = attributor.vote(images, config["views"], config["rule"], count)
+    images = noise(weights, config["batch_size"] or 2)
+    here = Attributor.of(weights, config["checkpoint"]).vote(images, config["views"], config["rule"], len(images))
     there = export.deserialize(bytearray(program)).call(images)
-    difference = float(np.abs(np.asarray(there["view_logits"]) - here.view_logits).max())
-    if difference > TOLERANCE * max(1.0, float(np.abs(here.view_logits).max())):
-        raise UserError(
-            f"the program of {config['checkpoint']} does not answer as its network does (logits differ by "
-            f"{difference:.2g}); nothing is written, export it with another version of jax"
-        )
-    print(f"compared on {count} images of noise: its logits differ by at most {difference:.2g} from those of ganfp_jax")
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    return text_table(rows[0], rows[1:])
-
-
-def _rows(weights: Weights, path: Path) -> list[tuple[str, str]]:
-    of = weights.about.get("classes") or [weights.about["source_name"]]
-    count = sum(array.size for array in jax.tree.leaves(weights.variables))
-    side = weights.model["resolution"]
-    return [
-        ("network", f"{weights.model['name']}, {count:,} weights"),
-        ("classes" if weights.kind == "attribution" else "source", ", ".join(of)),
-        ("resolution", f"{side}x{side}"),
-        ("from", ", ".join(f"{key} {value}" for key, value in weights.origin.items())),
-        ("digest", digest(weights.variables)),
-        ("file", f"{path}, {path.stat().st_size / 1e6:.3g} MB"),
-    ]
+    print(check_same(np.asarray(there["view_logits"]), here.view_logits, TOLERANCE, config["checkpoint"], "jax"))

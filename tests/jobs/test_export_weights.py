@@ -2,21 +2,29 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from jax import export
+from PIL import Image
 from small_weights import CLASSES, generator, network
 
 from configs import export_weights
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.voting import first_images
+from ganfp_jax.data.views import EXACT_VIEWS
 from ganfp_jax.interop.weights import digest, read_file, write_file
 from ganfp_jax.jobs import export_weights as exporting
-from ganfp_jax.jobs.export_weights import OUTPUTS, export_vote
+from ganfp_jax.jobs.export_weights import onnx_file, open_weights, program
+from ganfp_jax.jobs.export_weights.program import OUTPUTS, export_vote
 from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.run_folder import write_json
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 # The five lines that lie beside the program, and the same program on images of ours; nothing of this project is there.
 STRANGER = """
@@ -140,7 +148,7 @@ def test_a_program_that_answers_otherwise_is_not_written(tmp_path, file, monkeyp
     def export_another(weights, **settings):
         return export_vote(network(seed=1), **settings)
 
-    monkeypatch.setattr(exporting, "export_vote", export_another)
+    monkeypatch.setattr(program, "export_vote", export_another)
     settings = {"format": "stablehlo", "views": "identity", "platforms": ["cpu"]}
     assert "does not answer as its network does" in refusal(run, file, tmp_path, **settings)
     assert not list(tmp_path.iterdir())
@@ -173,8 +181,50 @@ def test_a_generator_to_a_file_of_ones_own(tmp_path, capsys):
     assert "holds no attribution network (but 'sngan_generator')" in message
 
 
+def evaluated(folder, checkpoint, **changes):
+    """The run folder of an evaluation of a network."""
+    folder.mkdir()
+    write_json(folder / "config.json", {"job": "evaluate", "checkpoint": str(checkpoint), "perturb": "none"} | changes)
+    metrics = {"accuracy": 0.9375, "correct": 15, "total": 16, "ci95": [0.717, 0.989], "classes": CLASSES}
+    write_json(folder / "metrics.json", metrics | {"rule": "majority", "views": ["identity"]})
+    return str(folder)
+
+
+def test_a_folder_has_a_card_with_what_was_measured(tmp_path, file, capsys):
+    evaluation = evaluated(tmp_path / "evaluation", file)
+    run(file, tmp_path, format="folder", license="mit", evaluation=evaluation, file=str(tmp_path / "my.sources"))
+    folder = tmp_path / "my.sources"
+    assert f"Attributor.from_pretrained({str(folder)!r})" in capsys.readouterr().out
+    assert (folder / "model.safetensors").read_bytes() == file.read_bytes()
+    card = (folder / "README.md").read_text()
+    assert "license: mit\n" in card and "0.9375" in card and "# my.sources\n" in card
+    run(file, tmp_path, format="folder")
+    assert (tmp_path / "model" / "config.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"job": "ablation"}, "is no run folder of configs/evaluate.py"),
+        ({"perturb": "jpeg75"}, "is of perturbed images"),
+        ({"checkpoint": "photos32"}, "is of other weights"),
+    ],
+)
+def test_an_evaluation_of_something_else_is_not_claimed(tmp_path, file, changes, message):
+    evaluation = evaluated(tmp_path / "evaluation", file, **changes)
+    assert message in refusal(run, file, tmp_path / "out", format="folder", evaluation=evaluation)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_evaluation_without_metrics_is_one_line(tmp_path, file):
+    evaluation = evaluated(tmp_path / "evaluation", file)
+    (tmp_path / "evaluation" / "metrics.json").write_text("{")
+    message = refusal(run, file, tmp_path / "out", format="folder", evaluation=evaluation)
+    assert "metrics.json cannot be read" in message
+
+
 def test_a_file_that_does_not_read_back_is_told(tmp_path, file, monkeypatch):
-    monkeypatch.setattr(exporting, "read_file", lambda path: network(seed=1))
+    monkeypatch.setattr(open_weights, "read_file", lambda path: network(seed=1))
     assert "does not read back as it was written" in refusal(run, file, tmp_path)
 
 
@@ -182,9 +232,11 @@ def test_a_file_that_does_not_read_back_is_told(tmp_path, file, monkeypatch):
     ("changes", "message"),
     [
         ({"checkpoint": ""}, "config.checkpoint is empty"),
-        ({"format": "pickle"}, "config.format 'pickle' is unknown; choose one of safetensors, stablehlo"),
+        ({"format": "pickle"}, "config.format 'pickle' is unknown; choose one of safetensors, folder, onnx, stablehlo"),
         ({"file": "weights.npz"}, "config.file weights.npz is to be a file of safetensors; end it in .safetensors"),
         ({"format": "stablehlo", "file": "x.safetensors"}, "end it in .stablehlo"),
+        ({"format": "onnx", "file": "x.pb"}, "config.file x.pb is to be a file of onnx; end it in .onnx"),
+        ({"format": "onnx", "views": "crop16"}, "a crop must be smaller"),
         ({"format": "stablehlo", "batch_size": -1}, "config.batch_size is -1"),
         ({"format": "stablehlo", "platforms": []}, "config.platforms is []"),
         ({"format": "stablehlo", "platforms": ["cpu", "npu"]}, "a list of one or more of cpu, cuda, rocm, tpu"),
@@ -197,9 +249,74 @@ def test_settings_that_do_not_fit(tmp_path, file, changes, message):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_network_that_answers_with_a_map_has_no_vote(tmp_path):
+@pytest.mark.parametrize("kind", ["onnx", "stablehlo"])
+def test_a_network_that_answers_with_a_map_has_no_vote(tmp_path, kind):
     write_file(tmp_path / "map.safetensors", network(latent_res=4))
-    assert "a map of logits" in refusal(run, tmp_path / "map.safetensors", tmp_path / "out", format="stablehlo")
+    assert "a map of logits" in refusal(run, tmp_path / "map.safetensors", tmp_path / "out", format=kind)
+
+
+def test_an_onnx_file_has_the_vote_of_the_training_and_its_calibration(tmp_path, capsys):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    run("photos32", tmp_path, format="onnx")
+    out = capsys.readouterr().out
+    facts = {entry.key: json.loads(entry.value) for entry in onnx.load(tmp_path / "vote.onnx").metadata_props}
+    attributor = Attributor.load("photos32")
+    assert facts["calibration"] == json.loads(json.dumps(attributor.calibration.to_dict()))
+    assert (facts["views"], facts["rule"]) == (list(EXACT_VIEWS), "majority")
+    for said in (
+        "compared on 2 images of noise",
+        f"margin is under {attributor.calibration.threshold:.3g}",
+        "InferenceS",
+    ):
+        assert said in out
+    run("photos32", tmp_path, format="onnx", views="identity")
+    assert "nowhere: this vote is not calibrated" in capsys.readouterr().out
+    facts = {entry.key: json.loads(entry.value) for entry in onnx.load(tmp_path / "vote.onnx").metadata_props}
+    assert (facts["views"], facts["calibration"]) == (["identity"], None)
+
+
+def test_an_onnx_file_computes_in_single_precision(tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    write_file(tmp_path / "half.safetensors", network(dtype="bfloat16"))
+    run(tmp_path / "half.safetensors", tmp_path, format="onnx", views="identity")
+    assert "compared on" in capsys.readouterr().out
+
+
+def test_the_lines_of_the_docs_ask_an_onnx_file(tmp_path):
+    pytest.importorskip("onnxruntime")
+    (lines,) = re.findall(r"```python\n(import [^`]*onnxruntime[^`]*)```", (DOCS / "elsewhere.md").read_text())
+    assert lines == onnx_file.USAGE.format(name="vote.onnx")
+    run("photos32", tmp_path, format="onnx", views="mirror")
+    photo = np.random.default_rng(0).integers(0, 256, (50, 41, 3), np.uint8)
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    blocked = "import sys\nsys.modules.update(dict.fromkeys(['ganfp_jax', 'jax', 'flax']))\n"  # an import is an error
+    command = [sys.executable, "-c", blocked + lines]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (verdict,) = Attributor.load("photos32").attribute([photo[9:41, 4:36]], views="mirror")
+    assert done.stdout.startswith(f"{verdict.verdict} [")
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
+def test_a_missing_package_is_one_line(tmp_path, file, monkeypatch, package):
+    pytest.importorskip("onnxruntime")
+    for name in [name for name in sys.modules if name.startswith("ganfp_jax.interop.onnx_graph")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    message = refusal(run, file, tmp_path / "out", format="onnx", views="identity")
+    assert package in message and "pip install 'ganfp_jax[onnx]'" in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_onnx_file_that_answers_otherwise_is_not_written(tmp_path, file, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    from ganfp_jax.interop.onnx_graph import vote
+
+    written = vote.vote_graph
+    monkeypatch.setattr(vote, "vote_graph", lambda weights, *settings: written(network(seed=1), *settings))
+    assert "another version of onnxruntime" in refusal(run, file, tmp_path, format="onnx", views="identity")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_place_that_cannot_be_written_to(tmp_path, file):

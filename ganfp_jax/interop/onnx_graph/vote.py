@@ -1,0 +1,122 @@
+"""The vote of an attribution network as an ONNX graph: uint8 images in, a verdict out.
+
+Views, network, vote and margin are those of `ganfp_jax.data.views`, `models`, `attribution.voting` and
+`attribution.verdict`; all arithmetic is float32.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto, helper
+
+from ganfp_jax import models
+from ganfp_jax.data.views import pixels_of
+from ganfp_jax.interop.onnx_graph.builder import Graph
+from ganfp_jax.interop.onnx_graph.networks import NETWORKS
+from ganfp_jax.interop.weights import Weights, digest
+from ganfp_jax.run.errors import UserError
+
+IMAGES = "images"
+OUTPUTS = {
+    "predicted": (TensorProto.INT64, "N", "place in classes of the class that the rule chose, 0 to K - 1"),
+    "probabilities": (TensorProto.FLOAT, "NK", "of each class by the vote, 0 to 1; rows sum to 1"),
+    "margin": (TensorProto.FLOAT, "N", "probability of that class less the highest of another one, -1 to 1"),
+    "decided": (TensorProto.BOOL, "N", "whether the margin is enough for a verdict; where it is not, say 'unsure'"),
+    "votes": (TensorProto.INT64, "NK", "how many views chose each class, 0 to V"),
+    "logits": (TensorProto.FLOAT, "NVK", "of each class in each view, any number"),
+}
+"""Name of each output -> its type, its axes and what it says, of N images, V views and K classes."""
+
+
+def vote_graph(weights: Weights, views: Sequence[str], rule: str, calibration: Mapping[str, Any] | None) -> bytes:
+    """Writes the vote of an attribution network as one ONNX model; the same arguments give the same bytes.
+
+    Args:
+        weights: of an attribution network with one logit a source.
+        views: canonical names, as `ganfp_jax.data.views.resolve_views` returns them.
+        rule: one of `ganfp_jax.attribution.voting.RULES`.
+        calibration: `Calibration.to_dict` of this very vote; None where it has none, and every verdict stands.
+
+    Raises:
+        UserError: there is no ONNX form of this network.
+    """
+    network = models.create(**weights.model)
+    write = NETWORKS.get(type(network))
+    if write is None:
+        raise UserError(f"there is no ONNX form of the network {weights.model['name']}; export it as stablehlo")
+    graph, side, classes = Graph(), weights.model["resolution"], weights.about["classes"]
+    sizes = {"N": "n", "V": len(views), "K": len(classes)}
+    said = write(graph, _seen(graph, views, side), network, weights.variables)
+    graph.add("Reshape", said, [-1, len(views), len(classes)], name="logits")
+    _count(graph, rule, len(classes))
+    threshold = calibration["threshold"] if calibration else -2.0  # below every margin
+    graph.add("GreaterOrEqual", "margin", np.float32(threshold), name="decided")
+    images = helper.make_tensor_value_info(IMAGES, TensorProto.UINT8, ("n", side, side, 3), "RGB, 0 to 255")
+    outputs = [
+        helper.make_tensor_value_info(name, kind, [sizes[axis] for axis in axes], meaning)
+        for name, (kind, axes, meaning) in OUTPUTS.items()
+    ]
+    facts = {
+        "classes": classes,
+        "views": list(views),
+        "rule": rule,
+        "calibration": calibration,
+        "model": weights.model,
+        "digest": digest(weights.variables),
+        "origin": weights.origin,
+    }
+    texts = {key: json.dumps(value) for key, value in facts.items()}
+    return graph.model("vote", [images], outputs, texts).SerializeToString(deterministic=True)
+
+
+def _seen(graph: Graph, views: Sequence[str], side: int) -> str:
+    """All views of all images, an image's side by side, in [-1, 1]: (N V, R, R, 3)."""
+    flat = graph.add("Reshape", IMAGES, [0, side * side, 3])
+    grey = graph.add("Cast", flat, to=TensorProto.FLOAT)
+    signed = graph.add("Sub", graph.add("Div", grey, np.float32(127.5)), np.float32(1))
+    made = [pixels_of(view, side) for view in views]
+    terms = max(len(places) for places, _ in made)
+    places, shares = (np.stack([_filled(part, terms) for part in parts], 1) for parts in zip(*made, strict=True))
+    total = ""
+    for place, share in zip(places, shares, strict=True):
+        term = graph.add("Gather", signed, place, axis=1)  # (N, V, R R, 3)
+        term = term if (share == 1).all() else graph.add("Mul", term, share[..., None])
+        total = graph.add("Add", total, term) if total else term
+    return graph.add("Reshape", total, [-1, side, side, 3])
+
+
+def _filled(part: np.ndarray, terms: int) -> np.ndarray:
+    return np.pad(part, ((0, terms - len(part)), (0, 0)))
+
+
+def _count(graph: Graph, rule: str, num_classes: int) -> None:
+    """Adds `votes`, `probabilities`, `predicted` and `margin`, as `voting.count_votes` and `verdict.margins` do."""
+    chosen = _one_hot(graph, graph.add("ArgMax", "logits", axis=2, keepdims=1), num_classes)  # (N, V, K)
+    graph.add("ReduceSum", graph.add("Cast", chosen, to=TensorProto.INT64), [1], keepdims=0, name="votes")
+    score = _scores(graph, rule)
+    graph.add("ArgMax", score, axis=1, keepdims=0, name="predicted")
+    leader = _one_hot(graph, graph.add("ArgMax", score, axis=1, keepdims=1), num_classes)  # (N, K)
+    zero = np.float32(0)
+    own = graph.add("ReduceMax", graph.add("Where", leader, "probabilities", zero), axes=(1,), keepdims=0)
+    others = graph.add("ReduceMax", graph.add("Where", leader, zero, "probabilities"), axes=(1,), keepdims=0)
+    graph.add("Sub", own, others, name="margin")
+
+
+def _scores(graph: Graph, rule: str) -> str:
+    """Adds `probabilities` and returns what the chosen class has most of."""
+    if rule == "mean_logit":
+        mean = graph.add("ReduceMean", "logits", axes=(1,), keepdims=0)
+        graph.add("Softmax", mean, axis=1, name="probabilities")
+        return mean
+    shares = graph.add("Softmax", "logits", axis=2)
+    graph.add("ReduceMean", shares, axes=(1,), keepdims=0, name="probabilities")
+    if rule == "mean_probability":
+        return "probabilities"
+    most = graph.add("ReduceMax", "votes", axes=(1,), keepdims=1)
+    return graph.add("Where", graph.add("Equal", "votes", most), "probabilities", np.float32(-1))
+
+
+def _one_hot(graph: Graph, places: str, num_classes: int) -> str:
+    return graph.add("Equal", places, np.arange(num_classes))
