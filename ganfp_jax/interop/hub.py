@@ -18,6 +18,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import logging
 
 from ganfp_jax.interop.load import load
 from ganfp_jax.interop.model_folder import MODEL, write_folder
@@ -91,7 +92,12 @@ def upload(name: str, weights: Weights, card: str, **settings: Any) -> str:
 
 @contextlib.contextmanager
 def _in_one_line(name: str) -> Iterator[None]:
-    """Turns the library's errors, and all that a strange config.json makes of it, into the user's error."""
+    """Turns the library's errors, and all that a strange config.json makes of it, into the user's error.
+
+    What the library says of each of its attempts is not shown.
+    """
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
     try:
         yield
     except UserError as error:
@@ -113,3 +119,5 @@ def _in_one_line(name: str) -> Iterator[None]:
     except Exception as error:  # the library reads config.json unchecked, and HTTP fails in many ways
         reason = one_line(message(error))[:300]
         raise UserError(f"{name} and the Hugging Face hub: {reason} ({type(error).__name__}); try again") from error
+    finally:
+        logging.set_verbosity(verbosity)

@@ -15,6 +15,8 @@ from ganfp_jax.interop.weights import write_file
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
 
+from huggingface_hub import constants, hub_mixin  # noqa: E402 - where it is installed
+
 COMMIT = "0" * 40
 NAME = "somebody/sources"
 
@@ -57,7 +59,6 @@ def hub(tmp_path, monkeypatch):
         server.files, server.asked, server.daemon_threads = {}, [], True
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}"
-        constants = huggingface_hub.constants
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         monkeypatch.setattr(constants, "ENDPOINT", address)
         monkeypatch.setattr(
@@ -119,7 +120,7 @@ def test_a_hub_without_such_a_network_is_one_line(hub, load, present, message):
 
 
 def test_without_a_network_connection_it_is_one_line(hub, load, monkeypatch):
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert f"{NAME} is no folder here, not in the cache, and the Hugging Face hub cannot be reached" in refusal(
         load, NAME
     )
@@ -167,7 +168,7 @@ def test_a_network_is_sent_as_a_folder(monkeypatch, tmp_path):
             sent["files"] = {path.name: path.read_bytes() for path in folder_path.iterdir()}
             return f"https://huggingface.co/{settings['repo_id']}/commit/1"
 
-    monkeypatch.setattr(huggingface_hub.hub_mixin, "HfApi", Api)
+    monkeypatch.setattr(hub_mixin, "HfApi", Api)
     attributor = Attributor.of(network(), "memory")
     address = attributor.push_to_hub(NAME, license="mit", private=True, token="secret")
     assert address == f"https://huggingface.co/{NAME}/commit/1"
