@@ -52,9 +52,11 @@ def _text(name: str, attributor: Attributor, metrics: Mapping[str, Any] | None) 
     import jinja2
 
     loader = jinja2.PackageLoader("ganfp_jax", "attribution")
-    environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment = jinja2.Environment(
+        loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+    )
     environment.filters |= {"percent": wording.percent, "interval": wording.interval, "rule": wording.rule_label}
-    calibration = attributor.calibration
+    calibration = attributor.calibration_for(attributor.default_views, "majority")  # the vote where nothing is asked
     return environment.get_template("model_card.md.j2").render(
         name=_plain(name),
         quoted=json.dumps(name),

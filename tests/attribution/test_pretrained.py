@@ -11,6 +11,7 @@ from small_weights import CLASSES, assert_same, network, refusal
 
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.certainty import Calibration
+from ganfp_jax.data.views import EXACT_VIEWS
 from ganfp_jax.interop.load import load
 from ganfp_jax.interop.weights import digest, read_file, write_file
 
@@ -26,7 +27,7 @@ def calibrated():
         threshold=0.5,
         error_rate=0.01,
         confidence=0.95,
-        views=("identity", "mirror"),
+        views=EXACT_VIEWS,
         rule="majority",
         images=400,
         decided=300,
@@ -122,11 +123,11 @@ def test_the_library_of_the_hub_reads_the_card(tmp_path):
 
 
 def test_names_are_text_on_the_card(tmp_path):
-    names = ["<img src=x>", "[a](http://b)", "*real*"]
+    names = ["<img src=x>", "[a](b)", "*real*"]
     weights = network()
     attributor(dataclasses.replace(weights, about=weights.about | {"classes": names})).save_pretrained(tmp_path / "a_b")
     _, text = card_of(tmp_path / "a_b")
-    assert r"\<img src=x\>, \[a\](http://b), \*real\*" in text
+    assert r"\<img src=x\>, \[a\](b), \*real\*" in text
     assert r"# a\_b" in text and '"a_b"' in text
 
 
