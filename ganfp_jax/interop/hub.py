@@ -29,7 +29,7 @@ from ganfp_jax.run.errors import UserError, message
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 
 
-class HubModel(ModelHubMixin, library_name="ganfp_jax"):
+class HubModel(ModelHubMixin):
     """A network with the text of its card, on its way from or to the hub."""
 
     weights: Weights
