@@ -47,7 +47,7 @@ def vote_graph(weights: Weights, views: Sequence[str], rule: str, calibration: M
     if write is None:
         raise UserError(f"there is no ONNX form of the network {weights.model['name']}; export it as stablehlo")
     graph, side, classes = Graph(), weights.model["resolution"], weights.about["classes"]
-    sizes = {"N": "n", "V": len(views), "K": len(classes)}
+    sizes: dict[str, str | int] = {"N": "n", "V": len(views), "K": len(classes)}
     said = write(graph, _seen(graph, views, side), network, weights.variables)
     graph.add("Reshape", said, [-1, len(views), len(classes)], name="logits")
     _count(graph, rule, len(classes))

@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
 from ganfp_jax import models
 from ganfp_jax.interop.weights import Weights
@@ -27,19 +27,18 @@ def noise(weights: Weights, count: int) -> UInt8[np.ndarray, "n r r 3"]:
     return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), np.uint8)
 
 
-def check_same(
-    there: Float[np.ndarray, "v n k"], here: Float[np.ndarray, "v n k"], tolerance: float, checkpoint: str, library: str
-) -> str:
+def check_same(there: Any, here: Any, tolerance: float, checkpoint: str, library: str) -> str:
     """Compares logits of an exported vote with those of this package; returns what was found, for the console.
 
     Args:
-        there, here: of the same images, exported and not.
+        there, here: arrays (V, N, K) of the same images, exported and not.
         tolerance: of the largest logit, or of 1 where all are smaller.
         checkpoint, library: for the error: whose vote, and whose other version may do better.
 
     Raises:
         UserError: they differ by more.
     """
+    there, here = np.asarray(there), np.asarray(here)
     difference = float(np.abs(there - here).max())
     if not difference <= tolerance * max(1.0, float(np.abs(here).max())):
         raise UserError(

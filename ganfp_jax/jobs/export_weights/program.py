@@ -133,4 +133,4 @@ def _compare(program: bytes, weights: Weights, config: Mapping[str, Any]) -> Non
     images = noise(weights, config["batch_size"] or 2)
     here = Attributor.of(weights, config["checkpoint"]).vote(images, config["views"], config["rule"], len(images))
     there = export.deserialize(bytearray(program)).call(images)
-    print(check_same(np.asarray(there["view_logits"]), here.view_logits, TOLERANCE, config["checkpoint"], "jax"))
+    print(check_same(there["view_logits"], here.view_logits, TOLERANCE, config["checkpoint"], "jax"))
