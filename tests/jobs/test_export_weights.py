@@ -181,10 +181,10 @@ def test_a_generator_to_a_file_of_ones_own(tmp_path, capsys):
     assert "holds no attribution network (but 'sngan_generator')" in message
 
 
-def evaluated(folder, checkpoint, **changes):
+def evaluated(folder, file, **changes):
     """The run folder of an evaluation of a network."""
     folder.mkdir()
-    write_json(folder / "config.json", {"job": "evaluate", "checkpoint": str(checkpoint), "perturb": "none"} | changes)
+    write_json(folder / "config.json", {"job": "evaluate", "checkpoint": str(file), "perturb": "none"} | changes)
     metrics = {"accuracy": 0.9375, "correct": 15, "total": 16, "ci95": [0.717, 0.989], "classes": CLASSES}
     write_json(folder / "metrics.json", metrics | {"rule": "majority", "views": ["identity"]})
     return str(folder)
