@@ -16,11 +16,11 @@ seconds.
 (docs/elsewhere.md). All arithmetic is float32. onnxruntime's logits are compared with ours before the file is written.
 It needs `pip install 'ganfp_jax[onnx]'` and takes about 6 s.
 
-`:stablehlo` (`format=stablehlo`) writes the same vote as a program of JAX, `vote.stablehlo`, which runs without ganfp_jax wherever Python
-has jax, numpy and flatbuffers. `vote.json` beside it has the names of the classes and five lines of Python that run it.
-The program takes any number of images (or `batch_size`, if not 0) on all of `platforms`. It contains the weights:
-5.4 MB for the study's network, 36 MB for the published one. jax promises to read such a program for six months only;
-the safetensors file is for keeping. It takes about 6 s.
+`:stablehlo` (`format=stablehlo`) writes the same vote as a program of JAX, `vote.stablehlo`, which runs without
+ganfp_jax wherever Python has jax, numpy and flatbuffers. `vote.json` beside it has the names of the classes and five
+lines of Python that run it. The program takes any number of images (or `batch_size`, if not 0) on all of `platforms`.
+It contains the weights: 5.4 MB for the study's network, 36 MB for the published one. jax promises to read such a
+program for six months only; the safetensors file is for keeping. It takes about 6 s.
 
 `:folder` writes an attribution network as a folder to share, `model/` in the run folder (or `--config.file`, whose name
 is the network's): `model.safetensors`, which is the file of the default, `config.json` and `README.md`, a model card
