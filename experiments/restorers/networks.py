@@ -23,6 +23,7 @@ METHODS = (
     f"logistic_local{baselines.IMMUNISED}",
 )
 WINDOWS = 4  # of each training image
+WHOLE = "logistic_log_dct"  # has 12,288 numbers an image of 64x64, for which there is memory for one window
 TINY = {
     "train": ("astronaut", "chelsea", "coffee"),
     "calibration": ("grace_hopper",),
@@ -73,25 +74,27 @@ def _on(
 def fit_baselines(
     images: Path, classes: Iterable[str], side: int, crop_from: int, methods: Sequence[str] = METHODS
 ) -> dict[str, baselines.FittedBaseline]:
-    """The cheap methods, on `WINDOWS` windows of each training image; immunised ones see what the networks see."""
+    """The cheap methods, on `WINDOWS` windows of each training image; immunised ones see what the networks see.
+
+    The regression on whole spectra has one window of each.
+    """
     folder = labelled.open_labelled(images, split="train", classes=tuple(classes))
     known = FolderImages.read(labelled.Images(folder, crop_from))
-    labels = np.tile(known.labels, WINDOWS)
-    photographs = [origin.partition("/")[2] for origin in known.origins] * WINDOWS  # which all sources share
+    photographs = [origin.partition("/")[2] for origin in known.origins]  # which all sources share
     fitted = {}
     with progress(len(methods), "baselines", "method") as bar:
         for name in methods:
             immunise = attribution.get_config("restorers").immunise.to_dict()
             if not name.endswith(baselines.IMMUNISED):
                 immunise = {"share": 0.0, "perturbations": ()}
+            count = 1 if name == WHOLE else WINDOWS
             draws = [
                 perturb.immunise(known.images, np.random.default_rng([2, draw]), side=side, **immunise)
-                for draw in range(WINDOWS)
+                for draw in range(count)
             ]
             plain = name.removesuffix(baselines.IMMUNISED)
-            fitted[name] = baselines.fit(
-                plain, np.concatenate(draws), labels, folder.classes, groups=photographs, seed=0
-            )
+            labels, groups = np.tile(known.labels, count), photographs * count
+            fitted[name] = baselines.fit(plain, np.concatenate(draws), labels, folder.classes, groups=groups, seed=0)
             bar.update()
     return fitted
 
