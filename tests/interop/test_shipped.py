@@ -16,7 +16,7 @@ from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.interop import shipped
 from ganfp_jax.interop.load import load
-from ganfp_jax.jobs import export_weights
+from ganfp_jax.jobs.export_weights.program import export_vote
 from ganfp_jax.run.errors import UserError
 
 SET = "photos32"
@@ -149,7 +149,7 @@ def test_baselines_read_back_answer_alike(tmp_path):
 
 def test_a_baseline_is_exported_for_any_number_of_images():
     images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
-    program = export_weights.export_vote(load(f"{SET}/baselines"), views="mirror", rule="majority")
+    program = export_vote(load(f"{SET}/baselines"), views="mirror", rule="majority")
     there = jax.export.deserialize(bytearray(program)).call(images)
     here = Attributor.load(f"{SET}/baselines").vote(images, "mirror")
     np.testing.assert_allclose(there["view_logits"], here.view_logits, rtol=1e-3, atol=1e-3)
