@@ -9,16 +9,15 @@ file) and everything else to `runs/restorers`.
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from experiments.restorers import figures, measure, networks, sources
 from experiments.restorers.sources import ImageSet
+from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import decode_image
 from ganfp_jax.jobs import train
-from ganfp_jax.report import wording
 from ganfp_jax.report.figures import png
 from ganfp_jax.run import atomic
 from ganfp_jax.run.run_folder import open_run, write_json
@@ -47,27 +46,6 @@ SIZES: dict[str, dict[str, Any]] = {
         "conditions": ("none", "rescale0.75+jpeg75"),
     },
 }
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """The accuracies of one crop and of a picture as Markdown: a line a method, a column a condition."""
-    conditions = list(dict.fromkeys(row["condition"] for row in rows))
-    parts = []
-    for key, title in (("crop_class", "one crop"), ("picture_class", "all crops of a picture")):
-        first = rows[0][key]
-        parts += [
-            f"| {title}, n = {first['n']:,} of {first['photographs']} photographs | {' | '.join(conditions)} |",
-            f"|{'---|' * (1 + len(conditions))}",
-        ]
-        for method in dict.fromkeys(row["method"] for row in rows):
-            cells = [
-                f"{100 * row[key]['share']:.1f} ({wording.interval(row[key]['ci95'])})"
-                for row in rows
-                if row["method"] == method
-            ]
-            parts.append(f"| {method} | {' | '.join(cells)} |")
-        parts.append("")
-    return "\n".join(parts)
 
 
 def draw(folder: labelled.LabelledFolder, rows: list[dict[str, Any]], out: Path) -> None:
@@ -109,7 +87,7 @@ def main() -> None:
         config = make_config(images, classes, sizes["side"], sizes["train"].crop, sizes["steps"][name])
         with open_run(workdir / name, config):
             train.run(config, workdir / name)
-        methods[name] = networks.of_network(workdir / name)
+        methods[name] = networks.of_attributor(Attributor.load(workdir / name))
     folder = labelled.open_labelled(images, split="test", classes=tuple(classes))
     families = [list(sources.FAMILIES).index(sources.family_of(name)) for name in folder.classes]
     rows = list(
@@ -117,11 +95,10 @@ def main() -> None:
             methods, folder, families, side=sizes["side"], most=sizes["crops"], conditions=sizes["conditions"]
         )
     )
-    lines = "".join(json.dumps(row) + "\n" for row in rows)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    atomic.write_bytes(arguments.out / "results.jsonl", lines.encode())
+    measure.write_rows(arguments.out / "results.jsonl", rows)
     draw(folder, rows, arguments.out)
-    print(table(rows))
+    print(measure.table(rows))
 
 
 if __name__ == "__main__":

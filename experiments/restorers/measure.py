@@ -2,7 +2,9 @@
 
 import dataclasses
 import itertools
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,8 @@ from jaxtyping import Float, Int, UInt8
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.data.decode import decode_image
 from ganfp_jax.metrics.statistics import bootstrap_weights, percentile_interval
+from ganfp_jax.report import wording
+from ganfp_jax.run import atomic
 from ganfp_jax.run.progress import progress
 
 CONDITIONS = ("none", "jpeg90", "jpeg75", "jpeg50", "rescale0.75", "rescale0.75+jpeg75")
@@ -125,3 +129,29 @@ def measure(
         some = crops(folder, condition, side, most)
         for name, method in methods.items():
             yield {"method": name, "condition": condition, **accuracy(method(some.images), some, families)}
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The accuracies of one crop and of a picture as Markdown: a line a method, a column a condition."""
+    conditions = list(dict.fromkeys(row["condition"] for row in rows))
+    parts = []
+    for key, title in (("crop_class", "one crop"), ("picture_class", "all crops of a picture")):
+        first = rows[0][key]
+        parts += [
+            f"| {title}, n = {first['n']:,} of {first['photographs']} photographs | {' | '.join(conditions)} |",
+            f"|{'---|' * (1 + len(conditions))}",
+        ]
+        for method in dict.fromkeys(row["method"] for row in rows):
+            cells = [
+                f"{100 * row[key]['share']:.1f} ({wording.interval(row[key]['ci95'])})"
+                for row in rows
+                if row["method"] == method
+            ]
+            parts.append(f"| {method} | {' | '.join(cells)} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes rows as JSON lines."""
+    atomic.write_bytes(path, "".join(json.dumps(row) + "\n" for row in rows).encode())

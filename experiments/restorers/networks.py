@@ -99,9 +99,8 @@ def fit_baselines(
     return fitted
 
 
-def of_network(path: Path) -> LogProbabilities:
+def of_attributor(attributor: Attributor) -> LogProbabilities:
     """What a trained network says of crops, by one view."""
-    attributor = Attributor.load(path)
 
     def log_probabilities(images: UInt8[np.ndarray, "n r r 3"]) -> Float[np.ndarray, "n k"]:
         vote = attributor.vote(images, ("identity",), "mean_logit", 64)

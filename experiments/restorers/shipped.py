@@ -10,7 +10,6 @@ never trained. The weights go to `--out` (default: into the package), `shipped.j
 """
 
 import argparse
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,8 +20,9 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageFilter
 
-from experiments.restorers import networks, sources
+from experiments.restorers import measure, networks, sources
 from experiments.restorers.sources import ImageSet
+from ganfp_jax import baselines
 from ganfp_jax.attribution import calibration
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.certainty import upper_bound
@@ -33,7 +33,6 @@ from ganfp_jax.data.decode import ImageFile, decode_image, encode_png
 from ganfp_jax.interop import shipped, weights
 from ganfp_jax.interop.load import load
 from ganfp_jax.jobs import calibrate, train
-from ganfp_jax.run import atomic
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.progress import progress
 from ganfp_jax.run.run_folder import open_run, write_json
@@ -42,6 +41,8 @@ HERE = Path(__file__).parent
 NAME = "restorers64"
 REAL = "real"
 ERROR_RATE = 0.05
+BASELINE = f"logistic_local{baselines.IMMUNISED}"
+CROPS = 16  # of a picture, where methods are compared
 CONDITIONS = ("none", "jpeg90", "jpeg75", "rescale0.75", "rescale0.75+jpeg75")
 TWICE = ("motorcycle_right",)  # another view of the same scene
 PICTURES = 32  # that are in memory at once
@@ -146,10 +147,15 @@ def ship(workdir: Path, out: Path) -> Attributor:
     return Attributor.load(path)
 
 
-def ask(attributor: Attributor, paths: Sequence[ImageFile], change: Change) -> Iterator[Attribution]:
-    """The verdicts on changed pictures."""
-    for start in range(0, len(paths), PICTURES):
-        yield from attributor.attribute([change(decode_image(path)) for path in paths[start : start + PICTURES]])
+def ask(attributor: Attributor, paths: Sequence[ImageFile], change: Change, what: str) -> list[Attribution]:
+    """The verdicts on changed pictures; `what` says in the progress which these are."""
+    found: list[Attribution] = []
+    with progress(len(paths), what, "picture") as bar:
+        for start in range(0, len(paths), PICTURES):
+            some = paths[start : start + PICTURES]
+            found += attributor.attribute([change(decode_image(path)) for path in some])
+            bar.update(len(some))
+    return found
 
 
 def row(
@@ -195,22 +201,35 @@ def judge(
     names = [path.stem for path in whole]
     for condition in CONDITIONS:
         change = _perturbed(condition)
-        said = list(ask(attributor, folder.paths, change))
+        said = ask(attributor, folder.paths, change, f"known, {condition}")
         for label, name in enumerate(folder.classes):
             mine = np.flatnonzero(folder.labels == label)
             yield row("known", name, condition, [said[i] for i in mine], [photograph[i] for i in mine], name)
-        yield row("whole photographs", REAL, condition, list(ask(attributor, whole, change)), names, REAL)
+        said = ask(attributor, whole, change, f"photographs, {condition}")
+        yield row("whole photographs", REAL, condition, said, names, REAL)
         for family in sizes["held_out"]:
             for setting in sorted(path for path in (workdir / "held" / family).iterdir() if path.is_dir()):
                 paths = _files(setting)
-                found, of = list(ask(attributor, paths, change)), [path.stem.rpartition("_")[0] for path in paths]
-                yield row("held out", setting.name, condition, found, of, family)
+                said = ask(attributor, paths, change, f"{setting.name}, {condition}")
+                photographed = [path.stem.rpartition("_")[0] for path in paths]
+                yield row("held out", setting.name, condition, said, photographed, family)
     for name, change in PROCESSING.items():
-        yield row("processed photographs", REAL, name, list(ask(attributor, whole, change)), names, REAL)
+        said = ask(attributor, whole, change, f"photographs, {name}")
+        yield row("processed photographs", REAL, name, said, names, REAL)
+
+
+def compare(attributor: Attributor, workdir: Path, sizes: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yields the accuracy of the network by one view and of the cheap method on the same crops of the test images."""
+    images, classes, side = workdir / "images", attributor.classes, sizes["side"]
+    fitted = networks.fit_baselines(images, classes, side, sizes["train"].crop, (BASELINE,))
+    methods = {name: networks.of_baseline(baseline) for name, baseline in fitted.items()}
+    methods["network"] = networks.of_attributor(attributor)
+    folder = labelled.open_labelled(images, split="test", classes=classes)
+    yield from measure.measure(methods, folder, range(len(classes)), side=side, most=CROPS, conditions=CONDITIONS)
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The rows as Markdown."""
+    """The rows of `judge` as Markdown."""
     lines = []
     for kind in dict.fromkeys(row["kind"] for row in rows):
         lines += [
@@ -253,10 +272,13 @@ def main() -> None:
     with open_run(workdir / "network", config):
         train.run(config, workdir / "network")
     attributor = ship(workdir, out)
+    results = arguments.out or HERE
     rows = list(judge(attributor, workdir, photographs, sizes))
-    lines = "".join(json.dumps(row) + "\n" for row in rows)
-    atomic.write_bytes((arguments.out or HERE) / "shipped.jsonl", lines.encode())
+    measure.write_rows(results / "shipped.jsonl", rows)
     print(table(rows))
+    compared = list(compare(attributor, workdir, sizes))
+    measure.write_rows(results / "shipped_methods.jsonl", compared)
+    print(measure.table(compared))
     print(f"{time.perf_counter() - clock:.0f} s")
 
 

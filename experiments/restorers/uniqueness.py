@@ -10,7 +10,6 @@ two names is the control. `uniqueness.jsonl` goes to `--out` (default: beside th
 """
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from experiments.restorers import measure, networks, sources
 from experiments.restorers.sources import ImageSet
 from ganfp_jax.data import labelled
 from ganfp_jax.report import wording
-from ganfp_jax.run import atomic
 
 HERE = Path(__file__).parent
 METHOD = "logistic_local"
@@ -127,8 +125,7 @@ def main() -> None:
         )
         rows += [{"group": group, **row} for row in measured]
     arguments.out.mkdir(parents=True, exist_ok=True)
-    lines = "".join(json.dumps(row) + "\n" for row in rows)
-    atomic.write_bytes(arguments.out / "uniqueness.jsonl", lines.encode())
+    measure.write_rows(arguments.out / "uniqueness.jsonl", rows)
     print(table(rows))
 
 
