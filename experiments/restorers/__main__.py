@@ -24,6 +24,8 @@ from ganfp_jax.run.run_folder import open_run, write_json
 
 HERE = Path(__file__).parent
 NETWORKS = {"visnet": networks.visnet_config, "moments": networks.moments_config}
+METHODS = (*networks.METHODS, *NETWORKS)
+DRAWN = ("logistic_local", "logistic_local_immunised", *NETWORKS)
 
 # A tile of the output is larger than the window of the crops in it, so that one tile has the whole window.
 SIZES: dict[str, dict[str, Any]] = {
@@ -53,7 +55,8 @@ def draw(folder: labelled.LabelledFolder, rows: list[dict[str, Any]], out: Path)
     images = {name: decode_image(path) for name, path in figures.same_place(folder).items()}
     spectra = figures.spectra(folder)
     write_json(out / "spectra.json", spectra)
-    drawn = ("logistic_local", "logistic_local_immunised", *NETWORKS)
+    measured = {row["method"] for row in rows}
+    drawn = [name for name in DRAWN if name in measured]
     for name, picture, results in (
         ("strip", figures.draw_strip, {"images": images}),
         ("spectra", figures.draw_spectra, {"spectra": spectra}),
@@ -69,6 +72,7 @@ def main() -> None:
         "--photographs", type=Path, default=Path("runs/photographs"), help="the folder of the photographs"
     )
     parser.add_argument("--variant", default="", choices=("", "tiny"))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, help="all by default")
     parser.add_argument("--out", type=Path, default=HERE, help="where the results go")
     arguments = parser.parse_args()
     workdir = Path("runs") / ("restorers" + (f"-{arguments.variant}" if arguments.variant else ""))
@@ -81,9 +85,11 @@ def main() -> None:
         for job in sources.jobs(images / split, str(photographs / split), classes, sizes[split])
     ]
     sources.make(todo)
-    fitted = networks.fit_baselines(images, classes, sizes["side"], sizes["train"].crop)
+    cheap = [name for name in networks.METHODS if name in arguments.methods]
+    fitted = networks.fit_baselines(images, classes, sizes["side"], sizes["train"].crop, cheap)
     methods = {name: networks.of_baseline(baseline) for name, baseline in fitted.items()}
-    for name, make_config in NETWORKS.items():
+    for name in (name for name in NETWORKS if name in arguments.methods):
+        make_config = NETWORKS[name]
         config = make_config(images, classes, sizes["side"], sizes["train"].crop, sizes["steps"][name])
         with open_run(workdir / name, config):
             train.run(config, workdir / name)
