@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import dataclasses
+import functools
 import math
 import multiprocessing
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 from ganfp_jax.data import manifests
 from ganfp_jax.generation.restorers import find, photographs, writing
 from ganfp_jax.run.progress import progress
+from ganfp_jax.run.reading import read_json
 
 NETWORK = {"white": 1, "threads": 1}
 
@@ -162,10 +164,23 @@ def _end_with_parent() -> None:
 
 
 def _is_done(job: Job) -> bool:
-    """Whether the manifest has it, which names a folder once all of its images are there."""
+    """Whether all of its images are there, which the manifest says, made with these settings of these photographs.
+
+    Where others are there, the job is to be tried, and says so.
+    """
     source, _, setting = job.source_name.partition("/")
     manifest = manifests.read_manifest(job.root) or {"sources": {}}
-    return setting in manifest["sources"].get(source, {}).get("settings", {})
+    if setting not in manifest["sources"].get(source, {}).get("settings", {}):
+        return False
+    origin = read_json(job.root / job.source_name / writing.BEGUN)
+    tile = job.settings.tile // origin["scale"]
+    wanted = dataclasses.asdict(job.settings) | {"tile": tile if origin["tile"] else 0}  # 0: the whole picture
+    return all(origin[key] == value for key, value in wanted.items()) and origin["digests"] == _digests(job.photographs)
+
+
+@functools.cache
+def _digests(folder: str) -> dict[str, str]:
+    return {photograph.name: photograph.digest for photograph in photographs.find(folder)[0]}
 
 
 def _make(job: Job) -> None:

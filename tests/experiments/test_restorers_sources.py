@@ -1,10 +1,16 @@
 """The sources of the study of restorers: equal slots for all classes, and the sets that are made of them."""
 
 import collections
+import dataclasses
+
+import numpy as np
+import pytest
 
 from experiments.restorers import shipped, sources, uniqueness
 from experiments.restorers.sources import ImageSet
 from ganfp_jax.attribution.verdict import Attribution
+from ganfp_jax.data.decode import encode_png
+from ganfp_jax.run.errors import UserError
 
 IMAGES = ImageSet(crop=64, cluster=2, slots=8, reductions=(1.0, 1.5, 2.0, 3.0), tiles=(144, 160))
 
@@ -31,6 +37,24 @@ def test_a_setting_does_not_always_have_one_reduction(tmp_path):
             for job in jobs:
                 reductions[job.generator].add(job.settings.reduction)
             assert all(len(some) >= 2 for some in reductions.values())
+
+
+def test_a_folder_is_made_once_and_one_of_other_settings_or_photographs_is_an_error(tmp_path):
+    found = tmp_path / "photographs"
+    found.mkdir()
+    encode_png(found / "a.png", np.random.default_rng(0).integers(0, 256, (80, 80, 3), np.uint8))
+    images = ImageSet(crop=32, cluster=1, slots=1, reductions=(2.0,), tiles=(48,))
+    (job,) = sources.jobs(tmp_path / "images", str(found), {"real": ("pillow:real",)}, images)
+    assert not sources._is_done(job)
+    sources._make(job)
+    assert sources._is_done(job)
+    other = dataclasses.replace(job, settings=dataclasses.replace(job.settings, reduction=1.5))
+    assert not sources._is_done(other)
+    with pytest.raises(UserError, match="holds images of another reduction"):
+        sources._make(other)
+    encode_png(found / "b.png", np.random.default_rng(1).integers(0, 256, (80, 80, 3), np.uint8))
+    sources._digests.cache_clear()
+    assert not sources._is_done(job)
 
 
 def test_a_control_has_one_network_twice():
