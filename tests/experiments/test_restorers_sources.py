@@ -42,7 +42,7 @@ def test_a_setting_does_not_always_have_one_reduction(tmp_path):
 def test_a_folder_is_made_once_and_one_of_other_settings_or_photographs_is_an_error(tmp_path):
     found = tmp_path / "photographs"
     found.mkdir()
-    encode_png(found / "a.png", np.random.default_rng(0).integers(0, 256, (80, 80, 3), np.uint8))
+    encode_png(found / "a.png", np.random.default_rng(0).integers(0, 256, (160, 160, 3), np.uint8))
     images = ImageSet(crop=32, cluster=1, slots=1, reductions=(2.0,), tiles=(48,))
     (job,) = sources.jobs(tmp_path / "images", str(found), {"real": ("pillow:real",)}, images)
     assert not sources._is_done(job)
@@ -52,7 +52,7 @@ def test_a_folder_is_made_once_and_one_of_other_settings_or_photographs_is_an_er
     assert not sources._is_done(other)
     with pytest.raises(UserError, match="holds images of another reduction"):
         sources._make(other)
-    encode_png(found / "b.png", np.random.default_rng(1).integers(0, 256, (80, 80, 3), np.uint8))
+    encode_png(found / "b.png", np.random.default_rng(1).integers(0, 256, (160, 160, 3), np.uint8))
     sources._digests.cache_clear()
     assert not sources._is_done(job)
 
