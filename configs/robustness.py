@@ -15,10 +15,10 @@ them may be empty, and all must know the sources of `data.root`. `configs/attrib
 
 `attacks` are perturbations with their strength: jpegQ (quality), noiseS (standard deviation, of 255), blurS (standard
 deviation in pixels), kernelK (blur, width of the kernel), cropP (percent of each side, then enlarged again), relightE
-(photographic stops); or with a range, from which each image's strength is drawn: the published ones of Yu, Davis and
-Fritz (2019) are noise5-20, kernel1-9, crop5-20, jpeg10-75 and, in our own measure, relight0.25-1; `combination`
-applies each of these five with probability one half. `ganfp_jax/data/perturb.py` has the details. The last one of
-`attacks` is the headline of the page. Clean images are always tested, and come first.
+(photographic stops), medianK (width in pixels), sharpenP (percent); or with a range, from which each image's strength
+is drawn: the published ones of Yu, Davis and Fritz (2019) are noise5-20, kernel1-9, crop5-20, jpeg10-75 and, in our own
+measure, relight0.25-1; `combination` applies each of these five with probability one half. `ganfp_jax/data/perturb.py`
+has the details. The last one of `attacks` is the headline of the page. Clean images are always tested, and come first.
 
 `count` images of each source of `data.root` (or its test/) are attacked, 0 for all. Writes `robustness.csv`,
 `metrics.json` (by source too, p-values corrected by Holm, against the plain network, baselines on the same images),

@@ -72,11 +72,17 @@ def _on(
 
 
 def fit_baselines(
-    images: Path, classes: Iterable[str], side: int, crop_from: int, methods: Sequence[str] = METHODS
+    images: Path,
+    classes: Iterable[str],
+    side: int,
+    crop_from: int,
+    methods: Sequence[str] = METHODS,
+    perturbations: Sequence[str] = (),
 ) -> dict[str, baselines.FittedBaseline]:
     """The cheap methods, on `WINDOWS` windows of each training image; immunised ones see what the networks see.
 
-    The regression on whole spectra has one window of each.
+    The regression on whole spectra has one window of each. `perturbations` are those of the networks' training; the
+    default are those of `configs/attribution.py:restorers`.
     """
     folder = labelled.open_labelled(images, split="train", classes=tuple(classes))
     known = FolderImages.read(labelled.Images(folder, crop_from))
@@ -85,6 +91,7 @@ def fit_baselines(
     with progress(len(methods), "baselines", "method") as bar:
         for name in methods:
             immunise = attribution.get_config("restorers").immunise.to_dict()
+            immunise["perturbations"] = tuple(perturbations) or immunise["perturbations"]
             if not name.endswith(baselines.IMMUNISED):
                 immunise = {"share": 0.0, "perturbations": ()}
             count = 1 if name == WHOLE else WINDOWS

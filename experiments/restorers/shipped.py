@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageFilter
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from experiments.restorers import measure, networks, sources
 from experiments.restorers.sources import ImageSet
@@ -47,6 +47,9 @@ CONDITIONS = ("none", "jpeg90", "jpeg75", "rescale0.75", "rescale0.75+jpeg75")
 TWICE = ("motorcycle_right",)  # another view of the same scene
 PICTURES = 32  # that are in memory at once
 
+USUAL = ("jpeg60-95", "rescale0.6-1.4", "rescale0.6-1.4+jpeg60-95")  # the perturbations of training and calibration
+PERTURBATIONS = (*USUAL, *USUAL, "blur0.4-2", "noise1-8+jpeg60-95", "median3", "sharpen40-200")
+
 Change = Callable[[UInt8[np.ndarray, "h w 3"]], UInt8[np.ndarray, "H W 3"]]
 
 SIZES: dict[str, dict[str, Any]] = {
@@ -58,7 +61,9 @@ SIZES: dict[str, dict[str, Any]] = {
         "calibration": ImageSet(crop=256, cluster=1, slots=2, reductions=(1.0, 2.0), tiles=(288, 320)),
         "test": ImageSet(crop=256, cluster=1, slots=4, reductions=(1.0, 2.0), tiles=(288, 320)),
         "held": ImageSet(crop=256, cluster=1, slots=2, reductions=(1.0, 2.0), tiles=(288, 320)),
-        "steps": 12_000,
+        "steps": 14_000,
+        "block_features": 384,
+        "perturbations": PERTURBATIONS,
     },
     "tiny": {
         "side": 32,
@@ -69,27 +74,42 @@ SIZES: dict[str, dict[str, Any]] = {
         "test": ImageSet(crop=64, cluster=1, slots=2, reductions=(1.0, 2.0), tiles=(96,)),
         "held": ImageSet(crop=64, cluster=1, slots=1, reductions=(2.0,), tiles=(96,)),
         "steps": 8,
+        "block_features": 8,
+        "perturbations": ("jpeg60-95", "rescale0.6-1.4", "median3"),
     },
 }
-
-
-def _filtered(kind: Any) -> Change:
-    return lambda image: np.asarray(Image.fromarray(image).filter(kind))
 
 
 def _perturbed(name: str) -> Change:
     return lambda image: perturb.perturb(image[None], name)[0]
 
 
+def _of_pillow(change: Callable[[Image.Image], Image.Image]) -> Change:
+    return lambda image: np.asarray(change(Image.fromarray(image)))
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    """Turns by five degrees and cuts the corners off."""
+    width, height = image.size
+    turned = image.rotate(5, Image.Resampling.BICUBIC)
+    return turned.crop((width // 10, height // 10, width - width // 10, height - height // 10))
+
+
 PROCESSING: dict[str, Change] = {
-    "sharpened": _filtered(ImageFilter.UnsharpMask(radius=2, percent=120, threshold=2)),
-    "median of 3x3": _filtered(ImageFilter.MedianFilter(3)),
+    "sharpened": _perturbed("sharpen120"),
+    "median of 3x3": _perturbed("median3"),
     "blurred by 1 pixel": _perturbed("blur1.0"),
     "noise of deviation 5": _perturbed("noise5"),
+    "mean of 3x3": _of_pillow(lambda image: image.filter(ImageFilter.BoxBlur(1))),
+    "edges enhanced": _of_pillow(lambda image: image.filter(ImageFilter.EDGE_ENHANCE)),
+    "contrast stretched": _of_pillow(lambda image: ImageOps.autocontrast(image, cutoff=1)),
+    "colours by half stronger": _of_pillow(lambda image: ImageEnhance.Color(image).enhance(1.5)),
+    "turned by 5 degrees": _of_pillow(_turned),
     "lit anew": _perturbed("relight0.5"),
     "halved": _perturbed("rescale0.5"),
+    "enlarged by a half": _perturbed("rescale1.5"),
 }
-"""What is done to photographs without any network, and what the network was not trained on."""
+"""What is done to photographs without any network. The training has the first four, and none of the others."""
 
 
 def make_images(workdir: Path, photographs: Path, sizes: Mapping[str, Any]) -> None:
@@ -102,6 +122,16 @@ def make_images(workdir: Path, photographs: Path, sizes: Mapping[str, Any]) -> N
         each = {setting.partition(":")[2]: (setting,) for setting in settings}
         todo += sources.jobs(workdir / "held" / family, str(photographs / "test"), each, sizes["held"])
     sources.make(todo)
+
+
+def training(workdir: Path, sizes: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of the network's training."""
+    config = networks.moments_config(
+        workdir / "images", sizes["classes"], sizes["side"], sizes["train"].crop, sizes["steps"]
+    )
+    config["model"]["block_features"] = sizes["block_features"]
+    config["immunise"]["perturbations"] = sizes["perturbations"]
+    return config
 
 
 def make_calibration(folder: Path, photographs: Path, perturbations: Sequence[str]) -> None:
@@ -221,7 +251,9 @@ def judge(
 def compare(attributor: Attributor, workdir: Path, sizes: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yields the accuracy of the network by one view and of the cheap method on the same crops of the test images."""
     images, classes, side = workdir / "images", attributor.classes, sizes["side"]
-    fitted = networks.fit_baselines(images, classes, side, sizes["train"].crop, (BASELINE,))
+    fitted = networks.fit_baselines(
+        images, classes, side, sizes["train"].crop, (BASELINE,), perturbations=sizes["perturbations"]
+    )
     methods = {name: networks.of_baseline(baseline) for name, baseline in fitted.items()}
     methods["network"] = networks.of_attributor(attributor)
     folder = labelled.open_labelled(images, split="test", classes=classes)
@@ -265,9 +297,7 @@ def main() -> None:
     if arguments.variant:
         photographs = networks.tiny_photographs(workdir / "photographs")
     make_images(workdir, photographs, sizes)
-    config = networks.moments_config(
-        workdir / "images", sizes["classes"], sizes["side"], sizes["train"].crop, sizes["steps"]
-    )
+    config = training(workdir, sizes)
     make_calibration(workdir / "calibration", photographs, config["immunise"]["perturbations"])
     with open_run(workdir / "network", config):
         train.run(config, workdir / "network")

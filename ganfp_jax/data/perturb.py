@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 from jaxtyping import Int, UInt8
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from ganfp_jax.run.errors import UserError
 
@@ -26,9 +26,10 @@ def perturb(
         images: the images; they are not changed.
         name: "none"; or one of `PERTURBATIONS` with its strength: "jpeg75" (quality), "noise15" (standard deviation on
             the scale 0 to 255), "blur0.7" (standard deviation in pixels), "kernel5" (width of the kernel of a blur),
-            "crop10" (percent of each side cut away, then enlarged again), "relight0.5" (photographic stops); or with a
-            range, from which each image's strength is drawn evenly: "jpeg10-75"; or "combination": `combine`; or
-            several of these in their order, "rescale0.75+jpeg75". "rescale0.75" changes the size of the images.
+            "crop10" (percent of each side cut away, then enlarged again), "relight0.5" (photographic stops), "median3"
+            (width in pixels), "sharpen120" (percent of the difference that is added); or with a range, from which each
+            image's strength is drawn evenly: "jpeg10-75"; or "combination": `combine`; or several of these in their
+            order, "rescale0.75+jpeg75". "rescale0.75" changes the size of the images.
         numbers: each image's number, such as its index in its folder; the default is its index in `images`.
         seed: 0 to 2**32 - 1; the same images and seed get the same noise, scaled, at every strength, and likewise the
             same place of the crop and the same light.
@@ -267,6 +268,31 @@ def rescale(
     return result
 
 
+def median(
+    images: UInt8[np.ndarray, "n h w 3"], strength: float, seed: int, numbers: Int[np.ndarray, " n"]
+) -> UInt8[np.ndarray, "n h w 3"]:
+    """Replace each value by the median of the square around it, `strength` pixels wide, as simple denoising does."""
+    result, kind = np.empty_like(images), ImageFilter.MedianFilter(int(strength))
+    for index, image in enumerate(images):
+        result[index] = np.asarray(Image.fromarray(image).filter(kind))
+    return result
+
+
+def sharpen(
+    images: UInt8[np.ndarray, "n h w 3"], strength: float, seed: int, numbers: Int[np.ndarray, " n"]
+) -> UInt8[np.ndarray, "n h w 3"]:
+    """Sharpen by an unsharp mask of `strength` percent, where the difference is more than two levels.
+
+    The radius of each image is drawn from 1, 2 and 3 pixels.
+    """
+    result = np.empty_like(images)
+    for index, (image, number) in enumerate(zip(images, numbers, strict=True)):
+        radius = 1 + _random("sharpen", seed, number).randint(3)
+        kind = ImageFilter.UnsharpMask(radius=radius, percent=round(strength), threshold=2)
+        result[index] = np.asarray(Image.fromarray(image).filter(kind))
+    return result
+
+
 def relight(
     images: UInt8[np.ndarray, "n h w 3"], strength: float, seed: int, numbers: Int[np.ndarray, " n"]
 ) -> UInt8[np.ndarray, "n h w 3"]:
@@ -352,6 +378,21 @@ PERTURBATIONS = {
     ),
     "relight": Perturbation(
         relight, "relightE (stops up to 4, such as relight0.5)", "relighting {} EV", "relighting, stops", highest=4.0
+    ),
+    "median": Perturbation(
+        median,
+        "medianK (odd width in pixels: median3)",
+        "median of {} pixels",
+        "median, width in pixels",
+        highest=99.0,
+        step=2,
+    ),
+    "sharpen": Perturbation(
+        sharpen,
+        "sharpenP (percent up to 500, such as sharpen120)",
+        "sharpening by {}%",
+        "sharpening, percent",
+        highest=500.0,
     ),
     "rescale": Perturbation(
         rescale,

@@ -22,7 +22,7 @@ from ganfp_jax.run.errors import UserError
 
 NAMES = [
     *("none", "jpeg75", "jpeg1", "jpeg100", "noise15", "noise0.5", "blur0.7", "blur3", "kernel1", "kernel5"),
-    *("crop5", "crop20", "relight0.5", "relight2", *PUBLISHED.values(), "combination"),
+    *("crop5", "crop20", "relight0.5", "relight2", "median3", "sharpen120", *PUBLISHED.values(), "combination"),
 ]
 
 
@@ -66,6 +66,8 @@ def test_strength():
     assert change("kernel1") == 0 < change("kernel3") < change("kernel9")
     assert 0 < change("crop5") < change("crop40")
     assert 0 < change("relight0.2") < change("relight1")
+    assert change("median1") == 0 < change("median3") < change("median9")
+    assert 0 < change("sharpen20") < change("sharpen200")
 
 
 def test_blur_is_the_gaussian_and_keeps_constants():
@@ -79,11 +81,28 @@ def test_blur_is_the_gaussian_and_keeps_constants():
     assert (perturb(np.full((1, 16, 16, 3), 77, np.uint8), "blur0.7") == 77).all()
 
 
+def test_median_takes_single_pixels_away_and_keeps_edges():
+    image = np.zeros((1, 16, 16, 3), np.uint8)
+    image[:, :, 8:] = 200
+    edge = image.copy()
+    image[0, 5, 3] = 255
+    np.testing.assert_array_equal(perturb(image, "median3"), edge)
+
+
+def test_sharpening_raises_the_contrast_of_edges_alone():
+    image = np.full((6, 24, 24, 3), 60, np.uint8)
+    image[:, :, 12:] = 120
+    sharp = perturb(image, "sharpen100", seed=2).astype(int)
+    assert (sharp[:, :, [0, -1]] == [[60], [120]]).all() and sharp.min() < 50 and sharp.max() > 130
+    reach = {int((one[12, :, 0] != image[0, 12, :, 0]).sum()) for one in sharp}
+    assert len(reach) > 1  # the radius is drawn
+
+
 @pytest.mark.parametrize(
     "name",
     [
         *("", "jpeg", "jpeg0", "jpeg101", "jpeg7.5", "noise", "noise0", "blur0", "blurnan", "blur1e3", "zoom2"),
-        *("kernel4", "kernel1.5", "crop91", "crop0", "relight5", "combination2"),
+        *("kernel4", "kernel1.5", "median4", "sharpen0", "sharpen501", "crop91", "crop0", "relight5", "combination2"),
     ],
 )
 def test_unknown_names_list_the_choices(name):
