@@ -25,16 +25,21 @@ windows over all of the picture. DIR gets `<number>_<name>.png`, the picture wit
 costs `map_windows` votes, some seconds a picture on two cores.
 
 The console shows up to 30 images one by one; of more, it counts the verdicts. The verdict is a source, "nothing to
-see", or "unsure" where the network was calibrated (`configs/calibrate.py`) and the margin is too small for its error
-rate. Beside it are the source's probability, the number of views that chose it, the margin (the lead of its probability
-over the next source's) and the distance of the image's fingerprint to that of the nearest source: 0 is the same
-direction, 1 nothing in common. An image far from all of them may come from none. A network knows only its sources: it
-names one for any image.
+see", or, where the network was calibrated (`configs/calibrate.py`), "unsure" or "unknown". It is unsure where the
+margin is too small for the calibration's error rate. Calibrations that know how strange images of each source are say
+more: "unknown" of an image that is typical of no source, and "unsure" of one that is typical of another source than
+the one that was voted for, with the set in the note ("could be real or ProGAN"). Beside the verdict are the source's
+probability, the number of views that chose it, the margin (the lead of its probability over the next source's), the
+distance of the image's fingerprint to that of the nearest source (0 is the same direction, 1 nothing in common), and
+the typicality, a p-value: the share of photographs of that source with images at least as strange. A network knows
+only its sources: images of others that are like one of these get its name.
 
 The run folder gets `predictions.csv` (as of `configs/evaluate.py`, without targets; the last columns are verdict,
-margin, distance and tiles), `predictions.jsonl` (one object an image, with all of it and the choice of every view),
-`rejected.csv` (refused files and the reasons) and `notes.csv` (the changes to images of another size). A later run in
-the same run folder may have other images and replaces the results.
+margin, distance, typicality, sources (a JSON list of those that the image is typical of, the most typical first; both
+are empty where they were not learned) and tiles), `predictions.jsonl` (one object an image, with all of it and the
+choice of every view), `rejected.csv` (refused files and the reasons) and `notes.csv` (the doubts of typicality, and
+the changes to images of another size). A later run in the same run folder may have other images and replaces the
+results.
 
 Exit status: 0 every file got a verdict; 1 an unforeseen error; 2 a user's mistake, such as no image at all; 3 some
 files could not be used, all others have their verdicts (files in a folder without the suffix of an image do not count,

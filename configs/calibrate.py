@@ -1,4 +1,4 @@
-"""Calibrate an attribution network: find the margin above which its verdicts can be relied on.
+"""Calibrate an attribution network: find the margin above which its verdicts can be relied on, and what is unknown.
 
     python -m ganfp_jax.main --config=configs/calibrate.py --config.checkpoint=runs/attribution --config.data.root=DIR
 
@@ -22,8 +22,20 @@ several, the job also learns how much the tiles of one picture depend on each ot
 T / (1 + (T - 1) d). It takes the highest d whose likelihood is within the 95 % interval of the best one, so that few
 pictures make no one too sure; without a calibration d is 0.1. Pictures that are flat everywhere are left out.
 
+The job also learns how strange images of each source are for it, and from that p-values by source (split conformal,
+`ganfp_jax/attribution/typicality.py`): the score is the probability that the image is of other sources plus the
+distance of its fingerprint, and a p-value is the share of photographs with images at least as strange, the image
+itself counted. An image is "unknown" where no source has a p-value above `unknown_rate`, and "unsure" where another
+source than the voted one has. So each source is denied at most that share of its images of new photographs, in the
+mean over calibrations. Photographs count, not images: all of one that `manifest.json` lists for the source count as
+one together, any other image as one of its own. With n photographs no rate below 1 / (n + 1) can be shown: 19 show 5
+%, 99 show 1 %. Where a source has fewer, the job says so, and no verdict is "unknown". It prints, by source and fewest
+photographs first, what is promised and what is not: how many images of other sources are "unknown" is not.
+`unknown_rate=0` learns no p-values. The margin is chosen among the images that are like the voted source alone, each
+as if its own photograph were not among those that it is compared with.
+
 The result, `calibration.json`, is written into the checkpoint's run folder. `configs/attribute.py` finds it there and
-answers "unsure" below that margin, and `configs/export_weights.py` includes it; it holds for these weights, these views
+answers by it, and `configs/export_weights.py` includes it; it holds for these weights, these views
 and this rule only. A `checkpoint` that is a file is not changed: a calibrated copy, `weights.safetensors`, is written
 into the job's run folder. The share of wrong decisions on the images of the calibration is no estimate for a test set:
 measure it on other images.
@@ -61,6 +73,7 @@ def _of(quickstart: str, error_rate: float, min_decided: float) -> ConfigDict:
             "error_rate": error_rate,
             "min_decided": min_decided,
             "spared": "",
+            "unknown_rate": 0.05,
             "batch_size": 32,
         }
     )

@@ -15,7 +15,8 @@ nothing to see. Accuracy counts the source that the vote chose (`predicted`) for
 ends the vote on an image as soon as no further view can change its majority: the decisions are the same in less time
 (`views_saved`; a third of the views by default), and `votes` and probabilities are of the classified views.
 
-The last columns of `predictions.csv` are verdict, margin, distance and tiles, as `configs/attribute.py` gives them.
+The last columns of `predictions.csv` are verdict, margin, distance, typicality, sources and tiles, as
+`configs/attribute.py` gives them; `verdicts` in `metrics.json` counts the decided, the undecided and the unknown ones.
 Where the network was calibrated (`configs/calibrate.py`) for these views and this rule, `verdicts` in metrics.json, the
 console and the page say how many images it decides, how many of them wrongly, and how many it does not. They
 also say so where the images are those that it was calibrated on.

@@ -166,7 +166,9 @@ def ship(workdir: Path, out: Path) -> Attributor:
     out.mkdir(parents=True, exist_ok=True)
     attributor, network = Attributor.load(workdir / "network", calibrated=False), workdir / "network"
     try:
-        found = calibration.calibrate(attributor, workdir / "calibration", error_rate=ERROR_RATE, spared=REAL)
+        found = calibration.calibrate(
+            attributor, workdir / "calibration", error_rate=ERROR_RATE, spared=REAL, unknown_rate=0.0
+        )
         write_json(network / weights.CALIBRATION, found.to_dict())
         print(calibrate.summary(found))
     except UserError as error:  # as for the tiny variant

@@ -143,7 +143,9 @@ def ship(workdir: Path, out: Path, sizes: Mapping[str, int]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     attributor, valid = Attributor.load(workdir / NETWORK), workdir / "images" / "valid"
     try:
-        calibrated = calibration.calibrate(attributor, valid, views=VIEWS, rule=RULE, error_rate=ERROR_RATE)
+        calibrated = calibration.calibrate(
+            attributor, valid, views=VIEWS, rule=RULE, error_rate=ERROR_RATE, unknown_rate=0.0
+        )
         write_json(workdir / NETWORK / weights.CALIBRATION, calibrated.to_dict())
         print(calibrate.summary(calibrated))
     except UserError as error:  # as for :tiny; tests/interop/test_shipped.py checks that the shipped set has one

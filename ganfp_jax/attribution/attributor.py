@@ -14,6 +14,7 @@ from ganfp_jax import models
 from ganfp_jax.attribution.certainty import Calibration
 from ganfp_jax.attribution.stages import StagedVoter, default_stages, make_staged_vote, vote_in_stages
 from ganfp_jax.attribution.tiles import DEPENDENCE, PictureVotes, on_pictures
+from ganfp_jax.attribution.typicality import Typical
 from ganfp_jax.attribution.verdict import Attribution, Refusal, RefusedImagesError, Rule, attributions
 from ganfp_jax.attribution.voting import Vote, Voter, check_rule, make_view_voters, make_vote, vote_in_batches
 from ganfp_jax.data.decode import Picture, Refused, decoded, picture_of, reason_of
@@ -205,7 +206,7 @@ class Attributor:
         fits = self.calibration is not None and self.calibration.is_for(resolve_views(views), rule)
         return self.calibration if fits else None
 
-    def rules_for(self, views: str | Sequence[str], rule: str) -> tuple[Rule, ...]:
+    def rules_for(self, views: str | Sequence[str], rule: str) -> tuple[Rule | Typical, ...]:
         """The rules of its verdicts on a vote of these views by this rule: those of the calibration, or none.
 
         Raises:
@@ -472,4 +473,7 @@ def _calibration(path: str | Path, weights: Weights) -> Calibration | None:
         raise UserError(f"{path}: {error}") from error
     if calibration.digest != digest(weights.variables):
         raise UserError(f"{path}: its calibration is of other weights; calibrate it again with configs/calibrate.py")
+    known = () if calibration.typicality is None else calibration.typicality.known
+    if known and [of.source for of in known] != list(weights.about["classes"]):
+        raise UserError(f"{path}: its calibration is of other sources; calibrate it again with configs/calibrate.py")
     return calibration

@@ -1,15 +1,18 @@
-"""From labelled images to the margin from which on a network's verdicts can be relied on."""
+"""From labelled images to the margin from which on a network's verdicts can be relied on, and to p-values by source."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Bool, Integer
 
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.certainty import CONFIDENCE, Calibration, check_enough, check_rate, choose_threshold, spare
 from ganfp_jax.attribution.evaluation import Evaluation, evaluate
 from ganfp_jax.attribution.tiles import learn_dependence, reweighed
-from ganfp_jax.attribution.verdict import SCORES
+from ganfp_jax.attribution.typicality import Typical, check_unknown_rate, learn, without_own
+from ganfp_jax.attribution.verdict import SCORES, STRANGENESS, p_values
+from ganfp_jax.attribution.voting import Vote
 from ganfp_jax.data import labelled
 from ganfp_jax.data.tiles import TILING, Tiling
 from ganfp_jax.metrics.statistics import wilson_interval
@@ -25,6 +28,7 @@ def calibrate(
     error_rate: float = 0.01,
     min_decided: float = 0.0,
     spared: str = "",
+    unknown_rate: float = 0.05,
     resize: str = "crop",
     batch_size: int = 32,
     tiling: Tiling = TILING,
@@ -37,20 +41,24 @@ def calibrate(
         error_rate: the share of decided images that may be wrong, between 0 and 1.
         min_decided: the share of images that are to be decided at least.
         spared: a source none of whose images may be decided wrongly, such as the real one; "" for none.
+        unknown_rate: the share of each source's images, of new photographs, that may be found unlike it; 0 learns no
+            p-values, and no verdict is "unknown".
         resize, batch_size, tiling: as for `evaluation.evaluate`.
 
     Raises:
-        UserError: as `evaluation.evaluate`, `certainty.choose_threshold` and `certainty.spare`; no such source.
+        UserError: as `evaluation.evaluate`, `certainty.choose_threshold` and `certainty.spare`; no such source; too few
+            images are like one source alone.
     """
     if not isinstance(folder, labelled.LabelledFolder):
         folder = labelled.open_labelled(folder, classes=attributor.classes)
     check_rate(error_rate, min_decided)
+    check_unknown_rate(unknown_rate)
     check_enough(len(folder), error_rate)
     check_spared(attributor, spared)
     views = views or attributor.default_views
     images = labelled.Images(folder, attributor.resolution, resize)
     evaluation = evaluate(attributor, images, views=views, rule=rule, batch_size=batch_size, tiling=tiling)
-    return from_evaluation(attributor, evaluation, folder, error_rate, min_decided, spared)
+    return from_evaluation(attributor, evaluation, folder, error_rate, min_decided, spared, unknown_rate)
 
 
 def check_spared(attributor: Attributor, spared: str) -> None:
@@ -76,14 +84,23 @@ def from_evaluation(
     error_rate: float,
     min_decided: float = 0.0,
     spared: str = "",
+    unknown_rate: float = 0.05,
+    score: str = STRANGENESS,
 ) -> Calibration:
     """The calibration for the vote of an evaluation of the images of a folder.
 
     Where enough pictures have several tiles, it first learns how much these depend on each other, and the margins are
-    those of pictures whose tiles are weighed so. Pictures in which there is nothing to see are left out.
+    those of pictures whose tiles are weighed so. Pictures in which there is nothing to see are left out. Then it learns
+    how strange images of each source are for it; the margin is chosen among images that are like the voted source
+    alone, each by the photographs other than its own.
+
+    Args:
+        attributor, evaluation, folder: the network, what it said of which images.
+        error_rate, min_decided, spared, unknown_rate: as for `calibrate`.
+        score: of strangeness by source, one of `SCORES`.
 
     Raises:
-        UserError: as `certainty.choose_threshold` and `certainty.spare`.
+        UserError: as `certainty.choose_threshold` and `certainty.spare`; too few images are like one source alone.
     """
     vote, seen, dependence = evaluation.vote, np.ones(len(evaluation.targets), bool), None
     if (pictures := evaluation.pictures) is not None:
@@ -91,11 +108,22 @@ def from_evaluation(
         dependence = learn_dependence(pictures.evidence, pictures.tiles, evaluation.targets)
         vote = vote if dependence is None else reweighed(pictures, dependence)
     targets, wrong = evaluation.targets[seen], (np.asarray(vote.predicted) != evaluation.targets)[seen]
-    scores = SCORES["margin"].of(vote)[seen]
-    choice = choose_threshold(scores, wrong, error_rate, min_decided=min_decided)
+    typical, like_one = None, np.ones(len(targets), bool)
+    if unknown_rate:
+        photographs = _photographs(evaluation, folder)[seen]
+        typical, like_one = _learn(attributor.classes, vote, seen, targets, photographs, unknown_rate, score)
+    if like_one.sum() < check_enough(len(targets), error_rate):
+        raise UserError(
+            f"{like_one.sum()} of {len(targets)} images are like the voted source alone: too few to show an error rate "
+            f"of {error_rate:g}; calibrate with a higher config.unknown_rate, or 0, on more images, or another network"
+        )
+    margins = SCORES["margin"].of(vote)[seen]
+    scores, mistakes = margins[like_one], wrong[like_one]
+    choice = choose_threshold(scores, mistakes, error_rate, min_decided=min_decided)
     if spared:
-        choice = spare(choice, scores, wrong, targets == attributor.classes.index(spared), error_rate)
-    decided = scores >= choice.threshold
+        mine = targets[like_one] == attributor.classes.index(spared)
+        choice = spare(choice, scores, mistakes, mine, error_rate)
+    decided = like_one & (margins >= choice.threshold)
 
     def counts(label: int) -> dict[str, int]:
         mine = targets == label
@@ -118,4 +146,43 @@ def from_evaluation(
         dependence=dependence,
         images_digest=_digest(folder),
         spared=spared,
+        typicality=typical,
     )
+
+
+def _photographs(evaluation: Evaluation, folder: labelled.LabelledFolder) -> Integer[np.ndarray, " n"]:
+    """The number of each image's photograph; an image of none that is listed has its own."""
+    origins = dict(zip(folder.names, labelled.origins(folder), strict=True))
+    return np.unique([origins[name] for name in evaluation.names], return_inverse=True)[1]
+
+
+def _learn(
+    classes: Sequence[str],
+    vote: Vote,
+    seen: Bool[np.ndarray, " n"],
+    targets: Integer[np.ndarray, " m"],
+    photographs: Integer[np.ndarray, " m"],
+    unknown_rate: float,
+    score: str,
+) -> tuple[Typical, Bool[np.ndarray, " m"]]:
+    """The p-values of each source, and which of the M images that were seen are like the voted source alone.
+
+    Args:
+        classes: K names.
+        vote: on N images, of which M were seen.
+        targets, photographs: of those.
+        unknown_rate, score: of the p-values.
+    """
+    scores, mine = SCORES[score].of(vote)[seen], [targets == k for k in range(len(classes))]
+    known = (
+        learn(name, scores[of, k], photographs[of]) for k, (name, of) in enumerate(zip(classes, mine, strict=True))
+    )
+    typical = Typical(score, unknown_rate, tuple(known))
+    if typical.too_few:
+        return typical, np.ones(len(targets), bool)
+    p = p_values(typical, vote)[seen]
+    for k, of in enumerate(mine):
+        p[of, k] = without_own(scores[of, k], photographs[of])
+    like = p > unknown_rate
+    voted = np.asarray(vote.predicted)[seen]
+    return typical, like[np.arange(len(voted)), voted] & (like.sum(1) == 1)

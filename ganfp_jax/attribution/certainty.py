@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ganfp_jax.attribution.verdict import UNSURE, Rule
+from ganfp_jax.attribution.typicality import Typical
+from ganfp_jax.attribution.verdict import SCORES, UNSURE, Rule
 from ganfp_jax.run.errors import UserError
 
 CONFIDENCE = 0.95  # of the bound on the error rate
@@ -55,6 +56,7 @@ class Calibration:
         dependence: of the tiles of one picture, 0 to 1 (`attribution.tiles`); None where the pictures had one tile.
         images_digest: of the images it was found on (`data.labelled.digest`); "" where it does not say.
         spared: a source of whose images none was decided wrongly (`spare`); "" for none.
+        typicality: how strange images of each source are for it; None where that was not learned, as in older files.
     """
 
     threshold: float
@@ -72,11 +74,18 @@ class Calibration:
     dependence: float | None = None
     images_digest: str = ""
     spared: str = ""
+    typicality: Typical | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it, and as `from_dict` takes it."""
         values = dataclasses.asdict(self) | {"views": list(self.views), "ci95": list(self.ci95)}
-        absent = {"dependence": None, "images_digest": "", "spared": ""}  # as in the files of earlier versions
+        values["typicality"] = None if self.typicality is None else self.typicality.to_dict()
+        absent = {
+            "dependence": None,
+            "images_digest": "",
+            "spared": "",
+            "typicality": None,
+        }  # as in the files of earlier versions
         return {name: value for name, value in values.items() if name not in absent or value != absent[name]}
 
     @classmethod
@@ -88,7 +97,8 @@ class Calibration:
         """
         try:
             views, ci95 = value["views"], value["ci95"]
-            found = cls(**value | {"views": tuple(views), "ci95": tuple(ci95)})
+            typical = Typical.from_dict(value["typicality"]) if "typicality" in value else None
+            found = cls(**value | {"views": tuple(views), "ci95": tuple(ci95), "typicality": typical})
             numbers = [found.threshold, found.error_rate, found.confidence, found.upper, *ci95]
             counts = [found.images, found.decided, found.wrong]
             dependence = 0.0 if found.dependence is None else found.dependence
@@ -102,17 +112,24 @@ class Calibration:
                 and isinstance(found.per_class, dict)
                 and type(dependence) in (int, float)
                 and 0 <= dependence <= 1
+                and (typical is None or (typical.score in SCORES and SCORES[typical.score].by_source))
             )
-        except (TypeError, KeyError):
+        except (TypeError, KeyError, ValueError, OverflowError):
             sound = False
         if not sound:
             raise UserError("the calibration is damaged; calibrate the network again with configs/calibrate.py")
         return found
 
     @property
-    def rules(self) -> tuple[Rule, ...]:
-        """What it says of a vote: a margin under the threshold is not enough for a verdict."""
-        return (Rule("margin", self.threshold, UNSURE),)
+    def typical(self) -> Typical | None:
+        """The p-values that verdicts need; None without, or where a source has too few photographs for the rate."""
+        return None if self.typicality is None or self.typicality.too_few else self.typicality
+
+    @property
+    def rules(self) -> tuple[Rule | Typical, ...]:
+        """What it says of a vote: a margin under the threshold is not enough for a verdict, nor are strange images."""
+        margin = Rule("margin", self.threshold, UNSURE)
+        return (margin,) if self.typical is None else (self.typical, margin)
 
     def is_for(self, views: Sequence[str], rule: str) -> bool:
         """Whether it is of a vote of these views, in any order, by this rule."""

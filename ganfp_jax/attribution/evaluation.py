@@ -13,7 +13,8 @@ from jaxtyping import Integer
 
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.tiles import PictureVotes, join
-from ganfp_jax.attribution.verdict import Attribution, Rule, attributions, decide
+from ganfp_jax.attribution.typicality import Typical
+from ganfp_jax.attribution.verdict import UNKNOWN, Attribution, Rule, attributions, decide
 from ganfp_jax.attribution.voting import Vote, single_view
 from ganfp_jax.data import labelled
 from ganfp_jax.data.shown import shown
@@ -40,7 +41,7 @@ class Evaluation:
     metrics: dict[str, Any]
     notes: dict[str, str]
     rejected: Sequence[tuple[str, str]]
-    rules: Sequence[Rule] = ()
+    rules: Sequence[Rule | Typical] = ()
     pictures: PictureVotes | None = None
 
     @property
@@ -197,7 +198,7 @@ def _unpack(content: bytes) -> _Part:
 def count_decided(
     vote: Vote,
     targets: Integer[np.ndarray, " n"],
-    rules: Sequence[Rule],
+    rules: Sequence[Rule | Typical],
     tiles: Integer[np.ndarray, " n"] | None = None,
 ) -> dict[str, Any]:
     """How many images get a class for a verdict, how many of these a wrong one, and how many none.
@@ -209,16 +210,19 @@ def count_decided(
         tiles: as for `verdict.decide`.
 
     Returns:
-        `decided`, `wrong`, `ci95` (Wilson, of the wrong among the decided; [0, 1] where none is) and `undecided`.
+        `decided`, `wrong`, `ci95` (Wilson, of the wrong among the decided; [0, 1] where none is) and `undecided`, and
+        how many of these are `unknown` where the rules can say so.
     """
-    decided = np.array([not word for word in decide(vote, rules, tiles)], bool)
+    words = decide(vote, rules, tiles)
+    decided = np.array([not word for word in words], bool)
     wrong = decided & (np.asarray(vote.predicted) != targets)
+    can_be_unknown = any(isinstance(rule, Typical) for rule in rules)
     return {
         "decided": int(decided.sum()),
         "wrong": int(wrong.sum()),
         "ci95": list(wilson_interval(int(wrong.sum()), int(decided.sum()))),
         "undecided": int((~decided).sum()),
-    }
+    } | ({"unknown": words.count(UNKNOWN)} if can_be_unknown else {})
 
 
 def check_images(attributor: Attributor, images: labelled.Images) -> None:

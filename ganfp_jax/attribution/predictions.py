@@ -26,15 +26,21 @@ LINES = "predictions.jsonl"
 
 def header(classes: Sequence[str]) -> list[str]:
     """The columns of predictions.csv: a probability for each class, then what the verdict rests on."""
-    return ["image", "target", "predicted", "confidence", "votes", *classes, "verdict", "margin", "distance", "tiles"]
+    rests = ["verdict", "margin", "distance", "typicality", "sources", "tiles"]
+    return ["image", "target", "predicted", "confidence", "votes", *classes, *rests]
 
 
 def row(name: str, verdict: Attribution, target: str = "") -> list[str]:
-    """A line of predictions.csv; its name is a `cell`, its target empty where none is known."""
+    """A line of predictions.csv; its name is a `cell`, its target empty where none is known.
+
+    `sources` is a JSON list, as `votes` is an object; it and `typicality` are empty where none was learned.
+    """
     confidence, *numbers = (f"{p:.6f}" for p in (verdict.confidence, verdict.margin, verdict.distance))
     votes = json.dumps(verdict.votes)
     probabilities = [f"{p:.6f}" for p in verdict.probabilities.values()]
-    rests = [verdict.verdict, *numbers, str(verdict.tiles)]
+    learned = verdict.typicality is not None
+    typical = [f"{verdict.typicality:.6f}", json.dumps(verdict.sources)] if learned else ["", ""]
+    rests = [verdict.verdict, *numbers, *typical, str(verdict.tiles)]
     return [cell(name), target, verdict.predicted, confidence, votes, *probabilities, *rests]
 
 
@@ -51,6 +57,8 @@ def record(name: str, verdict: Attribution) -> dict[str, Any]:
         "views": dict(verdict.views),
         "probabilities": {source: round(p, 6) for source, p in verdict.probabilities.items()},
         "note": verdict.note,
+        "typicality": None if verdict.typicality is None else round(verdict.typicality, 6),
+        "sources": list(verdict.sources),
         "tiles": verdict.tiles,
     }
 

@@ -1,8 +1,9 @@
 """What is said of an image: a verdict, or why there is none; and how a verdict comes from a vote.
 
 A verdict is the class of the vote, unless a rule forbids it: `Rule(score, threshold, word)` gives its word to images
-whose score is on the wrong side of the threshold. A further verdict is one rule, and one entry in `SCORES` where none
-of them tells it. A picture that is flat everywhere has the verdict `NOTHING`, whatever the network makes of it.
+whose score is on the wrong side of the threshold, and `typicality.Typical` forbids those that are typical of another
+set of sources than the voted one alone. A further verdict is one rule, and one entry in `SCORES` where none of them
+tells it. A picture that is flat everywhere has the verdict `NOTHING`, whatever the network makes of it.
 """
 
 import dataclasses
@@ -13,10 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Integer
 
+from ganfp_jax.attribution.typicality import Typical
 from ganfp_jax.attribution.voting import Vote
+from ganfp_jax.report import wording
 from ganfp_jax.run.errors import UserError
 
 UNSURE = "unsure"
+UNKNOWN = "unknown"
 NOTHING = "nothing to see"
 SOME = 3  # refused images that an error names
 
@@ -32,17 +36,31 @@ def margins(probabilities: Float[np.ndarray, "n k"], predicted: Integer[np.ndarr
     return chosen - others.max(axis=1)
 
 
+def strangeness(vote: Vote) -> Float[np.ndarray, "n k"]:
+    """How strange each image is for each source: the probability that it is of others plus its fingerprint's distance.
+
+    Both are 0 of a perfect example and bounded, so that neither drowns the other (a logarithm would). The probability
+    says which source; the distance is the same for all sources and says if any: a network gives an image from
+    elsewhere to one source or another, surely at times, though the fingerprint has little in common with any.
+    """
+    return 1 - np.asarray(vote.probabilities) + np.asarray(vote.distance)[:, None]
+
+
 class Score(NamedTuple):
     """A number that a vote gives each image, and where a verdict can stand on it."""
 
-    of: Callable[[Vote], Float[np.ndarray, " n"]]
+    of: Callable[[Vote], Float[np.ndarray, "n ..."]]
     stands: Callable[[Any, float], Any]
     """(scores, threshold) -> which are on the right side: `operator.ge` of a score that is high where all is well."""
+    by_source: bool = False
+    """Whether each image has one for each source, `(N, K)`: `Typical` takes those, high where an image is strange."""
 
 
+STRANGENESS = "strangeness"  # the score of the p-values
 SCORES: dict[str, Score] = {
     "margin": Score(lambda vote: margins(np.asarray(vote.probabilities), np.asarray(vote.predicted)), operator.ge),
     "distance": Score(lambda vote: np.asarray(vote.distance), operator.le),
+    STRANGENESS: Score(strangeness, operator.le, by_source=True),
 }
 
 
@@ -54,7 +72,7 @@ class Rule(NamedTuple):
     word: str
 
 
-def decide(vote: Vote, rules: Sequence[Rule], tiles: Integer[np.ndarray, " n"] | None = None) -> list[str]:
+def decide(vote: Vote, rules: Sequence[Rule | Typical], tiles: Integer[np.ndarray, " n"] | None = None) -> list[str]:
     """The word of the first rule that forbids the verdict on each of N images; "" where the voted class stands.
 
     Args:
@@ -64,11 +82,36 @@ def decide(vote: Vote, rules: Sequence[Rule], tiles: Integer[np.ndarray, " n"] |
     """
     words = np.full(len(vote.predicted), "", object)
     for rule in reversed(rules):
-        score = SCORES[rule.score]
-        words[~score.stands(score.of(vote), rule.threshold)] = rule.word
+        if isinstance(rule, Typical):
+            typical = p_values(rule, vote) > rule.unknown_rate
+            mine = np.take_along_axis(typical, np.asarray(vote.predicted)[:, None], axis=1)[:, 0]
+            words[~mine | (typical.sum(1) > 1)] = UNSURE
+            words[~typical.any(1)] = UNKNOWN
+        else:
+            score = SCORES[rule.score]
+            words[~score.stands(score.of(vote), rule.threshold)] = rule.word
     if tiles is not None:
         words[tiles == 0] = NOTHING
     return words.tolist()
+
+
+def p_values(typical: Typical, vote: Vote) -> Float[np.ndarray, "n k"]:
+    """How typical each image of a vote is of each source."""
+    return typical.p_values(SCORES[typical.score].of(vote))
+
+
+def doubt(verdict: str, predicted: str, sources: Sequence[str]) -> str:
+    """Why the sources that an image is typical of forbid its verdict, as a predicate; "" where they do not.
+
+    Args:
+        verdict, predicted, sources: of an `Attribution`.
+    """
+    if verdict == UNKNOWN:
+        return "is like none of the known sources"
+    if verdict != UNSURE or tuple(sources) in ((), (predicted,)):
+        return ""
+    alone = len(sources) == 1
+    return f"is like {sources[0]}, not like {predicted}" if alone else f"could be {wording.listed(sources, 'or')}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,9 +125,10 @@ class Attribution:
         votes: how many views chose each source, those of all tiles together, without sources that none chose.
         probabilities: of every source.
         note: what the network saw of the picture and what was done to it, as in "64 tiles, 12.3% of 4000x3000; ProGAN
-            in 3 of 64 tiles; turned upright"; else "".
+            in 3 of 64 tiles; turned upright", after the doubt, as in "could be real or ProGAN"; else "".
         verdict: `predicted`, or the word of the rule that forbids it (`decide`), such as "unsure" where the margin is
-            smaller than the network's calibration asks for; or "nothing to see" of a picture that is flat everywhere.
+            smaller than the network's calibration asks for, or it is not typical of `predicted` alone; "unknown" where
+            it is typical of no source; or "nothing to see" of a picture that is flat everywhere.
         margin: `confidence` minus the highest probability of another source, -1 to 1; negative where a majority
             of views overrules their mean.
         distance: the cosine distance of the image's fingerprint to the nearest source's, 0 to 2, as
@@ -93,6 +137,10 @@ class Attribution:
         views: what each view that was shown the image chose, in the order of the vote; of several tiles, by the
             probabilities of all.
         tiles: on how many tiles the verdict rests; 0 where there is nothing to see.
+        typicality: how typical the image is of `predicted`, a p-value (`attribution.typicality`); None where the
+            network has not learned that, and where there is nothing to see.
+        sources: those that it is typical of, the most typical first; none of an "unknown" image, and where
+            `typicality` is None.
     """
 
     predicted: str
@@ -105,11 +153,13 @@ class Attribution:
     distance: float = dataclasses.field(kw_only=True)
     views: Mapping[str, str] = dataclasses.field(kw_only=True)
     tiles: int = dataclasses.field(kw_only=True, default=1)
+    typicality: float | None = dataclasses.field(kw_only=True, default=None)
+    sources: tuple[str, ...] = dataclasses.field(kw_only=True, default=())
 
 
 def attributions(
     vote: Vote,
-    rules: Sequence[Rule],
+    rules: Sequence[Rule | Typical],
     classes: Sequence[str],
     views: Sequence[str],
     notes: Sequence[str],
@@ -127,20 +177,37 @@ def attributions(
     """
     tiles = np.ones(len(notes), np.int64) if tiles is None else tiles
     scores = (SCORES[name].of(vote).tolist() for name in ("margin", "distance"))
-    found = zip(vote.predicted, decide(vote, rules, tiles), notes, tiles.tolist(), *scores, strict=True)
-    for i, (k, word, note, number, margin, distance) in enumerate(found):
+    typical = _typical_of(vote, rules, classes, tiles)
+    found = zip(vote.predicted, decide(vote, rules, tiles), notes, tiles.tolist(), typical, *scores, strict=True)
+    for i, (k, word, note, number, (typicality, sources), margin, distance) in enumerate(found):
         yield Attribution(
             predicted=classes[k],
             confidence=float(vote.probabilities[i, k]),
             votes={name: int(n) for name, n in zip(classes, vote.votes[i], strict=True) if n},
             probabilities={name: float(p) for name, p in zip(classes, vote.probabilities[i], strict=True)},
-            note=note,
+            note="; ".join(filter(None, (doubt(word, classes[k], sources), note))),
             verdict=word or classes[k],
             margin=margin,
             distance=distance,
             views={v: classes[c] for v, c in zip(views, vote.view_predictions[:, i], strict=True) if c >= 0},
             tiles=number,
+            typicality=typicality,
+            sources=sources,
         )
+
+
+def _typical_of(
+    vote: Vote, rules: Sequence[Rule | Typical], classes: Sequence[str], tiles: Integer[np.ndarray, " n"]
+) -> list[tuple[float | None, tuple[str, ...]]]:
+    """The p-value of each image's voted class, and the classes that it is typical of, the most typical first."""
+    rule = next((rule for rule in rules if isinstance(rule, Typical)), None)
+    if rule is None:
+        return [(None, ())] * len(tiles)
+    ordered = [
+        (float(p[k]), tuple(classes[j] for j in np.argsort(-p, kind="stable") if p[j] > rule.unknown_rate))
+        for k, p in zip(vote.predicted, p_values(rule, vote), strict=True)
+    ]
+    return [found if number else (None, ()) for found, number in zip(ordered, tiles, strict=True)]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import UInt8
 
-from ganfp_jax.attribution import predictions
+from ganfp_jax.attribution import predictions, promises
 from ganfp_jax.attribution.attributor import FEW, Attributor, batch_size_for
 from ganfp_jax.attribution.certainty import where_unsure
 from ganfp_jax.attribution.tiles import on_pictures, strongest
-from ganfp_jax.attribution.verdict import NOTHING, Attribution, attributions
+from ganfp_jax.attribution.verdict import NOTHING, Attribution, attributions, doubt
 from ganfp_jax.data.cells import cell
 from ganfp_jax.data.decode import Refused, decoded, png_bytes
 from ganfp_jax.data.looks import Look, look
@@ -212,9 +212,12 @@ def sentence(attribution: Attribution) -> str:
         f"The {'mean ' if tiles else ''}distance of the fingerprint to the nearest source's is "
         f"{attribution.distance:.2f} (0 to 2)."
     )
+    if attribution.typicality is not None:
+        numbers += f" How typical it is of {predicted}, as a p-value: {wording.p_value(attribution.typicality)}."
     if attribution.verdict == predicted:
         return numbers
-    return f"The lead is too small for a verdict. {numbers}"
+    why = doubt(attribution.verdict, predicted, attribution.sources)
+    return f"The image {why}. {numbers}" if why else f"The lead is too small for a verdict. {numbers}"
 
 
 def to_html(answer: Answer) -> str:
@@ -262,6 +265,7 @@ def words_about(attributor: Attributor) -> str:
     """Returns the page's sentences about the network."""
     views, side = resolve_views(attributor.default_views), attributor.resolution
     calibration = attributor.calibration_for(views, RULE)
+    typical = None if calibration is None else calibration.typical
     if calibration is None:
         certainty = "It is not calibrated, so it never says “unsure”."
     else:
@@ -272,9 +276,16 @@ def words_about(attributor: Attributor) -> str:
             "other verdicts on images like those of its calibration "
             f"no more than {100 * calibration.error_rate:g}% are wrong ({100 * calibration.confidence:g}% confidence)."
         )
+    if typical is not None:
+        certainty += f" {promises.promised(typical)}"
+    others = (
+        "gives one of these names to every image, whatever made it"
+        if typical is None
+        else "calls an image “unknown” that is like none of them, as not every image of another source is"
+    )
     return (
-        f"The network knows the sources {wording.listed(attributor.classes)}, at {side}x{side} pixels, and gives one "
-        f"of these names to every image, whatever made it. Of a larger picture it looks at up to {TILING.tiles} tiles, "
+        f"The network knows the sources {wording.listed(attributor.classes)}, at {side}x{side} pixels, and {others}. "
+        f"Of a larger picture it looks at up to {TILING.tiles} tiles, "
         f"wherever the picture is not flat. It is shown {len(views)} view{'s' * (len(views) != 1)} of "
         f"each, which vote. {certainty}"
     )

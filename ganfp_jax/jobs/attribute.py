@@ -18,12 +18,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ganfp_jax.attribution import map_files
+from ganfp_jax.attribution import map_files, promises
 from ganfp_jax.attribution.attributor import Attributor, batch_size_for
 from ganfp_jax.attribution.certainty import where_unsure
 from ganfp_jax.attribution.maps import map_sources
 from ganfp_jax.attribution.predictions import LINES, PREDICTIONS, header, record, row
-from ganfp_jax.attribution.verdict import NOTHING, UNSURE, Attribution
+from ganfp_jax.attribution.verdict import NOTHING, UNKNOWN, UNSURE, Attribution, doubt
 from ganfp_jax.attribution.voting import check_vote
 from ganfp_jax.data import reports
 from ganfp_jax.data.listing import is_folder, printable, walk
@@ -113,7 +113,7 @@ def run(config: dict[str, Any], workdir: Path) -> int:
     elif shown:
         print(verdict_table(shown), end="\n\n")
     if shown:
-        print(calibration_line(attributor, config))
+        print(*closing_lines(attributor, config), sep="\n")
     for name, reason in rejected[:SOME]:
         print(f"{name}: {reason}")
     if rejected:
@@ -259,32 +259,45 @@ def _batch_size(looked: Looked, most: int) -> int:
 
 
 def verdict_table(verdicts: Sequence[tuple[str, Attribution]]) -> str:
-    """Formats one line an image for the console."""
+    """Formats one line an image for the console; typicality has a column where any image has one."""
+    typical = any(verdict.typicality is not None for _, verdict in verdicts)
 
     def cells(name: str, verdict: Attribution) -> tuple[str, ...]:
         if verdict.verdict == NOTHING:
-            return name, NOTHING, "", "", "", "", verdict.note
-        unsure = verdict.verdict == UNSURE
+            return name, NOTHING, *[""] * (5 if typical else 4), verdict.note
+        lead_too_small = verdict.verdict == UNSURE and not doubt(UNSURE, verdict.predicted, verdict.sources)
         return (
             name,
-            f"{UNSURE} ({verdict.predicted}?)" if unsure else verdict.verdict,
+            f"{UNSURE} ({verdict.predicted}?)" if lead_too_small else verdict.verdict,
             wording.percent(verdict.confidence),
             f"{verdict.votes.get(verdict.predicted, 0)} of {sum(verdict.votes.values())}",
             f"{verdict.margin:.2f}",
             f"{verdict.distance:.2f}",
+            *([wording.p_value(verdict.typicality)] if verdict.typicality is not None else []),
             verdict.note,
         )
 
-    headers = ["image", "verdict", "probability", "votes", "margin", "distance", "note"]
-    return text_table(headers, [cells(*item) for item in verdicts], align="<<>>>><")
+    headers = ["image", "verdict", "probability", "votes", "margin", "distance", *["typicality"] * typical, "note"]
+    return text_table(headers, [cells(*item) for item in verdicts], align=f"<<>>>>{'>' * typical}<")
 
 
 def counts_table(counts: Mapping[str, int], classes: Sequence[str]) -> str:
     """Formats the number of images of each verdict for the console."""
     total = sum(counts.values())
-    verdicts = [*classes, *(word for word in (UNSURE, NOTHING) if counts[word])]
+    verdicts = [*classes, *(word for word in (UNSURE, UNKNOWN, NOTHING) if counts[word])]
     rows = [(name, counts[name], wording.percent(counts[name] / total)) for name in verdicts]
     return text_table(["verdict", "images", "share"], [*rows, ("all", total, "")], align="<>>")
+
+
+def closing_lines(attributor: Attributor, config: Mapping[str, Any]) -> list[str]:
+    """Says what the verdicts promise, and that there are other sources than the known ones."""
+    calibration = attributor.calibration_for(config["views"], config["rule"])
+    typical = None if calibration is None else calibration.typical
+    return [
+        calibration_line(attributor, config),
+        *([] if typical is None else [promises.promised(typical)]),
+        promises.about_sources(attributor.classes, typical),
+    ]
 
 
 def calibration_line(attributor: Attributor, config: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The job `calibrate`: a checkpoint and labelled images -> the margin above which its verdicts can be relied on.
+"""The job `calibrate`: a checkpoint and labelled images -> the margin and the p-values from which its verdicts stand.
 
 The result is `calibration.json` in the checkpoint's run folder, where `interop.load.load` finds it. Exported files have
 it in their header.
@@ -8,10 +8,12 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from ganfp_jax.attribution import promises
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.calibration import check_spared, from_evaluation
 from ganfp_jax.attribution.certainty import Calibration, check_enough, check_rate, where_unsure
 from ganfp_jax.attribution.evaluation import evaluate, open_images
+from ganfp_jax.attribution.typicality import check_unknown_rate
 from ganfp_jax.attribution.voting import check_vote
 from ganfp_jax.data import reports
 from ganfp_jax.data.tiles import Tiling
@@ -35,6 +37,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     tiling.check()
     check_vote(config["views"], config["rule"], config["batch_size"])
     check_rate(config["error_rate"], config["min_decided"])
+    check_unknown_rate(config["unknown_rate"])
     attributor = Attributor.load(config["checkpoint"], calibrated=False)
     check_spared(attributor, config["spared"])
     images = open_images(attributor, **config["data"])
@@ -51,9 +54,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     )
     reports.report_rejected(evaluation.rejected, workdir)
     reports.report_notes(evaluation.notes, workdir)
-    calibration = from_evaluation(
-        attributor, evaluation, images.folder, config["error_rate"], config["min_decided"], config["spared"]
-    )
+    asked = {key: config[key] for key in ("error_rate", "min_decided", "spared", "unknown_rate")}
+    calibration = from_evaluation(attributor, evaluation, images.folder, **asked)
     write_json(workdir / CALIBRATION, calibration.to_dict())
     print(summary(calibration))
     checkpoint = Path(config["checkpoint"])
@@ -83,4 +85,5 @@ def summary(calibration: Calibration) -> str:
         f"{wording.percent(share)} of those wrongly (95% interval {wording.interval(calibration.ci95)}); with "
         f"{calibration.confidence:.0%} confidence no more than {100 * calibration.error_rate:g}% of such images are."
         f"{spared}",
+        *promises.paragraphs(calibration.typicality),
     ])  # fmt: skip

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ganfp_jax.attribution import pictures, whole_pictures
+from ganfp_jax.attribution import pictures, promises, whole_pictures
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.calibration import found_on
 from ganfp_jax.attribution.evaluation import Evaluation, evaluate, open_images, per_photograph
 from ganfp_jax.attribution.predictions import METRICS, PREDICTIONS, image_rows, write_metrics, write_outputs
+from ganfp_jax.attribution.typicality import Typical
 from ganfp_jax.attribution.voting import check_vote
 from ganfp_jax.audit.quick import quick_check
 from ganfp_jax.baselines import IMMUNISED, beside
@@ -148,9 +149,10 @@ def verdicts_sentence(metrics: Mapping[str, Any]) -> list[str]:
     if counts["decided"]:
         share = wording.percent(counts["wrong"] / counts["decided"])
         wrong += f" ({share}; 95% interval {wording.interval(counts['ci95'])})"
+    unknown = f", {counts['unknown']:,} of them unknown" if "unknown" in counts else ""
     sentence = (
         f"By its calibration the network decides {counts['decided']:,} of {metrics['total']:,} images, {wrong}; "
-        f"{counts['undecided']:,} are undecided."
+        f"{counts['undecided']:,} are undecided{unknown}."
     )
     if counts.get("calibrated_on_these"):
         sentence += " These are the images that it was calibrated on: of others, more of the decided ones may be wrong."
@@ -240,6 +242,9 @@ def _method(
                 f"({', '.join(immunise['perturbations'])})."
             )
     sentences += verdicts_sentence(evaluation.metrics)
+    typical = next((rule for rule in evaluation.rules if isinstance(rule, Typical)), None)
+    sentences += [] if typical is None else [promises.promised(typical)]
+    sentences.append(promises.about_sources(folder.classes, typical))
     if evaluation.pictures is not None and evaluation.pictures.tiles.max() > 1:
         looked_at = evaluation.metrics["tiles"]
         sentences.append(

@@ -77,11 +77,11 @@ def votes(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in cast)
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], last: str = "and") -> str:
     """Lists names: ["a", "b", "c"] -> "a, b and c"; of more than `MOST_LISTED` the first eight "and 992 others"."""
     if len(names) > MOST_LISTED:
         names = [*names[:8], f"{len(names) - 8:,} others"]
-    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
+    return f" {last} ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
 
 
 def guess(confusion: Sequence[Sequence[int]]) -> tuple[float, str]:

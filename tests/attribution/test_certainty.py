@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import binom
 
 from ganfp_jax.attribution.certainty import Calibration, choose_threshold, spare, upper_bound, where_unsure
+from ganfp_jax.attribution.typicality import Known, Typical
 from ganfp_jax.attribution.verdict import margins
 from ganfp_jax.run.errors import UserError
 
@@ -25,6 +26,8 @@ CALIBRATION = Calibration(
     per_class={"real": {"images": 400, "decided": 300, "wrong": 0}},
     digest="0" * 64,
 )
+
+TYPICAL = Typical("strangeness", 0.05, (Known("real", 39, 400, (0.5,), (39.0,)),))
 
 
 def test_margins():
@@ -133,6 +136,12 @@ def test_the_promise_is_kept():
 
 def test_a_calibration_survives_json():
     assert Calibration.from_dict(json.loads(json.dumps(CALIBRATION.to_dict()))) == CALIBRATION
+    assert "typicality" not in CALIBRATION.to_dict()  # as in older files
+    learned = dataclasses.replace(CALIBRATION, typicality=TYPICAL)
+    assert Calibration.from_dict(json.loads(json.dumps(learned.to_dict()))) == learned
+    assert learned.rules == (TYPICAL, *CALIBRATION.rules)
+    few = dataclasses.replace(TYPICAL, unknown_rate=0.02)  # of 39 no p-value is so small
+    assert dataclasses.replace(CALIBRATION, typicality=few).rules == CALIBRATION.rules
 
 
 @pytest.mark.parametrize(
@@ -149,6 +158,12 @@ def test_a_calibration_survives_json():
         {"per_class": []},
         {"digest": None},
         {"surplus": 1},
+        {"typicality": None},
+        {"typicality": []},
+        {"typicality": TYPICAL.to_dict() | {"score": "margin"}},
+        {"typicality": TYPICAL.to_dict() | {"score": "none such"}},
+        {"typicality": TYPICAL.to_dict() | {"unknown_rate": 2.0}},
+        {"typicality": TYPICAL.to_dict() | {"known": [{}]}},
     ],
 )
 def test_a_damaged_calibration_is_refused(damage):

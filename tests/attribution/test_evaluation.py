@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ganfp_jax.attribution.evaluation import count_decided, evaluation_metrics
+from ganfp_jax.attribution.typicality import Known, Typical
 from ganfp_jax.attribution.verdict import Rule
 from ganfp_jax.attribution.voting import Vote, count_votes
 from ganfp_jax.metrics.statistics import accuracy_block, wilson_interval
@@ -66,3 +67,11 @@ def test_count_decided_by_hand():
     assert counts == {"decided": 3, "wrong": 1, "ci95": list(wilson_interval(1, 3)), "undecided": 1}
     none = count_decided(vote, targets, [Rule("distance", 0.0, "unknown")])
     assert none == {"decided": 0, "wrong": 0, "ci95": [0.0, 1.0], "undecided": 4}
+
+
+def test_count_decided_counts_the_unknown_where_there_can_be_any():
+    vote = vote_of([[1, 0, 2, 1]])._replace(distance=np.array([0.1, 0.9, 0.2, 0.3], np.float32))
+    below = vote.probabilities.max() * -1 + 1 + 0.5  # a strangeness that the far image alone is above
+    typical = Typical("strangeness", 0.05, tuple(Known(name, 39, 39, (float(below),), (39.0,)) for name in "abc"))
+    counts = count_decided(vote, np.array([1, 0, 0, 1]), [typical])
+    assert (counts["decided"], counts["undecided"], counts["unknown"]) == (3, 1, 1)

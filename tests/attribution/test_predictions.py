@@ -1,6 +1,7 @@
 """Rows of predictions: what is written is read back, that of earlier versions too."""
 
 import csv
+import dataclasses
 
 from ganfp_jax.attribution import predictions
 from ganfp_jax.attribution.verdict import Attribution
@@ -28,6 +29,17 @@ def test_row_has_the_columns_of_the_header_and_the_numbers_of_the_record():
     for key in ("confidence", "margin", "distance"):
         assert float(line[key]) == record[key]
     assert {name: float(line[name]) for name in CLASSES} == record["probabilities"]
+
+
+def test_typicality_and_sources_stand_before_the_tiles_and_are_empty_without():
+    typical = dataclasses.replace(VERDICT, typicality=0.25, sources=("SNGAN", "real"))
+    assert predictions.header(CLASSES)[-3:] == ["typicality", "sources", "tiles"]
+    assert predictions.row("a.png", typical)[-3:] == ["0.250000", '["SNGAN", "real"]', "1"]
+    assert predictions.row("a.png", dataclasses.replace(typical, sources=()))[-3:] == ["0.250000", "[]", "1"]
+    assert predictions.row("a.png", VERDICT)[-3:] == ["", "", "1"]
+    found, without = predictions.record("a.png", typical), predictions.record("a.png", VERDICT)
+    assert (found["typicality"], found["sources"]) == (0.25, ["SNGAN", "real"])
+    assert (without["typicality"], without["sources"]) == (None, [])
 
 
 def test_read_gives_names_and_indices_of_this_version_and_an_earlier_one(tmp_path):

@@ -6,7 +6,8 @@ import jax
 import numpy as np
 
 from ganfp_jax.attribution import verdict
-from ganfp_jax.attribution.verdict import SCORES, UNSURE, Rule, Score, attributions, decide
+from ganfp_jax.attribution.typicality import Known, Typical
+from ganfp_jax.attribution.verdict import NOTHING, SCORES, UNKNOWN, UNSURE, Rule, Score, attributions, decide
 from ganfp_jax.attribution.voting import count_votes
 
 CLASSES = ("real", "ProGAN")
@@ -47,3 +48,40 @@ def test_a_further_score_and_verdict_is_one_entry_each(monkeypatch):
     rules = [Rule("confidence", 0.8, "who knows")]
     said = attributions(vote([0.9, 0.2], [0, 0]), rules, CLASSES, ["identity"], ["", ""])
     assert [(one.verdict, one.predicted) for one in said] == [("real", "real"), ("who knows", "real")]
+
+
+# of 39 photographs of each source, none is stranger than this: p-values above fall from 1 to 1/40
+TYPICAL = Typical(
+    "strangeness", 0.05, (Known("real", 39, 39, (0.6,), (39.0,)), Known("ProGAN", 39, 39, (1.0,), (39.0,)))
+)
+
+
+def test_strangeness_is_what_others_get_and_the_distance():
+    np.testing.assert_allclose(
+        SCORES["strangeness"].of(vote([0.5], [0.125])), [[0.25 + 0.125, 0.75 + 0.125]], atol=1e-6
+    )
+
+
+def test_the_sources_that_an_image_is_typical_of_give_the_verdict():
+    """real alone; real or ProGAN; none; ProGAN but not the voted real; real with a small lead; flat."""
+    given = vote([0.98, 0.5, 0.9, 0.1, 0.06, 0.98], [0.1, 0.2, 1.5, 0.4, 0.1, 0.1])
+    rules = [TYPICAL, Rule("margin", 0.5, UNSURE)]
+    said = list(attributions(given, rules, CLASSES, ["identity"], [""] * 5 + ["flat"], np.array([1, 1, 1, 1, 1, 0])))
+    assert [(one.verdict, one.sources, one.note) for one in said] == [
+        ("real", ("real",), ""),
+        (UNSURE, ("real", "ProGAN"), "could be real or ProGAN"),
+        (UNKNOWN, (), "is like none of the known sources"),
+        (UNSURE, ("ProGAN",), "is like ProGAN, not like real"),
+        (UNSURE, ("real", "ProGAN"), "could be real or ProGAN"),
+        (NOTHING, (), "flat"),
+    ]
+    assert [one.typicality for one in said] == [1, 1, 1 / 40, 1 / 40, 1, None]
+    assert decide(given, rules, np.array([1, 1, 1, 1, 1, 0])) == ["", UNSURE, UNKNOWN, UNSURE, UNSURE, NOTHING]
+    # a margin that is too small is unsure of the one source, too
+    (alone,) = attributions(vote([0.98], [0.1]), [TYPICAL, Rule("margin", 0.99, UNSURE)], CLASSES, ["identity"], [""])
+    assert (alone.verdict, alone.sources, alone.note) == (UNSURE, ("real",), "")
+
+
+def test_without_p_values_nothing_is_said_of_them():
+    (one,) = attributions(vote([0.5], [1.5]), [Rule("margin", 0.9, UNSURE)], CLASSES, ["identity"], ["turned"])
+    assert (one.verdict, one.typicality, one.sources, one.note) == (UNSURE, None, (), "turned")

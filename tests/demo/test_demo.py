@@ -22,6 +22,7 @@ from PIL import Image
 from ganfp_jax import models
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.certainty import Calibration
+from ganfp_jax.attribution.typicality import Known, Typical
 from ganfp_jax.attribution.verdict import Attribution
 from ganfp_jax.data.decode import decode_image, png_bytes
 from ganfp_jax.data.views import apply_view, resolve_views
@@ -234,6 +235,15 @@ def test_a_verdict_in_words():
     of_tiles = sentence(dataclasses.replace(found(votes={"SNGAN": 6}), tiles=3))
     assert of_tiles.startswith("6 of 6 views of 3 tiles say SNGAN; its probability is 75.0%")
     assert sentence(found("unsure")).startswith("The lead is too small for a verdict. 2 of 2 views say SNGAN")
+    strange = dataclasses.replace(found("unknown"), typicality=0.0104)
+    assert sentence(strange).startswith("The image is like none of the known sources. 2 of 2 views say SNGAN; its mean")
+    assert sentence(strange).endswith("How typical it is of SNGAN, as a p-value: 0.010.")
+    either = dataclasses.replace(found("unsure"), typicality=0.3, sources=("SNGAN", "real"))
+    assert sentence(either).startswith("The image could be SNGAN or real. 2 of 2 views")
+    other = dataclasses.replace(found("unsure"), typicality=0.01, sources=("real",))
+    assert sentence(other).startswith("The image is like real, not like SNGAN. 2 of 2 views")
+    alone = dataclasses.replace(found("unsure"), typicality=0.3, sources=("SNGAN",))
+    assert sentence(alone).startswith("The lead is too small for a verdict. 2 of 2 views")
 
 
 def test_the_summary_counts_verdicts_and_refusals():
@@ -248,10 +258,10 @@ ROWS = answered(row('a,"b".png', found("unsure", note="cropped from 300x200")), 
 
 def test_csv_has_the_columns_of_the_predictions_and_then_more():
     read = list(csv.DictReader(io.StringIO(to_csv(ROWS))))
-    columns = "image target predicted confidence votes real SNGAN verdict margin distance tiles note refused"
-    assert list(read[0]) == columns.split()
+    rests = "verdict margin distance typicality sources tiles note refused"
+    assert list(read[0]) == ["image", "target", "predicted", "confidence", "votes", "real", "SNGAN", *rests.split()]
     expected = ['a,"b".png', "", "SNGAN", "0.750000", '{"SNGAN": 2}', "0.250000", "0.750000"]
-    expected += ["unsure", "0.500000", "0.125000", "1", "cropped from 300x200", ""]
+    expected += ["unsure", "0.500000", "0.125000", "", "", "1", "cropped from 300x200", ""]
     assert list(read[0].values()) == expected
     refused = {name: value for name, value in read[1].items() if value}
     assert refused == {"image": "'=c.txt", "refused": "not an image"}  # no spreadsheet computes it
@@ -281,6 +291,12 @@ def test_the_network_is_described(attributor):
     network = models.create(**weights.model)
     told = answers.words_about(Attributor(network, {}, weights.about["classes"], side, calibration=calibration))
     assert "leads by less than 12.5 points" in told and "no more than 1% are wrong (95% confidence)" in told
+    assert "gives one of these names to every image" in told
+    known = tuple(Known(name, 41, 41, (0.5,), (41.0,)) for name in weights.about["classes"])
+    calibration = dataclasses.replace(calibration, typicality=Typical("strangeness", 0.05, known))
+    told = answers.words_about(Attributor(network, {}, weights.about["classes"], side, calibration=calibration))
+    assert "calls an image “unknown” that is like none of them" in told and "every image, whatever" not in told
+    assert "denied at most 5% of its images" in told and "41 images of real" in told
 
 
 def test_json_says_the_same_and_the_views():

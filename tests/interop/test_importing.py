@@ -297,7 +297,7 @@ def test_the_tiny_import_is_generated_from_walked_through_and_evaluated(tmp_path
     workdir = run(evaluation_job, evaluate, tmp_path / "evaluate", **settings)
     rows = list(csv.DictReader((workdir / "predictions.csv").read_text().splitlines()))
     assert len(rows) == 5
-    assert list(rows[0])[5:] == [*REAL_FIRST, "verdict", "margin", "distance", "tiles"]
+    assert list(rows[0])[5:] == [*REAL_FIRST, "verdict", "margin", "distance", "typicality", "sources", "tiles"]
     assert {row["target"] for row in rows} == {"ProGAN"}
 
 

@@ -102,7 +102,7 @@ def test_a_folder_in_pieces_and_its_csv(network, folder, tmp_path, capsys):
     classes = opinions.weights().about["classes"]
     header = (tmp_path / "predictions.csv").read_text().splitlines()[0]
     contract = ["image", "target", "predicted", "confidence", "votes", *classes]
-    assert header.split(",") == [*contract, "verdict", "margin", "distance", "tiles"]
+    assert header.split(",") == [*contract, "verdict", "margin", "distance", "typicality", "sources", "tiles"]
     for row, line in zip(table, lines, strict=True):
         assert row["target"] == ""
         assert (row["predicted"], row["verdict"]) == (line["predicted"], line["verdict"])
@@ -255,7 +255,9 @@ def test_unsure_and_why_not(network, folder, tmp_path, capsys):
     """Calibrated, with other views than those, with weights that changed, and not at all."""
     one = str(folder / "a" / "0*.png")
     run(network, tmp_path / "run", one)
-    assert "No verdict is unsure: this network is not calibrated; do that" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "No verdict is unsure: this network is not calibrated; do that" in out and "typicality" not in out
+    assert "There are other sources: their images get one of these names all the same." in out
     calibrated = tmp_path / "calibrated"
     write_file(calibrated / FILE, opinions.weights())
     attributor = Attributor.load(network)
@@ -281,6 +283,39 @@ def test_unsure_and_why_not(network, folder, tmp_path, capsys):
     (calibrated / CALIBRATION).write_text(json.dumps(found.to_dict() | {"digest": "0" * 64}))
     run(calibrated, tmp_path / "run", one)
     assert "its calibration.json is of other weights" in capsys.readouterr().out
+
+
+def test_what_an_image_is_typical_of_is_said_everywhere(network, tmp_path, capsys):
+    """The console, both files of predictions and the notes; calibrated on the pictures by what they are taken for."""
+    attributor = Attributor.load(network)
+    for i, (picture, said) in enumerate(
+        zip(opinions.pictures(250), attributor.attribute(opinions.pictures(250), VIEWS), strict=True)
+    ):
+        (tmp_path / "images" / said.predicted).mkdir(parents=True, exist_ok=True)
+        encode_png(tmp_path / "images" / said.predicted / f"{i}.png", picture)
+    calibrated = tmp_path / "calibrated"
+    write_file(calibrated / FILE, opinions.weights())
+    found = calibrate(attributor, tmp_path / "images", views=VIEWS, error_rate=0.1, unknown_rate=0.1)
+    (calibrated / CALIBRATION).write_text(json.dumps(found.to_dict()))
+    run(calibrated, tmp_path / "run", str(tmp_path / "images"))
+    out, lines = capsys.readouterr().out, records(tmp_path / "run")
+    for word in ("unknown", UNSURE):
+        number = sum(line["verdict"] == word for line in lines)
+        assert number and any(text.split()[:2] == [word, str(number)] for text in out.splitlines())
+    assert "unknown: where no source has a p-value above 0.1; unsure: where another source than" in out
+    assert "There are other sources: their images are unknown where they are unlike all of these" in out
+    for line, row in zip(lines, rows(tmp_path / "run" / "predictions.csv"), strict=True):
+        if line["verdict"] == NOTHING:
+            assert (line["typicality"], row["typicality"], row["sources"]) == (None, "", "")
+        else:
+            assert (float(row["typicality"]), json.loads(row["sources"])) == (line["typicality"], line["sources"])
+    notes = {row["image"]: row["note"] for row in rows(tmp_path / "run" / "notes.csv")}
+    several = next(line for line in lines if len(line["sources"]) == 2)
+    assert notes[several["image"]] == several["note"] == f"could be {' or '.join(several['sources'])}"
+    unknown = next(line for line in lines if line["verdict"] == "unknown")
+    run(calibrated, tmp_path / "run", unknown["image"])
+    header, _, text = capsys.readouterr().out.splitlines()[:3]
+    assert header.split()[-2:] == ["typicality", "note"] and "is like none of the known sources" in text
 
 
 # --- on the command line

@@ -13,7 +13,7 @@ from ganfp_jax.attribution import calibration
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.certainty import Calibration
 from ganfp_jax.attribution.tiles import DEPENDENCE
-from ganfp_jax.attribution.verdict import UNSURE
+from ganfp_jax.attribution.verdict import UNKNOWN, UNSURE
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.interop.load import load
@@ -55,7 +55,7 @@ def run(checkpoint, root, workdir, **settings):
     workdir.mkdir(exist_ok=True)
     config = (
         config_file.get_config("tiny").to_dict()
-        | {"checkpoint": str(checkpoint), "views": VIEWS, "min_decided": 0.0}
+        | {"checkpoint": str(checkpoint), "views": VIEWS, "min_decided": 0.0, "unknown_rate": 0.0}
         | settings
     )
     calibrate.run(config | {"data": {"root": str(root), "resize": "crop", "layout": "auto"}}, workdir)
@@ -68,7 +68,9 @@ def test_the_api_and_the_job_find_the_same(network, root, tmp_path, verdicts, ca
     assert json.loads((tmp_path / "run" / CALIBRATION).read_text()) == found
     attributor = Attributor.load(network)
     assert attributor.calibration == Calibration.from_dict(found)
-    by_api = calibration.calibrate(opinions.attributor_of(opinions.weights()), root, views=VIEWS, error_rate=0.05)
+    by_api = calibration.calibrate(
+        opinions.attributor_of(opinions.weights()), root, views=VIEWS, error_rate=0.05, unknown_rate=0.0
+    )
     assert by_api.to_dict() == found
     # The 30 mistakes are the least sure: a part of them is let in, as many as 5 % with confidence.
     seen = sum(verdict.tiles for verdict in verdicts)  # in the others there is nothing to see
@@ -166,3 +168,69 @@ def test_of_larger_pictures_the_dependence_of_tiles_is_learned(network, tmp_path
     assert sum(v.verdict == v.predicted for v in now) == found.decided
     run(network, tmp_path / "images", tmp_path / "run", error_rate=0.95, tiles=0)
     assert "dependence" not in json.loads((network / CALIBRATION).read_text())
+
+
+@pytest.fixture(scope="module")
+def photographed(tmp_path_factory, verdicts):
+    """The pictures in the folders of what the network takes them for: "real" ones are of 20 photographs."""
+    root = tmp_path_factory.mktemp("photographed")
+    classes = opinions.weights().about["classes"]
+    taken = [(picture, verdict.predicted) for picture, verdict in zip(opinions.pictures(COUNT), verdicts, strict=True)]
+    for i, (picture, source) in enumerate(taken):
+        (root / source).mkdir(exist_ok=True)
+        encode_png(
+            root / source / (f"photo{i % 20:02d}_{i:03d}.png" if source == classes[0] else f"{i:03d}.png"), picture
+        )
+    origins = {classes[0]: {"photographs": [f"photo{i:02d}" for i in range(20)]}, classes[1]: {}, classes[2]: {}}
+    (root / "manifest.json").write_text(json.dumps({"classes": list(classes), "sources": origins}))
+    return root
+
+
+def test_p_values_are_learned_by_photograph_and_give_verdicts(network, photographed, tmp_path, capsys):
+    run(network, photographed, tmp_path / "run", error_rate=0.1, unknown_rate=0.1)
+    out, attributor = capsys.readouterr().out, Attributor.load(network)
+    real, *generated = attributor.calibration.typicality.known
+    assert real.photographs == 20 < real.images and all(known.photographs == known.images for known in generated)
+    assert "Not promised: a rate below 4.76% for real, since of 20 photographs" in out and "fewest first" in out
+    write_file(tmp_path / "exported.safetensors", load(network))
+    assert Attributor.load(tmp_path / "exported.safetensors").calibration == attributor.calibration
+    by_api = calibration.calibrate(
+        opinions.attributor_of(opinions.weights()), photographed, views=VIEWS, error_rate=0.1, unknown_rate=0.1
+    )
+    assert by_api == attributor.calibration
+    now = [found for found in attributor.attribute(opinions.pictures(COUNT), VIEWS) if found.tiles]
+    assert all(found.typicality is not None for found in now)
+    for found in now:
+        assert (found.predicted in found.sources) == (found.typicality > 0.1)
+        assert (found.verdict == UNKNOWN) == (not found.sources)
+        assert found.sources == (found.predicted,) or found.verdict in (UNSURE, UNKNOWN)
+    assert {found.verdict for found in now} > {UNSURE, UNKNOWN}
+    # a vote that it is not of has none
+    assert {found.typicality for found in attributor.attribute(opinions.pictures(9), "identity")} == {None}
+
+
+def test_too_few_photographs_are_said_and_nothing_is_unknown(network, photographed, tmp_path, capsys):
+    run(network, photographed, tmp_path / "run", error_rate=0.1, unknown_rate=0.02)
+    out, attributor = capsys.readouterr().out, Attributor.load(network)
+    assert "No verdict is unknown: a rate of 2% takes 49 independent photographs of each source" in out
+    assert "20 photographs of real; 0.048 is the lowest config.unknown_rate for these" in out
+    assert attributor.calibration.typicality is not None and attributor.calibration.typical is None
+    assert {found.typicality for found in attributor.attribute(opinions.pictures(9), VIEWS)} == {None}
+    with pytest.raises(UserError, match=r"config\.unknown_rate is 1\.5"):
+        run(network, photographed, tmp_path / "run", unknown_rate=1.5)
+
+
+def test_p_values_of_other_sources_are_refused(network, photographed, tmp_path):
+    run(network, photographed, tmp_path / "run", error_rate=0.1, unknown_rate=0.1)
+    found = json.loads((network / CALIBRATION).read_text())
+    found["typicality"]["known"].reverse()
+    (network / CALIBRATION).write_text(json.dumps(found))
+    with pytest.raises(UserError, match="its calibration is of other sources"):
+        Attributor.load(network)
+
+
+def test_an_error_rate_that_those_like_one_source_cannot_show_is_said(network, photographed, tmp_path):
+    with pytest.raises(
+        UserError, match=r"images are like the voted source alone: too few to show an error rate of 0\.02"
+    ):
+        run(network, photographed, tmp_path / "run", error_rate=0.02, unknown_rate=0.5)

@@ -71,7 +71,7 @@ def test_outputs_follow_the_contract(study):
     workdir, _ = study
     folder = workdir / "evaluation" / "d4-clean-d4-24"
     rows = list(csv.DictReader((folder / "predictions.csv").read_text().splitlines()))
-    assert list(rows[0]) == [*CONTRACT, *SOURCES, "verdict", "margin", "distance", "tiles"]
+    assert list(rows[0]) == [*CONTRACT, *SOURCES, "verdict", "margin", "distance", "typicality", "sources", "tiles"]
     assert len(rows) == 120
     for row in rows:
         assert row["image"].split("/")[0] == row["target"]
