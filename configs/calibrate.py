@@ -28,17 +28,17 @@ distance of its fingerprint, and a p-value is the share of photographs with imag
 itself counted. An image is "unknown" where no source has a p-value above `unknown_rate`, and "unsure" where another
 source than the voted one has. So each source is denied at most that share of its images of new photographs, in the
 mean over calibrations. Photographs count, not images: all of one that `manifest.json` lists for the source count as
-one together, any other image as one of its own. With n photographs no rate below 1 / (n + 1) can be shown: 19 show 5
-%, 99 show 1 %. Where a source has fewer, the job says so, and no verdict is "unknown". It prints, by source and fewest
-photographs first, what is promised and what is not: how many images of other sources are "unknown" is not.
+one together, any other image as one of its own. With n photographs no rate below 1 / (n + 1) can be shown: 5 %
+takes 19, 1 % takes 99. Where a source has fewer, the job says so, and no verdict is "unknown". It prints, by source and
+fewest photographs first, what is promised and what is not: how many images of other sources are "unknown" is not.
 `unknown_rate=0` learns no p-values. The margin is chosen among the images that are like the voted source alone, each
-as if its own photograph were not among those that it is compared with.
+as if its own photograph were not among those that it is compared with; `min_decided` is a share of these.
 
 The result, `calibration.json`, is written into the checkpoint's run folder. `configs/attribute.py` finds it there and
-answers by it, and `configs/export_weights.py` includes it; it holds for these weights, these views
-and this rule only. A `checkpoint` that is a file is not changed: a calibrated copy, `weights.safetensors`, is written
-into the job's run folder. The share of wrong decisions on the images of the calibration is no estimate for a test set:
-measure it on other images.
+answers by it, and `configs/export_weights.py` includes it; it holds for these weights, these views and this rule only.
+A `checkpoint` that is a file is not changed: a calibrated copy, `weights.safetensors`, is written into the job's run
+folder. The share of wrong decisions on the images of the calibration is no estimate for a test set: measure it on other
+images.
 
 By default, the D4-trained network of `configs/quickstart.py:scratch` is calibrated on its 2,000 test images, in 10 s.
 One such network decided 63 % of them, 0.5 % of those wrongly (without a threshold 5.4 % are wrong). `:tiny` calibrates

@@ -80,12 +80,8 @@ class Calibration:
         """As JSON has it, and as `from_dict` takes it."""
         values = dataclasses.asdict(self) | {"views": list(self.views), "ci95": list(self.ci95)}
         values["typicality"] = None if self.typicality is None else self.typicality.to_dict()
-        absent = {
-            "dependence": None,
-            "images_digest": "",
-            "spared": "",
-            "typicality": None,
-        }  # as in the files of earlier versions
+        # They are absent from the files of earlier versions.
+        absent = {"dependence": None, "images_digest": "", "spared": "", "typicality": None}
         return {name: value for name, value in values.items() if name not in absent or value != absent[name]}
 
     @classmethod

@@ -77,7 +77,7 @@ class Known:
         """
         found = cls(**value | {"scores": tuple(value["scores"]), "at_least": tuple(value["at_least"])})
         numbers = [*found.scores, *found.at_least]
-        if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
+        if not all(type(number) in (int, float) and abs(number) < 1e38 for number in numbers):
             raise ValueError("a step that is no number")
         if not all(type(count) is int for count in (found.photographs, found.images)):
             raise ValueError("a count that is none")
