@@ -108,7 +108,8 @@ def from_evaluation(
         dependence = learn_dependence(pictures.evidence, pictures.tiles, evaluation.targets)
         vote = vote if dependence is None else reweighed(pictures, dependence)
     targets, wrong = evaluation.targets[seen], (np.asarray(vote.predicted) != evaluation.targets)[seen]
-    typical, like_one = None, np.ones(len(targets), bool)
+    typical: Typical | None = None
+    like_one = np.ones(len(targets), bool)
     if unknown_rate:
         photographs = _photographs(evaluation, folder)[seen]
         typical, like_one = _learn(attributor.classes, vote, seen, targets, photographs, unknown_rate, score)

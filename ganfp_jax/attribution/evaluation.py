@@ -216,13 +216,14 @@ def count_decided(
     words = decide(vote, rules, tiles)
     decided = np.array([not word for word in words], bool)
     wrong = decided & (np.asarray(vote.predicted) != targets)
-    can_be_unknown = any(isinstance(rule, Typical) for rule in rules)
-    return {
+    counts: dict[str, Any] = {
         "decided": int(decided.sum()),
         "wrong": int(wrong.sum()),
         "ci95": list(wilson_interval(int(wrong.sum()), int(decided.sum()))),
         "undecided": int((~decided).sum()),
-    } | ({"unknown": words.count(UNKNOWN)} if can_be_unknown else {})
+    }
+    can_be_unknown = any(isinstance(rule, Typical) for rule in rules)
+    return counts | {"unknown": words.count(UNKNOWN)} if can_be_unknown else counts
 
 
 def check_images(attributor: Attributor, images: labelled.Images) -> None:

@@ -38,8 +38,9 @@ def row(name: str, verdict: Attribution, target: str = "") -> list[str]:
     confidence, *numbers = (f"{p:.6f}" for p in (verdict.confidence, verdict.margin, verdict.distance))
     votes = json.dumps(verdict.votes)
     probabilities = [f"{p:.6f}" for p in verdict.probabilities.values()]
-    learned = verdict.typicality is not None
-    typical = [f"{verdict.typicality:.6f}", json.dumps(verdict.sources)] if learned else ["", ""]
+    typical = ["", ""]
+    if verdict.typicality is not None:
+        typical = [f"{verdict.typicality:.6f}", json.dumps(verdict.sources)]
     rests = [verdict.verdict, *numbers, *typical, str(verdict.tiles)]
     return [cell(name), target, verdict.predicted, confidence, votes, *probabilities, *rests]
 

@@ -202,7 +202,7 @@ def _typical_of(
     """The p-value of each image's voted class, and the classes that it is typical of, the most typical first."""
     rule = next((rule for rule in rules if isinstance(rule, Typical)), None)
     if rule is None:
-        return [(None, ())] * len(tiles)
+        return [(None, ()) for _ in tiles]
     ordered = [
         (float(p[k]), tuple(classes[j] for j in np.argsort(-p, kind="stable") if p[j] > rule.unknown_rate))
         for k, p in zip(vote.predicted, p_values(rule, vote), strict=True)
