@@ -213,7 +213,8 @@ def test_too_few_photographs_are_said_and_nothing_is_unknown(network, photograph
     run(network, photographed, tmp_path / "run", error_rate=0.1, unknown_rate=0.02)
     out, attributor = capsys.readouterr().out, Attributor.load(network)
     assert "No verdict is unknown: a rate of 2% takes 49 independent photographs of each source" in out
-    assert "20 photographs of real; 0.048 is the lowest config.unknown_rate for these" in out
+    assert "there are 20 photographs of real" in out
+    assert "; 0.048 is the lowest config.unknown_rate for these" in out
     assert attributor.calibration.typicality is not None and attributor.calibration.typical is None
     assert {found.typicality for found in attributor.attribute(opinions.pictures(9), VIEWS)} == {None}
     with pytest.raises(UserError, match=r"config\.unknown_rate is 1\.5"):
