@@ -15,11 +15,11 @@ from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.tiles import PictureVotes, join
 from ganfp_jax.attribution.typicality import Typical
 from ganfp_jax.attribution.verdict import UNKNOWN, Attribution, Rule, attributions, decide
-from ganfp_jax.attribution.voting import Vote, single_view
+from ganfp_jax.attribution.voting import Vote
 from ganfp_jax.data import labelled
 from ganfp_jax.data.shown import shown
 from ganfp_jax.data.tiles import Tiling
-from ganfp_jax.data.views import resolve_views
+from ganfp_jax.data.views import resolve_views, single_view
 from ganfp_jax.metrics.statistics import accuracy_block, proportion, vote_changes, wilson_interval
 from ganfp_jax.run import processes
 from ganfp_jax.run.errors import UserError

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ganfp_jax.attribution import promises
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.certainty import where_unsure
 from ganfp_jax.report import wording
@@ -57,6 +58,7 @@ def _text(name: str, attributor: Attributor, metrics: Mapping[str, Any] | None) 
     )
     environment.filters |= {"percent": wording.percent, "interval": wording.interval, "rule": wording.rule_label}
     calibration = attributor.calibration_for(attributor.default_views, "majority")  # the vote where nothing is asked
+    typical = None if calibration is None else calibration.typical
     return environment.get_template("model_card.md.j2").render(
         name=_plain(name),
         quoted=json.dumps(name),
@@ -66,6 +68,8 @@ def _text(name: str, attributor: Attributor, metrics: Mapping[str, Any] | None) 
         metrics=metrics,
         calibration=calibration,
         unsure=where_unsure(calibration.threshold) if calibration else "",
+        typical=typical,
+        promised=_plain(promises.promised(typical)) if typical else "",
         digest=attributor.digest,
     )
 

@@ -18,7 +18,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int32, UInt8
 
 from ganfp_jax.data.values import to_signed
-from ganfp_jax.data.views import apply_view, resolve_views
+from ganfp_jax.data.views import apply_view, resolve_views, single_view
 from ganfp_jax.run.compiler import PLAIN_CONVOLUTIONS, known
 from ganfp_jax.run.errors import UserError
 
@@ -206,11 +206,6 @@ def vote_function(
 def unmeasured(logits_fn: Callable[[Any, Array], Array]) -> NetworkFn:
     """What `make_vote` takes, of a classifier that gives logits alone; its votes tell no distance."""
     return lambda variables, images: (logits_fn(variables, images), None)
-
-
-def single_view(views: Sequence[str]) -> int:
-    """The place of the view that stands for the image where only one does: identity, or else the first."""
-    return views.index("identity") if "identity" in views else 0
 
 
 def _look(network: Callable[[Array], Any], images: Array, views: Sequence[str], in_turn: bool) -> Any:

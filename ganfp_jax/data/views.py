@@ -99,6 +99,11 @@ def views_of_training(augment: str) -> str:
     return "identity" if augment == "none" else augment
 
 
+def single_view(views: Sequence[str]) -> int:
+    """The place of the view that stands for the image where only one does: identity, or else the first."""
+    return views.index("identity") if "identity" in views else 0
+
+
 def check_size(views: Sequence[str], side: int) -> None:
     """Raises UserError unless all `views` can be made of images of `side` x `side` pixels; nothing is computed."""
     for view in views:

@@ -9,10 +9,12 @@ import pytest
 from small_weights import CLASSES, draw, network
 
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.verdict import margins
+from ganfp_jax.attribution.typicality import Typical, learn
+from ganfp_jax.attribution.verdict import UNKNOWN, UNSURE, Rule, decide, margins, strangeness
 from ganfp_jax.attribution.voting import RULES
 from ganfp_jax.data.views import resolve_views
 from ganfp_jax.interop.weights import Weights, digest
+from ganfp_jax.run.errors import UserError
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -76,6 +78,7 @@ def compare(weights, images, views, rule, calibration=None):
     np.testing.assert_allclose(answer["logits"].swapaxes(0, 1) / scale, vote.view_logits / scale, rtol=0, atol=1e-5)
     np.testing.assert_allclose(answer["probabilities"], vote.probabilities, rtol=0, atol=1e-4)
     np.testing.assert_allclose(answer["margin"], margins(vote.probabilities, vote.predicted), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(answer["distance"], vote.distance, rtol=0, atol=1e-4)
     for name in ("predicted", "votes"):
         np.testing.assert_array_equal(answer[name], getattr(vote, name))
     return answer
@@ -110,10 +113,42 @@ def test_a_verdict_stands_where_its_margin_reaches_the_calibration():
     weights, pictures = opinions.weights(), opinions.pictures(24)
     plain = compare(weights, pictures, "d4", "mean_probability")
     assert plain["decided"].dtype == bool and plain["decided"].all()
+    assert (plain["typicality"] == 1).all() and not plain["unknown"].any()
     calibration = {"threshold": float(plain["margin"][0])}
     answer = compare(weights, pictures, "d4", "mean_probability", calibration)
     np.testing.assert_array_equal(answer["decided"], answer["margin"] >= np.float32(calibration["threshold"]))
     assert answer["decided"][0] and 0 < answer["decided"].sum() < 24
+
+
+def known(source, scores):
+    """A source by the scores of its images, each of another photograph, halfway to the next and so safe of rounding."""
+    ranked = np.unique(scores)
+    return learn(source, (ranked + np.append(ranked[1:], 3)) / 2, np.arange(len(ranked)))
+
+
+def test_verdicts_by_p_values_are_those_of_this_package():
+    weights, pictures = opinions.weights(), opinions.pictures(24)
+    attributor, views = Attributor.of(weights, "memory"), resolve_views("d4")
+    vote = attributor.vote(pictures, views, "majority", 24)
+    strange = strangeness(vote)
+    own = [strange[vote.predicted == k, k] for k in range(len(CLASSES))]
+    assert len({len(scores) for scores in own}) > 1  # tables of other lengths
+    typical = Typical("strangeness", 0.3, tuple(map(known, CLASSES, own)))
+    margin = float(np.quantile(margins(vote.probabilities, vote.predicted), 0.2))
+    data = onnx_vote.vote_graph(weights, views, "majority", {"threshold": margin}, typical.to_dict())
+    answer = ask(data, pictures)
+    words = decide(vote, (typical, Rule("margin", margin, UNSURE)))
+    assert len({*words}) == 3  # "" is a source
+    np.testing.assert_allclose(answer["distance"], vote.distance, rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(answer["unknown"], [word == UNKNOWN for word in words])
+    np.testing.assert_array_equal(answer["decided"], [word == "" for word in words])
+    np.testing.assert_allclose(answer["typicality"], typical.p_values(strange), rtol=0, atol=1e-6)
+
+
+def test_p_values_of_another_score_have_no_onnx_form():
+    typical = Typical("another", 0.25, (known(CLASSES[0], [0.1]),))
+    with pytest.raises(UserError, match="no ONNX form of the score another"):
+        onnx_vote.vote_graph(network(), ("identity",), "majority", None, typical.to_dict())
 
 
 def test_a_file_says_what_it_is():

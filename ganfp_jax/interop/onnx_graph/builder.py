@@ -53,5 +53,5 @@ class Graph:
     def _constant(self, values: np.ndarray | np.generic | Sequence[int]) -> str:
         name = f"constant_{len(self._constants)}"
         array = np.asarray(values) if isinstance(values, np.ndarray | np.generic) else np.array(values, np.int64)
-        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        self._constants.append(numpy_helper.from_array(np.array(array, order="C"), name))
         return name

@@ -12,8 +12,8 @@ from ganfp_jax.models.normalization import BatchNorm
 from ganfp_jax.models.visnet_moments import BLOCK, DEVIATION_FLOOR, STRIDE, MomentsClassifier, filters
 
 
-def classifier(graph: Graph, images: str, network: MomentsClassifier, variables: Mapping[str, Any]) -> str:
-    """`MomentsClassifier`, with the stored statistics of its training."""
+def classifier(graph: Graph, images: str, network: MomentsClassifier, variables: Mapping[str, Any]) -> tuple[str, str]:
+    """The fingerprints and logits of `MomentsClassifier`, with the stored statistics of its training."""
     params, stats = variables["params"], variables["batch_stats"]
     ycc = graph.add("MatMul", images, np.float32(127.5) * np.array(YCBCR, np.float32).T)
     maps = graph.add("Transpose", ycc, perm=(0, 3, 1, 2))
@@ -24,7 +24,7 @@ def classifier(graph: Graph, images: str, network: MomentsClassifier, variables:
         pooled += _blocks(graph, maps, network.resolution, params["Blocks"], stats["Blocks"])
     x = _normalized(graph, graph.add("Concat", *pooled, axis=1), params["Norm"], stats["Norm"])
     features = layers.leaky_relu(graph, _dense(graph, x, params["Dense1"]))
-    return _dense(graph, features, params["Dense2"])
+    return features, _dense(graph, features, params["Dense2"])
 
 
 def _residuals(graph: Graph, maps: str, stages: list[Mapping[str, Any]]) -> list[str]:

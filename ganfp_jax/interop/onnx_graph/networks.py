@@ -1,4 +1,4 @@
-"""The attribution networks as parts of an ONNX graph: images (N, R, R, 3) in [-1, 1] to logits (N, K)."""
+"""The attribution networks as parts of an ONNX graph: images (N, R, R, 3) in [-1, 1] to fingerprints and logits."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,11 +8,11 @@ from ganfp_jax.interop.onnx_graph.builder import Graph
 from ganfp_jax.models import fingerprint_net, local_regression, regression, visnet, visnet_moments
 from ganfp_jax.models.network import Network
 
-Write = Callable[[Graph, str, Any, Mapping[str, Any]], str]
-"""(graph, images, network, its variables) -> logits; images and logits are names of values."""
+Write = Callable[[Graph, str, Any, Mapping[str, Any]], tuple[str, str]]
+"""(graph, images, network, its variables) -> fingerprints (N, F), logits (N, K); all three are names of values."""
 
 
-def classifier(graph: Graph, images: str, network: visnet.Classifier, variables: Mapping[str, Any]) -> str:
+def classifier(graph: Graph, images: str, network: visnet.Classifier, variables: Mapping[str, Any]) -> tuple[str, str]:
     """`visnet.Classifier` with one logit a source. Its parameters tell what it has at a side, its settings the rest."""
     params = variables["params"]
     x, side = _channels_first(graph, images), network.resolution
@@ -30,8 +30,10 @@ def classifier(graph: Graph, images: str, network: visnet.Classifier, variables:
     return _head(graph, x, params[last])
 
 
-def autoencoder(graph: Graph, images: str, network: fingerprint_net.Autoencoder, variables: Mapping[str, Any]) -> str:
-    """`fingerprint_net.Autoencoder`, of which the logits."""
+def autoencoder(
+    graph: Graph, images: str, network: fingerprint_net.Autoencoder, variables: Mapping[str, Any]
+) -> tuple[str, str]:
+    """`fingerprint_net.Autoencoder`."""
     params = variables["params"]
     image = x = _channels_first(graph, images)
     side = network.resolution
@@ -43,9 +45,9 @@ def autoencoder(graph: Graph, images: str, network: fingerprint_net.Autoencoder,
         x, side = layers.upsample(graph, x, channels), 2 * side
         x = _convolutions(graph, x, params[f"G_{side}x{side}"])
     x = layers.convolution(graph, x, params[f"G_{side}x{side}"]["Conv_toRGB"], slope=1)
-    trace = graph.add("Sub", image, graph.add("Tanh", x))
+    trace = graph.add("Flatten", graph.add("Sub", image, graph.add("Tanh", x)))
     models = network.model_fingerprints(params)[0].transpose(2, 0, 1, 3)  # (3, R, R, K)
-    return graph.add("MatMul", graph.add("Flatten", trace), models.reshape(-1, models.shape[-1]))
+    return trace, graph.add("MatMul", trace, models.reshape(-1, models.shape[-1]))
 
 
 NETWORKS: dict[type[Network], Write] = {
@@ -60,13 +62,15 @@ NETWORKS: dict[type[Network], Write] = {
 }
 
 
-def _head(graph: Graph, x: str, params: Mapping[str, Any]) -> str:
+def _head(graph: Graph, x: str, params: Mapping[str, Any]) -> tuple[str, str]:
     if "Dense2" in params:
         x = layers.convolution(graph, x, params["Conv0"])
         x = graph.add("Flatten", graph.add("Transpose", x, perm=(0, 2, 3, 1)))  # as the weights of Dense1 have it
-        return layers.dense(graph, layers.dense(graph, x, params["Dense1"]), params["Dense2"], gain=1, slope=1)
+        features = layers.dense(graph, x, params["Dense1"])
+        return features, layers.dense(graph, features, params["Dense2"], gain=1, slope=1)
     x = graph.add("GlobalAveragePool", layers.convolution(graph, x, params["Conv1"]))
-    return graph.add("Flatten", layers.convolution(graph, x, params["Conv2"], gain=1, slope=1))
+    logits = layers.convolution(graph, x, params["Conv2"], gain=1, slope=1)
+    return graph.add("Flatten", x), graph.add("Flatten", logits)
 
 
 def _convolutions(graph: Graph, x: str, params: Mapping[str, Any]) -> str:

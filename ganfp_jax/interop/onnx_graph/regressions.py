@@ -20,12 +20,12 @@ _BINS = triples.KINDS * triples.BINS
 _LUMA = np.array((299, 587, 114), np.int32)  # as `triples.luma`
 
 
-def of(features: Features) -> Callable[[Graph, str, PixelRegression, Mapping[str, Any]], str]:
-    """Returns the writer of the regression on these features."""
+def of(features: Features) -> Callable[[Graph, str, PixelRegression, Mapping[str, Any]], tuple[str, str]]:
+    """Returns the writer of the regression on these features, which are its fingerprints."""
 
-    def write(graph: Graph, images: str, network: PixelRegression, variables: Mapping[str, Any]) -> str:
-        params = variables["params"]
-        return graph.add("Gemm", features(graph, images, network.resolution), params["weights"], params["bias"])
+    def write(graph: Graph, images: str, network: PixelRegression, variables: Mapping[str, Any]) -> tuple[str, str]:
+        params, seen = variables["params"], features(graph, images, network.resolution)
+        return seen, graph.add("Gemm", seen, params["weights"], params["bias"])
 
     return write
 

@@ -26,9 +26,9 @@ side = session.get_inputs()[0].shape[1]
 photo = Image.open("photo.png").convert("RGB")
 left, top = (photo.width - side) // 2, (photo.height - side) // 2
 centre = np.asarray(photo.crop((left, top, left + side, top + side)))  # pixel for pixel: resizing damages the traces
-outputs = ["predicted", "probabilities", "decided"]
-predicted, probabilities, decided = session.run(outputs, {{"images": centre[None]}})
-print(classes[predicted[0]] if decided[0] else "unsure", probabilities[0])
+outputs = ["predicted", "probabilities", "decided", "unknown"]
+predicted, probabilities, decided, unknown = session.run(outputs, {{"images": centre[None]}})
+print("unknown" if unknown[0] else classes[predicted[0]] if decided[0] else "unsure", probabilities[0])
 """
 """How to ask such a file about the middle of a picture, where Python has onnxruntime, numpy and Pillow."""
 
@@ -51,12 +51,15 @@ def export_to(path: Path, weights: Weights, config: Mapping[str, Any]) -> None:
     views, rule = resolve_views(config["views"]), config["rule"]
     check_size(views, attributor.resolution)
     calibration = attributor.calibration_for(views, rule)
-    data = vote_graph(weights, views, rule, calibration.to_dict() if calibration else None)
+    typical = None if calibration is None else calibration.typical
+    facts = [None if part is None else part.to_dict() for part in (calibration, typical)]
+    data = vote_graph(weights, views, rule, *facts)
     print(_compare(data, weights, attributor, config))
     write(path, data)
     unsure = where_unsure(calibration.threshold) if calibration else "nowhere: this vote is not calibrated"
-    says = ", ".join(OUTPUTS)
-    print(summary(weights, path, ("vote", f"{rule} of {', '.join(views)}"), ("unsure", unsure), ("outputs", says)))
+    unknown = f"where no p-value is above {typical.unknown_rate:g}" if typical else "nowhere: without p-values"
+    facts = [("vote", f"{rule} of {', '.join(views)}"), ("unsure", unsure), ("unknown", unknown)]
+    print(summary(weights, path, *facts, ("outputs", ", ".join(OUTPUTS))))
     print(f"\nuse it where Python has onnxruntime, or in any other program with it:\n\n{USAGE.format(name=path.name)}")
 
 
