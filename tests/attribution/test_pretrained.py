@@ -11,6 +11,7 @@ from small_weights import CLASSES, assert_same, network, refusal
 
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.certainty import Calibration
+from ganfp_jax.attribution.typicality import Typical, learn
 from ganfp_jax.data.views import EXACT_VIEWS
 from ganfp_jax.interop.load import load
 from ganfp_jax.interop.weights import digest, read_file, write_file
@@ -21,7 +22,7 @@ METRICS = {
 }  # fmt: skip
 
 
-def calibrated():
+def calibrated(typicality=None):
     weights = network()
     calibration = Calibration(
         threshold=0.5,
@@ -36,6 +37,7 @@ def calibrated():
         upper=0.00994,
         per_class={name: {"images": 400, "decided": 300, "wrong": 0} for name in CLASSES},
         digest=digest(weights.variables),
+        typicality=typicality,
     )
     return dataclasses.replace(weights, about=weights.about | {"calibration": calibration.to_dict()})
 
@@ -197,3 +199,15 @@ def test_a_network_that_was_not_loaded_does_not_know_its_settings(tmp_path):
     assert "use Attributor.load" in refusal(bare.save_pretrained, tmp_path / "sources")
     images = np.zeros((1, 16, 16, 3), np.uint8)
     assert bare.vote(images, "identity").predicted.shape == (1,)
+
+
+def test_a_card_says_whether_images_of_other_sources_can_be_unknown(tmp_path):
+    attributor().save_pretrained(tmp_path / "names")
+    assert "still names one of these" in card_of(tmp_path / "names")[1]
+    scores, photographs = np.linspace(0, 1, 60, dtype=np.float32), np.arange(60) // 2
+    typical = Typical("strangeness", 0.05, tuple(learn(name, scores, photographs) for name in CLASSES))
+    attributor(calibrated(typical)).save_pretrained(tmp_path / "refuses")
+    _, text = card_of(tmp_path / "refuses")
+    assert "still names" not in text and 'is "unknown" where it is unlike all of these' in text
+    assert "at most 5% of its images" in text and f"30 photographs of {CLASSES[0]}" in text
+    assert Attributor.from_pretrained(tmp_path / "refuses").calibration.typicality == typical

@@ -123,7 +123,7 @@ def test_a_verdict_stands_where_its_margin_reaches_the_calibration():
 def known(source, scores):
     """A source by the scores of its images, each of another photograph, halfway to the next and so safe of rounding."""
     ranked = np.unique(scores)
-    return learn(source, (ranked + np.append(ranked[1:], 3)) / 2, np.arange(len(ranked)))
+    return learn(source, (ranked + np.append(ranked[1:], ranked[-1] + 0.01)) / 2, np.arange(len(ranked)))
 
 
 def test_verdicts_by_p_values_are_those_of_this_package():
