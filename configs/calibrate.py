@@ -13,9 +13,10 @@ share `min_decided` of the images, the surest ones, which is the least share tha
 images without a mistake. Where even the surest are wrong too often, the job says so, writes nothing and ends with
 status 2. Images are assumed to be independent; crops of one photograph are not.
 
-`spared` names a source of whose images none may be decided wrongly, such as "real": the margin is then above that of
-every such mistake, too. With N of them that are independent, at most 1 - 0.05 ** (1 / N) of the next ones are accused
-(with 95 % confidence): 99 show 3 %, 299 show 1 %.
+`spared` names a source of whose images none may be decided wrongly, such as "real". A verdict that names another source
+then needs a margin above that of every such mistake. One that names this source, which accuses nobody, has a margin of
+its own; the error rate holds for both kinds of verdicts at once. With N images of the source that are independent, at
+most 1 - 0.05 ** (1 / N) of the next ones are accused (with 95 % confidence): 99 show 3 %, 299 show 1 %.
 
 Of pictures larger than the network, up to `tiles` tiles are looked at (`configs/attribute.py`). Where 20 or more have
 several, the job also learns how much the tiles of one picture depend on each other, d: T tiles then count as

@@ -7,7 +7,14 @@ import numpy as np
 from jaxtyping import Bool, Integer
 
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.certainty import CONFIDENCE, Calibration, check_enough, check_rate, choose_threshold, spare
+from ganfp_jax.attribution.certainty import (
+    CONFIDENCE,
+    Calibration,
+    check_enough,
+    check_rate,
+    choose_sparing,
+    choose_threshold,
+)
 from ganfp_jax.attribution.evaluation import Evaluation, evaluate
 from ganfp_jax.attribution.tiles import learn_dependence, reweighed
 from ganfp_jax.attribution.typicality import Typical, check_unknown_rate, learn, without_own
@@ -46,8 +53,8 @@ def calibrate(
         resize, batch_size, tiling: as for `evaluation.evaluate`.
 
     Raises:
-        UserError: as `evaluation.evaluate`, `certainty.choose_threshold` and `certainty.spare`; no such source; too few
-            images are like one source alone.
+        UserError: as `evaluation.evaluate`, `certainty.choose_threshold` and `certainty.choose_sparing`; no such
+            source; too few images are like one source alone.
     """
     if not isinstance(folder, labelled.LabelledFolder):
         folder = labelled.open_labelled(folder, classes=attributor.classes)
@@ -100,7 +107,8 @@ def from_evaluation(
         score: of strangeness by source, one of `SCORES`.
 
     Raises:
-        UserError: as `certainty.choose_threshold` and `certainty.spare`; too few images are like one source alone.
+        UserError: as `certainty.choose_threshold` and `certainty.choose_sparing`; too few images are like one source
+            alone.
     """
     vote, seen, dependence = evaluation.vote, np.ones(len(evaluation.targets), bool), None
     if (pictures := evaluation.pictures) is not None:
@@ -120,11 +128,15 @@ def from_evaluation(
         )
     margins = SCORES["margin"].of(vote)[seen]
     scores, mistakes = margins[like_one], wrong[like_one]
-    choice = choose_threshold(scores, mistakes, error_rate, min_decided=min_decided)
+    voted = np.asarray(vote.predicted)[seen]
     if spared:
-        mine = targets[like_one] == attributor.classes.index(spared)
-        choice = spare(choice, scores, mistakes, mine, error_rate)
-    decided = like_one & (margins >= choice.threshold)
+        k = attributor.classes.index(spared)
+        named, mine = voted[like_one] == k, targets[like_one] == k
+        own, choice = choose_sparing(scores, mistakes, named, mine, error_rate, min_decided=min_decided)
+    else:
+        own = choice = choose_threshold(scores, mistakes, error_rate, min_decided=min_decided)
+    named = np.array([name == spared for name in attributor.classes])[voted]
+    decided = like_one & (margins >= np.where(named, own.threshold, choice.threshold))
 
     def counts(label: int) -> dict[str, int]:
         mine = targets == label
@@ -138,16 +150,17 @@ def from_evaluation(
         views=tuple(evaluation.metrics["views"]),
         rule=evaluation.metrics["rule"],
         images=len(targets),
-        decided=choice.decided,
-        wrong=choice.wrong,
-        ci95=wilson_interval(choice.wrong, choice.decided),
-        upper=choice.upper,
+        decided=int(decided.sum()),
+        wrong=int((decided & wrong).sum()),
+        ci95=wilson_interval(int((decided & wrong).sum()), int(decided.sum())),
+        upper=max(own.upper, choice.upper),
         per_class={name: counts(label) for label, name in enumerate(attributor.classes)},
         digest=attributor.digest,
         dependence=dependence,
         images_digest=_digest(folder),
         spared=spared,
         typicality=typical,
+        spared_threshold=own.threshold if spared else None,
     )
 
 

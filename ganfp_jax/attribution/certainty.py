@@ -42,7 +42,7 @@ class Calibration:
 
     Attributes:
         threshold: verdicts with a smaller margin are "unsure"; below 0 only those are in which a majority of views
-            overrules their mean by more (`where_unsure`).
+            overrules their mean by more.
         error_rate: the share of the decided images that may be wrong, between 0 and 1.
         confidence: of the statement that no more are.
         views, rule: of the vote; it says nothing of others.
@@ -55,7 +55,8 @@ class Calibration:
         digest: of the weights (`ganfp_jax.interop.weights.digest`).
         dependence: of the tiles of one picture, 0 to 1 (`attribution.tiles`); None where the pictures had one tile.
         images_digest: of the images it was found on (`data.labelled.digest`); "" where it does not say.
-        spared: a source of whose images none was decided wrongly (`spare`); "" for none.
+        spared: a source of whose images none was decided wrongly (`choose_sparing`); "" for none.
+        spared_threshold: of verdicts that name it, in place of `threshold`; None where it is the same.
         typicality: how strange images of each source are for it; None where that was not learned, as in older files.
     """
 
@@ -75,13 +76,14 @@ class Calibration:
     images_digest: str = ""
     spared: str = ""
     typicality: Typical | None = None
+    spared_threshold: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it, and as `from_dict` takes it."""
         values = dataclasses.asdict(self) | {"views": list(self.views), "ci95": list(self.ci95)}
         values["typicality"] = None if self.typicality is None else self.typicality.to_dict()
         # They are absent from the files of earlier versions.
-        absent = {"dependence": None, "images_digest": "", "spared": "", "typicality": None}
+        absent = {"dependence": None, "images_digest": "", "spared": "", "typicality": None, "spared_threshold": None}
         return {name: value for name, value in values.items() if name not in absent or value != absent[name]}
 
     @classmethod
@@ -95,7 +97,8 @@ class Calibration:
             views, ci95 = value["views"], value["ci95"]
             typical = Typical.from_dict(value["typicality"]) if "typicality" in value else None
             found = cls(**value | {"views": tuple(views), "ci95": tuple(ci95), "typicality": typical})
-            numbers = [found.threshold, found.error_rate, found.confidence, found.upper, *ci95]
+            thresholds = [found.threshold] if found.spared_threshold is None else found.thresholds
+            numbers = [*thresholds, found.error_rate, found.confidence, found.upper, *ci95]
             counts = [found.images, found.decided, found.wrong]
             dependence = 0.0 if found.dependence is None else found.dependence
             sound = (
@@ -124,8 +127,21 @@ class Calibration:
     @property
     def rules(self) -> tuple[Rule | Typical, ...]:
         """What it says of a vote: a margin under the threshold is not enough for a verdict, nor are strange images."""
-        margin = Rule("margin", self.threshold, UNSURE)
+        margin = Rule("margin", self.threshold if self.spared_threshold is None else self.thresholds, UNSURE)
         return (margin,) if self.typical is None else (self.typical, margin)
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """The margin that a verdict needs, by the source that it names, in the order of the classes."""
+        own = self.threshold if self.spared_threshold is None else self.spared_threshold
+        return tuple(own if name == self.spared else self.threshold for name in self.per_class)
+
+    @property
+    def where_unsure(self) -> str:
+        """Where a verdict is "unsure", in words."""
+        if self.spared_threshold is None:
+            return where_unsure(self.threshold)
+        return f"of {self.spared} {where_unsure(self.spared_threshold)}, of the others {where_unsure(self.threshold)}"
 
     def is_for(self, views: Sequence[str], rule: str) -> bool:
         """Whether it is of a vote of these views, in any order, by this rule."""
@@ -194,35 +210,49 @@ def choose_threshold(
     return Choice(float(ranked[end] + below) / 2, int(counts[last]), int(mistakes[last]), float(bounds[last]))
 
 
-def spare(
-    choice: Choice,
+def choose_sparing(
     scores: Float[np.ndarray, " n"],
     wrong: Bool[np.ndarray, " n"],
+    named: Bool[np.ndarray, " n"],
     spared: Bool[np.ndarray, " n"],
     error_rate: float,
     confidence: float = CONFIDENCE,
-) -> Choice:
-    """The choice with the lowest threshold, no lower than its own, above which no answer on `spared` images is wrong.
+    min_decided: float = 0.0,
+) -> tuple[Choice, Choice]:
+    """Thresholds for the answers that name a source which is to be spared, and for those that name another.
 
-    N such images of independent origin then show, whatever the scores are, that with 95 % confidence no more than
-    1 - 0.05 ** (1 / N) of the next ones are answered wrongly: the threshold is the highest of N equal draws.
+    Each is that of `choose_threshold` among such answers, the second no lower than the first; and it is so high that no
+    answer on an image of the source is wrong. N such images of independent origin then show, whatever the scores are,
+    that with 95 % confidence no more than 1 - 0.05 ** (1 / N) of the next ones are answered wrongly: the threshold is
+    the highest of N equal draws. To say the source is to accuse nobody, so that may take less.
+
+    Args:
+        scores, wrong, error_rate, confidence, min_decided: as for `choose_threshold`; both rates hold at once with this
+            confidence.
+        named: which answers name the source.
+        spared: which images are of it.
 
     Raises:
-        UserError: nothing would be decided, or of the few that are too many may be wrong.
+        UserError: as `choose_threshold`, of either; or no other source would ever be named.
     """
-    highest = scores[wrong & spared].max(initial=-np.inf)
-    if highest < choice.threshold:
-        return choice
+    each = 1 - (1 - confidence) / 2
+    own, other = (
+        choose_threshold(scores[which], wrong[which], error_rate, each, min_decided) for which in (named, ~named)
+    )
+    scores, wrong, spared = scores[~named], wrong[~named], spared[~named]
+    highest = max(scores[spared].max(initial=-np.inf), own.threshold)
+    if highest < other.threshold:
+        return own, other
     decided = scores > highest
     total, mistakes = int(decided.sum()), int((decided & wrong).sum())
-    bound = float(upper_bound(mistakes, total, confidence)) if total else 1.0
+    bound = float(upper_bound(mistakes, total, each)) if total else 1.0
     if bound > error_rate:
         raise UserError(
             f"the surest wrong answer on an image that is to be spared has a score of {highest:.3g}, and {total} of "
-            f"{len(scores)} images a higher one; calibrate for a higher config.error_rate, spare no source, or take "
-            "another network"
+            f"the {len(scores)} answers that name another source a higher one; calibrate for a higher "
+            "config.error_rate, spare no source, or take another network"
         )
-    return Choice(float(highest + scores[decided].min()) / 2, total, mistakes, bound)
+    return own, Choice(float(highest + scores[decided].min()) / 2, total, mistakes, bound)
 
 
 def check_rate(error_rate: float, min_decided: float) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 from ganfp_jax.attribution import promises
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.certainty import where_unsure
 from ganfp_jax.report import wording
 from ganfp_jax.run.console import one_line
 from ganfp_jax.run.errors import UserError
@@ -67,7 +66,7 @@ def _text(name: str, attributor: Attributor, metrics: Mapping[str, Any] | None) 
         views=attributor.default_views,
         metrics=metrics,
         calibration=calibration,
-        unsure=where_unsure(calibration.threshold) if calibration else "",
+        unsure=calibration.where_unsure if calibration else "",
         typical=typical,
         promised=_plain(promises.promised(typical)) if typical else "",
         digest=attributor.digest,

@@ -68,7 +68,7 @@ class Rule(NamedTuple):
     """When an image gets `word` for a verdict instead of the class that the vote chose."""
 
     score: str  # one of `SCORES`
-    threshold: float  # a score that is equal to it stands
+    threshold: float | Sequence[float]  # a score that is equal to it stands; or one for each class that may be chosen
     word: str
 
 
@@ -88,8 +88,9 @@ def decide(vote: Vote, rules: Sequence[Rule | Typical], tiles: Integer[np.ndarra
             words[~mine | (typical.sum(1) > 1)] = UNSURE
             words[~typical.any(1)] = UNKNOWN
         else:
-            score = SCORES[rule.score]
-            words[~score.stands(score.of(vote), rule.threshold)] = rule.word
+            score, thresholds = SCORES[rule.score], np.asarray(rule.threshold)
+            mine = thresholds[np.asarray(vote.predicted)] if thresholds.ndim else thresholds
+            words[~score.stands(score.of(vote), mine)] = rule.word
     if tiles is not None:
         words[tiles == 0] = NOTHING
     return words.tolist()

@@ -14,7 +14,6 @@ from jaxtyping import UInt8
 
 from ganfp_jax.attribution import predictions, promises
 from ganfp_jax.attribution.attributor import FEW, Attributor, batch_size_for
-from ganfp_jax.attribution.certainty import where_unsure
 from ganfp_jax.attribution.tiles import on_pictures, strongest
 from ganfp_jax.attribution.verdict import NOTHING, Attribution, attributions, doubt
 from ganfp_jax.data.cells import cell
@@ -269,8 +268,9 @@ def words_about(attributor: Attributor) -> str:
     if calibration is None:
         certainty = "It is not calibrated, so it never says “unsure”."
     else:
-        lead = calibration.threshold
-        where = f"where a source leads by less than {100 * lead:.1f} points" if lead > 0 else where_unsure(lead)
+        lead, where = calibration.threshold, calibration.where_unsure
+        if lead > 0 and calibration.spared_threshold is None:
+            where = f"where a source leads by less than {100 * lead:.1f} points"
         certainty = (
             f"It says “unsure” {where}; of its "
             "other verdicts on images like those of its calibration "

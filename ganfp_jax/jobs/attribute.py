@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 
 from ganfp_jax.attribution import map_files, promises
 from ganfp_jax.attribution.attributor import Attributor, batch_size_for
-from ganfp_jax.attribution.certainty import where_unsure
 from ganfp_jax.attribution.maps import map_sources
 from ganfp_jax.attribution.predictions import LINES, PREDICTIONS, header, record, row
 from ganfp_jax.attribution.verdict import NOTHING, UNKNOWN, UNSURE, Attribution, doubt
@@ -306,7 +305,7 @@ def calibration_line(attributor: Attributor, config: Mapping[str, Any]) -> str:
     calibration = attributor.calibration_for(config["views"], config["rule"])
     if calibration is not None:
         return (
-            f"{UNSURE}: {where_unsure(calibration.threshold)}. No more than {100 * calibration.error_rate:g}% of the "
+            f"{UNSURE}: {calibration.where_unsure}. No more than {100 * calibration.error_rate:g}% of the "
             "other verdicts on images like those of the calibration are wrong "
             f"({calibration.confidence:.0%} confidence)."
         )

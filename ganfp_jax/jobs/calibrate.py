@@ -11,7 +11,7 @@ from typing import Any
 from ganfp_jax.attribution import promises
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.calibration import check_spared, from_evaluation
-from ganfp_jax.attribution.certainty import Calibration, check_enough, check_rate, where_unsure
+from ganfp_jax.attribution.certainty import Calibration, check_enough, check_rate
 from ganfp_jax.attribution.evaluation import evaluate, open_images
 from ganfp_jax.attribution.typicality import check_unknown_rate
 from ganfp_jax.attribution.voting import check_vote
@@ -80,7 +80,7 @@ def summary(calibration: Calibration) -> str:
     return "\n\n".join([
         text_table(["source", "images", "decided", "of them wrong"], rows, align="<>>>"),
         f"{calibration.rule} of {len(calibration.views)} view{'s' * (len(calibration.views) != 1)}. "
-        f"Unsure {where_unsure(calibration.threshold)}. "
+        f"Unsure {calibration.where_unsure}. "
         f"{wording.percent(calibration.decided / calibration.images)} of the images are decided, "
         f"{wording.percent(share)} of those wrongly (95% interval {wording.interval(calibration.ci95)}); with "
         f"{calibration.confidence:.0%} confidence no more than {100 * calibration.error_rate:g}% of such images are."

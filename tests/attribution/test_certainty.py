@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from ganfp_jax.attribution.certainty import Calibration, choose_threshold, spare, upper_bound, where_unsure
+from ganfp_jax.attribution.certainty import Calibration, choose_sparing, choose_threshold, upper_bound, where_unsure
 from ganfp_jax.attribution.typicality import Known, Typical
 from ganfp_jax.attribution.verdict import margins
 from ganfp_jax.run.errors import UserError
@@ -158,6 +158,8 @@ def test_a_calibration_survives_json():
         {"per_class": []},
         {"digest": None},
         {"surplus": 1},
+        {"spared_threshold": 7.0},
+        {"spared_threshold": "low"},
         {"typicality": None},
         {"typicality": []},
         {"typicality": TYPICAL.to_dict() | {"score": "margin"}},
@@ -198,17 +200,37 @@ def test_where_unsure_calls_no_negative_margin_a_lead(threshold, words):
     assert where_unsure(threshold) == words
 
 
+def test_a_spared_source_may_have_a_threshold_of_its_own():
+    classes = tuple(CALIBRATION.per_class)
+    assert CALIBRATION.thresholds == (CALIBRATION.threshold,) * len(classes)
+    assert CALIBRATION.where_unsure == where_unsure(CALIBRATION.threshold)
+    found = dataclasses.replace(CALIBRATION, spared=classes[0], spared_threshold=-1.0)
+    assert found.thresholds == (-1.0, *CALIBRATION.thresholds[1:])
+    assert Calibration.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+    assert found.rules[-1].threshold == found.thresholds
+    assert found.where_unsure.startswith(f"of {classes[0]} nowhere: every verdict stands, of the others ")
+
+
 def test_a_spared_source_has_no_wrong_decision():
     scores, wrong = ranked(1000, 300, 500, 900)
-    choice = choose_threshold(scores, wrong, 0.05)
-    assert choice.wrong == 3
-    spared = np.arange(1000) == 500
-    found = spare(choice, scores, wrong, spared, 0.05)
-    assert scores[500] < found.threshold < scores[499]
-    assert (found.decided, found.wrong) == (500, 1) and found.upper == pytest.approx(upper_bound(1, 500))
-    assert spare(choice, scores, wrong, np.arange(1000) == 400, 0.05) == choice  # which is right
-    with pytest.raises(UserError, match=r"has a score of 1, and 0 of 1000 images a higher one"):
-        spare(choice, *ranked(1000, 0), np.ones(1000, bool), 0.05)
+    named, spared = np.arange(1000) % 2 == 1, np.arange(1000) == 500  # which names another source
+    own, other = choose_sparing(scores, wrong, named, spared, 0.05)
+    assert scores[500] < other.threshold < scores[498]
+    assert (other.decided, other.wrong) == (250, 1) and other.upper == pytest.approx(upper_bound(1, 250, 0.975))
+    assert (own.decided, own.wrong, own.threshold) == (500, 0, 0)
+    nothing = np.zeros(1000, bool)
+    plain = choose_threshold(scores[~named], wrong[~named], 0.05, 0.975)
+    assert choose_sparing(scores, wrong, named, nothing, 0.05) == (own, plain)
+    with pytest.raises(UserError, match=r"has a score of 1, and 0 of the 500 answers that name another source a h"):
+        choose_sparing(*ranked(1000, 0), named, ~nothing, 0.05)
+
+
+def test_to_name_another_source_never_takes_less():
+    scores, wrong = ranked(1000, *range(201, 601, 2))
+    named = np.arange(1000) % 2 == 1
+    own, other = choose_sparing(scores, wrong, named, np.zeros(1000, bool), 0.2)
+    assert 0 < own.threshold < other.threshold < scores[200]
+    assert choose_threshold(scores[~named], wrong[~named], 0.2).threshold < 0.01
 
 
 def test_a_spared_source_keeps_its_promise():
@@ -218,7 +240,7 @@ def test_a_spared_source_keeps_its_promise():
     for _ in range(1000):
         scores = rng.uniform(size=99)  # of images of the source, all of them answered wrongly
         right = np.linspace(0.0, 1.2, 5000)  # those of images of other sources
-        everything, wrong = np.concatenate([scores, right]), np.arange(5099) < 99
-        choice = spare(choose_threshold(everything, wrong, 0.5), everything, wrong, wrong, 0.5)
-        broken.append(1 - choice.threshold > 0.03)
+        everything, spared = np.concatenate([scores, right, right]), np.arange(10099) < 99
+        _, other = choose_sparing(everything, spared, np.arange(10099) >= 5099, spared, 0.5)
+        broken.append(1 - other.threshold > 0.03)
     assert 0.02 < np.mean(broken) < 0.06

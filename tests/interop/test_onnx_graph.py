@@ -68,10 +68,10 @@ def ask(data, images):
     return dict(zip(names, session.run(None, {"images": images}), strict=True))
 
 
-def compare(weights, images, views, rule, calibration=None):
+def compare(weights, images, views, rule, thresholds=()):
     """Checks what a file answers against this package's vote, and returns it."""
     count, names = len(images), resolve_views(views)
-    answer = ask(onnx_vote.vote_graph(weights, names, rule, calibration), images)
+    answer = ask(onnx_vote.vote_graph(weights, names, rule, thresholds=thresholds), images)
     vote = Attributor.of(weights, "memory").vote(images, names, rule, count)
     assert answer["logits"].shape == (count, len(names), len(CLASSES))
     scale = max(1, np.abs(vote.view_logits).max())
@@ -114,10 +114,12 @@ def test_a_verdict_stands_where_its_margin_reaches_the_calibration():
     plain = compare(weights, pictures, "d4", "mean_probability")
     assert plain["decided"].dtype == bool and plain["decided"].all()
     assert (plain["typicality"] == 1).all() and not plain["unknown"].any()
-    calibration = {"threshold": float(plain["margin"][0])}
-    answer = compare(weights, pictures, "d4", "mean_probability", calibration)
-    np.testing.assert_array_equal(answer["decided"], answer["margin"] >= np.float32(calibration["threshold"]))
+    needed = np.repeat(plain["margin"][0], 3)
+    needed[1] = 0.2  # one class takes less, or more
+    answer = compare(weights, pictures, "d4", "mean_probability", needed.tolist())
+    np.testing.assert_array_equal(answer["decided"], answer["margin"] >= needed[answer["predicted"]])
     assert answer["decided"][0] and 0 < answer["decided"].sum() < 24
+    assert not np.array_equal(answer["decided"], answer["margin"] >= needed[0])
 
 
 def known(source, scores):
@@ -135,7 +137,7 @@ def test_verdicts_by_p_values_are_those_of_this_package():
     assert len({len(scores) for scores in own}) > 1  # tables of other lengths
     typical = Typical("strangeness", 0.3, tuple(map(known, CLASSES, own)))
     margin = float(np.quantile(margins(vote.probabilities, vote.predicted), 0.2))
-    data = onnx_vote.vote_graph(weights, views, "majority", {"threshold": margin}, typical.to_dict())
+    data = onnx_vote.vote_graph(weights, views, "majority", thresholds=[margin] * 3, typical=typical.to_dict())
     answer = ask(data, pictures)
     words = decide(vote, (typical, Rule("margin", margin, UNSURE)))
     assert len({*words}) == 3  # "" is a source
@@ -148,7 +150,7 @@ def test_verdicts_by_p_values_are_those_of_this_package():
 def test_p_values_of_another_score_have_no_onnx_form():
     typical = Typical("another", 0.25, (known(CLASSES[0], [0.1]),))
     with pytest.raises(UserError, match="no ONNX form of the score another"):
-        onnx_vote.vote_graph(network(), ("identity",), "majority", None, typical.to_dict())
+        onnx_vote.vote_graph(network(), ("identity",), "majority", typical=typical.to_dict())
 
 
 def test_a_file_says_what_it_is():

@@ -11,7 +11,7 @@ import pytest
 from configs import calibrate as config_file
 from ganfp_jax.attribution import calibration
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.certainty import Calibration
+from ganfp_jax.attribution.certainty import Calibration, where_unsure
 from ganfp_jax.attribution.tiles import DEPENDENCE
 from ganfp_jax.attribution.verdict import UNKNOWN, UNSURE
 from ganfp_jax.data import labelled
@@ -85,6 +85,22 @@ def test_the_api_and_the_job_find_the_same(network, root, tmp_path, verdicts, ca
     assert [v.verdict == UNSURE for v in now] == [v.tiles == 1 and v.margin < found["threshold"] for v in verdicts]
     assert sum(v.verdict == v.predicted for v in now) == found["decided"]
     assert [v.predicted for v in now] == [v.predicted for v in verdicts]
+
+
+def test_verdicts_that_name_the_spared_source_have_a_margin_of_their_own(network, root, tmp_path, verdicts, capsys):
+    run(network, root, tmp_path / "run", error_rate=0.2, spared="real")
+    attributor = Attributor.load(network)
+    found = attributor.calibration
+    assert found.spared == "real" and found.spared_threshold < found.threshold
+    assert f"Unsure of real {where_unsure(found.spared_threshold)}, of the others where" in capsys.readouterr().out
+    needed = [found.spared_threshold if verdict.predicted == "real" else found.threshold for verdict in verdicts]
+    now = attributor.attribute(opinions.pictures(COUNT), VIEWS)
+    assert [v.verdict == UNSURE for v in now] == [
+        v.tiles == 1 and v.margin < margin for v, margin in zip(verdicts, needed, strict=True)
+    ]
+    assert sum(v.verdict == v.predicted for v in now) == found.decided
+    (accused,) = {counts["wrong"] for name, counts in found.per_class.items() if name == "real"}
+    assert accused == 0 < found.wrong
 
 
 def test_calibration_does_not_judge_other_votes(network, root, tmp_path):

@@ -38,7 +38,8 @@ def vote_graph(
     weights: Weights,
     views: Sequence[str],
     rule: str,
-    calibration: Mapping[str, Any] | None,
+    calibration: Mapping[str, Any] | None = None,
+    thresholds: Sequence[float] = (),
     typical: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Writes the vote of an attribution network as one ONNX model; the same arguments give the same bytes.
@@ -47,7 +48,8 @@ def vote_graph(
         weights: of an attribution network with one logit a source.
         views: canonical names, as `ganfp_jax.data.views.resolve_views` returns them.
         rule: one of `ganfp_jax.attribution.voting.RULES`.
-        calibration: `Calibration.to_dict` of this very vote; None where it has none, and every verdict stands.
+        calibration: `Calibration.to_dict` of this very vote, which the file tells; None where it has none.
+        thresholds: the margin that a verdict needs, by the class that it names; where there are none, every one stands.
         typical: `Typical.to_dict` of the p-values of its verdicts; None where it has none, and none is "unknown".
 
     Raises:
@@ -64,7 +66,8 @@ def vote_graph(
     _count(graph, rule, len(classes))
     fixed, biases = map(np.asarray, network.model_fingerprints(weights.variables["params"]))
     _measure(graph, fingerprints, fixed.reshape(-1, len(classes)), biases, views)
-    sure = graph.add("GreaterOrEqual", "margin", np.float32(calibration["threshold"] if calibration else -2))
+    needed = np.array(thresholds or [-2] * len(classes), np.float32)  # no margin is below -1
+    sure = graph.add("GreaterOrEqual", "margin", graph.add("Gather", needed, "predicted"))
     if typical is None:
         _decide_by_margin(graph, sure)
     else:

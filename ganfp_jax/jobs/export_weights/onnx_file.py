@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.certainty import where_unsure
 from ganfp_jax.data.views import check_size, resolve_views
 from ganfp_jax.interop.weights import Weights
 from ganfp_jax.jobs.export_weights.checks import check_same, noise, refuse_map
@@ -52,11 +51,13 @@ def export_to(path: Path, weights: Weights, config: Mapping[str, Any]) -> None:
     check_size(views, attributor.resolution)
     calibration = attributor.calibration_for(views, rule)
     typical = None if calibration is None else calibration.typical
-    facts = [None if part is None else part.to_dict() for part in (calibration, typical)]
-    data = vote_graph(weights, views, rule, *facts)
+    decides: dict[str, Any] = {}
+    if calibration is not None:
+        decides = {"calibration": calibration.to_dict(), "thresholds": calibration.thresholds}
+    data = vote_graph(weights, views, rule, **decides, typical=None if typical is None else typical.to_dict())
     print(_compare(data, weights, attributor, config))
     write(path, data)
-    unsure = where_unsure(calibration.threshold) if calibration else "nowhere: this vote is not calibrated"
+    unsure = calibration.where_unsure if calibration else "nowhere: this vote is not calibrated"
     unknown = f"where no p-value is above {typical.unknown_rate:g}" if typical else "nowhere: without p-values"
     facts = [("vote", f"{rule} of {', '.join(views)}"), ("unsure", unsure), ("unknown", unknown)]
     print(summary(weights, path, *facts, ("outputs", ", ".join(OUTPUTS))))
