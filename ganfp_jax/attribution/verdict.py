@@ -50,7 +50,7 @@ class Score(NamedTuple):
     """A number that a vote gives each image, and where a verdict can stand on it."""
 
     of: Callable[[Vote], Float[np.ndarray, "n ..."]]
-    stands: Callable[[Any, float], Any]
+    stands: Callable[[Any, Any], Any]
     """(scores, threshold) -> which are on the right side: `operator.ge` of a score that is high where all is well."""
     by_source: bool = False
     """Whether each image has one for each source, `(N, K)`: `Typical` takes those, high where an image is strange."""
