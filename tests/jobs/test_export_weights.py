@@ -314,7 +314,7 @@ def test_an_onnx_file_that_answers_otherwise_is_not_written(tmp_path, file, monk
     from ganfp_jax.interop.onnx_graph import vote
 
     written = vote.vote_graph
-    monkeypatch.setattr(vote, "vote_graph", lambda weights, *settings: written(network(seed=1), *settings))
+    monkeypatch.setattr(vote, "vote_graph", lambda weights, *vote, **facts: written(network(seed=1), *vote, **facts))
     assert "another version of onnxruntime" in refusal(run, file, tmp_path, format="onnx", views="identity")
     assert not list(tmp_path.iterdir())
 
