@@ -49,10 +49,14 @@ def assert_drawn_as_published(folder, net, encoding, pixels):
     sampler = Sampler(folder, encoding)
     latents = np.random.RandomState(0).randn(sampler.batch_size or 3, 8).astype(np.float32)
     ours = sampler.draw(latents, 3).astype(int)
-    published = np.asarray(to_stored(jnp.asarray(net(latents)), pixels, encoding)).astype(int)
-    assert ours.shape == published.shape
-    assert np.abs(ours - published).max() <= 1  # two programs may round the last bit differently
-    assert (ours != published).mean() < 1e-3
+    # Two programs may round the last bit differently, of which a value at a step makes another number.
+    least, most = (
+        np.asarray(to_stored(jnp.asarray(net(latents)) + slack, pixels, encoding)).astype(int)
+        for slack in (-1e-5, 1e-5)
+    )
+    assert ours.shape == least.shape
+    assert np.abs(ours - most).max() <= 1
+    assert ((ours < least) | (ours > most)).mean() < 1e-3  # of stretched images both ends move as well
     return sampler
 
 
