@@ -135,12 +135,16 @@ def training(workdir: Path, sizes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def make_calibration(folder: Path, photographs: Path, perturbations: Sequence[str]) -> None:
-    """Adds whole photographs, and each picture once more under one of the training's perturbations."""
+    """Adds whole photographs, and every real picture once more under one of the training's perturbations.
+
+    So a photograph is not to be accused, whatever was done to it; and what is said of restored pictures holds for such
+    as they left their network. After JPEG or a blur they may have no trace left, and "real" then only says so.
+    """
     whole = folder / REAL / "whole"
     whole.mkdir(parents=True, exist_ok=True)
     for path in _files(photographs / "calibration", photographs / "calibration-small"):
         shutil.copyfile(path, whole / path.name)
-    paths = [path for path in _files(folder) if "-perturbed" not in path.parent.name]
+    paths = [path for path in _files(folder / REAL) if "-perturbed" not in path.parent.name]
     with progress(len(paths), "perturb", "picture") as bar:
         for number, path in enumerate(paths):
             copy = path.parent.with_name(f"{path.parent.name}-perturbed") / f"{path.stem}.png"
