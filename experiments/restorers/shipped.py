@@ -57,6 +57,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "side": 64,
         "classes": sources.FAMILIES,
         "held_out": sources.HELD_OUT,
+        "unknown": sources.UNKNOWN,
         "train": ImageSet(crop=128, cluster=1, slots=8, reductions=(1.0, 1.5, 2.0, 3.0), tiles=(160, 192)),
         "calibration": ImageSet(crop=256, cluster=1, slots=2, reductions=(1.0, 2.0), tiles=(288, 320)),
         "test": ImageSet(crop=256, cluster=1, slots=4, reductions=(1.0, 2.0), tiles=(288, 320)),
@@ -69,6 +70,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "side": 32,
         "classes": {name: sources.FAMILIES[name][:2] for name in ("real", "lanczos", "waifu2x")},
         "held_out": {"waifu2x": ("ncnn:waifu2x-upconv-photo-x2-noise1",)},
+        "unknown": {"span": sources.UNKNOWN["span"][:1]},
         "train": ImageSet(crop=64, cluster=1, slots=4, reductions=(1.5, 2.0), tiles=(96, 128)),
         "calibration": ImageSet(crop=64, cluster=1, slots=2, reductions=(1.0, 2.0), tiles=(96,)),
         "test": ImageSet(crop=64, cluster=1, slots=2, reductions=(1.0, 2.0), tiles=(96,)),
@@ -113,14 +115,15 @@ PROCESSING: dict[str, Change] = {
 
 
 def make_images(workdir: Path, photographs: Path, sizes: Mapping[str, Any]) -> None:
-    """Writes `images/train`, `images/test`, `calibration` and `held/<family>`."""
+    """Writes `images/train`, `images/test`, `calibration`, `held/<family>` and `unknown/<family>`."""
     classes = sizes["classes"]
     todo: list[sources.Job] = []
     for root, split in (("images/test", "test"), ("images/train", "train"), ("calibration", "calibration")):
         todo += sources.jobs(workdir / root, str(photographs / split), classes, sizes[split])
-    for family, settings in sizes["held_out"].items():
-        each = {setting.partition(":")[2]: (setting,) for setting in settings}
-        todo += sources.jobs(workdir / "held" / family, str(photographs / "test"), each, sizes["held"])
+    for folder, families in (("held", sizes["held_out"]), ("unknown", sizes["unknown"])):
+        for family, settings in families.items():
+            each = {setting.partition(":")[2]: (setting,) for setting in settings}
+            todo += sources.jobs(workdir / folder / family, str(photographs / "test"), each, sizes["held"])
     sources.make(todo)
 
 
@@ -229,7 +232,7 @@ def _counts(words: Iterator[str]) -> dict[str, int]:
 def judge(
     attributor: Attributor, workdir: Path, photographs: Path, sizes: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """Yields the rows on known and held-out settings, on whole photographs, and on processed ones."""
+    """Yields the rows on known and untrained settings, on whole photographs, and on processed ones."""
     folder = labelled.open_labelled(workdir / "images", split="test", classes=attributor.classes)
     photograph = [origin.partition("/")[2] for origin in labelled.origins(folder)]
     whole = _files(*(photographs / split for split in ("test", "test-small", "reserved")))
@@ -243,15 +246,25 @@ def judge(
             yield row("known", name, condition, [said[i] for i in mine], [photograph[i] for i in mine], name)
         said = ask(attributor, whole, change, f"photographs, {condition}")
         yield row("whole photographs", REAL, condition, said, names, REAL)
-        for family in sizes["held_out"]:
-            for setting in sorted(path for path in (workdir / "held" / family).iterdir() if path.is_dir()):
-                paths = _files(setting)
-                said = ask(attributor, paths, change, f"{setting.name}, {condition}")
-                photographed = [path.stem.rpartition("_")[0] for path in paths]
-                yield row("held out", setting.name, condition, said, photographed, family)
+        yield from judge_untrained(attributor, workdir, condition, sizes)
     for name, change in PROCESSING.items():
         said = ask(attributor, whole, change, f"photographs, {name}")
         yield row("processed photographs", REAL, name, said, names, REAL)
+
+
+def judge_untrained(
+    attributor: Attributor, workdir: Path, condition: str, sizes: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Yields the rows on settings that were never trained, of known families and of others."""
+    held, unknown = ("held out", "held", sizes["held_out"]), ("unknown family", "unknown", sizes["unknown"])
+    for kind, folder, families in (held, unknown):
+        for family in families:
+            for setting in sorted(path for path in (workdir / folder / family).iterdir() if path.is_dir()):
+                paths = _files(setting)
+                said = ask(attributor, paths, _perturbed(condition), f"{setting.name}, {condition}")
+                photographed = [path.stem.rpartition("_")[0] for path in paths]
+                right = family if family in attributor.classes else ""
+                yield row(kind, setting.name, condition, said, photographed, right)
 
 
 def compare(attributor: Attributor, workdir: Path, sizes: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

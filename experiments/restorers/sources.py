@@ -71,6 +71,11 @@ HELD_OUT: dict[str, tuple[str, ...]] = {
 }
 """Settings that are never trained: whether a family is known by others of its settings."""
 
+UNKNOWN: dict[str, tuple[str, ...]] = {
+    "span": ("ncnn:span-x2-ch48", "ncnn:span-x2-ch52", "ncnn:span-x4-ch48", "ncnn:span-x4-ch52"),
+}
+"""Families of which nothing is trained: what is said of networks that the shipped set does not know."""
+
 
 @dataclasses.dataclass(frozen=True)
 class ImageSet:

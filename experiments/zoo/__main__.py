@@ -183,7 +183,7 @@ def _decided(attributor: Attributor, evaluation: Evaluation) -> dict[str, int]:
     if attributor.calibration is None:
         return {}
     predicted = np.asarray(evaluation.vote.predicted)
-    sure = np.array([not word for word in decide(evaluation.vote, attributor.calibration.rules)])
+    sure = np.array([not word for word in decide(evaluation.vote, attributor.calibration.rules(attributor.classes))])
     wrong = predicted != evaluation.targets
     real = evaluation.targets == attributor.classes.index("real")
     counts = {"decided": sure, "decided_wrong": sure & wrong, "wrong": wrong}

@@ -213,7 +213,7 @@ class Attributor:
             UserError: unknown view or view set.
         """
         calibration = self.calibration_for(views, rule)
-        return () if calibration is None else calibration.rules
+        return () if calibration is None else calibration.rules(self.classes)
 
     def fingerprints(self, images: UInt8[np.ndarray, "n r r 3"]) -> Fingerprints:
         """Takes the fingerprints of images of the network's own size, and those of the sources it knows.

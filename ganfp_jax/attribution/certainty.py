@@ -97,8 +97,8 @@ class Calibration:
             views, ci95 = value["views"], value["ci95"]
             typical = Typical.from_dict(value["typicality"]) if "typicality" in value else None
             found = cls(**value | {"views": tuple(views), "ci95": tuple(ci95), "typicality": typical})
-            thresholds = [found.threshold] if found.spared_threshold is None else found.thresholds
-            numbers = [*thresholds, found.error_rate, found.confidence, found.upper, *ci95]
+            own = found.threshold if found.spared_threshold is None else found.spared_threshold
+            numbers = [found.threshold, own, found.error_rate, found.confidence, found.upper, *ci95]
             counts = [found.images, found.decided, found.wrong]
             dependence = 0.0 if found.dependence is None else found.dependence
             sound = (
@@ -124,17 +124,19 @@ class Calibration:
         """The p-values that verdicts need; None without, or where a source has too few photographs for the rate."""
         return None if self.typicality is None or self.typicality.too_few else self.typicality
 
-    @property
-    def rules(self) -> tuple[Rule | Typical, ...]:
-        """What it says of a vote: a margin under the threshold is not enough for a verdict, nor are strange images."""
-        margin = Rule("margin", self.threshold if self.spared_threshold is None else self.thresholds, UNSURE)
+    def rules(self, classes: Sequence[str]) -> tuple[Rule | Typical, ...]:
+        """What it says of a vote: a margin under the threshold is not enough for a verdict, nor are strange images.
+
+        Args:
+            classes: of the vote, in its order, which `per_class` loses in a file.
+        """
+        margin = Rule("margin", self.thresholds(classes), UNSURE)
         return (margin,) if self.typical is None else (self.typical, margin)
 
-    @property
-    def thresholds(self) -> tuple[float, ...]:
-        """The margin that a verdict needs, by the source that it names, in the order of the classes."""
+    def thresholds(self, classes: Sequence[str]) -> tuple[float, ...]:
+        """The margin that a verdict needs which names each of the classes."""
         own = self.threshold if self.spared_threshold is None else self.spared_threshold
-        return tuple(own if name == self.spared else self.threshold for name in self.per_class)
+        return tuple(own if name == self.spared else self.threshold for name in classes)
 
     @property
     def where_unsure(self) -> str:

@@ -12,6 +12,7 @@ from ganfp_jax.attribution.typicality import Known, Typical
 from ganfp_jax.attribution.verdict import margins
 from ganfp_jax.run.errors import UserError
 
+CLASSES = ("real", "ProGAN")
 CALIBRATION = Calibration(
     threshold=0.5,
     error_rate=0.01,
@@ -23,7 +24,7 @@ CALIBRATION = Calibration(
     wrong=0,
     ci95=(0.0, 0.0126),
     upper=0.00994,
-    per_class={"real": {"images": 400, "decided": 300, "wrong": 0}},
+    per_class={name: {"images": 200, "decided": 150, "wrong": 0} for name in CLASSES},
     digest="0" * 64,
 )
 
@@ -139,9 +140,9 @@ def test_a_calibration_survives_json():
     assert "typicality" not in CALIBRATION.to_dict()  # as in older files
     learned = dataclasses.replace(CALIBRATION, typicality=TYPICAL)
     assert Calibration.from_dict(json.loads(json.dumps(learned.to_dict()))) == learned
-    assert learned.rules == (TYPICAL, *CALIBRATION.rules)
+    assert learned.rules(CLASSES) == (TYPICAL, *CALIBRATION.rules(CLASSES))
     few = dataclasses.replace(TYPICAL, unknown_rate=0.02)  # of 39 no p-value is so small
-    assert dataclasses.replace(CALIBRATION, typicality=few).rules == CALIBRATION.rules
+    assert dataclasses.replace(CALIBRATION, typicality=few).rules(CLASSES) == CALIBRATION.rules(CLASSES)
 
 
 @pytest.mark.parametrize(
@@ -201,14 +202,14 @@ def test_where_unsure_calls_no_negative_margin_a_lead(threshold, words):
 
 
 def test_a_spared_source_may_have_a_threshold_of_its_own():
-    classes = tuple(CALIBRATION.per_class)
-    assert CALIBRATION.thresholds == (CALIBRATION.threshold,) * len(classes)
+    assert CALIBRATION.thresholds(CLASSES) == (CALIBRATION.threshold,) * len(CLASSES)
     assert CALIBRATION.where_unsure == where_unsure(CALIBRATION.threshold)
-    found = dataclasses.replace(CALIBRATION, spared=classes[0], spared_threshold=-1.0)
-    assert found.thresholds == (-1.0, *CALIBRATION.thresholds[1:])
-    assert Calibration.from_dict(json.loads(json.dumps(found.to_dict()))) == found
-    assert found.rules[-1].threshold == found.thresholds
-    assert found.where_unsure.startswith(f"of {classes[0]} nowhere: every verdict stands, of the others ")
+    found = dataclasses.replace(CALIBRATION, spared=CLASSES[0], spared_threshold=-1.0)
+    again = Calibration.from_dict(json.loads(json.dumps(found.to_dict(), sort_keys=True)))  # as files have it
+    assert again == found
+    assert again.thresholds(CLASSES) == (-1.0, *CALIBRATION.thresholds(CLASSES[1:]))
+    assert again.rules(CLASSES)[-1].threshold == again.thresholds(CLASSES)
+    assert found.where_unsure.startswith(f"of {CLASSES[0]} nowhere: every verdict stands, of the others ")
 
 
 def test_a_spared_source_has_no_wrong_decision():

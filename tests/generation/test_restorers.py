@@ -23,7 +23,7 @@ from ganfp_jax.run.errors import UserError
 ONE_OF_EACH = (
     *("realesrgan-x4plus-anime", "animevideov3-x2", "realcugan-se-x3-no-denoise", "realcugan-pro-x2-no-denoise"),
     *("realcugan-se-x4-conservative", "realcugan-nose-x2-no-denoise", "waifu2x-cunet-x2", "waifu2x-cunet-x1-noise2"),
-    *("waifu2x-upconv-photo-x2", "waifu2x-upconv-anime-x2-noise1", "srmdnf-x2", "srmd-x3-noise3"),
+    *("waifu2x-upconv-photo-x2", "waifu2x-upconv-anime-x2-noise1", "srmdnf-x2", "srmd-x3-noise3", "span-x2-ch48"),
 )
 # The least PSNR against the photograph in dB, by the scale; swapped, shifted or garbled pixels have less.
 LEAST = {1: 40.0, 2: 22.0, 3: 19.0, 4: 17.0}
@@ -133,8 +133,8 @@ def test_a_missing_package_is_one_line_with_its_name(monkeypatch):
 
 def test_names_and_digests_cover_the_table():
     files = {f"{n.package}/{n.file}{suffix}" for n in NETWORKS.values() for suffix in ncnn_runner.SUFFIXES}
-    assert files == ncnn_runner.known_digests().keys() and len(NETWORKS) == 78
-    families = ("realesrgan-", "animevideov3-", "realcugan-", "waifu2x-", "srmd-", "srmdnf-")
+    assert files == ncnn_runner.known_digests().keys() and len(NETWORKS) == 82
+    families = ("realesrgan-", "animevideov3-", "realcugan-", "waifu2x-", "srmd-", "srmdnf-", "span-")
     assert all(name.startswith(families) for name in NETWORKS)
     guide = (Path(__file__).parent.parent.parent / "docs/restorers.md").read_text()
     assert not [name for name in (*NETWORKS, *classical.NAMES) if f"`{name}`" not in guide]

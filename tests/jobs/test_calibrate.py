@@ -101,6 +101,9 @@ def test_verdicts_that_name_the_spared_source_have_a_margin_of_their_own(network
     assert sum(v.verdict == v.predicted for v in now) == found.decided
     (accused,) = {counts["wrong"] for name, counts in found.per_class.items() if name == "real"}
     assert accused == 0 < found.wrong
+    write_file(tmp_path / "exported.safetensors", load(network))  # whose header has sources in another order
+    exported = Attributor.load(tmp_path / "exported.safetensors").attribute(opinions.pictures(COUNT), VIEWS)
+    assert [v.verdict for v in exported] == [v.verdict for v in now]
 
 
 def test_calibration_does_not_judge_other_votes(network, root, tmp_path):

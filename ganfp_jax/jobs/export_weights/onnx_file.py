@@ -53,7 +53,7 @@ def export_to(path: Path, weights: Weights, config: Mapping[str, Any]) -> None:
     typical = None if calibration is None else calibration.typical
     decides: dict[str, Any] = {}
     if calibration is not None:
-        decides = {"calibration": calibration.to_dict(), "thresholds": calibration.thresholds}
+        decides = {"calibration": calibration.to_dict(), "thresholds": calibration.thresholds(attributor.classes)}
     data = vote_graph(weights, views, rule, **decides, typical=None if typical is None else typical.to_dict())
     print(_compare(data, weights, attributor, config))
     write(path, data)
