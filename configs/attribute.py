@@ -34,6 +34,18 @@ distance of the image's fingerprint to that of the nearest source (0 is the same
 the typicality, a p-value: the share of photographs of that source with images at least as strange. A network knows
 only its sources: images of others that are like one of these get its name.
 
+Ten million images take days, and somebody will stop the work. Verdicts are written in parts of `part_size` images:
+`parts/000000/` and so on in the run folder, each whole or absent, with the same files as below; they can be read while
+the work goes on. The same command goes on with the first part that is not done, and refuses to where the network, the
+views, another setting or the list of images is not the same; it says which. (The list is that of the names: an image
+that was replaced under its name is not noticed in a part that is done.) At the end the parts become the files below and
+are removed. Memory does not grow with the number of images in a folder tree, but for the names in its largest folder.
+
+`shard` is "i/n", i from 0: this run takes the images whose path below the named folder hashes to i, so n processes or
+machines share the work without knowing of each other, and an image stays in its shard when others are added. Each
+needs a `--workdir` of its own in one folder, where its parts stay; `configs/merge.py` joins them. Each makes the list
+of all images (some 100,000 names a second).
+
 The run folder gets `predictions.csv` (as of `configs/evaluate.py`, without targets; the last columns are verdict,
 margin, distance, typicality, sources (a JSON list of those that the image is typical of, the most typical first; both
 are empty where they were not learned) and tiles), `predictions.jsonl` (one object an image, with all of it and the
@@ -74,6 +86,8 @@ def _default() -> ConfigDict:
             "map_windows": 512,
             "min_luma_std": 10.0,
             "batch_size": 32,
+            "part_size": 10_000,
+            "shard": "",
         }
     )
 

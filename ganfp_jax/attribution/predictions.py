@@ -102,7 +102,7 @@ def write_tables(folder: Path, evaluation: Evaluation) -> None:
     (folder / METRICS).unlink(missing_ok=True)
     atomic.write_bytes(folder / PREDICTIONS, predictions_csv(evaluation).encode())
     reports.write_rejected(folder / "rejected.csv", evaluation.rejected)
-    reports.write_notes(folder / "notes.csv", evaluation.notes)
+    reports.write_notes(folder / "notes.csv", evaluation.notes.items())
 
 
 def write_metrics(folder: Path, evaluation: Evaluation) -> None:

@@ -14,15 +14,20 @@ def write_rejected(path: Path, rejected: Iterable[tuple[str, str]]) -> None:
     _write_pairs(path, "reason", rejected)
 
 
-def write_notes(path: Path, notes: Mapping[str, str]) -> None:
+def write_notes(path: Path, notes: Iterable[tuple[str, str]]) -> None:
     """Write the changed images and their changes as the CSV `image,note`."""
-    _write_pairs(path, "note", notes.items())
+    _write_pairs(path, "note", notes)
 
 
 def read_pairs(path: Path) -> list[tuple[str, str]]:
     """Read a file of `write_rejected` or `write_notes`: (name, reason or note) of each image."""
     with path.open(newline="", encoding="utf-8") as lines:
-        return [(text_of(name), text_of(words)) for name, words in list(csv.reader(lines))[1:]]
+        return pairs_of(lines)[1:]
+
+
+def pairs_of(lines: Iterable[str]) -> list[tuple[str, str]]:
+    """Read lines of such a file."""
+    return [(text_of(name), text_of(words)) for name, words in csv.reader(lines)]
 
 
 def report_rejected(rejected: Sequence[tuple[str, str]], workdir: Path) -> None:
@@ -37,7 +42,7 @@ def report_notes(notes: Mapping[str, str], workdir: Path) -> None:
     """Print the number of changed images and list their changes in the run folder."""
     (workdir / "notes.csv").unlink(missing_ok=True)
     if notes:
-        write_notes(workdir / "notes.csv", notes)
+        write_notes(workdir / "notes.csv", notes.items())
         name, note = next(iter(notes.items()))
         print(f"{len(notes)} images were not taken as they are ({name}: {note}): {workdir / 'notes.csv'}")
 

@@ -38,6 +38,7 @@ JOBS = {
     "import_weights": Job(),
     "inspect_fingerprints": Job(results="metrics.json"),
     "interpolate": Job(resumes=True),
+    "merge": Job(),
     "prepare": Job(),
     "quality": Job(results="quality.json"),
     "quickstart": Job(resumes=True),

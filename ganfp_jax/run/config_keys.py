@@ -17,6 +17,7 @@ NEEDED = {
     "data.root": ("a folder of sources", "DIR"),
     "generator": ("the run folder of a GAN", "runs/progan"),
     "source": ("a published checkpoint", "FILE"),
+    "parts": ("the folder with the run folders of the shards", "runs/archive"),
     "predictions": ("answers of a tool", "FILE.csv"),
 }
 ALIKE = 0.75  # the cutoff of `difflib`: num_steps and num_samples (0.7) are not similar

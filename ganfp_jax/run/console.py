@@ -103,6 +103,11 @@ def is_quiet() -> bool:
     return bool(_quiet)
 
 
+def emits() -> bool:
+    """Whether `emit` writes anything."""
+    return bool(_results)
+
+
 def emit(result: Any) -> None:
     """Writes one of a job's results as a line of JSON on stdout, where the user asked for that (`manner`).
 

@@ -18,6 +18,7 @@ from ganfp_jax.run.command import UNSAID, literal
 GROUPS = {
     "Verdicts": (
         "attribute",
+        "merge",
         "calibrate",
         "evaluate",
         "score",

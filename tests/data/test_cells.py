@@ -14,7 +14,7 @@ from ganfp_jax.data.cells import cell, text_of
 # Tables of our own words, numbers and names of sources, which are checked where they enter.
 OF_OUR_WORDS = {"jobs.ablation", "jobs.baselines", "jobs.course_project", "jobs.robustness"}
 # They write what others made cells of: the callers of `csv_text`, and `attribution.predictions`.
-ELSEWHERE = {"report.table", "jobs.attribute"}
+ELSEWHERE = {"report.table", "attribution.parts"}
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-x.png", "@2x/icon.png", "\t=1", "\r=1", "＝1", "'=1", "'"])
@@ -37,7 +37,7 @@ def test_every_text_comes_back(text):
 def test_rejected_and_notes(tmp_path):
     names = ["-x.png", "@2x/icon.png", "=cmd|' /C calc'!A0.png", "'quoted'.png", "plain, with comma.png"]
     reports.write_rejected(tmp_path / "rejected.csv", [(name, "=said") for name in names])
-    reports.write_notes(tmp_path / "notes.csv", dict.fromkeys(names, "cropped"))
+    reports.write_notes(tmp_path / "notes.csv", [(name, "cropped") for name in names])
     for file, said in (("rejected.csv", "=said"), ("notes.csv", "cropped")):
         with (tmp_path / file).open(newline="") as lines:
             rows = list(csv.reader(lines))[1:]

@@ -1,14 +1,11 @@
 """The job `attribute`: every file gets a verdict or a reason, the same on the console, in CSV and in JSON lines."""
 
-import collections
-import contextlib
 import csv
 import dataclasses
 import json
 import os
 import subprocess
 import sys
-import types
 import urllib.parse
 from pathlib import Path
 
@@ -18,6 +15,7 @@ import opinions
 import pytest
 
 from configs import attribute as config_file
+from ganfp_jax.attribution import parts
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.calibration import calibrate
 from ganfp_jax.attribution.verdict import NOTHING, UNSURE
@@ -131,7 +129,7 @@ def test_results_stay_until_there_are_new_ones(network, folder, tmp_path, monkey
     def stopped(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(attribute_job, "record", stopped)
+    monkeypatch.setattr(parts.Part, "add", stopped)
     with pytest.raises(KeyboardInterrupt):
         run(network, tmp_path / "run", str(folder / "b"))
     assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
@@ -196,38 +194,6 @@ def test_uris_open_the_files_whatever_their_names(network, folder, tmp_path, mon
     assert len(set(shown)) == len(shown)
     assert [text_of(row["image"]) for row in table] == shown
     assert [row["image"] for row in table][:4] == ["'-x.png", "'@2x/icon.png", "'=1+1.png", "''quoted'.png"]
-
-
-def test_what_is_asked_for(folder, tmp_path, monkeypatch):
-    a = sorted(str(path) for path in folder.glob("a/*.png"))
-
-    def found(*images):
-        return attribute_job.find(images).paths
-
-    assert found(str(folder / "a")) == found(str(folder / "a" / "*.png")) == found(f"{folder}/**/a/0*.png", *a) == a
-    assert found(a[3], a[1], str(folder / "a" / ".." / "a" / "03.png")) == [a[3], a[1]]  # once, in the order given
-    assert len(found(str(folder))) == len(found(f"{folder}/[ab]")) == 40
-    monkeypatch.chdir(folder)
-    assert found("a/0[0-2].png") == ["a/00.png", "a/01.png", "a/02.png"]
-    (tmp_path / "odd[1].png").write_bytes(b"")
-    assert found(str(tmp_path / "odd[1].png")) == [str(tmp_path / "odd[1].png")]  # a file of that name, no pattern
-    mixed = attribute_job.find([a[0], "missing.png", "*.jpeg", str(folder)])
-    assert mixed.rejected == [("missing.png", "no such file"), ("*.jpeg", "nothing matches this pattern")]
-    assert mixed.beside == [(str(folder / "notes.txt"), "not an image by its name")]
-
-
-def test_nothing_to_attribute(tmp_path, folder):
-    (tmp_path / "empty").mkdir()
-    for images, words in {
-        "": "no images: give --config.images",
-        (): "no images: give --config.images",
-        str(tmp_path / "empty"): "empty: no image file in it",
-        str(tmp_path / "missing.png"): "missing.png: no such file",
-        (str(tmp_path / "*.gif"), "x.png"): r"\*.gif: nothing matches this pattern \(and 1 more\)",
-        str(folder / "*.txt.png"): "nothing matches",
-    }.items():
-        with pytest.raises(UserError, match=words):
-            attribute_job.find(images)
 
 
 def test_no_file_that_can_be_read(network, folder, tmp_path, capsys):
@@ -355,31 +321,6 @@ def test_heavy_libraries_are_left_alone(network, folder, tmp_path):
     imported = {text.rpartition("|")[2].strip().partition(".")[0] for text in done.stderr.splitlines()}
     assert {"jax", "flax", "safetensors"} <= imported
     assert not imported & {"jinja2", "matplotlib", "optax", "orbax", "scipy", "sklearn", "tensorflow_datasets"}
-
-
-def test_links_in_circles_count_no_image_twice(tmp_path):
-    (tmp_path / "a").mkdir()
-    encode_png(tmp_path / "a" / "one.png", opinions.pictures(1)[0])
-    (tmp_path / "a" / "again").symlink_to(tmp_path / "a")
-    found = attribute_job.find([str(tmp_path / "**" / "*.png"), str(tmp_path / "a")])
-    assert [Path(path).name for path in found.paths] == ["one.png"]
-
-
-def test_many_files_are_listed_as_a_stream(tmp_path, monkeypatch):
-    """A folder is looked up once, not once for each of its files; what is found is told while more is looked for."""
-    for folder, number in {"a": 50, "a/b": 50, "c": 50}.items():
-        (tmp_path / folder).mkdir()
-        for i in range(number):
-            (tmp_path / folder / f"{i:02}.png").touch()
-    looked_up: collections.Counter[str] = collections.Counter()
-    resolve = Path.resolve
-    monkeypatch.setattr(Path, "resolve", lambda path: looked_up.update([str(path)]) or resolve(path))
-    told: list[int] = []
-    bar = types.SimpleNamespace(update=lambda: told.append(1))
-    monkeypatch.setattr(attribute_job, "progress", lambda *_, **__: contextlib.nullcontext(bar))
-    found = attribute_job.find([str(tmp_path), f"{tmp_path}/**/*.png"])
-    assert len(found.paths) == 150 and len(told) == 300
-    assert looked_up == dict.fromkeys([str(tmp_path / folder) for folder in ("a", "a/b", "c")], 1)
 
 
 def test_maps_lie_in_their_folder_and_are_named(network, tmp_path, capsys):

@@ -1,0 +1,112 @@
+"""The list of what was found, in a file: memory does not grow with the number of images."""
+
+import contextlib
+import hashlib
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from ganfp_jax.data.inputs import BESIDE, IMAGE, REJECTED, Entry, find
+from ganfp_jax.data.listing import printable
+from ganfp_jax.data.shards import Shard
+from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.progress import progress
+
+
+class Listed(NamedTuple):
+    """One line of an inventory."""
+
+    kind: str
+    number: int
+    """Its place among all of its kind, of all shards, from 1."""
+    path: str
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """As it is shown."""
+        return printable(self.path)
+
+
+class Inventory:
+    """What one shard has of everything that was found; it can be read again and again.
+
+    Attributes:
+        images: how many images there are in this shard.
+        digest: of the paths of all images, and of what cannot be used, of all shards, in their order.
+    """
+
+    def __init__(self, file: BinaryIO, entries: Iterator[Entry], shard: Shard) -> None:
+        """Writes the list of the shard into a file."""
+        numbers: Counter[str] = Counter()
+        digest = hashlib.blake2b(digest_size=16)
+        self._file, self.images, self._entries = file, 0, 0
+        self._first: dict[str, Entry] = {}
+        for entry in entries:
+            numbers[entry.kind] += 1
+            self._first.setdefault(entry.kind, entry)
+            line = json.dumps([entry.kind, numbers[entry.kind], entry.path, entry.reason]).encode() + b"\n"
+            if entry.kind != BESIDE:  # those may change while the images stay
+                digest.update(line)
+            if shard.has(entry.key):
+                file.write(line)
+                self._entries += 1
+                self.images += entry.kind == IMAGE
+        self.digest = digest.hexdigest()
+        self._numbers = numbers
+
+    def check(self, asked: str | Sequence[str]) -> None:
+        """Raises unless there is an image, in any shard.
+
+        Raises:
+            UserError: there is none; it says what there is.
+        """
+        if self._numbers[IMAGE]:
+            return
+        named = asked if isinstance(asked, str) else next(filter(None, asked))
+        nothing = Entry(REJECTED, named, "", "no image file in it")
+        first = self._first.get(REJECTED, self._first.get(BESIDE, nothing))
+        others = self._numbers[REJECTED] - 1
+        more = f" (and {others} more)" if others > 0 else ""
+        raise UserError(
+            f"there are no images to attribute: {printable(first.path)}: {first.reason}{more}; "
+            "give files, folders or patterns"
+        )
+
+    def __iter__(self) -> Iterator[Listed]:
+        self._file.seek(0)
+        return (Listed(*json.loads(line)) for line in self._file)
+
+    def count_parts(self, size: int) -> int:
+        """How many `parts` there are."""
+        return max(-(-self.images // size), min(self._entries, 1))
+
+    def parts(self, size: int) -> Iterator[list[Listed]]:
+        """Yields the list in parts of so many images, each with what was found between and behind them."""
+        part: list[Listed] = []
+        images = 0
+        for entry in self:
+            if entry.kind == IMAGE and images == size:
+                yield part
+                part, images = [], 0
+            part.append(entry)
+            images += entry.kind == IMAGE
+        if part:
+            yield part
+
+
+@contextlib.contextmanager
+def taken(images: str | Sequence[str], shard: Shard, folder: Path) -> Iterator[Inventory]:
+    """Finds the images and holds their list, in a file without a name in `folder`, which ends with the block.
+
+    Raises:
+        UserError: there is no image.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        with progress(None, "list", "file", delay=2.0) as bar:
+            inventory = Inventory(file, find(images, bar.update), shard)
+        inventory.check(images)
+        yield inventory
