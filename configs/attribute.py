@@ -4,10 +4,14 @@
     python -m ganfp_jax.main --config=configs/attribute.py --config.checkpoint=runs/attribution --config.images=DIR
 
 `checkpoint` is the name of a shipped set, a training's run folder, or a file of `configs/export_weights.py`. `images`
-is a file, a folder (all images in it, at any depth) or a pattern. Several of them, such as the shell's expansion of a
-pattern, stand at the end. `views` is a set of views or a list of them, as in `configs/evaluate.py`, and empty for those
-of the network's training; `rule` of their vote is "majority", "mean_logit" or "mean_probability". `resize` fits images
-of another size than the network's: "crop", "area" or "refuse".
+is a file, a folder (all images in it, at any depth) or a pattern; "@list.txt", a list with a path a line (or between
+NULs), or "-", such a list on standard input; a CSV table (.csv, .tsv) with a column of paths, relative to its folder; a
+tar archive (.tar, as of WebDataset); or a Parquet table with the images' bytes in a column. `column` names that column
+where it is not called as usual, or not the only one. A list or table may name folders and archives. Several images,
+such as the shell's expansion of a pattern, stand at the end. What is missing or broken is rejected with its reason.
+`views` is a set of views or a list of them, as in `configs/evaluate.py`, and empty for those of the network's training;
+`rule` of their vote is "majority", "mean_logit" or "mean_probability". `resize` fits images of another size than the
+network's: "crop", "area" or "refuse".
 
 The network looks at the whole of a larger picture: at tiles of its own size, pixel for pixel, at most `tiles` of them
 (0: at the centre alone), evenly spread over all that is not flat. A tile is flat where its luma, times its share of
@@ -39,7 +43,8 @@ Ten million images take days, and somebody will stop the work. Verdicts are writ
 the work goes on. The same command goes on with the first part that is not done, and refuses to where the network, the
 views, another setting or the list of images is not the same; it says which. (The list is that of the names: an image
 that was replaced under its name is not noticed in a part that is done.) At the end the parts become the files below and
-are removed. Memory does not grow with the number of images in a folder tree, but for the names in its largest folder.
+are removed. Memory does not grow with the number of images in a folder tree, a list or an archive, but for the names in
+the largest folder.
 
 `shard` is "i/n", i from 0: this run takes the images whose path below the named folder hashes to i, so n processes or
 machines share the work without knowing of each other, and an image stays in its shard when others are added. Each
@@ -78,6 +83,7 @@ def _default() -> ConfigDict:
             "job": "attribute",
             "checkpoint": "photos32",
             "images": "runs/quickstart/images/test",
+            "column": "",
             "views": "",
             "rule": "majority",
             "resize": "crop",

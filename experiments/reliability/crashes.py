@@ -5,9 +5,11 @@
 
 Each job is run once undisturbed; then, again and again in a new folder, it is killed (SIGKILL) at a random moment of
 that time and started anew with the same command. Compared are the files by name, their bytes, the arrays of all
-checkpoints and the records of data sets; of metrics.jsonl, metrics.json and the pages all but clock readings. Then: a
-device that is full, a folder that cannot be written to (both need the right to mount), and two runs in one folder.
-Prints a table, writes crashes.jsonl, and ends with status 1 if anything differs.
+checkpoints and the records of data sets; of metrics.jsonl, metrics.json and the pages all but clock readings. An
+attribution is also shared by two processes, each with a shard, of which one is killed and started anew: the merged
+files are compared with those of one process, byte for byte. Then: a device that is full, a folder that cannot be
+written to (both need the right to mount), and two runs in one folder. Prints a table, writes crashes.jsonl, and ends
+with status 1 if anything differs.
 """
 
 import argparse
@@ -30,6 +32,7 @@ from ganfp_jax.run import atomic
 from ganfp_jax.run.progress import progress
 
 HERE = Path(__file__).parent
+SHARDS = "attribute in shards"
 # Keys of JSON files that no two runs agree on.
 CLOCKS = {"images_per_second", "input_wait", "seconds", "seconds_fit", "seconds_predict", "created"}
 
@@ -51,7 +54,12 @@ def jobs(base: Path) -> dict[str, tuple[str, dict[str, object]]]:
         "generate": ("generate.py", {"generator": base / "gan", "count": 3000}),
         "evaluate": ("evaluate.py:tiny", {**images, "checkpoint": base / "attribution"}),
         "prepare": ("prepare.py", images),
+        "attribute": ("attribute.py:tiny", _attribution(base)),
     }
+
+
+def _attribution(base: Path) -> dict[str, object]:
+    return {"images": base / "images", "checkpoint": base / "attribution", "part_size": 200}
 
 
 def prepare(base: Path) -> None:
@@ -126,8 +134,8 @@ def differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
     return sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
 
 
-def kill_and_resume(parts: list[str], workdir: Path, after: float) -> bool:
-    """Starts a job, kills it after some seconds, and runs it again; whether it was killed before its end."""
+def kill_and_resume(parts: list[str], after: float | None) -> bool:
+    """Starts a job, kills it after some seconds (None: never), and runs it again; whether that was before its end."""
     process = subprocess.Popen(parts, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(after)
@@ -136,6 +144,46 @@ def kill_and_resume(parts: list[str], workdir: Path, after: float) -> bool:
     process.wait()
     run(parts)
     return killed
+
+
+def shards(base: Path, kills: int, rng: random.Random) -> dict[str, Any]:
+    """Two processes, each with a shard, of which one is killed and run again; their merged files are compared."""
+    config, settings = jobs(base)["attribute"]
+    run(command(config, base / "whole", **settings))
+    expected, killed, wrong, seconds = _answers(base / "whole"), 0, [], 0.0
+    folder, merged = base / "shards", base / "merged"
+    with progress(kills, SHARDS, "kill") as bar:
+        for kill in range(-1, kills):  # the first time, nothing is killed: how long does it take?
+            clock = time.perf_counter()
+            one, other = (command(config, folder / str(k), **settings, shard=f"{k}/2") for k in rng.sample((0, 1), 2))
+            beside = subprocess.Popen(other, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            killed += kill_and_resume(one, rng.uniform(0.0, seconds) if kill >= 0 else None)
+            wrong += [] if beside.wait() == 0 else ["status"]
+            seconds = seconds or time.perf_counter() - clock
+            run(command("merge.py", merged, parts=folder))
+            wrong += differences(expected, _answers(merged))
+            shutil.rmtree(folder)
+            shutil.rmtree(merged)
+            bar.update(int(kill >= 0))
+    shutil.rmtree(base / "whole")
+    return _row(SHARDS, kills, killed, seconds, expected, wrong)
+
+
+def _answers(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in (".lock", "config.json")}
+
+
+def _row(
+    job: str, kills: int, killed: int, seconds: float, expected: dict[str, Any], wrong: list[str]
+) -> dict[str, Any]:
+    return {
+        "job": job,
+        "kills": kills,
+        "before_the_end": killed,
+        "seconds": round(seconds, 1),
+        "compared": len(expected),
+        "differences": sorted(set(wrong)),
+    }
 
 
 @contextlib.contextmanager
@@ -191,7 +239,8 @@ def main() -> int:
     """Runs, compares, writes and prints; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20, help="of each job")
-    parser.add_argument("--jobs", nargs="+", choices=list(jobs(Path())), default=list(jobs(Path())))
+    names = [*jobs(Path()), SHARDS]
+    parser.add_argument("--jobs", nargs="+", choices=names, default=names)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--out", type=Path, default=HERE, help="where crashes.jsonl goes (default: beside this file)")
     args = parser.parse_args()
@@ -199,7 +248,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         base = Path(name)
         prepare(base)
-        for job in args.jobs:
+        for job in filter(SHARDS.__ne__, args.jobs):
             config, settings = jobs(base)[job]
             undisturbed = base / "undisturbed"
             run(command(config, undisturbed, **settings))  # compiles
@@ -211,21 +260,14 @@ def main() -> int:
             with progress(args.kills, job, "kill") as bar:
                 for _ in range(args.kills):
                     workdir = base / "killed"
-                    killed += kill_and_resume(command(config, workdir, **settings), workdir, rng.uniform(0.0, seconds))
+                    killed += kill_and_resume(command(config, workdir, **settings), rng.uniform(0.0, seconds))
                     wrong += differences(expected, contents(workdir))
                     shutil.rmtree(workdir)
                     bar.update()
             shutil.rmtree(undisturbed)
-            rows.append(
-                {
-                    "job": job,
-                    "kills": args.kills,
-                    "before_the_end": killed,
-                    "seconds": round(seconds, 1),
-                    "compared": len(expected),
-                    "differences": sorted(set(wrong)),
-                }
-            )
+            rows.append(_row(job, args.kills, killed, seconds, expected, wrong))
+        if SHARDS in args.jobs:
+            rows.append(shards(base, args.kills, rng))
         rows += refusals(base)
     args.out.mkdir(parents=True, exist_ok=True)
     atomic.write_bytes(args.out / "crashes.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())

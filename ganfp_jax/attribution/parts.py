@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 from ganfp_jax.attribution.predictions import LINES, PREDICTIONS, header, record, row
 from ganfp_jax.attribution.verdict import Attribution
 from ganfp_jax.data import reports
-from ganfp_jax.data.inputs import BESIDE, IMAGE, REJECTED
+from ganfp_jax.data.entries import BESIDE, IMAGE, REJECTED
 from ganfp_jax.data.inventory import Listed
 from ganfp_jax.run import atomic
 from ganfp_jax.run.errors import UserError

@@ -3,13 +3,17 @@
 import contextlib
 import hashlib
 import json
+import os
 import tempfile
+import urllib.parse
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from ganfp_jax.data.inputs import BESIDE, IMAGE, REJECTED, Entry, find
+from ganfp_jax.data.decode import ImageFile, Record
+from ganfp_jax.data.entries import BESIDE, IMAGE, REJECTED, Entry
+from ganfp_jax.data.inputs import find, image_file
 from ganfp_jax.data.listing import printable
 from ganfp_jax.data.shards import Shard
 from ganfp_jax.run.errors import UserError
@@ -24,11 +28,27 @@ class Listed(NamedTuple):
     """Its place among all of its kind, of all shards, from 1."""
     path: str
     reason: str
+    inside: tuple[str | int, ...]
+    """Of an image inside another file, as of `Entry`."""
 
     @property
     def name(self) -> str:
         """As it is shown."""
         return printable(self.path)
+
+    @property
+    def file(self) -> ImageFile:
+        """What opens it."""
+        return image_file(self.path, self.inside)
+
+    @property
+    def uri(self) -> str:
+        """The `file:` address; of an image inside another file that one's, with the name in it behind "#"."""
+        if not self.inside:
+            return Path(self.path).absolute().as_uri()
+        record = self.file
+        name = record.name if isinstance(record, Record) else ""
+        return f"{Path(str(self.inside[1])).absolute().as_uri()}#{urllib.parse.quote_from_bytes(os.fsencode(name))}"
 
 
 class Inventory:
@@ -48,7 +68,8 @@ class Inventory:
         for entry in entries:
             numbers[entry.kind] += 1
             self._first.setdefault(entry.kind, entry)
-            line = json.dumps([entry.kind, numbers[entry.kind], entry.path, entry.reason]).encode() + b"\n"
+            listed = [entry.kind, numbers[entry.kind], entry.path, entry.reason, entry.inside]
+            line = json.dumps(listed).encode() + b"\n"
             if entry.kind != BESIDE:  # those may change while the images stay
                 digest.update(line)
             if shard.has(entry.key):
@@ -99,14 +120,14 @@ class Inventory:
 
 
 @contextlib.contextmanager
-def taken(images: str | Sequence[str], shard: Shard, folder: Path) -> Iterator[Inventory]:
+def taken(images: str | Sequence[str], shard: Shard, folder: Path, column: str = "") -> Iterator[Inventory]:
     """Finds the images and holds their list, in a file without a name in `folder`, which ends with the block.
 
     Raises:
-        UserError: there is no image.
+        UserError: there is no image, or as `inputs.find`.
     """
     with tempfile.TemporaryFile(dir=folder) as file:
         with progress(None, "list", "file", delay=2.0) as bar:
-            inventory = Inventory(file, find(images, bar.update), shard)
+            inventory = Inventory(file, find(images, column, bar.update), shard)
         inventory.check(images)
         yield inventory

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from ganfp_jax.data.decode import IMAGE_SUFFIXES, reason_of
 
+NO_IMAGE = "not an image by its name"
+"""The reason of `walk` for other files."""
+
 
 class Listing(NamedTuple):
     """The result of `find_images`; paths begin with the folder's."""
@@ -50,7 +53,7 @@ def walk(folder: Path) -> Iterator[tuple[str, str]]:
         if isinstance(entry, os.DirEntry) and not entry.is_dir(follow_symlinks=False):
             yield path, _reason(entry)
             continue
-        if entry is not folder and _is_named_like_an_image(entry.name):
+        if entry is not folder and is_named_like_an_image(entry.name):
             yield path, "is a folder"
         try:
             entries = [entry for entry in os.scandir(path) if not entry.name.startswith(".")]
@@ -64,10 +67,11 @@ def _reason(entry: os.DirEntry[str]) -> str:
     """Returns the reason that an entry other than a folder is no image, or ""."""
     if entry.is_symlink() and is_folder(Path(entry.path)):
         return "a link to a folder, which is not followed"
-    return "" if _is_named_like_an_image(entry.name) else "not an image by its name"
+    return "" if is_named_like_an_image(entry.name) else NO_IMAGE
 
 
-def _is_named_like_an_image(name: str) -> bool:
+def is_named_like_an_image(name: str) -> bool:
+    """Whether the suffix of a name is that of an image, in any case."""
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 - ten times as fast as a Path
 
 

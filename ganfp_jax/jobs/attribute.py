@@ -20,7 +20,7 @@ from ganfp_jax.attribution.maps import map_sources
 from ganfp_jax.attribution.predictions import LINES, PREDICTIONS
 from ganfp_jax.attribution.verdict import Attribution
 from ganfp_jax.attribution.voting import check_vote
-from ganfp_jax.data.inputs import IMAGE, REJECTED
+from ganfp_jax.data.entries import IMAGE, REJECTED
 from ganfp_jax.data.inventory import Inventory, Listed, taken
 from ganfp_jax.data.looks import Looked, decode_and_look, together
 from ganfp_jax.data.preprocess import check_resize
@@ -64,7 +64,7 @@ def run(config: dict[str, Any], workdir: Path) -> int:
     check_vote(config["views"], config["rule"], config["batch_size"])
     if config["part_size"] < 1:
         raise UserError(f"config.part_size is {config['part_size']}; give the number of images a part, 1 or more")
-    with taken(config["images"], Shard.parse(config["shard"]), workdir) as inventory:
+    with taken(config["images"], Shard.parse(config["shard"]), workdir, config["column"]) as inventory:
         attributor = Attributor.load(config["checkpoint"])
         config = {**config, "views": config["views"] or attributor.default_views}
         shown = _judge_all(attributor, inventory, config, workdir)
@@ -185,7 +185,7 @@ def make_judge(
         verdicts = []
         for position, look, verdict in zip(looked.kept, looked.looks, attributions, strict=True):
             image = piece[int(position)]
-            extra = {"uri": Path(image.path).absolute().as_uri()}
+            extra = {"uri": image.uri}
             if look.sweep is not None:
                 found = map_sources(attributor, look.sweep, config["views"], config["rule"], config["batch_size"])
                 written = map_files.write(Path(config["maps"]), image.number, image.name, found, look.sweep.thumbnail)
@@ -210,7 +210,7 @@ def _decoded(
     stop = threading.Event()
 
     def decode(piece: Sequence[Listed]) -> Looked:
-        return decode_and_look([Path(entry.path) for entry in piece], resolution, resize, tiling, stop=stop)
+        return decode_and_look([entry.file for entry in piece], resolution, resize, tiling, stop=stop)
 
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as ahead, ending(stop):
         coming: Future[Looked] | None = None

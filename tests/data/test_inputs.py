@@ -1,11 +1,14 @@
 """What a user named: files, folders and patterns, each image once, in the order named."""
 
 import collections
+import io
+import tarfile
 from pathlib import Path
 
 import pytest
 
-from ganfp_jax.data.inputs import BESIDE, IMAGE, REJECTED, find
+from ganfp_jax.data.entries import BESIDE, IMAGE, REJECTED
+from ganfp_jax.data.inputs import find
 from ganfp_jax.run.errors import UserError
 
 
@@ -79,9 +82,50 @@ def test_many_files_are_listed_as_a_stream(tmp_path, monkeypatch):
     resolve = Path.resolve
     monkeypatch.setattr(Path, "resolve", lambda path: looked_up.update([str(path)]) or resolve(path))
     told: list[int] = []
-    entries = list(find([str(tmp_path), f"{tmp_path}/**/*.png"], lambda: told.append(1)))
+    entries = list(find([str(tmp_path), f"{tmp_path}/**/*.png"], tick=lambda: told.append(1)))
     assert len(entries) == 150 and len(told) == 300
     assert looked_up == dict.fromkeys([str(tmp_path / folder) for folder in ("a", "a/b", "c")], 1)
     looked_up.clear()
-    first = next(entry for entry in find(str(tmp_path), lambda: told.append(1)))
+    first = next(entry for entry in find(str(tmp_path), tick=lambda: told.append(1)))
     assert len(told) == 300 and first == entries[0] and not looked_up  # one folder alone remembers nothing
+
+
+@pytest.fixture
+def listed(folder, tmp_path, monkeypatch):
+    """A folder to stand in, with a list and a table of images in another one, and an archive."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "set").mkdir()
+    for name in ("x.png", "y.png"):
+        (tmp_path / "set" / name).touch()
+    (tmp_path / "list.txt").write_text(f"set/y.png\nmissing.png\nset/y.png\n{folder}/a/00.png\nset\n")
+    (tmp_path / "set" / "table.csv").write_text("image,label\ny.png,1\nmissing.png,0\n,\n,1\n")
+    with tarfile.open(tmp_path / "set.tar", "w") as archive:
+        archive.add("set", "inner")
+    return tmp_path
+
+
+def test_a_list_is_taken_line_by_line(folder, listed, monkeypatch):
+    expected = ["set/y.png", "set/y.png", f"{folder}/a/00.png", "set/x.png", "set/y.png"]
+    assert found("@list.txt") == expected
+    assert keys("@list.txt")[-2:] == ["set/x.png", "set/y.png"]
+    assert reasons(("@list.txt",), REJECTED) == [("missing.png", "no such file")]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"set/x.png\nset.tar\n")))
+    assert found("-") == ["set/x.png", "set.tar/inner/x.png", "set.tar/inner/y.png"]
+    assert found("@list.txt", "set/x.png", "@list.txt") == ["set/y.png", f"{folder}/a/00.png", "set/x.png"]  # each once
+    (listed / "@list.txt").touch()
+    assert found("@list.txt") == ["@list.txt"]  # a file of that name
+
+
+def test_a_table_names_files_beside_it(listed):
+    assert found("set/table.csv") == ["set/y.png"] and keys("set/table.csv") == ["y.png"]
+    assert reasons("set/table.csv", REJECTED) == [("set/missing.png", "no such file"), ("set", "no path in this row")]
+    with pytest.raises(UserError, match="has no column img"):
+        list(find("set/table.csv", "img"))
+
+
+def test_an_archive_is_read_like_a_folder_where_it_is_named(listed):
+    inside = ["set.tar/inner/x.png", "set.tar/inner/y.png"]
+    assert found("set.tar") == found("*.tar") == found("set.tar", "set.tar") == keys("set.tar") == inside
+    assert ("./set.tar", "not an image by its name") in reasons(".", BESIDE)  # in a folder it is another file
+    (listed / "set.tgz").touch()
+    assert reasons("set.tgz", REJECTED) == [("set.tgz", "a packed archive; unpack it to a plain .tar")]

@@ -1,9 +1,11 @@
 """The list of what was found: numbered, in parts, of a shard, and its digest."""
 
+import tarfile
+
 import pytest
 
 from ganfp_jax.data import inventory
-from ganfp_jax.data.inputs import BESIDE, IMAGE
+from ganfp_jax.data.entries import BESIDE, IMAGE
 from ganfp_jax.data.shards import Shard
 from ganfp_jax.run.errors import UserError
 
@@ -75,3 +77,12 @@ def test_no_image(folder, tmp_path):
     }.items():
         with pytest.raises(UserError, match=f"there are no images to attribute: .*{words}"), taken(folder, images):
             pass
+
+
+def test_what_is_inside_another_file_has_its_address(folder):
+    with tarfile.open(folder.parent / "a b.tar", "w") as archive:
+        archive.add(folder / "1.png", "in #1/ü.png")
+    with taken(folder, str(folder.parent / "a b.tar")) as listed:
+        (entry,) = listed
+    assert entry.uri == f"{folder.parent.as_uri()}/a%20b.tar#in%20%231/%C3%BC.png"
+    assert entry.file.read_bytes() == b"" and entry.name == f"{folder.parent}/a b.tar/in #1/ü.png"

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import urllib.parse
 from pathlib import Path
 
@@ -196,6 +197,36 @@ def test_uris_open_the_files_whatever_their_names(network, folder, tmp_path, mon
     assert [row["image"] for row in table][:4] == ["'-x.png", "'@2x/icon.png", "'=1+1.png", "''quoted'.png"]
 
 
+def test_lists_tables_and_archives_give_the_verdicts_of_the_files(network, folder, tmp_path, monkeypatch):
+    """One row an image; a broken member, a row without an image and a missing file have their reasons."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    pictures = sorted((folder / "a").glob("*.png"))[:4]
+    run(network, tmp_path / "run", tuple(map(str, pictures)))
+    expected = [line["probabilities"] for line in records(tmp_path / "run")]
+    with tarfile.open(tmp_path / "set.tar", "w") as archive:
+        for picture in pictures:
+            archive.add(picture, f"key/{picture.name}")
+        archive.addfile(tarfile.TarInfo("key/broken.png"))
+    rows_of = [picture.read_bytes() for picture in pictures] + [None]
+    parquet.write_table(parquet.pa.table({"image": rows_of}), tmp_path / "set.parquet")
+    (tmp_path / "list.txt").write_text("".join(f"{path}\n" for path in [*pictures, "missing.png"]))
+    (tmp_path / "table.csv").write_text("".join(f"{path},\n" for path in ["path", *pictures, "missing.png"]))
+    monkeypatch.chdir(tmp_path)
+    for images, reason, uri in (
+        ("@list.txt", "no such file", pictures[3].as_uri()),
+        ("table.csv", "no such file", pictures[3].as_uri()),
+        ("set.tar", "empty file", f"{tmp_path.as_uri()}/set.tar#key/03.png"),
+        ("set.parquet", "no image in this row", f"{tmp_path.as_uri()}/set.parquet#3"),
+    ):
+        assert run(network, tmp_path / "run", images) == 3
+        assert [line["probabilities"] for line in records(tmp_path / "run")] == expected
+        assert [row["reason"] for row in rows(tmp_path / "run" / "rejected.csv")] == [reason]
+        assert records(tmp_path / "run")[3]["uri"] == uri
+    assert [row["image"] for row in rows(tmp_path / "run" / "predictions.csv")] == [
+        f"set.parquet/{k}" for k in range(4)
+    ]
+
+
 def test_no_file_that_can_be_read(network, folder, tmp_path, capsys):
     assert run(network, tmp_path, str(folder / "notes.txt")) == 3
     assert rows(tmp_path / "predictions.csv") == records(tmp_path) == []
@@ -304,6 +335,17 @@ def test_images_after_two_dashes(network, folder, tmp_path):
     assert [line["image"] for line in records(tmp_path / "run")] == [str(folder / "a" / "01.png")]
     status, _, err = command(*start, "--", tmp_path / "missing.png")
     assert status == 2 and err.count("\n") == 1 and "missing.png: no such file" in err
+
+
+def test_a_list_on_standard_input(network, folder, tmp_path):
+    line = [sys.executable, "-m", "ganfp_jax.main", "attribute:tiny", "-", f"--checkpoint={network}", "--json"]
+    line += [f"--views={VIEWS}", f"--workdir={tmp_path / 'run'}"]
+    given = f"{folder}/a/01.png\nmissing.png\n{folder}/a/00.png\n"
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, input=given, timeout=240, check=False)
+    assert done.returncode == 3, done.stderr
+    assert [Path(json.loads(text)["image"]).name for text in done.stdout.splitlines()] == [
+        *("missing.png", "01.png", "00.png"),
+    ]
 
 
 def test_only_this_job_takes_them():
