@@ -1,15 +1,14 @@
 """Images in Parquet tables: as bytes, or as the structs of Hugging Face's data sets."""
 
+import pyarrow
 import pytest
+from pyarrow import parquet as pq
 
 from ganfp_jax.data import parquet
 from ganfp_jax.data.decode import Record, Refused
 from ganfp_jax.data.entries import IMAGE, REJECTED
 from ganfp_jax.data.inputs import image_file
 from ganfp_jax.run.errors import UserError
-
-pyarrow = pytest.importorskip("pyarrow")
-from pyarrow import parquet as pq  # noqa: E402 - only where there is pyarrow
 
 
 def write(path, columns, **settings):

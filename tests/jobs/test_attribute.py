@@ -13,7 +13,9 @@ from pathlib import Path
 import corpus
 import numpy as np
 import opinions
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from configs import attribute as config_file
 from ganfp_jax.attribution import parts
@@ -199,7 +201,6 @@ def test_uris_open_the_files_whatever_their_names(network, folder, tmp_path, mon
 
 def test_lists_tables_and_archives_give_the_verdicts_of_the_files(network, folder, tmp_path, monkeypatch):
     """One row an image; a broken member, a row without an image and a missing file have their reasons."""
-    parquet = pytest.importorskip("pyarrow.parquet")
     pictures = sorted((folder / "a").glob("*.png"))[:4]
     run(network, tmp_path / "run", tuple(map(str, pictures)))
     expected = [line["probabilities"] for line in records(tmp_path / "run")]
@@ -208,7 +209,7 @@ def test_lists_tables_and_archives_give_the_verdicts_of_the_files(network, folde
             archive.add(picture, f"key/{picture.name}")
         archive.addfile(tarfile.TarInfo("key/broken.png"))
     rows_of = [picture.read_bytes() for picture in pictures] + [None]
-    parquet.write_table(parquet.pa.table({"image": rows_of}), tmp_path / "set.parquet")
+    parquet.write_table(pyarrow.table({"image": rows_of}), tmp_path / "set.parquet")
     (tmp_path / "list.txt").write_text("".join(f"{path}\n" for path in [*pictures, "missing.png"]))
     (tmp_path / "table.csv").write_text("".join(f"{path},\n" for path in ["path", *pictures, "missing.png"]))
     monkeypatch.chdir(tmp_path)
