@@ -26,7 +26,6 @@ from ganfp_jax.data.entries import BESIDE, IMAGE, REJECTED
 from ganfp_jax.data.inventory import Listed
 from ganfp_jax.run import atomic
 from ganfp_jax.run.errors import UserError
-from ganfp_jax.run.reading import read_json
 from ganfp_jax.run.run_folder import write_json
 
 FOLDER = "parts"
@@ -38,7 +37,7 @@ FILES = (PREDICTIONS, LINES, REFUSED, NOTES)
 _ORDER = {PREDICTIONS: PREDICTIONS, LINES: PREDICTIONS, REFUSED: REFUSED, NOTES: NOTES}
 _GROUPS = {REJECTED: 0, IMAGE: 1, BESIDE: 2}
 """The order of rejected.csv: what was named and cannot be used, images that were refused, other files."""
-_UNFINISHED, _REMOVED = ".part", ".parts"
+_UNFINISHED = ".unfinished-part"
 
 Place: TypeAlias = tuple[int, int]
 
@@ -96,11 +95,9 @@ def begin(workdir: Path, settings: Mapping[str, Any]) -> list[Path]:
     Raises:
         UserError: there are parts of other settings.
     """
-    for name in (_UNFINISHED, _REMOVED):
-        shutil.rmtree(workdir / name, ignore_errors=True)
     finished = done(workdir)
-    if not finished:
-        shutil.rmtree(workdir / FOLDER, ignore_errors=True)
+    if not finished or not (workdir / FOLDER / SETTINGS).is_file():  # the latter are being removed
+        remove(workdir)
         return []
     known = read_settings(workdir)
     if differing := differences(known, settings):
@@ -154,7 +151,8 @@ def name_of(number: int) -> str:
 
 def done(workdir: Path) -> list[Path]:
     """Returns the folders of the parts that are done, in order."""
-    return sorted(file.parent for file in (workdir / FOLDER).glob(f"[0-9]*/{_ABOUT}"))
+    parts = (file.parent for file in (workdir / FOLDER).glob(f"*/{_ABOUT}") if file.parent.name.isdigit())
+    return sorted(parts, key=lambda part: int(part.name))
 
 
 def read_settings(workdir: Path) -> dict[str, Any]:
@@ -232,11 +230,14 @@ def join(shards: Sequence[Sequence[Path]], workdir: Path, tick: Callable[[], obj
 
 
 def remove(workdir: Path) -> None:
-    """Removes the parts of a run folder; whenever that is stopped, there are all or none."""
-    parts, hidden = workdir / FOLDER, workdir / _REMOVED
-    if parts.exists():
-        parts.replace(hidden)
-        shutil.rmtree(hidden, ignore_errors=True)
+    """Removes the parts of a run folder, and nothing else that lies among them; the settings go first."""
+    (workdir / FOLDER / SETTINGS).unlink(missing_ok=True)
+    for part in done(workdir):
+        shutil.rmtree(workdir / _UNFINISHED, ignore_errors=True)
+        part.replace(workdir / _UNFINISHED)
+    shutil.rmtree(workdir / _UNFINISHED, ignore_errors=True)
+    with contextlib.suppress(OSError):  # it is not there, or holds something else
+        (workdir / FOLDER).rmdir()
 
 
 def _header(path: Path) -> bytes:
@@ -261,7 +262,7 @@ def _rows(parts: Sequence[Path], name: str) -> Iterator[tuple[Place, bytes]]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        about: dict[str, Any] = read_json(path)
+        about: dict[str, Any] = json.loads(path.read_bytes())  # a part may have places by the million
         return about
     except (OSError, ValueError) as error:
         raise _damaged(path, str(error)) from error

@@ -68,10 +68,11 @@ def run(config: dict[str, Any], workdir: Path) -> int:
         attributor = Attributor.load(config["checkpoint"])
         config = {**config, "views": config["views"] or attributor.default_views}
         shown = _judge_all(attributor, inventory, config, workdir)
-    done = parts.done(workdir)
-    refused = _tell(attributor, config, workdir, done, shown)
-    if not config["shard"]:  # configs/merge.py joins those
+    done, alone = parts.done(workdir), not config["shard"]
+    if alone:  # configs/merge.py joins shards
         parts.join([done], workdir)
+    refused = _tell(attributor, config, workdir, done, shown)
+    if alone:
         parts.remove(workdir)
     return SOME_NOT_USED if refused else 0
 
@@ -93,13 +94,17 @@ def _judge_all(
             with parts.writing(workdir, name, settings) as part:
                 _reject(part, [entry for entry in entries if entry.kind != IMAGE])
                 for judged in judge([entry for entry in entries if entry.kind == IMAGE], bar):
-                    for image, verdict, extra in judged.verdicts:
-                        console.emit(part.add(image, verdict, extra))
-                    for image, reason in judged.rejected:
-                        console.emit(part.reject(image, reason))
+                    _write(part, judged)
                     shown = (shown + [(image.name, verdict) for image, verdict, _ in judged.verdicts])[: FEW + 1]
     parts.settle(workdir, settings)
     return shown
+
+
+def _write(part: parts.Part, judged: Judged) -> None:
+    for image, verdict, extra in judged.verdicts:
+        console.emit(part.add(image, verdict, extra))
+    for image, reason in judged.rejected:
+        console.emit(part.reject(image, reason))
 
 
 def _settings(attributor: Attributor, inventory: Inventory, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -128,11 +128,15 @@ def test_a_stopped_run_goes_on_and_leaves_the_same(
     assert any(line.split()[:2] == ["all", str(IMAGES)] for line in out.splitlines()) == bool(done)
 
 
-def test_a_kill_leaves_hidden_folders_that_the_next_run_removes(network, asked, whole, tmp_path):
-    for name in (".part", ".parts/000000"):
-        (tmp_path / name).mkdir(parents=True)
-        (tmp_path / name / "predictions.csv").write_text("half a li")
+def test_what_a_kill_leaves_is_removed_and_what_is_not_ours_stays(network, asked, whole, tmp_path):
+    left = (".unfinished-part/predictions.csv", "parts/000007/part.json", "parts/000008/part.json")  # settings: removed
+    for name in (*left, "parts/2024/holiday.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("half a li")
     run(network, tmp_path, asked)
+    assert [path.name for path in (tmp_path / "parts").iterdir()] == ["2024"]
+    assert (tmp_path / "parts" / "2024" / "holiday.png").is_file()
+    shutil.rmtree(tmp_path / "parts")
     assert contents(tmp_path) == whole
 
 
