@@ -341,6 +341,67 @@ def score_results() -> dict:
     }
 
 
+def evidence_results(**changes) -> dict:
+    """Evidence on a picture of several tiles, by a calibrated network; `changes` replace what is said."""
+    results, classes = minimal_results(), ["real", "ProGAN", "SNGAN"]
+    picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    said = zip(classes, (3, 5, 0), (0.3, 0.6, 0.1), (0.21, 0.5, 0.01), strict=True)
+    return (
+        {key: results[key] for key in ("created", "config", "versions", "devices", "command")}
+        | {
+            "title": "Which generator made this image?",
+            "classes": classes,
+            "name": "real/chelsea_00001.png",
+            "verdict": "ProGAN",
+            "sentence": "The image has traces like those of ProGAN.",
+            "promise": "No more than 1% of such verdicts are wrong.",
+            "note": "4 tiles, 40.0% of 60x40",
+            "numbers": "5 of 8 views say ProGAN.",
+            "picture": picture,
+            "size": (40, 60),
+            "boxes": np.array([[0, 0, 16, 16], [24, 44, 40, 60]]),
+            "tiles": 2,
+            "map": {
+                "picture": picture,
+                "labels": np.array([[0, 1, -1]]),
+                "strengths": np.array([[0.9, 0.8, 0.0]]),
+                "row_edges": [0, 40],
+                "column_edges": [0, 20, 40, 60],
+                "classes": classes,
+                "shares": {"real": 1 / 3, "ProGAN": 1 / 3, "": 1 / 3},
+            },
+            "views": {"identity": "ProGAN", "rot90": "real"},
+            "sources": [dict(zip(("name", "votes", "probability", "p_value"), row, strict=True)) for row in said],
+            "unknown_rate": 0.05,
+            "promises": ["No more than 1% of the verdicts are wrong.", "That was measured on 300 images."],
+            "measured": [
+                {"name": name, "images": 100, "decided": 90, "wrong": 1, "photographs": 41} for name in classes
+            ],
+            "limits": ["Who made the picture.", "Whether ProGAN was forged."],
+            "record": {
+                "The file": {"Name": "real/chelsea_00001.png", "SHA-256": 64 * "a"},
+                "The network": {"Knows": "all"},
+            },
+        }
+        | changes
+    )
+
+
+def evidence_index_results() -> dict:
+    """A list of two pages and of a file that was refused."""
+    shared = ("created", "config", "versions", "devices", "command", "classes")
+    page = {"note": "4 tiles", "sha256": 64 * "a", "page": "000001_a b#1.html", "pdf": "000001_a b#1.pdf"}
+    return {key: evidence_results()[key] for key in shared} | {
+        "title": "Evidence",
+        "verdicts": {"ProGAN": 1, "real": 1},
+        "pages": [
+            page | {"name": "real/chelsea_00001.png", "verdict": "ProGAN"},
+            page | {"name": "real/real_0.png", "verdict": "real", "pdf": ""},
+        ],
+        "refused": [("ProGAN/ProGAN_0.png", "not an image")],
+    }
+
+
 def renamed(results, names):
     """Results in which every key and value that is one of `names` is called what stands there."""
     if isinstance(results, dict):

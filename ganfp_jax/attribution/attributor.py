@@ -56,6 +56,7 @@ class Attributor:
         resolution: the side R of the images it takes, in pixels.
         augment: which views of the images it was trained on, one of `views.AUGMENTATIONS`.
         calibration: from which margin on its verdicts can be relied on; None where that was not measured.
+        name: what it was loaded from; "" where it was made of a network.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Attributor:
         self.resolution = resolution
         self.augment = augment
         self.calibration = calibration
+        self.name = ""
         self._described: Weights | None = None
         self._network = network
         self._network_fn = make_logits_and_distances(network)
@@ -110,6 +112,7 @@ class Attributor:
             augment=about.get("augment", "d4"),  # older files do not tell
             calibration=_calibration(path, weights),
         )
+        attributor.name = str(path)
         attributor._described = dataclasses.replace(weights, variables={})
         return attributor
 
@@ -434,6 +437,36 @@ class Attributor:
         if errors == "raise" and len(usable) < len(read):
             raise RefusedImagesError(found)
         return found
+
+    def evidence(
+        self,
+        image: str | os.PathLike[str],
+        views: str | Sequence[str] = "",
+        rule: str = "majority",
+        resize: str = "crop",
+        *,
+        tiles: int = TILING.tiles,
+        min_luma_std: float = TILING.min_luma_std,
+        map_windows: int = 512,
+    ) -> str:
+        """The page of evidence on one image, as `--config.evidence` of configs/attribute.py writes it: one HTML file.
+
+        Args:
+            image: a file.
+            views, rule, resize, tiles, min_luma_std: as for `attribute`.
+            map_windows: the map of sources has at most so many windows, 1 or more.
+
+        Raises:
+            RefusedImagesError: the image cannot be used.
+            UserError: as `attribute`.
+        """
+        from ganfp_jax.attribution import evidence
+
+        tiling = Tiling(tiles, min_luma_std, map_windows)
+        tiling.check()
+        check_resize(resize)
+        self.check_vote(views, rule)
+        return evidence.page(self, image, views, rule, resize, tiling)
 
     def _read(self, index: int, image: Any, resize: str, tiling: Tiling) -> Look | Refusal:
         """What the network is shown of an image, or why there is none."""

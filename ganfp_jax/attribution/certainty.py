@@ -7,6 +7,8 @@ unanimous.)
 """
 
 import dataclasses
+import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -85,6 +87,11 @@ class Calibration:
         # They are absent from the files of earlier versions.
         absent = {"dependence": None, "images_digest": "", "spared": "", "typicality": None, "spared_threshold": None}
         return {name: value for name, value in values.items() if name not in absent or value != absent[name]}
+
+    @property
+    def sha256(self) -> str:
+        """Which calibration this is: SHA-256 of `to_dict` as JSON with sorted keys."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
     @classmethod
     def from_dict(cls, value: Any) -> "Calibration":

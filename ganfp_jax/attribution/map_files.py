@@ -26,6 +26,11 @@ def mapped(found: SourceMap, picture: np.ndarray) -> Mapped:
     }
 
 
+def numbered(number: int, name: str, suffix: str) -> str:
+    """The name of what is written about an image, which no other one of the run has: `<number>_<stem><suffix>`."""
+    return fitting(f"{number:06d}_{printable(Path(name).stem)}{suffix}")
+
+
 def write(folder: Path, number: int, name: str, found: SourceMap, picture: np.ndarray) -> Path:
     """Writes the map of a picture as `<number>_<stem>.png` and `.npz`, and returns the path of the PNG.
 
@@ -40,7 +45,6 @@ def write(folder: Path, number: int, name: str, found: SourceMap, picture: np.nd
         picture: what it is drawn over.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    stem = f"{number:06d}_{printable(Path(name).stem)}"
     content = io.BytesIO()
     np.savez_compressed(
         content,
@@ -50,7 +54,7 @@ def write(folder: Path, number: int, name: str, found: SourceMap, picture: np.nd
         column_edges=found.column_edges,
         classes=np.array(found.classes),
     )
-    atomic.write_bytes(folder / fitting(f"{stem}.npz"), content.getvalue())
-    path = folder / fitting(f"{stem}.png")
+    atomic.write_bytes(folder / numbered(number, name, ".npz"), content.getvalue())
+    path = folder / numbered(number, name, ".png")
     atomic.write_bytes(path, figures.png(draw, mapped(found, picture)))
     return path

@@ -1,12 +1,52 @@
-"""What is promised of the verdict "unknown" and what is not, in sentences that console, page and web page share."""
+"""What is promised of verdicts and what is not, in sentences that console, pages and web page share."""
 
 import math
 from collections.abc import Sequence
 
+from ganfp_jax.attribution.certainty import Calibration
 from ganfp_jax.attribution.typicality import Known, Typical, needed
 from ganfp_jax.attribution.verdict import UNKNOWN, UNSURE
 from ganfp_jax.report import wording
 from ganfp_jax.report.table import text_table
+
+
+def about_unsure(calibration: Calibration) -> str:
+    """Says which verdicts are unsure, and how many of the others are wrong at most."""
+    return f"{UNSURE}: {calibration.where_unsure}. {error_rate(calibration, 'the other verdicts')}"
+
+
+def error_rate(calibration: Calibration, which: str) -> str:
+    """Says how many of some verdicts, such as "the other verdicts", are wrong at most."""
+    return (
+        f"No more than {_rate(calibration.error_rate)} of {which} on images like those of the calibration are wrong "
+        f"({calibration.confidence:.0%} confidence)."
+    )
+
+
+def basis(calibration: Calibration) -> str:
+    """Says in a few words what that rests on."""
+    known = None if calibration.typicality is None else calibration.typicality.worst_first
+    photographs = "a number of photographs that is not on record"
+    if known is not None:
+        photographs = f"at least {known[0].photographs:,} photographs of each source"
+    return f"This rests on {calibration.images:,} images of {photographs}."
+
+
+def measured(calibration: Calibration) -> str:
+    """Says on how many images of how many photographs the error rate was measured."""
+    known = None if calibration.typicality is None else calibration.typicality.worst_first
+    photographs = (
+        "Of how many photographs they are is not on record; images of one photograph are alike, so of new photographs "
+        "more may be wrong."
+        if known is None
+        else f"They are of (fewest first) {wording.listed([_counted(of) for of in known])}."
+    )
+    spared = calibration.per_class.get(calibration.spared)
+    none = f" None of the {spared['decided']:,} verdicts on images of {calibration.spared} was wrong." if spared else ""
+    return (
+        f"That was measured on {calibration.images:,} labelled images: {calibration.decided:,} got a verdict that "
+        f"names a source, and {calibration.wrong:,} of those are wrong.{none} {photographs}"
+    )
 
 
 def about_sources(classes: Sequence[str], typical: Typical | None) -> str:

@@ -59,11 +59,7 @@ def calibration_line(attributor: Attributor, config: Mapping[str, Any]) -> str:
     known = attributor.calibration
     calibration = attributor.calibration_for(config["views"], config["rule"])
     if calibration is not None:
-        return (
-            f"{UNSURE}: {calibration.where_unsure}. No more than {100 * calibration.error_rate:g}% of the "
-            "other verdicts on images like those of the calibration are wrong "
-            f"({calibration.confidence:.0%} confidence)."
-        )
+        return promises.about_unsure(calibration)
     if known is not None:
         return (
             f"No verdict is {UNSURE}: the network was calibrated for {known.rule} of {', '.join(known.views)}, not for "

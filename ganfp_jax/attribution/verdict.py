@@ -142,6 +142,7 @@ class Attribution:
             network has not learned that, and where there is nothing to see.
         sources: those that it is typical of, the most typical first; none of an "unknown" image, and where
             `typicality` is None.
+        p_values: how typical it is of every source; empty where `typicality` is None.
     """
 
     predicted: str
@@ -156,6 +157,7 @@ class Attribution:
     tiles: int = dataclasses.field(kw_only=True, default=1)
     typicality: float | None = dataclasses.field(kw_only=True, default=None)
     sources: tuple[str, ...] = dataclasses.field(kw_only=True, default=())
+    p_values: Mapping[str, float] = dataclasses.field(kw_only=True, default_factory=dict)
 
 
 def attributions(
@@ -180,7 +182,7 @@ def attributions(
     scores = (SCORES[name].of(vote).tolist() for name in ("margin", "distance"))
     typical = _typical_of(vote, rules, classes, tiles)
     found = zip(vote.predicted, decide(vote, rules, tiles), notes, tiles.tolist(), typical, *scores, strict=True)
-    for i, (k, word, note, number, (typicality, sources), margin, distance) in enumerate(found):
+    for i, (k, word, note, number, (p, sources), margin, distance) in enumerate(found):
         yield Attribution(
             predicted=classes[k],
             confidence=float(vote.probabilities[i, k]),
@@ -192,23 +194,27 @@ def attributions(
             distance=distance,
             views={v: classes[c] for v, c in zip(views, vote.view_predictions[:, i], strict=True) if c >= 0},
             tiles=number,
-            typicality=typicality,
+            typicality=p.get(classes[k]),
             sources=sources,
+            p_values=p,
         )
 
 
 def _typical_of(
     vote: Vote, rules: Sequence[Rule | Typical], classes: Sequence[str], tiles: Integer[np.ndarray, " n"]
-) -> list[tuple[float | None, tuple[str, ...]]]:
-    """The p-value of each image's voted class, and the classes that it is typical of, the most typical first."""
+) -> list[tuple[dict[str, float], tuple[str, ...]]]:
+    """The p-value of each class for each image, and the classes that it is typical of, the most typical first."""
     rule = next((rule for rule in rules if isinstance(rule, Typical)), None)
     if rule is None:
-        return [(None, ()) for _ in tiles]
+        return [({}, ()) for _ in tiles]
     ordered = [
-        (float(p[k]), tuple(classes[j] for j in np.argsort(-p, kind="stable") if p[j] > rule.unknown_rate))
-        for k, p in zip(vote.predicted, p_values(rule, vote), strict=True)
+        (
+            dict(zip(classes, p.tolist(), strict=True)),
+            tuple(classes[j] for j in np.argsort(-p, kind="stable") if p[j] > rule.unknown_rate),
+        )
+        for p in p_values(rule, vote)
     ]
-    return [found if number else (None, ()) for found, number in zip(ordered, tiles, strict=True)]
+    return [found if number else ({}, ()) for found, number in zip(ordered, tiles, strict=True)]
 
 
 @dataclasses.dataclass(frozen=True)

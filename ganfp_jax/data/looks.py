@@ -8,11 +8,22 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from ganfp_jax.data.decode import ImageFile, Picture, decoded
-from ganfp_jax.data.preprocess import check_resize, fit, read_each
-from ganfp_jax.data.sweep import THUMBNAIL, Sweep, sweep
+from ganfp_jax.data.preprocess import check_resize, fit, read_each, window
+from ganfp_jax.data.sweep import THUMBNAIL, Sweep, sweep, thumbnail
 from ganfp_jax.data.tiles import FAINT, Tiling, cut, find, luma_of, share, textures
 
 BYTES = 64_000_000  # of the tiles that are decoded at a time, as far as can be known beforehand
+
+
+class Whole(NamedTuple):
+    """A whole picture, and which parts of it the network is shown."""
+
+    thumbnail: UInt8[np.ndarray, "_h _w 3"]
+    """No larger than `sweep.THUMBNAIL`."""
+    size: tuple[int, int]
+    """Its height and width in pixels."""
+    boxes: Int[np.ndarray, "n 4"]
+    """Top, left, bottom and right of each part, in pixels."""
 
 
 class Look(NamedTuple):
@@ -28,6 +39,8 @@ class Look(NamedTuple):
     """The conversions of decoding."""
     sweep: Sweep | None = None
     """For a map of the picture, where one was asked for."""
+    whole: Whole | None = None
+    """The whole picture, where a map was asked for."""
 
     @property
     def counted(self) -> int:
@@ -49,13 +62,18 @@ def look(picture: Picture, resolution: int, resize: str, tiling: Tiling) -> Look
         Refused: as `preprocess.fit`; for "crop" the picture is smaller than a tile.
         UserError: `resize` is unknown.
     """
-    found = _look(picture, resolution, resize, tiling)
-    if not tiling.windows or min(picture.pixels.shape[:2]) < resolution:
+    found, boxes = _look(picture, resolution, resize, tiling)
+    if not tiling.windows:
         return found
-    return found._replace(sweep=sweep(picture.pixels, resolution, tiling.windows, tiling.min_luma_std))
+    height, width = picture.pixels.shape[:2]
+    if min(height, width) < resolution:
+        return found._replace(whole=Whole(thumbnail(picture.pixels), (height, width), boxes))
+    swept = sweep(picture.pixels, resolution, tiling.windows, tiling.min_luma_std)
+    return found._replace(sweep=swept, whole=Whole(swept.thumbnail, (height, width), boxes))
 
 
-def _look(picture: Picture, resolution: int, resize: str, tiling: Tiling) -> Look:
+def _look(picture: Picture, resolution: int, resize: str, tiling: Tiling) -> tuple[Look, Int[np.ndarray, "n 4"]]:
+    """What is looked at, and the boxes of a `Whole`; none of a flat picture."""
     image, seen = fit(picture.pixels, resolution, resize)
     if image.base is not None:  # a part of a large image would keep all of it in memory
         image = image.copy()
@@ -63,13 +81,15 @@ def _look(picture: Picture, resolution: int, resize: str, tiling: Tiling) -> Loo
     height, width = picture.pixels.shape[:2]
     if resize != "crop" or not tiling.tiles or height == width == resolution:
         flat = bool(textures(luma_of(image), origin, origin, resolution)[0, 0] < FAINT)
-        return Look(image[None], flat, seen, picture.remarks)
+        boxes = np.array([window(height, width, resolution, resize)])
+        return Look(image[None], flat, seen, picture.remarks), boxes[: 0 if flat else 1]
     corners = find(picture.pixels, resolution, tiling)
     if not len(corners):
-        return Look(image[None], True, f"all of {width}x{height} is flat", picture.remarks)
+        return Look(image[None], True, f"all of {width}x{height} is flat", picture.remarks), np.zeros((0, 4), np.int64)
     part = f"{100 * share(corners, resolution, height, width):.1f}% of {width}x{height}"
     tiles = cut(picture.pixels, corners, resolution)
-    return Look(tiles, False, f"{len(corners)} tile{'s' * (len(corners) != 1)}, {part}", picture.remarks)
+    boxes = np.concatenate([corners, corners + resolution], axis=1)
+    return Look(tiles, False, f"{len(corners)} tile{'s' * (len(corners) != 1)}, {part}", picture.remarks), boxes
 
 
 class Looked(NamedTuple):
@@ -95,8 +115,8 @@ class Looked(NamedTuple):
 
 def together(most: int, resolution: int, tiling: Tiling) -> int:
     """How many pictures can be decoded at a time, `most` or fewer, so that their tiles take at most `BYTES`."""
-    thumbnail = THUMBNAIL**2 if tiling.windows else 0
-    return max(1, min(most, BYTES // (3 * (resolution**2 * max(tiling.tiles + tiling.windows, 1) + thumbnail))))
+    small = THUMBNAIL**2 if tiling.windows else 0
+    return max(1, min(most, BYTES // (3 * (resolution**2 * max(tiling.tiles + tiling.windows, 1) + small))))
 
 
 def decode_and_look(

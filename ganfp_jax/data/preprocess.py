@@ -70,6 +70,16 @@ def fit(
     return fitted, f"{' and '.join(done)} from {width}x{height}"
 
 
+def window(height: int, width: int, resolution: int, resize: str) -> tuple[int, int, int, int]:
+    """The part of an image of this size that `fit` shows, before it is resized: top, left, bottom, right in pixels."""
+    side = resolution if resize in ("crop", "celeba") else min(height, width)
+    if resize == "celeba" and (height, width) == _CELEBA_SIZE[::-1]:
+        left, top = (centre - resolution // 2 for centre in _CELEBA_CENTRE)
+    else:
+        top, left = (height - side) // 2, (width - side) // 2
+    return top, left, top + side, left + side
+
+
 def read_fitted(
     file: str | os.PathLike[str] | Record, resolution: int, resize: str = "crop", **limits: Any
 ) -> tuple[UInt8[np.ndarray, "r r 3"], str]:

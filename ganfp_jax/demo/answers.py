@@ -14,8 +14,9 @@ from jaxtyping import UInt8
 
 from ganfp_jax.attribution import predictions, promises
 from ganfp_jax.attribution.attributor import FEW, Attributor, batch_size_for
+from ganfp_jax.attribution.sentences import percents, sentence
 from ganfp_jax.attribution.tiles import on_pictures, strongest
-from ganfp_jax.attribution.verdict import NOTHING, Attribution, attributions, doubt
+from ganfp_jax.attribution.verdict import Attribution, attributions
 from ganfp_jax.data.cells import cell
 from ganfp_jax.data.decode import Refused, decoded, png_bytes
 from ganfp_jax.data.looks import Look, look
@@ -185,38 +186,7 @@ def summary(answer: Answer) -> str:
     counts: dict[str, int] = {}
     for _, attribution in answer.attributions:
         counts[attribution.verdict] = counts.get(attribution.verdict, 0) + 1
-    given, refused = sum(counts.values()), sum(bool(row.refused) for row in answer.rows)
-    verdicts = f"{given} verdict{'s' * (given != 1)}: {wording.votes(counts)}" if given else "No verdict"
-    return verdicts + (f"; {refused} file{'s' * (refused != 1)} refused" if refused else "")
-
-
-def percents(attribution: Attribution) -> dict[str, str]:
-    """Returns each source -> its mean probability, rounded so that all add up to a hundred."""
-    probabilities = attribution.probabilities
-    return dict(zip(probabilities, wording.percents(list(probabilities.values())), strict=True))
-
-
-def sentence(attribution: Attribution) -> str:
-    """Writes the verdict and its numbers in words."""
-    if attribution.verdict == NOTHING:
-        return "The picture is flat everywhere: there is no trace of any source to see."
-    predicted, num_views = attribution.predicted, sum(attribution.votes.values())
-    tiles = f" of {attribution.tiles} tiles" if attribution.tiles > 1 else ""
-    votes = attribution.votes.get(predicted, 0)
-    points = wording.percent(abs(attribution.margin)).removesuffix("%")  # no 100 points beside 99.9%
-    lead = f"{points} points {'more' if attribution.margin >= 0 else 'less'} than the next source"
-    numbers = (
-        f"{votes} of {num_views} view{'s' * (num_views != 1)}{tiles} say{'s' * (votes == 1)} {predicted}; "
-        f"its {'' if tiles else 'mean '}probability is {percents(attribution)[predicted]}, {lead}. "
-        f"The {'mean ' if tiles else ''}distance of the fingerprint to the nearest source's is "
-        f"{attribution.distance:.2f} (0 to 2)."
-    )
-    if attribution.typicality is not None:
-        numbers += f" How typical it is of {predicted}, as a p-value: {wording.p_value(attribution.typicality)}."
-    if attribution.verdict == predicted:
-        return numbers
-    why = doubt(attribution.verdict, predicted, attribution.sources)
-    return f"The image {why}. {numbers}" if why else f"The lead is too small for a verdict. {numbers}"
+    return wording.summary(counts, sum(bool(row.refused) for row in answer.rows))
 
 
 def to_html(answer: Answer) -> str:

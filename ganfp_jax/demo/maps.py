@@ -1,19 +1,14 @@
 """The whole picture beside its map, as parts of a web page."""
 
 import dataclasses
-import io
 from collections.abc import Sequence
-
-import numpy as np
-from jaxtyping import UInt8
-from PIL import Image
 
 from ganfp_jax.attribution.attributor import MANY, Attributor
 from ganfp_jax.attribution.map_files import mapped
 from ganfp_jax.attribution.maps import map_sources
 from ganfp_jax.data.decode import png_bytes
 from ganfp_jax.data.sweep import Sweep, thumbnail
-from ganfp_jax.report.grid import data_uri
+from ganfp_jax.report.grid import data_uri, picture_uri
 from ganfp_jax.report.source_map import legend, overlay, swatch
 
 SIDE = 640  # pixels, the longer side of a large picture
@@ -42,13 +37,4 @@ def whole(attributor: Attributor, swept: Sweep, views: Sequence[str], rule: str)
     drawn = mapped(map_sources(attributor, swept, views, rule, MANY), picture)
     marks = [(data_uri(png_bytes(swatch(entry["source"]))), entry["name"], entry["share"]) for entry in legend(drawn)]
     small = max(picture.shape[:2]) < SMALL
-    return Whole(address(picture, small), address(overlay(drawn), small), marks, small)
-
-
-def address(picture: UInt8[np.ndarray, "h w 3"], lossless: bool) -> str:
-    """The picture as a `data:` address, as PNG or, since a page holds many, as JPEG."""
-    if lossless:
-        return data_uri(png_bytes(picture))
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, format="JPEG", quality=88, subsampling=0)
-    return data_uri(buffer.getvalue(), "jpeg")
+    return Whole(picture_uri(picture, small), picture_uri(overlay(drawn), small), marks, small)

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ganfp_jax.attribution import map_files, parts, summary
 from ganfp_jax.attribution.attributor import Attributor, batch_size_for
@@ -20,7 +20,9 @@ from ganfp_jax.attribution.maps import map_sources
 from ganfp_jax.attribution.predictions import LINES, PREDICTIONS
 from ganfp_jax.attribution.verdict import Attribution
 from ganfp_jax.attribution.voting import check_vote
+from ganfp_jax.data.decode import ImageFile
 from ganfp_jax.data.entries import IMAGE, REJECTED
+from ganfp_jax.data.identified import Identified
 from ganfp_jax.data.inventory import Inventory, Listed, taken
 from ganfp_jax.data.looks import Looked, decode_and_look, together
 from ganfp_jax.data.preprocess import check_resize
@@ -33,11 +35,16 @@ from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.progress import Bar, compiles, progress
 from ganfp_jax.run.threads import ending, result
 
+if TYPE_CHECKING:
+    from ganfp_jax.attribution.evidence_files import EvidenceFolder
+
 FEW = 30  # images that the console shows one by one
 SOME = 5  # refused files that the console names
 PICTURES_WITH_MAPS = 4  # decoded at once, since a map takes longer than a verdict
 BATCHES_AHEAD = 4  # batches decoded at once, and as many while the network works
 SOME_NOT_USED = 3  # exit status
+# Keys that a verdict or its page depends on, which the command on the page has.
+DECISIVE = ("checkpoint", "views", "rule", "resize", "tiles", "map_windows", "min_luma_std", "evidence")
 
 
 class Judged(NamedTuple):
@@ -45,7 +52,7 @@ class Judged(NamedTuple):
 
     verdicts: list[tuple[Listed, Attribution, dict[str, str]]]
     """With what the JSON lines say of each image besides: the `file:` address `uri`, which also opens an image whose
-    name is escaped, and the file `map`."""
+    name is escaped; the file `map`; of a page of evidence, `sha256` of the image and the files `page` and `pdf`."""
     rejected: list[tuple[Listed, str]]
 
 
@@ -67,24 +74,43 @@ def run(config: dict[str, Any], workdir: Path) -> int:
     with taken(config["images"], Shard.parse(config["shard"]), workdir, config["column"]) as inventory:
         attributor = Attributor.load(config["checkpoint"])
         config = {**config, "views": config["views"] or attributor.default_views}
-        shown = _judge_all(attributor, inventory, config, workdir)
+        evidence = _evidence(attributor, config)
+        shown = _judge_all(attributor, inventory, config, workdir, evidence)
     done, alone = parts.done(workdir), not config["shard"]
     if alone:  # configs/merge.py joins shards
         parts.join([done], workdir)
     refused = _tell(attributor, config, workdir, done, shown)
+    if evidence is not None and alone:
+        asked = [config["images"]] if isinstance(config["images"], str) else config["images"]
+        listed = evidence.write_index(workdir / LINES, parts.counts(done)[0], parts.refusals(done, refused), asked)
+        print(f"evidence: {listed}")
     if alone:
         parts.remove(workdir)
     return SOME_NOT_USED if refused else 0
 
 
+def _evidence(attributor: Attributor, config: Mapping[str, Any]) -> "EvidenceFolder | None":
+    """The folder of the pages of evidence; None where none is asked for."""
+    if not config["evidence"]:
+        return None
+    from ganfp_jax.attribution.evidence_files import EvidenceFolder  # verdicts do not wait for what pages need
+
+    settings = {key: config[key] for key in DECISIVE}
+    return EvidenceFolder(Path(config["evidence"]), attributor, settings, pdfs=config["evidence_pdf"])
+
+
 def _judge_all(
-    attributor: Attributor, inventory: Inventory, config: dict[str, Any], workdir: Path
+    attributor: Attributor,
+    inventory: Inventory,
+    config: dict[str, Any],
+    workdir: Path,
+    evidence: "EvidenceFolder | None",
 ) -> list[tuple[str, Attribution]]:
     """Writes the parts that are not done; returns the first few of the verdicts."""
     settings = _settings(attributor, inventory, config)
     before = {part.name: part for part in parts.begin(workdir, settings)}
     shown: list[tuple[str, Attribution]] = []
-    judge = make_judge(attributor, config, inventory)
+    judge = make_judge(attributor, config, inventory, evidence)
     done = min(len(before) * config["part_size"], inventory.images)
     with progress(inventory.images, "attribute", "image", done, delay=2.0) as bar:
         for number, entries in enumerate(inventory.parts(config["part_size"])):
@@ -111,7 +137,8 @@ def _settings(attributor: Attributor, inventory: Inventory, config: Mapping[str,
     """What the verdicts follow from, and how many parts there will be."""
     known = attributor.calibration
     calibration = json.dumps(None if known is None else known.to_dict(), sort_keys=True)
-    keys = ("rule", "resize", "tiles", "min_luma_std", "maps", "map_windows", "batch_size", "part_size", "shard")
+    keys = ("rule", "resize", "tiles", "min_luma_std", "maps", "map_windows", "evidence")
+    keys += ("batch_size", "part_size", "shard")
     return {
         "network": attributor.digest,
         "calibration": hashlib.sha256(calibration.encode()).hexdigest(),
@@ -165,7 +192,10 @@ def _tell(
 
 
 def make_judge(
-    attributor: Attributor, config: Mapping[str, Any], inventory: Inventory
+    attributor: Attributor,
+    config: Mapping[str, Any],
+    inventory: Inventory,
+    evidence: "EvidenceFolder | None" = None,
 ) -> Callable[[Sequence[Listed], Bar], Iterator[Judged]]:
     """Returns a function that yields the verdicts on some images in pieces, in order, and moves a bar.
 
@@ -173,60 +203,81 @@ def make_judge(
         attributor: names the sources.
         config: the job's.
         inventory: what there is in all.
+        evidence: writes a page on each image; None for no pages.
     """
     tiling = _tiling(config)
     size = (
         PICTURES_WITH_MAPS
-        if config["maps"]
+        if tiling.windows
         else together(BATCHES_AHEAD * config["batch_size"], attributor.resolution, tiling)
     )
     at_once = not config["shard"] and inventory.images <= min(size, config["part_size"])
     verdicts_on = compiles(attributor.judge)
 
-    def classify(piece: Sequence[Listed], looked: Looked) -> Judged:
+    def classify(piece: Sequence[Listed], files: Sequence[ImageFile], looked: Looked) -> Judged:
         # few tiles should not wait for many; but each size is compiled, and rounds in its own way
         batch_size = _batch_size(looked, config["batch_size"]) if at_once else config["batch_size"]
         attributions = verdicts_on(looked.looks, config["views"], config["rule"], batch_size)
         verdicts = []
         for position, look, verdict in zip(looked.kept, looked.looks, attributions, strict=True):
-            image = piece[int(position)]
-            extra = {"uri": image.uri}
-            if look.sweep is not None:
+            image, file = piece[int(position)], files[int(position)]
+            extra, several, found = {"uri": image.uri}, look.counted > 1, None
+            if look.sweep is not None and (config["maps"] or several):
                 found = map_sources(attributor, look.sweep, config["views"], config["rule"], config["batch_size"])
-                written = map_files.write(Path(config["maps"]), image.number, image.name, found, look.sweep.thumbnail)
-                extra["map"] = str(written)
+                if config["maps"]:
+                    place = Path(config["maps"])
+                    written = map_files.write(place, image.number, image.name, found, look.sweep.thumbnail)
+                    extra["map"] = str(written)
+            if evidence is not None and isinstance(file, Identified):
+                extra |= evidence.write(image.number, file, look, verdict, found if several else None)
             verdicts.append((image, verdict, extra))
         return Judged(verdicts, [(piece[position], reason) for position, reason in looked.refused.items()])
 
     def judge(entries: Sequence[Listed], bar: Bar) -> Iterator[Judged]:
         pieces = [entries[start : start + size] for start in range(0, len(entries), size)]
-        with contextlib.closing(_decoded(pieces, attributor.resolution, config["resize"], tiling)) as decoded:
-            for piece, looked in zip(pieces, decoded, strict=True):
-                yield classify(piece, looked)
+        opened = _identified if evidence is not None else _file
+        with contextlib.closing(_decoded(pieces, opened, attributor.resolution, config["resize"], tiling)) as decoded:
+            for piece, (files, looked) in zip(pieces, decoded, strict=True):
+                yield classify(piece, files, looked)
                 bar.update(len(piece))
 
     return judge
 
 
+def _file(entry: Listed) -> ImageFile:
+    return entry.file
+
+
+def _identified(entry: Listed) -> ImageFile:
+    """The file of an entry, which will know what was read of it."""
+    return Identified(entry.file, entry.path, str(entry.inside[1]) if entry.inside else entry.path)
+
+
 def _decoded(
-    pieces: Sequence[Sequence[Listed]], resolution: int, resize: str, tiling: Tiling
-) -> Generator[Looked, None, None]:
-    """Yields what is to be seen in each piece; the next one is decoded meanwhile."""
+    pieces: Sequence[Sequence[Listed]],
+    opened: Callable[[Listed], ImageFile],
+    resolution: int,
+    resize: str,
+    tiling: Tiling,
+) -> Generator[tuple[Sequence[ImageFile], Looked], None, None]:
+    """Yields the files of each piece and what is to be seen in them; the next piece is decoded meanwhile."""
     stop = threading.Event()
 
-    def decode(piece: Sequence[Listed]) -> Looked:
-        return decode_and_look([entry.file for entry in piece], resolution, resize, tiling, stop=stop)
+    def decode(piece: Sequence[Listed]) -> tuple[Sequence[ImageFile], Looked]:
+        files = [opened(entry) for entry in piece]
+        return files, decode_and_look(files, resolution, resize, tiling, stop=stop)
 
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as ahead, ending(stop):
-        coming: Future[Looked] | None = None
+        coming: Future[tuple[Sequence[ImageFile], Looked]] | None = None
         for number, piece in enumerate(pieces):
-            looked = result(coming or ahead.submit(decode, piece))
+            decoded = result(coming or ahead.submit(decode, piece))
             coming = ahead.submit(decode, pieces[number + 1]) if number + 1 < len(pieces) else None
-            yield looked
+            yield decoded
 
 
 def _tiling(config: Mapping[str, Any]) -> Tiling:
-    return Tiling(config["tiles"], config["min_luma_std"], config["map_windows"] if config["maps"] else 0)
+    windows = config["map_windows"] if config["maps"] or config["evidence"] else 0
+    return Tiling(config["tiles"], config["min_luma_std"], windows)
 
 
 def _batch_size(looked: Looked, most: int) -> int:

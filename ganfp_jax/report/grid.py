@@ -1,9 +1,13 @@
 """Images side by side in one picture, and pictures inside a page."""
 
 import base64
+import io
 
 import numpy as np
 from jaxtyping import UInt8
+from PIL import Image
+
+from ganfp_jax.data.decode import png_bytes
 
 BACKGROUND = 112  # a neutral grey that suits light and dark pages
 
@@ -43,3 +47,12 @@ def image_grid(
 def data_uri(content: bytes, kind: str = "png") -> str:
     """Returns the bytes of a picture's file as a `data:` address, so that a page contains the picture."""
     return f"data:image/{kind};base64," + base64.b64encode(content).decode("ascii")
+
+
+def picture_uri(picture: UInt8[np.ndarray, "h w 3"], lossless: bool) -> str:
+    """Returns a picture as a `data:` address, as PNG or, since a page holds many, as JPEG."""
+    if lossless:
+        return data_uri(png_bytes(picture))
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="JPEG", quality=88, subsampling=0)
+    return data_uri(buffer.getvalue(), "jpeg")

@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ganfp_jax.report import (
     ablation_page,
     evaluation_page,
+    evidence_page,
     fingerprint_page,
     rendering,
     results,
@@ -31,6 +32,8 @@ PAGES = {
     "robustness": Kind(results.RobustnessPage, robustness_page.values),
     "fingerprints": Kind(results.FingerprintPage, fingerprint_page.values),
     "score": Kind(results.ScorePage, score_page.values),
+    "evidence": Kind(evidence_page.EvidencePage, evidence_page.values),
+    "evidence_index": Kind(evidence_page.IndexPage, evidence_page.index_values),
 }
 
 
@@ -47,14 +50,22 @@ def write_page(name: str, content: Mapping[str, Any], path: str | os.PathLike[st
         UserError: a picture cannot be read.
     """
     path = Path(path)
-    page = render(name, content)
+    pieces = _pieces(name, content)
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write_bytes(path, page.encode())
+    with atomic.writer(path) as file:
+        for piece in pieces:
+            file.write(piece.encode())
     return path
 
 
 def render(name: str, content: Mapping[str, Any]) -> str:
     """Returns the page of `write_page` as text."""
+    return "".join(_pieces(name, content))
+
+
+def _pieces(name: str, content: Mapping[str, Any]) -> Iterator[str]:
+    """Checks the results, and returns an iterator of the pieces of the page."""
     results.check(content, PAGES[name].schema)
     config = json.dumps(content["config"], indent=2, ensure_ascii=False, default=str)
-    return rendering.render(f"{name}.html.j2", **{"results": content, "config": config, **PAGES[name].values(content)})
+    values = {"results": content, "config": config, **PAGES[name].values(content)}
+    return rendering.pieces(f"{name}.html.j2", **values)

@@ -1,11 +1,13 @@
 """The common parts of the pages: templates, filters, pictures, confusion matrices, fingerprints."""
 
+import functools
 import io
 import math
 import os
-from collections.abc import Mapping, Sequence
+import urllib.parse
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -17,7 +19,11 @@ from ganfp_jax.report.fingerprint_figures import draw_embedding
 from ganfp_jax.report.grid import data_uri
 from ganfp_jax.run.errors import UserError
 
+if TYPE_CHECKING:
+    import jinja2
+
 OTHERS = "another source"  # the column of answers that name no source on the page
+BUFFERED = 1000  # pieces of a template that are written together
 PICTURE_SIDE = 96  # the approximate size of a small picture in CSS pixels
 
 FILTERS = {
@@ -33,14 +39,24 @@ FILTERS = {
     "condition_label": wording.condition_label,
     "rule_label": wording.rule_label,
     "view_label": wording.view_label,
+    "trace_label": wording.trace_label,
+    "address": lambda name: urllib.parse.quote(os.fsencode(name)),
 }
 
 
-def render(template: str, **values: Any) -> str:
-    r"""Renders a template of this package as text; all values are escaped.
+def pieces(template: str, **values: Any) -> Iterator[str]:
+    r"""Renders a template of this package piece by piece; all values are escaped.
 
-    A file name that is no UTF-8 has surrogates, which cannot be written; they become escapes such as "\udcff".
+    So a long list may be an iterator, and is never in memory. A file name that is no UTF-8 has surrogates, which cannot
+    be written; they become escapes such as "\udcff".
     """
+    stream = _environment().get_template(template).stream(**values)
+    stream.enable_buffering(BUFFERED)
+    return (piece.encode(errors="backslashreplace").decode() for piece in stream)
+
+
+@functools.cache
+def _environment() -> "jinja2.Environment":
     import jinja2
 
     environment = jinja2.Environment(
@@ -51,8 +67,7 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= FILTERS
-    text = environment.get_template(template).render(**values)
-    return text.encode(errors="backslashreplace").decode()
+    return environment
 
 
 def confusion_matrix(

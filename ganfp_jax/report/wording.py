@@ -9,6 +9,8 @@ from ganfp_jax import baselines
 from ganfp_jax.data import perturb
 
 MOST_LISTED = 30  # names in a sentence
+REAL = "real"
+"""The source of photographs that none of the other sources has made or changed."""
 
 
 def percent(share: float | int | None) -> str:
@@ -77,6 +79,13 @@ def votes(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in cast)
 
 
+def summary(verdicts: Mapping[str, int], refused: int) -> str:
+    """Counts verdicts and refused files: "2 verdicts: SNGAN 1, real 1; 1 file refused"."""
+    given = sum(verdicts.values())
+    said = f"{given:,} verdict{'s' * (given != 1)}: {votes(verdicts)}" if given else "No verdict"
+    return said + (f"; {refused:,} file{'s' * (refused != 1)} refused" if refused else "")
+
+
 def listed(names: Sequence[str], last: str = "and") -> str:
     """Lists names: ["a", "b", "c"] -> "a, b and c"; of more than `MOST_LISTED` the first eight "and 992 others"."""
     if len(names) > MOST_LISTED:
@@ -128,3 +137,8 @@ def view_label(view: str) -> str:
     """Labels a view: "rot90" -> "turned 90°", "vertical_flip" -> "vertical flip"; other names stay as they are."""
     turn = re.fullmatch(r"rot(\d+)", view)
     return f"turned {turn[1]}°" if turn else view.replace("_", " ")
+
+
+def trace_label(source: str) -> str:
+    """Labels a source as a finding: "real" promises too much, where only traces of known generators are looked for."""
+    return f"no known trace ({REAL})" if source == REAL else source

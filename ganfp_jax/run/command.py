@@ -1,6 +1,7 @@
 """The command line that repeats a job, as the pages show it under "How to reproduce"."""
 
 import json
+import os
 import shlex
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -8,7 +9,14 @@ from typing import Any
 UNSAID = ("job", "command")  # keys that follow from the config file
 
 
-def command(name: str, settings: Mapping[str, Any], *, workdir: str = "", whole: Collection[str] = ()) -> str:
+def command(
+    name: str,
+    settings: Mapping[str, Any],
+    *,
+    workdir: str = "",
+    whole: Collection[str] = (),
+    files: Collection[str] = (),
+) -> str:
     """Returns the command of the job of `configs/<name>.py` with `settings`, quoted for the shell.
 
     Args:
@@ -16,11 +24,24 @@ def command(name: str, settings: Mapping[str, Any], *, workdir: str = "", whole:
         settings: a config or a part of one; sections are mappings.
         workdir: the run folder; "" means the job's default.
         whole: sections whose keys the config file does not have; each is given as one mapping.
+        files: what stands behind "--".
     """
     line = ["python", "-m", "ganfp_jax.main", f"--config=configs/{name}.py"]
     if workdir:
         line.append(f"--workdir={workdir}")
-    return shlex.join([*line, *flags(settings, whole=whole)])
+    line += flags(settings, whole=whole)
+    return " ".join(quoted(word) for word in (*line, *(["--", *files] if files else [])))
+
+
+def quoted(word: str) -> str:
+    r"""Quotes a word for a shell; what cannot be shown on a line is escaped as bash reads it, as in $'two\nlines'."""
+    if word.isprintable():
+        return shlex.quote(word)
+    escaped = (
+        f"\\{c}" if c in "\\'" else c if c.isprintable() else "".join(f"\\x{b:02x}" for b in os.fsencode(c))
+        for c in word
+    )
+    return f"$'{''.join(escaped)}'"
 
 
 def flags(settings: Mapping[str, Any], *, whole: Collection[str] = (), prefix: str = "") -> Iterator[str]:

@@ -76,6 +76,7 @@ def test_the_sources_that_an_image_is_typical_of_give_the_verdict():
         (NOTHING, (), "flat"),
     ]
     assert [one.typicality for one in said] == [1, 1, 1 / 40, 1 / 40, 1, None]
+    assert said[3].p_values == {"real": 1 / 40, "ProGAN": 1} and said[5].p_values == {}
     assert decide(given, rules, np.array([1, 1, 1, 1, 1, 0])) == ["", UNSURE, UNKNOWN, UNSURE, UNSURE, NOTHING]
     # a margin that is too small is unsure of the one source, too
     (alone,) = attributions(vote([0.98], [0.1]), [TYPICAL, Rule("margin", 0.99, UNSURE)], CLASSES, ["identity"], [""])

@@ -45,6 +45,28 @@ def test_look_at_a_flat_picture_is_at_its_centre_and_counts_for_nothing(size, ti
         assert found.noted() == "all of 64x40 is flat"
 
 
+@pytest.mark.parametrize(("resize", "tiles"), [("crop", 4), ("crop", 0), ("area", 4), ("lsun", 4)])
+def test_the_boxes_are_around_what_was_looked_at(resize, tiles):
+    found = look(Picture(NOISE, ()), 16, resize, Tiling(tiles, 10.0, windows=9))
+    assert found.whole.size == (40, 64)
+    np.testing.assert_array_equal(found.whole.thumbnail, NOISE)
+    assert len(found.whole.boxes) == found.counted
+    for (top, left, bottom, right), tile in zip(found.whole.boxes, found.tiles, strict=True):
+        np.testing.assert_array_equal(fit(NOISE[top:bottom, left:right], 16, resize)[0], tile)
+    assert look(Picture(NOISE, ()), 16, resize, Tiling(tiles, 10.0)).whole is None
+
+
+def test_the_boxes_of_small_aligned_and_flat_pictures():
+    tiling = Tiling(4, 10.0, windows=9)
+    small = look(Picture(NOISE[:9, :12], ()), 16, "area", tiling)
+    assert small.sweep is None and small.whole.boxes.tolist() == [[0, 1, 9, 10]] and small.whole.size == (9, 12)
+    face = np.random.default_rng(1).integers(0, 256, (218, 178, 3), np.uint8)
+    aligned = look(Picture(face, ()), 128, "celeba", tiling)
+    top, left, bottom, right = aligned.whole.boxes[0]
+    np.testing.assert_array_equal(face[top:bottom, left:right], aligned.tiles[0])
+    assert look(Picture(np.full((40, 64, 3), 77, np.uint8), ()), 16, "crop", tiling).whole.boxes.shape == (0, 4)
+
+
 def test_look_refuses_a_picture_smaller_than_a_tile():
     with pytest.raises(Refused, match="is 64x15, smaller than 16x16; resize=area would enlarge it"):
         look(Picture(NOISE[:15], ()), 16, "crop", TILING)

@@ -2,8 +2,10 @@
 
 import csv
 import dataclasses
+import hashlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -15,6 +17,7 @@ import numpy as np
 import opinions
 import pyarrow
 import pytest
+from html_page import Page
 from pyarrow import parquet
 
 from configs import attribute as config_file
@@ -27,6 +30,7 @@ from ganfp_jax.data.decode import encode_png
 from ganfp_jax.data.listing import printable
 from ganfp_jax.interop.weights import CALIBRATION, FILE, write_file
 from ganfp_jax.jobs import attribute as attribute_job
+from ganfp_jax.report import pdf
 from ganfp_jax.run.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -388,3 +392,77 @@ def test_maps_lie_in_their_folder_and_are_named(network, tmp_path, capsys):
         run(network, tmp_path / "run", str(tmp_path), **settings | {"map_windows": -1})
     with pytest.raises(UserError, match=r"config\.tiles is -2"):
         run(network, tmp_path / "run", str(tmp_path), tiles=-2)
+
+
+@pytest.fixture
+def two_folders(tmp_path):
+    """Two files of one name, one with a name that is markup, one that cannot be used."""
+    noise = np.random.default_rng(0).integers(0, 256, (3, 40, 56, 3), np.uint8)
+    names = ("a/one.png", "b/one.png", "b/<img src=x> #1%.png")
+    for name, picture in zip(names, noise, strict=True):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        encode_png(tmp_path / name, picture)
+    (tmp_path / "b" / "broken.png").write_bytes(b"no image")
+    return tmp_path
+
+
+def test_every_image_gets_a_page_of_evidence(network, two_folders, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(pdf, "browser", lambda: None)
+    images, place = (str(two_folders / "a"), str(two_folders / "b")), tmp_path / "evidence"
+    (place / "000001_one.pdf").parent.mkdir()
+    (place / "000001_one.pdf").write_text("of an earlier run")
+    assert run(network, tmp_path / "run", images, evidence=str(place), map_windows=30) == 3
+    lines = records(tmp_path / "run")
+    names = ["000001_one.html", "000002_<img src=x> #1%.html", "000004_one.html"]
+    assert [line["page"] for line in lines] == [str(place / name) for name in names]
+    assert sorted(path.name for path in place.iterdir()) == sorted([*names, "index.html"])
+    for line in lines:
+        content = Path(line["image"]).read_bytes()
+        page = Page(Path(line["page"]).read_text())
+        assert line["sha256"] == hashlib.sha256(content).hexdigest() and line["sha256"] in page.text
+        assert line["image"] in page.text and line["pdf"] == "" and "map" not in line
+        assert any(attrs["alt"].startswith("Map of") for attrs in page.all("img"))
+        assert f"-- {shlex.quote(line['image'])}" in page.text
+    index = Page((place / "index.html").read_text())
+    links = [urllib.parse.unquote(attrs["href"]) for attrs in index.all("a") if not attrs["href"].startswith("#")]
+    assert links == names
+    assert f"{two_folders / 'b' / 'broken.png'} not an image" in index.text and "1 file refused" in index.text
+    assert f"evidence: {place / 'index.html'}" in capsys.readouterr().out
+    # The verdicts are those of a run without pages, and what is written besides is written then, too.
+    run(network, tmp_path / "plain", images, maps=str(tmp_path / "maps"), map_windows=30)
+    plain = records(tmp_path / "plain")
+    assert [line["probabilities"] for line in plain] == [line["probabilities"] for line in lines]
+    assert all(line.keys().isdisjoint({"page", "pdf", "sha256"}) for line in plain)
+
+
+def test_pdfs_are_made_until_one_fails(network, two_folders, tmp_path, capsys, monkeypatch):
+    printed = []
+
+    def print_page(chromium, page):
+        printed.append(page.name)
+        made = page.with_suffix(".pdf")
+        return made if len(printed) == 1 and made.write_bytes(b"%PDF-") else None
+
+    monkeypatch.setattr(pdf, "browser", lambda: "chromium")
+    monkeypatch.setattr(pdf, "print_page", print_page)
+    images = (str(two_folders / "a"), str(two_folders / "b"))
+    assert run(network, tmp_path / "run", images, evidence=str(tmp_path / "e"), map_windows=30) == 3
+    assert [Path(line["pdf"]).name for line in records(tmp_path / "run")] == ["000001_one.pdf", "", ""]
+    assert len(printed) == 2 and "no PDFs from here on" in capsys.readouterr().err
+    assert (tmp_path / "e" / "index.html").read_text().count(">PDF</a>") == 1
+    run(network, tmp_path / "run", images, evidence=str(tmp_path / "e"), map_windows=30, evidence_pdf=False)
+    assert len(printed) == 2
+
+
+def test_a_place_that_can_hold_no_pages_is_said_before_any_work(network, two_folders, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"config\.evidence: .*file cannot be a folder of pages \(File exists\)"):
+        run(network, tmp_path / "run", str(two_folders / "a"), evidence=str(tmp_path / "file"))
+    assert not list((tmp_path / "run").iterdir())
+
+
+def test_evidence_without_any_image_is_a_list_of_refusals(network, two_folders, tmp_path, capsys):
+    broken = str(two_folders / "b" / "broken.png")
+    assert run(network, tmp_path / "run", broken, evidence=str(tmp_path / "e")) == 3
+    assert [path.name for path in (tmp_path / "e").iterdir()] == ["index.html"]
+    assert "No verdict; 1 file refused." in Page((tmp_path / "e" / "index.html").read_text()).text

@@ -2,7 +2,10 @@
 
 import importlib
 import json
+import os
 import shlex
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 from absl import flags as absl_flags
 from ml_collections import config_flags
 
-from ganfp_jax.run.command import command
+from ganfp_jax.run.command import command, quoted
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,3 +65,21 @@ def test_a_part_of_a_config_and_a_run_folder(monkeypatch):
     config, workdir = config_of(line, monkeypatch)
     assert config["immunise"] == {"share": 0.0, "perturbations": ()}
     assert workdir == "runs/my own"
+
+
+@pytest.mark.parametrize("name", ["a.png", "-x $HOME `id`.png", 'it\'s "mine".png', "größe 生成.png", "a\\b.png"])
+def test_files_stand_at_the_end_as_the_shell_reads_them(name):
+    line = command("attribute", {"checkpoint": "photos32"}, files=[name, "b.png"])
+    assert shlex.split(line)[-3:] == ["--", name, "b.png"]
+    assert command("attribute", {}).endswith("attribute.py")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the escapes are those of bash")
+@pytest.mark.parametrize(
+    "name", [b"two\nlines 'x' \\.png", b"byte\xffab.png", b"\x1b[31m.png", "\u202egnp.exe".encode()]
+)
+def test_what_no_line_can_show_is_escaped(name):
+    word = quoted(os.fsdecode(name))
+    assert word.isprintable()
+    said = subprocess.run(["bash", "-c", f"printf %s {word}"], capture_output=True, check=True)
+    assert said.stdout == name
