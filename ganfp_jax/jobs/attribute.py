@@ -137,8 +137,8 @@ def _settings(attributor: Attributor, inventory: Inventory, config: Mapping[str,
     """What the verdicts follow from, and how many parts there will be."""
     known = attributor.calibration
     calibration = json.dumps(None if known is None else known.to_dict(), sort_keys=True)
-    keys = ("rule", "resize", "tiles", "min_luma_std", "maps", "map_windows", "evidence")
-    keys += ("batch_size", "part_size", "shard")
+    looked = ("rule", "resize", "tiles", "min_luma_std", "maps", "map_windows", "evidence")
+    keys = (*looked, "batch_size", "part_size", "shard")
     return {
         "network": attributor.digest,
         "calibration": hashlib.sha256(calibration.encode()).hexdigest(),
