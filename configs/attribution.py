@@ -22,6 +22,13 @@ Three of its settings are not the published ones; they were chosen on training p
 - `augment = "d4"` turns and flips. It must match the views of a later vote: views unlike those of the training vote
   badly.
 
+`:spectral` gives that network a second branch and its images more forms. `model.spectral_features` is the number of
+features of a layer that sees the log-DCT of the whole image (`ganfp_jax/models/spectrum.py`), which stand beside those
+of the convolutions in a fingerprint. 70 % of the images are sent on as people do: four in seven of these as JPEGs, the
+others enlarged, enlarged and saved as JPEG, reduced and enlarged again, or enlarged and reduced again; of what is
+larger then, a window is shown (`data.crop_from`). `experiments/spectral` trains it on the shipped generators' images
+and has its figures. `:spectral-tiny` is its form of seconds.
+
 `:restorers` trains `visnet_moments` (`ganfp_jax/models/visnet_moments.py`) on the sources of published upscalers and
 restorers (docs/restorers.md) at 64x64. It sees local statistics: the log-DCT of blocks, as it is and after a layer, of
 which it keeps mean and deviation, so pictures may later have any size. `model.num_stages` adds a branch of convolutions
@@ -39,12 +46,18 @@ from ml_collections import ConfigDict
 from configs import common
 from ganfp_jax.run.variants import choose
 
+# Of what is reduced, 0.6 times 1.7 still fills a window of the size that it had.
+RESCALED = ("rescale1-2", "rescale1-2+jpeg50-95", "rescale0.6-0.9+rescale1.7", "rescale1.5-2+rescale0.67")
+
 
 def get_config(variant: str = "photos") -> ConfigDict:
-    """The config of one of the variants photos, celeba, lsun, restorers, celeba-smoke, tiny, restorers-tiny."""
-    variants = {"photos": _photos, "celeba": _celeba, "lsun": _published, "restorers": _restorers}
-    tiny = {"celeba-smoke": _celeba_smoke, "tiny": _tiny, "restorers-tiny": _restorers_tiny}
-    return choose(variant, variants | tiny)
+    """The config of one of the variants photos, spectral, celeba, lsun, restorers, or of their forms of seconds.
+
+    These are tiny, spectral-tiny, celeba-smoke and restorers-tiny.
+    """
+    variants = {"photos": _photos, "spectral": _spectral, "celeba": _celeba, "lsun": _published}
+    tiny = {"tiny": _tiny, "spectral-tiny": _spectral_tiny, "celeba-smoke": _celeba_smoke}
+    return choose(variant, variants | tiny | {"restorers": _restorers, "restorers-tiny": _restorers_tiny})
 
 
 def _published() -> ConfigDict:
@@ -61,6 +74,7 @@ def _published() -> ConfigDict:
                 "fmap_decay": 1.0,
                 "fmap_max": 512,
                 "num_features": None,
+                "spectral_features": 0,
                 "input": "image",
                 "mode": "postpool",
                 "switching_res": 4,
@@ -100,6 +114,15 @@ def _photos() -> ConfigDict:
     config.num_steps = 1000
     config.eval_every = 250
     config.checkpoint_every = 250
+    return config
+
+
+def _spectral() -> ConfigDict:
+    config = _photos()
+    config.model.spectral_features = 256
+    config.immunise.share = 0.7
+    config.immunise.perturbations = ("jpeg50-95",) * 4 + RESCALED
+    config.data.crop_from = config.resolution
     return config
 
 
@@ -159,5 +182,14 @@ def _tiny() -> ConfigDict:
     config = common.tiny_on_study(_photos())
     config.model.fmap_base = 32
     config.model.num_features = 16
+    config.batch_size = 16
+    return config
+
+
+def _spectral_tiny() -> ConfigDict:
+    config = common.tiny_on_study(_spectral())
+    config.model.fmap_base = 32
+    config.model.num_features = config.model.spectral_features = 16
+    config.data.crop_from = config.resolution
     config.batch_size = 16
     return config

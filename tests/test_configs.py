@@ -6,9 +6,11 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from ganfp_jax import models
+from ganfp_jax.data.perturb import immunise
 from ganfp_jax.generation.folders import FILE_PREFIXES
 from ganfp_jax.jobs import JOBS
 from ganfp_jax.main import job_module
@@ -29,6 +31,7 @@ LABELLED = ("attribution", "fingerprint")
 TRAINED = [(name, variant) for name in (*GANS, *LABELLED) for variant in ("photos", "celeba", "lsun", "tiny")]
 SMOKED = (*GANS, "attribution", "generate", "evaluate")
 TRAINED += [(name, "celeba-smoke") for name in SMOKED[:5]]
+TRAINED += [("attribution", variant) for variant in ("spectral", "spectral-tiny")]
 
 
 def get(name, variant):
@@ -88,6 +91,15 @@ def test_networks_and_optimisers_take_their_sections(name, variant):
         make_adam(**config["optimizer"], learning_rate=stages[0].learning_rate, num_steps=stages[-1].last)
     else:
         make_adam(**config["optimizer"], num_steps=config["num_steps"])
+
+
+@pytest.mark.parametrize("variant", ["spectral", "spectral-tiny"])
+def test_rescaled_images_fill_the_networks(variant):
+    config = get("attribution", variant)
+    side, images = config["resolution"], np.zeros((100, *[config["data"]["crop_from"]] * 2, 3), np.uint8)
+    for perturbation in set(config["immunise"]["perturbations"]):
+        only = {"share": 1.0, "perturbations": (perturbation,), "side": side}
+        assert immunise(images, np.random.default_rng(0), **only).shape == (100, side, side, 3)
 
 
 def test_three_trainings_of_one_gan_differ_in_their_seed_only():

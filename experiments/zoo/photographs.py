@@ -27,6 +27,7 @@ SHORT_SIDE = (
 )
 STRIDE = 8  # pixels between the places that crops are taken from
 MIN_LUMA_STD = 10.0
+MIDDLE = 1024  # pixels, the side of the part of a photograph of which crops at its own size are taken
 
 
 class Photograph(NamedTuple):
@@ -47,7 +48,9 @@ def listed(split: str) -> list[Photograph]:
     return [photo for photo in rows(TABLE, Photograph) if photo.split == split]
 
 
-def write_crops(root: Path, packages: Path, *, split: str, count: int, resolution: int, seed: int) -> list[str]:
+def write_crops(
+    root: Path, packages: Path, *, split: str, count: int, resolution: int, seed: int, native: bool = False
+) -> list[str]:
     """Writes crops of the photographs as `<root>/<photograph>_%05d.png`; photographs take turns until all are used up.
 
     Each photograph is reduced once by Pillow's Lanczos filter, large ones to a short side of `SHORT_SIDE` pixels and
@@ -61,6 +64,7 @@ def write_crops(root: Path, packages: Path, *, split: str, count: int, resolutio
         count: number of crops.
         resolution: side of a crop in pixels.
         seed: 0 to 2**32 - 1.
+        native: crops of the middle of each photograph at its own size instead, at most `MIDDLE` pixels of each side.
 
     Returns:
         The names of the photographs that gave crops.
@@ -68,7 +72,7 @@ def write_crops(root: Path, packages: Path, *, split: str, count: int, resolutio
     Raises:
         UserError: a picture is missing or not the one that was used, or there are fewer crops than asked for.
     """
-    streams = [_crops(photo, packages, resolution, seed) for photo in listed(split)]
+    streams = [_crops(photo, packages, resolution, seed, native) for photo in listed(split)]
     root.mkdir(parents=True, exist_ok=True)
     used = set()
     with progress(count, f"crops ({split})", "image") as bar:
@@ -92,9 +96,9 @@ def _in_turn(streams: list[Iterator[tuple[str, UInt8[np.ndarray, "r r 3"]]]]) ->
 
 
 def _crops(
-    photo: Photograph, packages: Path, resolution: int, seed: int
+    photo: Photograph, packages: Path, resolution: int, seed: int, native: bool
 ) -> Iterator[tuple[str, UInt8[np.ndarray, "r r 3"]]]:
-    image, opaque = _reduced(photo, packages)
+    image, opaque = _opened(photo, packages, native)
     luma = image @ np.array([0.299, 0.587, 0.114])
     height, width = luma.shape
     places = [
@@ -112,10 +116,21 @@ def _crops(
             number += 1
 
 
-def _reduced(photo: Photograph, packages: Path) -> tuple[UInt8[np.ndarray, "h w 3"], Bool[np.ndarray, "h w"]]:
+def _opened(
+    photo: Photograph, packages: Path, native: bool
+) -> tuple[UInt8[np.ndarray, "h w 3"], Bool[np.ndarray, "h w"]]:
     with Image.open(check(packages / photo.path, photo)) as opened:
         rgba = opened.convert("RGBA")
-    reduction = max(MIN_REDUCTION, min(rgba.size) / SHORT_SIDE)
-    size = int(rgba.width / reduction), int(rgba.height / reduction)
-    pixels = np.asarray(rgba.resize(size, Image.Resampling.LANCZOS))
+    pixels = np.asarray(_middle(rgba) if native else _reduced(rgba))
     return pixels[..., :3], pixels[..., 3] == 255
+
+
+def _middle(image: Image.Image) -> Image.Image:
+    left, top = (max(0, (side - MIDDLE) // 2) for side in image.size)
+    return image.crop((left, top, image.width - left, image.height - top))
+
+
+def _reduced(image: Image.Image) -> Image.Image:
+    reduction = max(MIN_REDUCTION, min(image.size) / SHORT_SIDE)
+    size = int(image.width / reduction), int(image.height / reduction)
+    return image.resize(size, Image.Resampling.LANCZOS)

@@ -1,7 +1,8 @@
 """The attribution network: which source made this image? (Yu, Davis, Fritz 2019, arXiv 1811.08180.)
 
 Its last layer is the inner product of an image's fingerprint (`Classifier.features`) and each source's fingerprint
-(`Classifier.model_fingerprints`), plus a bias.
+(`Classifier.model_fingerprints`), plus a bias. A branch that sees the spectrum of the whole image, which is ours, can
+stand beside the convolutions (`spectral_features`); both are trained together.
 """
 
 import math
@@ -23,6 +24,7 @@ from ganfp_jax.models.layers import (
     leaky_relu,
 )
 from ganfp_jax.models.network import Count, Network
+from ganfp_jax.models.spectrum import MOST_FREQUENCIES, Spectrum
 from ganfp_jax.run.errors import UserError
 
 AnyFloat = Float[Array | np.ndarray, "..."]
@@ -45,8 +47,10 @@ class Classifier(Network):
             than a patch (the paper's post-pooling network, which its release lacks).
         switching_res: the side at which `mode` switches; 4 with "postpool" is the full network.
         latent_res: -1 for the dense head at 4x4, else the side at which a fully convolutional head ends.
-        num_features: length of a fingerprint; None for the published max(feature maps of stage 0, K).
-        dtype: dtype of the arithmetic; parameters, features and logits are float32.
+        num_features: features of the convolutions; None for the published max(feature maps of stage 0, K).
+        spectral_features: features of the spectrum (`models.spectrum`), which follow those of the convolutions in a
+            fingerprint; 0, as published, for no such branch. It needs the dense head.
+        dtype: dtype of the convolutions; parameters, the spectrum, features and logits are float32.
     """
 
     smallest: ClassVar[int] = 4
@@ -59,11 +63,12 @@ class Classifier(Network):
     switching_res: int = 4
     latent_res: int = -1
     num_features: Count | None = None
+    spectral_features: int = 0
     dtype: Any = jnp.float32
 
     @nn.nowrap
     def check(self) -> None:
-        """Raises `UserError` for a side that no halving reaches, and for two kinds of head at once."""
+        """Raises `UserError` for a side that no halving reaches and for parts that do not go together."""
         sides = [self.resolution >> k for k in range(self.resolution.bit_length() - 2)]
         places = (("switching_res", self.switching_res, sides), ("latent_res", self.latent_res, [-1, *sides]))
         for key, side, choices in places:
@@ -71,11 +76,18 @@ class Classifier(Network):
                 raise UserError(f"{key} {side} is none of {', '.join(map(str, choices))}")
         if self.mode == "mean_pool" and self.latent_res != -1:
             raise UserError("mode mean_pool ends at switching_res; leave latent_res at -1")
+        if self.spectral_features < 0:
+            raise UserError(f"spectral_features is {self.spectral_features}; give 0 or more")
+        if self.spectral_features and not self._ends_dense():
+            raise UserError("spectral_features are of a whole image; leave latent_res at -1 and mode off mean_pool")
+        if self.spectral_features and self.resolution > MOST_FREQUENCIES:
+            raise UserError(
+                f"spectral_features see all frequencies, of images of up to {MOST_FREQUENCIES} pixels a side"
+            )
 
     def __call__(self, images: Float[Array, "n h w c"], train: bool = False) -> Float[Array, "n ... k"]:
-        """Return logits (N, K), or (N, r, r, K) with `latent_res` r; `train` changes nothing in this network."""
-        del train
-        return self.fingerprints_and_logits(images)[1]
+        """Return logits (N, K), or (N, r, r, K) with `latent_res` r; `train` is for the spectrum's statistics."""
+        return self.fingerprints_and_logits(images, train)[1]
 
     def features(self, images: Float[Array, "n h w c"]) -> Float[Array, "n ... f"]:
         """Return image fingerprints (N, F), or (N, r, r, F) with `latent_res` r: the input of the last layer."""
@@ -83,11 +95,12 @@ class Classifier(Network):
 
     @nn.compact
     def fingerprints_and_logits(
-        self, images: Float[Array, "n h w c"]
+        self, images: Float[Array, "n h w c"], train: bool = False
     ) -> tuple[Float[Array, "n ... f"], Float[Array, "n ... k"]]:
         """Return image fingerprints and logits from one pass, with the shapes of `features` and `__call__`."""
         if images.shape[1:3] != (self.resolution, self.resolution):
             raise ValueError(f"images are {images.shape[1:3]}, the classifier is for side {self.resolution}")
+        spectrum = Spectrum(self.spectral_features, name="Spectrum")(images, train) if self.spectral_features else None
         x, side, last = images.astype(self.dtype), self.resolution, self._last_side()
         while self.mode == "predownscale" and side > max(self.switching_res, last):
             x, side = gaussian_downsample(x), side // 2
@@ -104,11 +117,11 @@ class Classifier(Network):
             self._fmaps(side),
             self.num_features or max(stage_features, self.num_classes),
             self.num_classes,
-            "mean" if self.mode == "mean_pool" else "dense" if self.latent_res == -1 else "map",
+            "mean" if self.mode == "mean_pool" else "dense" if self._ends_dense() else "map",
             self.dtype,
             name=f"{side}x{side}",
         )
-        return head(x)
+        return head(x, spectrum)
 
     @nn.nowrap
     def model_fingerprints(self, params: Mapping[str, Any]) -> tuple[AnyFloat, AnyFloat]:
@@ -117,10 +130,13 @@ class Classifier(Network):
         W is scaled as the last layer scales its stored weights, so logits = features @ W + b.
         """
         side = self._last_side()
-        name = "Dense2" if self.latent_res == -1 and self.mode != "mean_pool" else "Conv2"
+        name = "Dense2" if self._ends_dense() else "Conv2"
         last = params[f"{side}x{side}"][name]
         weight = last["weight"].reshape(-1, self.num_classes)  # from (F, K) or (1, 1, F, K)
         return weight / math.sqrt(len(weight)), last["bias"]
+
+    def _ends_dense(self) -> bool:
+        return self.latent_res == -1 and self.mode != "mean_pool"
 
     def _last_side(self) -> int:
         if self.mode == "mean_pool":
@@ -165,8 +181,10 @@ class Head(nn.Module):
     dtype: Any
 
     @nn.compact
-    def __call__(self, x: Float[Array, "n h w i"]) -> tuple[Float[Array, "n ... f"], Float[Array, "n ... k"]]:
-        """Return the features and the logits."""
+    def __call__(
+        self, x: Float[Array, "n h w i"], beside: Float[Array, "n s"] | None = None
+    ) -> tuple[Float[Array, "n ... f"], Float[Array, "n ... k"]]:
+        """Return the features and the logits; in the form "dense", features of another branch may stand beside."""
         if self.form != "mean":
             x = EqualizedConv(self.features, padding="reflect", negative_slope=LEAK, dtype=self.dtype, name="Conv0")(x)
         if self.form == "dense":
@@ -181,4 +199,6 @@ class Head(nn.Module):
             # The last layer is linear, so it gives the mean of its K maps for the mean of the features.
             features = features.mean((1, 2), keepdims=True)  # (N, 1, 1, F)
             return features[:, 0, 0].astype(jnp.float32), last(features)[:, 0, 0].astype(jnp.float32)
+        if beside is not None:
+            features = jnp.concatenate([features.astype(jnp.float32), beside], axis=-1)
         return features.astype(jnp.float32), last(features).astype(jnp.float32)

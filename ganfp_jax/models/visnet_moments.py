@@ -21,11 +21,11 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from ganfp_jax.data.values import YCBCR
 from ganfp_jax.models.layers import convolve, leaky_relu
 from ganfp_jax.models.network import Count, Network
 from ganfp_jax.models.normalization import BatchNorm
 from ganfp_jax.models.regression import LOG_FLOOR, dct_basis
+from ganfp_jax.models.spectrum import to_ycc
 from ganfp_jax.models.visnet import Level
 from ganfp_jax.run.errors import UserError
 
@@ -117,11 +117,6 @@ class Blocks(nn.Module):
         x = BatchNorm(name="Norm")(spectra, None, train)
         x = leaky_relu(nn.Dense(self.features, name="Dense")(x))
         return jnp.concatenate([moments(spectra), moments(x)], axis=-1)
-
-
-def to_ycc(images: Float[Array, "n h w 3"]) -> Float[Array, "n h w 3"]:
-    """Convert from [-1, 1] to Y, Cb and Cr in grey levels, without their offsets."""
-    return jnp.einsum("nhwc,dc->nhwd", images, 127.5 * jnp.array(YCBCR, jnp.float32), precision="highest")
 
 
 def high_pass(ycc: Float[Array, "n h w 3"]) -> Float[Array, "n h w 24"]:

@@ -15,6 +15,7 @@ from ganfp_jax.run.reading import read_json
 CONFIG = "config.json"
 ADDED = {"critic.first_weights": "published", "start_from": "", "data.layout": "auto"} | {
     "data.crop_from": 0,
+    "model.spectral_features": 0,
     "optimizer.weight_decay": 0.0,
     "folder.root": "",
     "folder.first": 0,

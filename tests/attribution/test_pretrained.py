@@ -64,6 +64,13 @@ def test_a_folder_gives_back_the_network_and_its_calibration(tmp_path):
         assert (tmp_path / "sources" / path.name).read_bytes() == path.read_bytes(), path.name
 
 
+def test_a_folder_holds_the_statistics_of_a_spectrum(tmp_path):
+    weights = network(spectral_features=6)
+    attributor(weights).save_pretrained(tmp_path / "sources")
+    assert "batch_stats" in weights.variables
+    assert_same(Attributor.from_pretrained(tmp_path / "sources").weights, weights)
+
+
 def test_its_weights_are_a_file_of_the_kind_that_there_was(tmp_path):
     attributor(network()).save_pretrained(tmp_path / "sources")
     write_file(tmp_path / "weights.safetensors", network())

@@ -61,6 +61,18 @@ def test_crops_are_opaque_and_never_twice(packages):
     assert all(image.shape == (16, 16, 3) and image.std() > 5 for image in images.values())
 
 
+def test_native_crops_have_the_pixels_of_the_middle(packages, monkeypatch):
+    monkeypatch.setattr(photographs, "MIDDLE", 40)
+    _, images = crops(packages, "out", 8, native=True)
+    whole = np.asarray(Image.open(packages / "share" / "plain.png"))
+    middle = whole[25:65, 40:80]
+    places = [(top, left) for top in range(0, 25, 8) for left in range(0, 25, 8)]
+    plain = [image for name, image in images.items() if name.startswith("plain")]
+    for image in plain:
+        assert any((image == middle[top : top + 16, left : left + 16]).all() for top, left in places)
+    assert len(plain) == 4 and len(images) == 8
+
+
 def test_a_shorter_set_is_the_beginning_of_a_longer_one(packages):
     _, few = crops(packages, "few", 6)
     _, many = crops(packages, "many", 20)

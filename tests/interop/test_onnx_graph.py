@@ -40,6 +40,8 @@ FORMS = {
     "pooled": lambda: network(switching_res=8),
     "blurred first": lambda: network(mode="predownscale", switching_res=8),
     "mean of patches": lambda: network(mode="mean_pool", switching_res=8),
+    "spectrum": lambda: network(spectral_features=6),
+    "spectrum of what is blurred first": lambda: network(mode="predownscale", switching_res=8, spectral_features=6),
     "the smallest": lambda: network(resolution=4),
     "moments": lambda: moments(32, fmaps=4, num_stages=2, block_features=8),
     "moments of one block": lambda: moments(16, num_stages=0, block_features=8),

@@ -37,6 +37,14 @@ def test_the_same_classes_take_all_weights(capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_weights_older_than_the_spectrum_have_none():
+    config, weights = of_shipped(spectral_features=0)
+    assert "spectral_features" not in weights.model
+    start_from.read(config)
+    with pytest.raises(UserError, match=r"model\.spectral_features \(0 there, 8 now\)"):
+        start_from.read(of_shipped(spectral_features=8)[0])
+
+
 def test_other_classes_begin_with_a_new_last_layer(capsys):
     config, weights = of_shipped()
     classes = [*weights.about["classes"], "StyleGAN"]

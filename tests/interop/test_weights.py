@@ -23,6 +23,7 @@ ALL = {
     "cramergan": lambda: generator("cramergan"),
     "cramergan by batch": lambda: generator("cramergan", "batch"),
     "attribution": network,
+    "spectral": lambda: network(spectral_features=6),
     "fingerprint": lambda: network("fingerprint"),
 }
 
@@ -207,6 +208,10 @@ def test_all_tensors_that_are_not_the_networks_are_named(tmp_path, file):
         (lambda header: header["model"].update(fmap_decay=float("nan")), "cannot be made here"),
         (lambda header: header["model"].update(fmap_decay=float("inf")), "no size of a network is above 1048576"),
         (lambda header: header["model"].update(num_features=16.0), "cannot be made here"),
+        (lambda header: header["model"].update(spectral_features=-1), "spectral_features is -1; give 0 or more"),
+        (lambda header: header["model"].update(spectral_features=1.5), "cannot be made here"),
+        (lambda header: header["model"].update(spectral_features="x"), "cannot be made here"),
+        (lambda header: header["model"].update(spectral_features=1, resolution=2**19), "of up to 1024 pixels a side"),
         (lambda header: header["model"].update(num_features=[16]), "cannot be made here"),
         (lambda header: header["model"].update(num_classes="x"), "cannot be made here"),
         (lambda header: header["model"].update(resolution=2**40), "'resolution' is 1099511627776; no size"),

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ganfp_jax.data.values import YCBCR
 from ganfp_jax.interop.onnx_graph.builder import Graph
 from ganfp_jax.models.layers import LEAK, ROOT2
+from ganfp_jax.models.normalization import BatchNorm
 from ganfp_jax.models.regression import LOG_FLOOR, dct_basis
 
 Layer = Mapping[str, np.ndarray]
@@ -64,11 +66,32 @@ def gaussian_upsample(graph: Graph, x: str) -> str:
     return _blur(graph, spread, 4.0, stride=1)
 
 
+def batch_norm(graph: Graph, x: str, params: Layer, stats: Layer) -> str:
+    """`BatchNorm` by the stored statistics, on the last axis."""
+    factor = params["scale"] / np.sqrt(stats["var"] + np.float32(BatchNorm.epsilon))
+    return graph.add("Add", graph.add("Mul", graph.add("Sub", x, stats["mean"]), factor), params["offset"])
+
+
+def ycc_maps(graph: Graph, images: str) -> str:
+    """Images (N, R, R, 3) in [-1, 1] as Y, Cb and Cr in grey levels, without their offsets: (N, 3, R, R)."""
+    ycc = graph.add("MatMul", images, np.float32(127.5) * np.array(YCBCR, np.float32).T)
+    return graph.add("Transpose", ycc, perm=(0, 3, 1, 2))
+
+
 def log_dct(graph: Graph, x: str, side: int) -> str:
     """The logarithm of the spectrum of squares on the last two axes, as `regression.SpectrumRegression` has it."""
+    return log_size(graph, dct_size(graph, x, side))
+
+
+def dct_size(graph: Graph, x: str, side: int) -> str:
+    """The absolute values of the spectrum of squares on the last two axes."""
     basis = np.asarray(dct_basis(side))
-    coefficients = graph.add("MatMul", graph.add("MatMul", basis, x), basis.T)
-    return graph.add("Log", graph.add("Add", graph.add("Abs", coefficients), np.float32(LOG_FLOOR)))
+    return graph.add("Abs", graph.add("MatMul", graph.add("MatMul", basis, x), basis.T))
+
+
+def log_size(graph: Graph, size: str) -> str:
+    """The logarithm of the absolute values of a spectrum."""
+    return graph.add("Log", graph.add("Add", size, np.float32(LOG_FLOOR)))
 
 
 def _blur(graph: Graph, x: str, factor: float, stride: int) -> str:

@@ -5,24 +5,21 @@ from typing import Any
 
 import numpy as np
 
-from ganfp_jax.data.values import YCBCR
 from ganfp_jax.interop.onnx_graph import layers
 from ganfp_jax.interop.onnx_graph.builder import Graph
-from ganfp_jax.models.normalization import BatchNorm
 from ganfp_jax.models.visnet_moments import BLOCK, DEVIATION_FLOOR, STRIDE, MomentsClassifier, filters
 
 
 def classifier(graph: Graph, images: str, network: MomentsClassifier, variables: Mapping[str, Any]) -> tuple[str, str]:
     """The fingerprints and logits of `MomentsClassifier`, with the stored statistics of its training."""
     params, stats = variables["params"], variables["batch_stats"]
-    ycc = graph.add("MatMul", images, np.float32(127.5) * np.array(YCBCR, np.float32).T)
-    maps = graph.add("Transpose", ycc, perm=(0, 3, 1, 2))
+    maps = layers.ycc_maps(graph, images)
     pooled = []
     if network.num_stages:
         pooled += _residuals(graph, maps, [params["Residuals"][f"Stage{k}"] for k in range(network.num_stages)])
     if network.block_features:
         pooled += _blocks(graph, maps, network.resolution, params["Blocks"], stats["Blocks"])
-    x = _normalized(graph, graph.add("Concat", *pooled, axis=1), params["Norm"], stats["Norm"])
+    x = layers.batch_norm(graph, graph.add("Concat", *pooled, axis=1), params["Norm"], stats["Norm"])
     features = layers.leaky_relu(graph, _dense(graph, x, params["Dense1"]))
     return features, _dense(graph, features, params["Dense2"])
 
@@ -46,7 +43,7 @@ def _blocks(graph: Graph, maps: str, side: int, params: Mapping[str, Any], stats
     spectra = layers.log_dct(graph, graph.add("Transpose", blocks, perm=(0, 1, 2, 4, 3, 5)), BLOCK)
     last = graph.add("Transpose", spectra, perm=(0, 2, 3, 4, 5, 1))
     grid = graph.add("Reshape", last, [0, count, count, 3 * BLOCK**2])
-    x = _dense(graph, _normalized(graph, grid, params["Norm"], stats["Norm"]), params["Dense"])
+    x = _dense(graph, layers.batch_norm(graph, grid, params["Norm"], stats["Norm"]), params["Dense"])
     return [_moments(graph, grid, (1, 2)), _moments(graph, layers.leaky_relu(graph, x), (1, 2))]
 
 
@@ -57,12 +54,6 @@ def _moments(graph: Graph, x: str, axes: tuple[int, int]) -> str:
     variance = graph.add("ReduceMean", graph.add("Mul", deviations, deviations), axes=axes, keepdims=1)
     spread = graph.add("Sqrt", graph.add("Add", variance, np.float32(DEVIATION_FLOOR)))
     return graph.add("Concat", graph.add("Flatten", mean), graph.add("Flatten", spread), axis=1)
-
-
-def _normalized(graph: Graph, x: str, params: Mapping[str, Any], stats: Mapping[str, Any]) -> str:
-    """`BatchNorm` by the stored statistics, on the last axis."""
-    factor = params["scale"] / np.sqrt(stats["var"] + np.float32(BatchNorm.epsilon))
-    return graph.add("Add", graph.add("Mul", graph.add("Sub", x, stats["mean"]), factor), params["offset"])
 
 
 def _dense(graph: Graph, x: str, params: Mapping[str, Any]) -> str:

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from ganfp_jax.interop.onnx_graph import layers, moments, regressions
 from ganfp_jax.interop.onnx_graph.builder import Graph
-from ganfp_jax.models import fingerprint_net, local_regression, regression, visnet, visnet_moments
+from ganfp_jax.models import fingerprint_net, local_regression, regression, spectrum, visnet, visnet_moments
 from ganfp_jax.models.network import Network
 
 Write = Callable[[Graph, str, Any, Mapping[str, Any]], tuple[str, str]]
@@ -27,7 +29,7 @@ def classifier(graph: Graph, images: str, network: visnet.Classifier, variables:
         part = params.get(f"{side}x{side}")
         x = layers.level(graph, x, part) if part else layers.box_downsample(graph, x)
         side //= 2
-    return _head(graph, x, params[last])
+    return _head(graph, x, params[last], _spectrum(graph, images, network, variables))
 
 
 def autoencoder(
@@ -62,15 +64,30 @@ NETWORKS: dict[type[Network], Write] = {
 }
 
 
-def _head(graph: Graph, x: str, params: Mapping[str, Any]) -> tuple[str, str]:
+def _head(graph: Graph, x: str, params: Mapping[str, Any], beside: str) -> tuple[str, str]:
+    """The last layers; `beside` are features of another branch, "" for none."""
     if "Dense2" in params:
         x = layers.convolution(graph, x, params["Conv0"])
         x = graph.add("Flatten", graph.add("Transpose", x, perm=(0, 2, 3, 1)))  # as the weights of Dense1 have it
         features = layers.dense(graph, x, params["Dense1"])
+        features = graph.add("Concat", features, beside, axis=1) if beside else features
         return features, layers.dense(graph, features, params["Dense2"], gain=1, slope=1)
     x = graph.add("GlobalAveragePool", layers.convolution(graph, x, params["Conv1"]))
     logits = layers.convolution(graph, x, params["Conv2"], gain=1, slope=1)
     return graph.add("Flatten", x), graph.add("Flatten", logits)
+
+
+def _spectrum(graph: Graph, images: str, network: visnet.Classifier, variables: Mapping[str, Any]) -> str:
+    """`spectrum.Spectrum`; "" where the network has none."""
+    if not network.spectral_features:
+        return ""
+    size = layers.dct_size(graph, layers.ycc_maps(graph, images), network.resolution)
+    across = graph.add("Transpose", size, perm=(0, 1, 3, 2))
+    logs = layers.log_size(graph, graph.add("Mul", graph.add("Add", size, across), np.float32(0.5)))
+    flat = graph.add("Reshape", logs, [0, 3, network.resolution**2])
+    kept = graph.add("Flatten", graph.add("Gather", flat, spectrum.frequencies(network.resolution), axis=2))
+    params, stats = (variables[kind]["Spectrum"] for kind in ("params", "batch_stats"))
+    return layers.dense(graph, layers.batch_norm(graph, kept, params["Norm"], stats["Norm"]), params["Dense"])
 
 
 def _convolutions(graph: Graph, x: str, params: Mapping[str, Any]) -> str:

@@ -1,0 +1,133 @@
+"""A spectral branch and more forms of images, beside the shipped set `photos32` on the images of its generators.
+
+    python -m experiments.spectral --packages=DIR              # about 20 minutes on two CPU cores; resumes if stopped
+    python -m experiments.spectral --variant=tiny --out=DIR    # the same path in a minute, on embedded photographs
+
+`DIR` is that of `experiments.zoo`, whose images these are: the shipped generators draw them anew. Two networks are
+trained as `configs/attribution.py:spectral` says, with the branch and without it; a quarter of their photographs are
+seen at their own size. They, the shipped network and its baselines name the same images: clean, as JPEGs, and sent on
+in other sizes. Nothing is chosen on the test images. It writes `results.jsonl`, `sent.jsonl`, `training.jsonl` and
+`configs.json` beside this file, everything else to `runs/spectral`, and prints the tables.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from experiments.spectral import sent
+from experiments.zoo import photographs
+from experiments.zoo.__main__ import GANS, keep_log, network_config
+from experiments.zoo.__main__ import SIZES as ZOO
+from experiments.zoo.images import SEEDS, make_images, write_real
+from experiments.zoo.measure import add_calibration, of_baselines, of_network, table
+from ganfp_jax import baselines
+from ganfp_jax.attribution.attributor import Attributor
+from ganfp_jax.data import labelled, manifests
+from ganfp_jax.interop import shipped
+from ganfp_jax.jobs import train
+from ganfp_jax.jobs.quickstart.parts import first_of_each
+from ganfp_jax.run import atomic
+from ganfp_jax.run.run_folder import open_run
+
+HERE = Path(__file__).parent
+SHIPPED = "photos32"
+NETWORKS: dict[str, dict[str, Any]] = {"spectral": {}, "forms-alone": {"spectral_features": 0}}
+"""The name of each training -> the settings of its model that are not those of the config."""
+
+SIZES = {
+    "": {**ZOO[""], "native": 2000, "sent": 250},
+    "tiny": {"resolution": 32, "train": 24, "valid": 12, "test": 12, "native": 8, "sent": 4},
+}
+"""`native` of the training photographs' crops have the size that they were taken with, `sent` are those of `sent`."""
+
+
+def write_photographs(workdir: Path, packages: Path | None, sizes: Mapping[str, int]) -> None:
+    """Writes the training's crops of photographs, of which some are native, and native ones of the calibration's."""
+    reduced, resolution = sizes["train"] - sizes["native"], sizes["resolution"]
+    training = {"reduced": ("train", reduced), "native": ("train", sizes["native"])}
+    write_crops(workdir / "images" / "train", packages, training, resolution)
+    write_crops(workdir / "images" / "native", packages, {"native": ("valid", 2 * sizes["sent"])}, resolution)
+
+
+def write_crops(root: Path, packages: Path | None, parts: Mapping[str, tuple[str, int]], resolution: int) -> None:
+    """Writes `<root>/real/<part>/`, once; without packages, as many of the embedded photographs.
+
+    Args:
+        root: a labelled folder.
+        packages: as for `photographs.write_crops`.
+        parts: "native" or "reduced" -> the photographs' side of the split, and the number of crops.
+        resolution: their side.
+    """
+    if manifests.read_manifest(root):
+        return
+    if packages is None:
+        write_real(root, None, "train", sum(count for _, count in parts.values()), resolution)
+        return
+    names: set[str] = set()
+    settings: dict[str, Any] = {"resolution": resolution, "seed": SEEDS["crops"]}
+    for part, (split, count) in parts.items():
+        of = {"split": split, "count": count, "native": part == "native", **settings}
+        names.update(photographs.write_crops(root / "real" / part, packages, **of))
+    origin = {"source": "Debian packages", "photographs": sorted(names), **settings}
+    manifests.write_manifest(root, ["real"], {"real": origin})
+
+
+def train_networks(workdir: Path, variant: str, sizes: Mapping[str, int]) -> None:
+    """Trains the networks that are missing and finds out when they are unsure."""
+    for name, settings in NETWORKS.items():
+        config = network_config(workdir / "images" / "train", f"spectral-{variant}" if variant else "spectral")
+        config["model"] |= settings
+        config["resolution"] = config["data"]["crop_from"] = sizes["resolution"]
+        with open_run(workdir / name, config):
+            train.run(config, workdir / name)
+        add_calibration(workdir / name, workdir / "images" / "valid")
+
+
+def measure(workdir: Path, sizes: Mapping[str, int]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of accuracies, and rows of verdicts on images that were sent on."""
+    networks = {"shipped": Attributor.load(SHIPPED)} | {name: Attributor.load(workdir / name) for name in NETWORKS}
+    cheap, classes = baselines.read(shipped.baselines(SHIPPED)), networks["shipped"].classes
+    rows: list[dict[str, Any]] = []
+    on: list[dict[str, Any]] = []
+    for split in ("valid", "test"):
+        folder = labelled.open_labelled(workdir / "images" / split, classes=classes)
+        for name, attributor in networks.items():
+            rows += of_network(name, attributor, folder, split)
+        rows += of_baselines(cheap, labelled.Images(folder, sizes["resolution"]), split)
+    some = labelled.Images(folder, sizes["resolution"]).part(first_of_each(folder, sizes["sent"]))
+    native = labelled.open_labelled(workdir / "images" / "native", classes=classes)
+    for name, attributor in networks.items():
+        on += [{"images": "test", **row} for row in sent.verdicts(name, attributor, some)]
+        own = sent.verdicts(name, attributor, labelled.Images(native, sizes["resolution"]), sent.WAYS[:1])
+        on += [{"images": "native", **row} for row in own]
+    return rows, on
+
+
+def main() -> None:
+    """Runs the parts that are missing."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--packages", type=Path, default=Path("/"), help="where the packages were unpacked")
+    parser.add_argument("--variant", default="", choices=("", "tiny"))
+    parser.add_argument("--out", type=Path, default=HERE, help="where the results go (default: beside this file)")
+    arguments = parser.parse_args()
+    workdir = Path("runs") / ("spectral" + (f"-{arguments.variant}" if arguments.variant else ""))
+    sizes, clock = SIZES[arguments.variant], time.perf_counter()
+    packages = None if arguments.variant else arguments.packages
+    write_photographs(workdir, packages, sizes)
+    make_images(workdir, [f"{SHIPPED}/{name}" for name in GANS], packages, sizes)
+    train_networks(workdir, arguments.variant, sizes)
+    rows, on = measure(workdir, sizes)
+    for name, part in (("results", rows), ("sent", on)):
+        lines = "".join(json.dumps(row) + "\n" for row in part)
+        atomic.write_bytes(arguments.out / f"{name}.jsonl", lines.encode())
+    keep_log(workdir, [*NETWORKS], arguments.out)
+    tested, native = ([row for row in on if row["images"] == images] for images in ("test", "native"))
+    print("\n\n".join([table(rows), sent.table(tested, generated=True), sent.table(tested, generated=False)]))
+    print(f"\nat their own size:\n\n{sent.table(native, generated=False)}\n\n{time.perf_counter() - clock:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""The images of the study: crops of photographs, and what generators draw, in three labelled folders."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from experiments.zoo import photographs
+from ganfp_jax.data import manifests
+from ganfp_jax.generation.folders import write_generated, write_photographs
+from ganfp_jax.generation.sampler import Sampler
+
+PHOTOS = {"reduction": 2.0, "min_luma_std": 10.0}  # settings of the embedded photographs
+SEEDS = {"crops": 0, "train": 1, "valid": 2, "test": 3}
+
+
+def make_crops(crops: Path, packages: Path | None, sizes: Mapping[str, int]) -> None:
+    """Writes the GANs' real images `<crops>/real/*.png` from training photographs."""
+    if "real" not in _done(crops):
+        write_real(crops, packages, "train", sizes["crops"], sizes["resolution"])
+
+
+def write_real(root: Path, packages: Path | None, split: str, count: int, resolution: int) -> None:
+    """Writes `<root>/real/` from the packages' photographs; the test, or no packages, takes the embedded ones."""
+    if packages is None or split == "test":
+        photos = PHOTOS | {"split": "all" if packages else "test" if split == "test" else "train", "seed": SEEDS[split]}
+        write_photographs(root, source_name="real", count=count, resolution=resolution, photos=photos)
+        return
+    seed = SEEDS["crops"]  # so the network's training crops are the GANs' first
+    names = photographs.write_crops(root / "real", packages, split=split, count=count, resolution=resolution, seed=seed)
+    origin = {"source": "Debian packages", "photographs": names, "count": count, "seed": seed}
+    manifests.write_manifest(root, ["real"], {"real": origin})
+
+
+def make_images(
+    workdir: Path, generators: Iterable[Path | str], packages: Path | None, sizes: Mapping[str, int]
+) -> None:
+    """Writes images/train, images/valid and images/test; the test takes the embedded photographs."""
+    samplers = list(map(Sampler, generators))
+    for split in ("train", "valid", "test"):
+        root, count, seed = workdir / "images" / split, sizes[split], SEEDS[split]
+        done = _done(root)
+        if "real" not in done:
+            write_real(root, packages, split, count, sizes["resolution"])
+        for sampler in samplers:
+            if done.get(sampler.source_name, {}).get("digest") != sampler.origin["digest"]:
+                write_generated(sampler, root, count=count, seed=seed, batch_size=100)
+
+
+def _done(root: Path) -> Mapping[str, Any]:
+    return (manifests.read_manifest(root) or {"sources": {}})["sources"]
