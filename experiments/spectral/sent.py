@@ -32,6 +32,7 @@ WAYS = (
     Way("rescale2"),
     Way("rescale1.5+jpeg75"),
     Way("rescale2+rescale0.5"),
+    Way("rescale0.75+rescale1.34"),
     Way("rescale0.75", "area"),  # smaller than the network's: "crop" refuses them and names "area"
 )
 

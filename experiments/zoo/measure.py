@@ -46,8 +46,11 @@ def of_network(
         images = labelled.Images(folder, attributor.resolution, perturbation=perturbation)
         evaluation = evaluate(attributor, images, views=VIEWS, rule=RULE)
         same = {"images": split, "perturbation": perturbation}
-        by_photograph = {"per_photograph": per_photograph(evaluation, folder)}
-        vote = _kept(evaluation.metrics) | by_photograph | _decided(attributor, evaluation)
+        more = {
+            "images_per_second": evaluation.metrics["images_per_second"],
+            "per_photograph": per_photograph(evaluation, folder),
+        }
+        vote = _kept(evaluation.metrics) | more | _decided(attributor, evaluation)
         yield {**same, "method": f"{called}, vote", **vote}
         yield {**same, "method": f"{called}, one view", **_kept(evaluation.metrics["single_view"])}
 
