@@ -47,9 +47,9 @@ def test_tables_have_a_line_for_each_way_and_network(images):
     rows = [row for name in ("one", "two") for row in sent.verdicts(name, BySize(), images, ways)]
     lines = sent.table(rows, generated=True).splitlines()
     assert lines[0] == "| generated images, n = 4 | network | right | unsure | other | real |"
-    assert lines[2] == "| none | one | 50.0 | 25.0 | 25.0 | 0.0 |"
-    assert lines[3].startswith("| none | two |")
+    assert lines[2] == "| clean | one | 50.0 | 25.0 | 25.0 | 0.0 |"
+    assert lines[3].startswith("| clean | two |")
     assert lines[4] == "| rescaling by 0.5, resize=area | one | 0.0 | 25.0 | 0.0 | 75.0 |"
     photographs = sent.table(rows, generated=False).splitlines()
     assert photographs[0] == "| photographs, n = 2 | network | right | unsure | other |"
-    assert photographs[2] == "| none | one | 0.0 | 100.0 | 0.0 |"
+    assert photographs[2] == "| clean | one | 0.0 | 100.0 | 0.0 |"
