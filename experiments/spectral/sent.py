@@ -84,4 +84,4 @@ def _of(row: Mapping[str, Any], generated: bool) -> Counter[str]:
 
 def _way(row: Mapping[str, Any]) -> str:
     fitted = "" if row["resize"] == "crop" else f", resize={row['resize']}"
-    return f"{perturb.in_words(row['perturbation'])}{fitted}"
+    return perturb.in_words(perturb.label(row["perturbation"])) + fitted
