@@ -27,7 +27,7 @@ features of a layer that sees the log-DCT of the whole image (`ganfp_jax/models/
 of the convolutions in a fingerprint. 70 % of the images are sent on as people do: four in seven of these as JPEGs, the
 others enlarged, enlarged and saved as JPEG, reduced and enlarged again, or enlarged and reduced again; of what is
 larger then, a window is shown (`data.crop_from`). `experiments/spectral` trains it on the shipped generators' images
-and has its figures. `:spectral-tiny` is its form of seconds.
+and measures it beside the shipped network. `:spectral-tiny` is its form of seconds.
 
 `:restorers` trains `visnet_moments` (`ganfp_jax/models/visnet_moments.py`) on the sources of published upscalers and
 restorers (docs/restorers.md) at 64x64. It sees local statistics: the log-DCT of blocks, as it is and after a layer, of
