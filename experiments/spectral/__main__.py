@@ -1,6 +1,6 @@
 """A spectral branch and more forms of images, beside the shipped set `photos32` on the images of its generators.
 
-    python -m experiments.spectral --packages=DIR              # about 20 minutes on two CPU cores; resumes if stopped
+    python -m experiments.spectral --packages=DIR              # an estimated 20 minutes on two CPU cores; it resumes
     python -m experiments.spectral --variant=tiny --out=DIR    # the same path in a minute, on embedded photographs
 
 `DIR` is that of `experiments.zoo`, whose images these are: the shipped generators draw them anew. Two networks are
