@@ -1,6 +1,7 @@
 """What was decoded is what has the digest."""
 
 import hashlib
+import types
 
 import numpy as np
 import pytest
@@ -34,6 +35,16 @@ def test_a_file_that_changes_has_the_digest_of_what_was_read_last(tmp_path):
     assert file.sha256 == hashlib.sha256(b"one").hexdigest()
     assert file.read_bytes() == b"two" and file.sha256 == hashlib.sha256(b"two").hexdigest()
     assert file.format == ""
+
+
+def test_an_image_inside_another_file_is_identified_by_its_own_bytes(tmp_path):
+    Image.fromarray(NOISE).save(tmp_path / "image.png")
+    content = (tmp_path / "image.png").read_bytes()
+    record = types.SimpleNamespace(name="image.png", read_bytes=lambda: content)
+    file = Identified(record, "all.tar/image.png", "all.tar")
+    with decoded(file):
+        assert file.sha256 == hashlib.sha256(content).hexdigest()
+    assert (file.name, file.path, file.asked, file.changed) == ("image.png", "all.tar/image.png", "all.tar", "")
 
 
 def test_bad_files_are_refused_as_others_are(tmp_path):
