@@ -45,7 +45,8 @@ def measured(calibration: Calibration) -> str:
     none = f" None of the {spared['decided']:,} verdicts on images of {calibration.spared} was wrong." if spared else ""
     return (
         f"That was measured on {calibration.images:,} labelled images: {calibration.decided:,} got a verdict that "
-        f"names a source, and {calibration.wrong:,} of those are wrong.{none} {photographs}"
+        f"names a source, and {calibration.wrong:,} of those {'is' if calibration.wrong == 1 else 'are'} wrong.{none} "
+        f"{photographs}"
     )
 
 
