@@ -199,7 +199,8 @@ def make_network(path: Path, model: Mapping[str, Any]) -> Any:
     Raises:
         UserError: there is no such network, or it is too large; the error names `path`, which holds the settings.
     """
-    for key, value in model.items():
+    inner = [item for value in model.values() if isinstance(value, dict) for item in value.items()]
+    for key, value in [*model.items(), *inner]:
         if isinstance(value, int | float) and abs(value) > LARGEST:
             raise _cannot_be_made(path, f"{shown(key)} is {shown(value)}; no size of a network is above {LARGEST}")
     try:

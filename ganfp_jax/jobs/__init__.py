@@ -32,6 +32,7 @@ JOBS = {
     "baselines": Job(results="baselines.json"),
     "calibrate": Job(results="calibration.json"),
     "course_project": Job(resumes=True, results="results.json"),
+    "enrol": Job(),
     "evaluate": Job(several=True, results="metrics.json"),
     "export_weights": Job(),
     "generate": Job(resumes=True),

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from ganfp_jax.models import (
     dcgan5,
+    enrolled,
     fingerprint_net,
     local_regression,
     progan,
@@ -30,6 +31,7 @@ MODELS: dict[str, type[Network]] = {
     "visnet_moments": visnet_moments.MomentsClassifier,
     "fingerprint_autoencoder": fingerprint_net.Autoencoder,
     "fingerprint_discriminator": fingerprint_net.Discriminator,
+    "enrolled": enrolled.Enrolled,
     "logistic_pixels": regression.PixelRegression,
     "logistic_log_dct": regression.SpectrumRegression,
     "logistic_block_log_dct": local_regression.BlockSpectrumRegression,
@@ -44,7 +46,8 @@ def create(name: str, **settings: Any) -> Network:
 
     Args:
         name: a key of `MODELS`.
-        **settings: attributes of that network; `dtype` by name, "float32" or "bfloat16".
+        **settings: attributes of that network; `dtype` by name, "float32" or "bfloat16"; a network inside it by its own
+            name and settings.
 
     Raises:
         UserError: a name or setting is unknown, a setting is missing, or a value makes no network.
@@ -60,6 +63,7 @@ def create(name: str, **settings: Any) -> Network:
             raise UserError(f"model {name} needs {key!r}; add it to the model's settings")
     dtype = settings.get("dtype", "float32")
     try:
+        settings = {key: _inner(value) if fields[key].type is Network else value for key, value in settings.items()}
         check_settings(MODELS[name], {key: field.type for key, field in fields.items()}, settings)
         if dtype not in [*DTYPES]:  # an untrusted file may hold a list, which no dict looks up
             raise UserError(f"dtype {dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
@@ -68,3 +72,10 @@ def create(name: str, **settings: Any) -> Network:
     except UserError as error:
         raise UserError(f"model {name}: {error}") from error
     return network
+
+
+def _inner(settings: Any) -> Network:
+    """The network inside another one; only one level, since the settings may come from an untrusted file."""
+    if not isinstance(settings, dict) or any(isinstance(value, dict) for value in settings.values()):
+        raise UserError("the settings of the network inside it are none")
+    return create(**settings)

@@ -16,6 +16,8 @@ NEEDED = {
     "checkpoint": ("a trained network", "RUN_FOLDER"),
     "data.root": ("a folder of sources", "DIR"),
     "generator": ("the run folder of a GAN", "runs/progan"),
+    "images": ("a folder of images of the new source", "DIR"),
+    "name": ("what the new source is called", "NAME"),
     "source": ("a published checkpoint", "FILE"),
     "parts": ("the folder with the run folders of the shards", "runs/archive"),
     "predictions": ("answers of a tool", "FILE.csv"),

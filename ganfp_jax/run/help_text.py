@@ -20,6 +20,7 @@ GROUPS = {
         "attribute",
         "merge",
         "calibrate",
+        "enrol",
         "evaluate",
         "score",
         "ablation",
