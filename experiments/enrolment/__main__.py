@@ -24,7 +24,6 @@ import numpy as np
 from configs import attribution
 from experiments.enrolment import measure
 from experiments.enrolment.figure import curves_figure
-from ganfp_jax.attribution import enrolment
 from ganfp_jax.data import manifests, perturb, sources
 from ganfp_jax.generation.folders import write_generated, write_source
 from ganfp_jax.generation.restorers import classical
@@ -108,7 +107,7 @@ def rows(workdir: Path, size: Size, variant: str) -> Iterator[dict[str, Any]]:
     for name, words in PROCESSED.items():
         yield from measure.curves(traces, name, f"the same pictures, {words}", size.counts, size.draws)
     first = families[0]
-    yield measure.by_command(workdir / f"visnet-{first}", images, first, min(20, size.new), enrolment.FEWEST)
+    yield measure.by_command(workdir / f"visnet-{first}", images, first, min(20, size.new))
 
 
 def table(results: Sequence[dict[str, Any]]) -> str:

@@ -10,8 +10,9 @@ import numpy as np
 
 from ganfp_jax.attribution import enrolment, prototypes
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.enrolment import TILING, trained
+from ganfp_jax.attribution.enrolment import trained
 from ganfp_jax.attribution.evaluation import evaluate
+from ganfp_jax.attribution.traces import FEWEST, TILING, make_reader
 from ganfp_jax.attribution.voting import Vote
 from ganfp_jax.data import labelled, manifests
 from ganfp_jax.data.looks import decode_and_look
@@ -29,7 +30,7 @@ class Traces:
         model, variables, self.classes = trained(weights)
         self.attributor = Attributor.of(weights, images)
         self.images, self.side = images, model["resolution"]
-        self._read = enrolment.make_reader(model, variables, weights.about["augment"])
+        self._read = make_reader(model, variables, weights.about["augment"])
 
     def tiles(self, split: str, source: str) -> list[Any]:
         """What the network is shown of a source's images, in the order of their names."""
@@ -123,10 +124,10 @@ def groups(traces: Traces, source: str, other: str, draws: int) -> dict[str, Any
     }
 
 
-def by_command(network: Path, images: Path, source: str, count: int, fewest: int) -> dict[str, Any]:
+def by_command(network: Path, images: Path, source: str, count: int) -> dict[str, Any]:
     """The same by the enrolled network itself, of one draw, with its time."""
     weights = load(network, "attribution")
-    files = sorted((images / "new" / source).glob("*.png"))[: max(count, fewest)]
+    files = sorted((images / "new" / source).glob("*.png"))[: max(count, FEWEST)]
     known = part_of(images / "known", weights.about["classes"])
     clock = time.perf_counter()
     enrolled = enrolment.enrol(weights, source, files, known, rate=RATE, mixed=True)  # `groups` measures that

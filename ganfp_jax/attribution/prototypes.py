@@ -2,8 +2,8 @@
 
 Rows are traces (`models.enrolled.join_traces`), one a view of a tile of a picture. A source's prototype is the mean of
 its pictures. The axes are those in which pictures of one known source vary most, by the shrunk covariance of Ledoit and
-Wolf ("A well-conditioned estimator for large-dimensional covariance matrices", 2004); only the first are kept, since
-the others are known too badly from so few pictures to divide by.
+Wolf ("A well-conditioned estimator for large-dimensional covariance matrices", 2004). Only the first `AXES` are kept,
+or a third as many as there are pictures, since the others are known too badly to divide by.
 """
 
 import math
@@ -55,7 +55,7 @@ def learn_space(pictures: Sequence[Float[np.ndarray, "_ t"]]) -> Space:
     rest = np.concatenate([of - mean for of, mean in zip(pictures, prototypes, strict=True)])
     scale = np.maximum(rest.std(0), 1e-6)  # a trace that never varies decides nothing
     covariance, _ = ledoit_wolf(rest / scale, assume_centered=True)
-    count = min(AXES, len(rest) - len(pictures), len(covariance))
+    count = min(AXES, len(rest) // 3, len(covariance))
     variances, axes = np.linalg.eigh(covariance)
     kept = axes[:, -count:] / np.sqrt(np.maximum(variances[-count:], 1e-9)) / scale[:, None]
     return Space(prototypes.mean(0), kept, prototypes)
