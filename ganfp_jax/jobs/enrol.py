@@ -7,6 +7,7 @@ from ganfp_jax.attribution import enrolment
 from ganfp_jax.attribution.enrolment import Enrolment
 from ganfp_jax.data import reports
 from ganfp_jax.data.listing import find_images
+from ganfp_jax.data.preprocess import check_resize
 from ganfp_jax.data.tiles import Tiling
 from ganfp_jax.interop.load import load
 from ganfp_jax.interop.weights import CALIBRATION, FILE, Weights, write_file
@@ -22,6 +23,9 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         UserError: there is no network, no image or no name, or `enrolment.enrol` or `withdraw` refuses.
     """
     require(config, "checkpoint")
+    tiling = Tiling(config["tiles"], config["min_luma_std"])
+    tiling.check()
+    check_resize(config["resize"])
     weights = load(config["checkpoint"], "attribution", calibrated=False)
     if config["remove"]:
         made = enrolment.withdraw(weights, config["remove"])
@@ -29,7 +33,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     else:
         require(config, "images", "name", "data.root")
         enrolment.check_new(weights, config["name"], config["rate"])
-        enrolled = _enrol(weights, config)
+        enrolled = _enrol(weights, config, tiling)
         reports.report_rejected(enrolled.refused, workdir)
         print(summary(enrolled, config["name"]))
         made = enrolled.weights
@@ -42,7 +46,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     )
 
 
-def _enrol(weights: Weights, config: dict[str, Any]) -> Enrolment:
+def _enrol(weights: Weights, config: dict[str, Any], tiling: Tiling) -> Enrolment:
     folder = Path(config["images"])
     if not folder.is_dir():
         raise UserError(f"config.images is {folder}; give a folder with images of the new source")
@@ -52,7 +56,7 @@ def _enrol(weights: Weights, config: dict[str, Any]) -> Enrolment:
         find_images(folder).images,
         config["data"]["root"],
         layout=config["data"]["layout"],
-        tiling=Tiling(config["tiles"], config["min_luma_std"]),
+        tiling=tiling,
         **{key: config[key] for key in ("rate", "images_per_source", "resize", "mixed")},
     )
 
