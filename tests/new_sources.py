@@ -19,7 +19,7 @@ def drawn(kind, count, seed):
         noise = noise[:, ::2, ::2].repeat(2, 1).repeat(2, 2)
     pattern = {"stripes": (x % 4 < 2) + 0.0, "squares": ((x % 8 < 4) ^ (y % 8 < 4)) + 0.0}.get(kind, np.zeros_like(x))
     colours = rng.integers(80, 176, (count, 1, 1, 3))
-    return (colours + noise + 24 * (pattern - 0.5)[None, :, :, None]).clip(0, 255).astype(np.uint8)
+    return (colours + noise + 80 * (pattern - 0.5)[None, :, :, None]).clip(0, 255).astype(np.uint8)
 
 
 def write(folder, images):
