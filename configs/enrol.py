@@ -22,8 +22,9 @@ images that the new source's prototype is nearer to than to theirs leave them. O
 looked at (`resize` and `min_luma_std` as in `configs/attribute.py`).
 
 Images that fall into two groups, as those of two generators may do, are refused with the names of the smaller group;
-`mixed=True` enrols them as one source. Two generators that the trained network does not tell apart are not noticed. Flat images and copies do not count, and images that are all alike are refused.
-The job says how many of the images are found where the source is enrolled from the others: the share to expect.
+`mixed=True` enrols them as one source. Two generators that the trained network does not tell apart are not noticed.
+Flat images and copies do not count, and images that are all alike are refused. The job says how many of the images are
+found where the source is enrolled from the others: the share to expect.
 
 The run folder gets `weights.safetensors`, which `configs/attribute.py`, `configs/evaluate.py` and
 `configs/calibrate.py` take as a `checkpoint`. It holds the prototypes, the axes of the covariance, and the name and
