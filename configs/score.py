@@ -19,10 +19,10 @@ images of other sources; for the rest, an answer that is no class is wrong. `rea
 
 Always: accuracy, balanced accuracy, accuracy by class, confusion. With scores: AUROC and average precision of each
 class, and ECE where they are probabilities. With scores and `real`: AUROC, average precision, TPR at FPR 1, 5 and 10 %,
-Cllr and its least value. With scores and unknown images: AUROC, OSCR, CCR at FPR 1, 5 and 10 %. Two tools are compared
-on the images that both have answered (McNemar's test, Holm's correction, difference). Intervals are 95 %: a bootstrap
-(`repeats`) of whole groups, such as the crops of one photograph, where `columns.group` or the manifest of `data.root`
-says which these are; else Wilson's and a bootstrap of images.
+Cllr and its least value. With scores and unknown images: AUROC, FPR95, OSCR, CCR at FPR 1, 5 and 10 %, balanced
+accuracy. Two tools are compared on the images that both have answered (McNemar's test, Holm's correction, difference).
+Intervals are 95 %: a bootstrap (`repeats`) of whole groups, such as the crops of one photograph, where `columns.group`
+or the manifest of `data.root` says which these are; else Wilson's and a bootstrap of images.
 
 `data.root` is the labelled folder with the images (test/ where it has one). Then `configs/audit.py`'s question is asked
 of it, too: does anything but a fingerprint give the sources away?

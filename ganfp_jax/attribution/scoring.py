@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 
 from ganfp_jax.attribution.tool_answers import ToolAnswers, are_probabilities
 from ganfp_jax.metrics import measures
+from ganfp_jax.metrics.open_set import open_set
 from ganfp_jax.metrics.reliability import least_cllr, log_likelihood_ratio
 from ganfp_jax.metrics.statistics import (
     accuracy_block,
@@ -24,7 +25,6 @@ from ganfp_jax.metrics.statistics import (
     vote_changes,
 )
 from ganfp_jax.run.errors import UserError
-from ganfp_jax.run.progress import progress
 
 NONE = "none of these"
 """The last class of a confusion matrix: images of unknown sources, and answers that name no class."""
@@ -45,8 +45,9 @@ METHOD = {
     "open_set": (
         "known against unknown images by the column config.columns.known, else by the highest score; CCR is the share "
         "of known images that are accepted and named rightly, OSCR the area under CCR over FPR, the share of unknown "
-        "ones that are accepted; average_precision is that of unknown images; at a rate below one of the negatives, "
-        "such as 1 % of fewer than 100, none of them is accepted"
+        "ones that are accepted; FPR95 is that share where 95 % of the known ones are accepted, and the balanced accuracy "
+        "the mean of CCR and the share of unknown ones that are not, there; average_precision is that of unknown "
+        "images; at a rate below one of the negatives, such as 1 % of fewer than 100, none of them is accepted"
     ),
     "ci95": (
         "percentiles of a bootstrap of whole groups, or of images where no group is known; of accuracies Wilson's "
@@ -76,13 +77,14 @@ def score(answers: ToolAnswers, *, real: str, bins: int, repeats: int, seed: int
     """
     sections = _sections(answers, real, bins)
     units, strata = _units(answers)
-    draws = []
-    with progress(repeats, answers.tool, "repeat", delay=2.0) as bar:
-        for weights in bootstrap_weights(units, repeats, np.random.RandomState(seed), strata):
-            draws.append({name: measure(weights) for name, measure in sections.items()})
-            bar.update()
-    every = np.ones(len(answers.targets))
-    found = _with_intervals({name: measure(every) for name, measure in sections.items()}, draws)
+    found = measures.with_intervals(
+        lambda weights: {name: measure(weights) for name, measure in sections.items()},
+        units,
+        strata,
+        repeats=repeats,
+        seed=seed,
+        label=answers.tool,
+    )
     shares = found.pop("shares")
     block = _accuracies(answers, shares if answers.groups is not None else {"per_class": {}})
     return {
@@ -192,7 +194,7 @@ def _sections(answers: ToolAnswers, real: str, bins: int) -> dict[str, measures.
             fake = targets != classes.index(real)
             sections["detection"] = measures.of(known, measures.detection(evidence[known], fake, of_fake))
     if answers.known is not None and not known.all():
-        sections["open_set"] = measures.open_set(answers.known, right, ~known)
+        sections["open_set"] = open_set(answers.known, right, ~known)
     return sections
 
 
@@ -203,14 +205,6 @@ def _evidence(answers: ToolAnswers, real: str) -> tuple[Float[np.ndarray, " n"],
         return np.delete(scores, place, axis=1).max(1) - scores[:, place], None
     generated = 1 - scores[:, place]
     return generated, log_likelihood_ratio(generated, 1 - 1 / len(answers.classes))
-
-
-def _with_intervals(values: Any, draws: Sequence[Any]) -> Any:
-    """Every number as {"value", "ci95"}; without an interval where it would be a point, as where all is right."""
-    if isinstance(values, Mapping):
-        return {name: _with_intervals(inner, [draw[name] for draw in draws]) for name, inner in values.items()}
-    found = None if values is None else percentile_interval(draws)
-    return {"value": values, "ci95": found if found and found[0] < found[1] else None}
 
 
 def _accuracies(answers: ToolAnswers, by_group: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,15 +4,16 @@ The result is a function from weights (how often each image counts) to numbers b
 thousand times. A number that does not exist is None.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Integer
 
 from ganfp_jax.metrics.ranking import Ranking, area, average_precision, curve, hits_at
 from ganfp_jax.metrics.reliability import cllr, expected_calibration_error
-from ganfp_jax.metrics.statistics import auroc
+from ganfp_jax.metrics.statistics import auroc, bootstrap_weights, percentile_interval
+from ganfp_jax.run.progress import progress
 
 RATES = (1, 5, 10)
 """False positive rates, in percent, at which hits are counted."""
@@ -101,26 +102,41 @@ def detection(
     return measure
 
 
-def open_set(score: Float[np.ndarray, " n"], right: Bool[np.ndarray, " n"], unknown: Bool[np.ndarray, " n"]) -> Measure:
-    """`auroc` of known against unknown images, `oscr`, `ccr_at_fpr_N`, and `average_precision` of unknown images.
+def with_intervals(
+    measure: Measure,
+    units: Integer[np.ndarray, " n"],
+    strata: Integer[np.ndarray, " n"] | None = None,
+    *,
+    repeats: int,
+    seed: int,
+    label: str = "",
+) -> dict[str, Any]:
+    """Every number of a measure as {"value", "ci95"}, the latter by a bootstrap of whole groups.
 
     Args:
-        score: high for images of known classes.
-        right: which images are named rightly; of unknown ones it does not count.
-        unknown: which images are of unknown sources.
+        measure: of N images; numbers may be nested.
+        units: the group of each image, which is drawn as a whole: crops of one photograph, or images of one generator.
+        strata: as for `bootstrap_weights`, which draws within each.
+        repeats: repeats of the bootstrap.
+        seed: its seed.
+        label: of the progress bar.
+
+    Returns:
+        `ci95` is the percentile interval; None where it would be a point, as where all is right, or has no value.
     """
-    ranked, doubt = Ranking(score), Ranking(-score)
+    draws = []
+    with progress(repeats, label, "repeat", delay=2.0) as bar:
+        for weights in bootstrap_weights(units, repeats, np.random.RandomState(seed), strata):
+            draws.append(measure(weights))
+            bar.update()
+    return _with_intervals(measure(np.ones(len(units))), draws)
 
-    def measure(weights: Weights) -> dict[str, Any]:
-        named = curve(ranked, right & ~unknown, unknown, weights)
-        return {
-            "auroc": area(curve(ranked, ~unknown, unknown, weights)),
-            "average_precision": average_precision(doubt, unknown, weights),
-            "oscr": area(named),
-            **{f"ccr_at_fpr_{rate}": hits_at(named, rate / 100) for rate in RATES},
-        }
 
-    return measure
+def _with_intervals(values: Any, draws: Sequence[Any]) -> Any:
+    if isinstance(values, Mapping):
+        return {name: _with_intervals(inner, [draw[name] for draw in draws]) for name, inner in values.items()}
+    found = None if values is None else percentile_interval(draws)
+    return {"value": values, "ci95": found if found and found[0] < found[1] else None}
 
 
 def _share(part: float | int, total: float | int) -> float | None:

@@ -70,6 +70,11 @@ def hits_at(points: Curve | None, rate: float) -> float | None:
     return float(points.hits[place])
 
 
+def first_with(points: Curve, hits: float) -> int:
+    """The place on a curve of the highest threshold with at least so many hits, 0 to 1."""
+    return min(int(np.searchsorted(points.hits, hits * (1 - 1e-12))), len(points.hits) - 1)
+
+
 def average_precision(
     ranking: Ranking, positive: Bool[np.ndarray, " n"], weights: Float[np.ndarray, " n"]
 ) -> float | None:

@@ -15,8 +15,10 @@ SHARES = {
     "auroc": "AUROC",
     "average_precision": "Average precision",
     "ece": "ECE",
+    "fpr95": "FPR95",
     "oscr": "OSCR",
     **{f"ccr_at_fpr_{rate}": f"CCR at FPR {rate}%" for rate in (1, 5, 10)},
+    "balanced_accuracy": "Balanced accuracy",
     **{f"tpr_at_fpr_{rate}": f"TPR at FPR {rate}%" for rate in (1, 5, 10)},
 }
 COSTS = {"cllr": "Cllr", "cllr_min": "Least Cllr"}

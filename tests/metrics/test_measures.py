@@ -47,7 +47,7 @@ def test_one_against_the_rest_is_scikit_learns_macro_average():
     )
 
 
-def test_detection_and_open_set_count_at_their_rates():
+def test_detection_counts_at_its_rates():
     rng = np.random.default_rng(1)
     negative = np.arange(400) < 200
     score = rng.normal(2.0 * ~negative, 1)
@@ -57,12 +57,6 @@ def test_detection_and_open_set_count_at_their_rates():
     threshold = np.sort(score[negative])[-10]  # of 200 negatives 10 may be accepted, and no more
     assert found["tpr_at_fpr_5"] == pytest.approx((score[~negative] > np.sort(score[negative])[-11]).mean())
     assert found["tpr_at_fpr_5"] >= (score[~negative] >= threshold).mean()
-    right = rng.random(400) < 0.8
-    opened = measures.open_set(score, right, negative)(np.ones(400))
-    assert opened["auroc"] == found["auroc"]
-    assert opened["oscr"] < min(opened["auroc"], right[~negative].mean())
-    assert opened["ccr_at_fpr_5"] == pytest.approx((right & (score > np.sort(score[negative])[-11]))[~negative].mean())
-    assert opened["average_precision"] == pytest.approx(average_precision_score(negative, -score))
 
 
 def test_a_measure_of_some_images_takes_the_weights_of_all():
@@ -70,3 +64,21 @@ def test_a_measure_of_some_images_takes_the_weights_of_all():
     chosen = np.arange(200) % 3 == 0
     few = measures.closed_set(targets[chosen], scores.argmax(1)[chosen], CLASSES)
     assert measures.of(chosen, few)(weights) == few(weights[chosen])
+
+
+def test_intervals_draw_whole_groups_and_are_none_of_a_point():
+    right = np.repeat([True, False, True, True], 5)
+
+    def shares(weights):
+        return {"all": {"right": float(weights @ right / weights.sum())}, "certain": 1.0, "missing": None}
+
+    settings = {"repeats": 200, "seed": 0}
+    by_image = measures.with_intervals(shares, np.arange(20), **settings)
+    by_group = measures.with_intervals(shares, np.repeat(np.arange(4), 5), **settings)
+    assert by_image["all"]["right"]["value"] == by_group["all"]["right"]["value"] == 0.75
+    (low, high), (lowest, highest) = by_image["all"]["right"]["ci95"], by_group["all"]["right"]["ci95"]
+    assert lowest < low < 0.75 < high <= highest == 1.0
+    assert by_group["certain"] == {"value": 1.0, "ci95": None}
+    assert by_group["missing"] == {"value": None, "ci95": None}
+    apart = measures.with_intervals(shares, np.repeat(np.arange(4), 5), np.repeat([0, 1, 0, 0], 5), **settings)
+    assert apart["all"]["right"]["ci95"] is None  # the group that is wrong is alone in its stratum
