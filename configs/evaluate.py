@@ -21,6 +21,15 @@ Where the network was calibrated (`configs/calibrate.py`) for these views and th
 console and the page say how many images it decides, how many of them wrongly, and how many it does not. They
 also say so where the images are those that it was calibrated on.
 
+`unknown` is a folder of images of sources that the network does not know: images of one kind of source, or a folder a
+kind (`DIR/KIND/FILE`, or `DIR/KIND/GENERATOR/FILE` where a kind has several generators). Every kind is compared with
+the images of `data.root`, and no mean is taken over kinds. Console, `unknown` in metrics.json and the page then say
+what they were called (a source, unsure, unknown, nothing to see), and how well each score (margin, distance,
+strangeness, and typicality where the network has p-values) tells them from known ones: AUROC, FPR95, OSCR, CCR at FPR
+1, 5 and 10 %, balanced accuracy (`ganfp_jax/metrics/open_set.py` defines them), with intervals over generators and
+photographs. `unknown/` in the run folder has their predictions.csv, with the kind as target, rejected.csv and
+notes.csv. They are perturbed as the others.
+
 Where `data.root` has train/ and test/, the cheap methods of `baselines` are trained on `images_per_source` images of
 train/, those of `immunised_methods` on images that are perturbed by `immunise`; configs/baselines.py names them all.
 Their results are in metrics.json and in `report/index.html` (`--config.baselines.methods="()"
@@ -54,6 +63,7 @@ def _of(quickstart: str) -> ConfigDict:
             "checkpoint": f"{quickstart}/visnet-d4",
             # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
             "data": {"root": f"{quickstart}/images", "resize": "crop", "layout": "auto"},
+            "unknown": "",
             "tiles": 64,
             "min_luma_std": 10.0,
             "views": "",

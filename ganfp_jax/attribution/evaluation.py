@@ -102,19 +102,11 @@ def evaluate(
     """
     check_images(attributor, images)
     attributor.check_vote(views, rule, early_stopping)
-    own = images.part(processes.share(images.indices))
-    part = _ask(attributor, own, (views, rule, batch_size, early_stopping), tiling)
-    parts = [_unpack(content) for content in processes.gather(_pack(part))]
-    folder, rejected = images.folder, [refusal for part in parts for refusal in part.rejected]
-    votes = [part.votes for part in parts if part.votes is not None]
-    if not votes:
-        raise nothing_read(folder, rejected)
-    pictures, kept = join(votes), np.concatenate([part.kept for part in parts])
-    vote, targets, names = pictures.vote, folder.labels[kept], resolve_views(views)
+    kept, pictures, rejected, seconds = ask(attributor, images, (views, rule, batch_size, early_stopping), tiling)
+    folder, names = images.folder, resolve_views(views)
+    vote, targets = pictures.vote, folder.labels[kept]
     rules = () if early_stopping else attributor.rules_for(names, rule)
-    metrics = evaluation_metrics(
-        vote, targets, folder.classes, names, rule, len(kept) / max(part.seconds for part in parts)
-    )
+    metrics = evaluation_metrics(vote, targets, folder.classes, names, rule, len(kept) / seconds)
     if early_stopping:
         looked_at = np.maximum(pictures.tiles, 1).sum()
         metrics["views_saved"] = 1 - float(vote.views_used.sum() / looked_at) / len(names)
@@ -139,6 +131,39 @@ def evaluate(
     )
 
 
+class Asked(NamedTuple):
+    """What a network said of the images of a folder."""
+
+    kept: Integer[np.ndarray, " n"]
+    """The index of each image in the folder."""
+    pictures: PictureVotes
+    rejected: list[tuple[str, str]]
+    """(name, reason) of every refused file."""
+    seconds: float
+    """How long the network took."""
+
+
+def ask(attributor: Attributor, images: labelled.Images, settings: tuple[Any, ...], tiling: Tiling | None) -> Asked:
+    """The votes on images of any sources, of which several processes take a part each; all get the whole answer.
+
+    Args:
+        images: of the network's size.
+        settings: of `Attributor.vote`: views, rule, batch size, early stopping.
+        tiling: as for `evaluate`.
+
+    Raises:
+        UserError: unknown view or rule, a view that does not fit the images; no image could be read.
+    """
+    part = _ask(attributor, images.part(processes.share(images.indices)), settings, tiling)
+    parts = [_unpack(content) for content in processes.gather(_pack(part))]
+    rejected = [refusal for part in parts for refusal in part.rejected]
+    votes = [part.votes for part in parts if part.votes is not None]
+    if not votes:
+        raise nothing_read(images.folder, rejected)
+    kept = np.concatenate([part.kept for part in parts])
+    return Asked(kept, join(votes), rejected, max(part.seconds for part in parts))
+
+
 class _Part(NamedTuple):
     """What one process found out; `votes` is None where it could read no image."""
 
@@ -149,12 +174,7 @@ class _Part(NamedTuple):
 
 
 def _ask(attributor: Attributor, images: labelled.Images, settings: tuple[Any, ...], tiling: Tiling | None) -> _Part:
-    """The vote on some images, chunk by chunk, and the seconds that it took.
-
-    Args:
-        settings: of `Attributor.vote`: views, rule, batch size, early stopping.
-        tiling: as for `evaluate`.
-    """
+    """The vote on some images, chunk by chunk, and the seconds that it took; arguments as for `ask`."""
     kept: list[np.ndarray] = []
     votes: list[PictureVotes] = []
     rejected: list[tuple[str, str]] = []

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Int
 
 from ganfp_jax.attribution.evaluation import Evaluation
+from ganfp_jax.attribution.unknown_images import UnknownImages
 from ganfp_jax.attribution.verdict import Attribution
 from ganfp_jax.data import reports
 from ganfp_jax.data.cells import cell, text_of
@@ -91,9 +92,13 @@ def read(path: Path, classes: Sequence[str]) -> Predictions:
 def predictions_csv(evaluation: Evaluation) -> str:
     """The text of predictions.csv: one row an image."""
     classes = evaluation.metrics["classes"]
-    answers = zip(evaluation.names, evaluation.verdicts, evaluation.targets, strict=True)
-    lines = (row(name, verdict, classes[target]) for name, verdict, target in answers)
-    return csv_text(itertools.chain([header(classes)], lines))
+    targets = (classes[target] for target in evaluation.targets)
+    return _table(classes, zip(evaluation.names, evaluation.verdicts, targets, strict=True))
+
+
+def _table(classes: Sequence[str], answers: Iterable[tuple[str, Attribution, str]]) -> str:
+    """The text of a CSV file: a header, and a row for each (name, verdict, target)."""
+    return csv_text(itertools.chain([header(classes)], itertools.starmap(row, answers)))
 
 
 def write_tables(folder: Path, evaluation: Evaluation) -> None:
@@ -103,6 +108,16 @@ def write_tables(folder: Path, evaluation: Evaluation) -> None:
     atomic.write_bytes(folder / PREDICTIONS, predictions_csv(evaluation).encode())
     reports.write_rejected(folder / "rejected.csv", evaluation.rejected)
     reports.write_notes(folder / "notes.csv", evaluation.notes.items())
+
+
+def write_unknown(folder: Path, unknown: UnknownImages) -> None:
+    """Writes the tables of images of unknown sources, as `write_tables`; the target of each is its kind."""
+    folder.mkdir(parents=True, exist_ok=True)
+    targets = (cell(unknown.folder.classes[kind]) for kind in unknown.kinds)
+    answers = zip(unknown.names, unknown.verdicts, targets, strict=True)
+    atomic.write_bytes(folder / PREDICTIONS, _table(unknown.classes, answers).encode())
+    reports.write_rejected(folder / "rejected.csv", unknown.rejected)
+    reports.write_notes(folder / "notes.csv", unknown.notes)
 
 
 def write_metrics(folder: Path, evaluation: Evaluation) -> None:

@@ -45,7 +45,7 @@ METHOD = {
     "open_set": (
         "known against unknown images by the column config.columns.known, else by the highest score; CCR is the share "
         "of known images that are accepted and named rightly, OSCR the area under CCR over FPR, the share of unknown "
-        "ones that are accepted; FPR95 is that share where 95 % of the known ones are accepted, and the balanced accuracy "
+        "ones that are accepted; FPR95 is that share where 95 % of the known ones are accepted, and balanced accuracy "
         "the mean of CCR and the share of unknown ones that are not, there; average_precision is that of unknown "
         "images; at a rate below one of the negatives, such as 1 % of fewer than 100, none of them is accepted"
     ),

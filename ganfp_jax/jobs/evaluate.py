@@ -12,19 +12,28 @@ from typing import Any
 
 import numpy as np
 
-from ganfp_jax.attribution import pictures, promises, whole_pictures
+from ganfp_jax.attribution import open_set, pictures, promises, whole_pictures
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.calibration import found_on
 from ganfp_jax.attribution.evaluation import Evaluation, evaluate, open_images, per_photograph
-from ganfp_jax.attribution.predictions import METRICS, PREDICTIONS, image_rows, write_metrics, write_outputs
+from ganfp_jax.attribution.predictions import (
+    METRICS,
+    PREDICTIONS,
+    image_rows,
+    write_metrics,
+    write_outputs,
+    write_unknown,
+)
 from ganfp_jax.attribution.typicality import Typical
+from ganfp_jax.attribution.unknown_images import UnknownImages, ask_unknown
 from ganfp_jax.attribution.voting import check_vote
 from ganfp_jax.audit.quick import quick_check
 from ganfp_jax.baselines import IMMUNISED, beside
 from ganfp_jax.data import labelled, perturb
 from ganfp_jax.data.tiles import Tiling
-from ganfp_jax.report import pages, wording
-from ganfp_jax.report.few import most_confused
+from ganfp_jax.data.unknown import open_unknown
+from ganfp_jax.report import open_set_tables, pages, wording
+from ganfp_jax.report.few import MOST, most_confused
 from ganfp_jax.report.leak import leak_box, leak_of
 from ganfp_jax.report.table import confusion_table, per_image_table, text_table
 from ganfp_jax.run import processes
@@ -33,6 +42,7 @@ from ganfp_jax.run.config_keys import require
 from ganfp_jax.run.provenance import provenance
 from ganfp_jax.training import known_images
 
+UNKNOWN = "unknown"  # the folder of the answers for images of unknown sources
 FEW = 30  # images that the console shows one by one
 SOME = 5  # notes that it shows
 
@@ -47,10 +57,12 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     attributor = Attributor.load(config["checkpoint"])
     config = {**config, "views": config["views"] or attributor.default_views}
     images = open_images(attributor, **config["data"], perturbation=config["perturb"], seed=config["seed"])
+    strangers = _open_unknown(config, attributor)
     warnings = _warnings(config["checkpoint"], images.folder) if processes.first() else []
     clock = time.perf_counter()
     settings = {key: config[key] for key in ("views", "rule", "batch_size", "early_stopping")}
     evaluation = evaluate(attributor, images, **settings, tiling=tiling)
+    unknown = None if strangers is None else ask_unknown(attributor, strangers, **settings, tiling=tiling)
     if not processes.first():
         return
     if "verdicts" in evaluation.metrics and attributor.calibration and found_on(attributor.calibration, images):
@@ -59,6 +71,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     report = workdir / "report" / "index.html"
     report.unlink(missing_ok=True)  # it may show other answers
     write_outputs(workdir, evaluation)  # first, so that no result is lost where baselines or page fail
+    part = _measure_unknown(config, evaluation, images.folder, strangers, unknown, workdir)
     if len(evaluation.names) <= FEW:
         print(per_image_table(image_rows(evaluation)))
     images = images.part(images.folder.places(evaluation.names))
@@ -68,12 +81,43 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     write_metrics(workdir, evaluation)
     if leak:
         print(leak_box(leak))
-    write_page(report, attributor, evaluation, images, rows, config, seconds=seconds, warnings=warnings)
+    write_page(report, attributor, evaluation, images, rows, config, seconds=seconds, warnings=warnings, unknown=part)
     print(summary(evaluation.metrics, wording.immunised_by(config["baselines"]["immunise"])))
     if reason:
         print(f"no baselines: {reason}")
     _report_files(evaluation, workdir)
+    if part:
+        print(f"\n{open_set_tables.text(part['metrics'])}\n")
+        print(f"unknown sources: {workdir / UNKNOWN}")
     print(f"predictions: {workdir / PREDICTIONS}  metrics: {workdir / METRICS}  report: {report}")
+
+
+def _open_unknown(config: Mapping[str, Any], attributor: Attributor) -> labelled.Images | None:
+    """Opens the images of unknown sources, if any are given; they are perturbed as the known ones."""
+    if not config["unknown"]:
+        return None
+    folder, resize = open_unknown(config["unknown"]), config["data"]["resize"]
+    return labelled.Images(folder, attributor.resolution, resize, config["perturb"], config["seed"])
+
+
+def _measure_unknown(
+    config: Mapping[str, Any],
+    evaluation: Evaluation,
+    folder: labelled.LabelledFolder,
+    images: labelled.Images | None,
+    unknown: UnknownImages | None,
+    workdir: Path,
+) -> dict[str, Any] | None:
+    """Writes the answers for images of unknown sources, adds their metrics and returns the page's part; else None."""
+    if images is None or unknown is None:
+        return None
+    write_unknown(workdir / UNKNOWN, unknown)
+    found = open_set.measure(evaluation, folder, unknown, seed=config["seed"])
+    evaluation.metrics["unknown"] = found.metrics
+    write_metrics(workdir, evaluation)
+    readable = images.part(images.folder.places(unknown.names))
+    kinds = list(found.metrics["kinds"])[:MOST]
+    return {"metrics": found.metrics, "curves": found.curves, "samples": pictures.samples(readable, kinds)}
 
 
 def _warnings(checkpoint: str, folder: labelled.LabelledFolder) -> list[str]:
@@ -169,6 +213,7 @@ def write_page(
     *,
     seconds: Mapping[str, float],
     warnings: Sequence[str] = (),
+    unknown: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes report/index.html of the job `evaluate`.
 
@@ -181,6 +226,7 @@ def write_page(
         config: the job's config.
         seconds: seconds of each stage.
         warnings: sentences on facts that give the sources away.
+        unknown: the part on images of unknown sources, a `report.results.Unknown`; None without.
     """
     folder, metrics, condition = images.folder, evaluation.metrics, perturb.label(images.perturbation)
     views = config["views"] if isinstance(config["views"], str) else ",".join(config["views"])
@@ -207,6 +253,7 @@ def write_page(
         "method": _method(evaluation, folder, baseline_rows, config),
         "immunised": wording.immunised_by(config["baselines"]["immunise"]),
         "warnings": [f"Warning: {warning}." for warning in warnings],
+        "unknown": unknown,
     }
     pages.write_page("evaluation", results, path)
 

@@ -7,7 +7,7 @@ numbers choose the sentences under it.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ganfp_jax.report import rendering, wording
+from ganfp_jax.report import open_set_page, rendering, wording
 from ganfp_jax.report.few import most_confused, what_is_shown
 from ganfp_jax.report.findings import SIGNIFICANT, baseline_finding, is_ahead
 from ganfp_jax.report.leak import best_baseline, leak_of, leak_sentence
@@ -15,6 +15,7 @@ from ganfp_jax.report.table import conditions
 
 OPTIONAL: dict[str, Any] = {
     "method": "", "steps": {}, "fingerprints": None, "file": "metrics.json", "warnings": (), "immunised": "",
+    "unknown": None,
 }  # fmt: skip
 
 
@@ -47,6 +48,7 @@ def values(results: Mapping[str, Any]) -> dict[str, Any]:
             for entry in results["evaluations"]
             if len(entry["metrics"]["views"]) > 1
         },
+        "unknown": open_set_page.part(results["unknown"]),
         "samples": rendering.samples(results["samples"]),
         "wrong": [rendering.wrong_image(image) for image in results["wrong"]],
         "fingerprint_parts": rendering.fingerprints(results["fingerprints"]),

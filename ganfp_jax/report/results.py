@@ -167,6 +167,17 @@ class Stage(TypedDict):
     seconds: float
 
 
+class Unknown(TypedDict):
+    """The part of a page on images of unknown sources, by kind of source."""
+
+    metrics: Mapping[str, Any]
+    """The section `unknown` of metrics.json, as `attribution.open_set.measure` gives it."""
+    curves: Mapping[str, Any]
+    """Kind -> score -> {"fpr", "ccr"}."""
+    samples: Mapping[str, Sample]
+    """Of each kind."""
+
+
 class EvaluationPage(Page):
     """The page of `evaluate` and of a study. `evaluations` may not be empty."""
 
@@ -191,6 +202,7 @@ class EvaluationPage(Page):
     """The file with all numbers; of more than `few.MOST` sources the page shows some."""
     immunised: NotRequired[str]
     """The perturbations of the immunised baselines in words, such as "as the networks"."""
+    unknown: NotRequired[Unknown | None]
     warnings: NotRequired[Sequence[str]]
     """Sentences on facts other than pixels that may give the sources away."""
 

@@ -193,3 +193,58 @@ def test_larger_pictures_count_once(tmp_path, capsys):
         if row["tiles"] == "0"
     ]
     assert [(row["verdict"], row["predicted"] in CLASSES) for row in flat] == [(NOTHING, True)]
+
+
+def test_unknown_sources_are_measured_by_kind(tmp_path, capsys):
+    """A kind of the known images themselves is at chance for every score; answers are those of `attribute`."""
+    write_file(tmp_path / "network" / FILE, opinions.weights())
+    pictures, known, unknown = opinions.pictures(30), tmp_path / "known", tmp_path / "unknown"
+    for i, picture in enumerate(pictures):
+        for folder in (known / CLASSES[i % 3], unknown / "the same"):
+            folder.mkdir(parents=True, exist_ok=True)
+            encode_png(folder / f"{i:02d}.png", picture)
+    for i, picture in enumerate(opinions.pictures(8, seed=3)):
+        (unknown / "=other" / f"seed {i % 2}").mkdir(parents=True, exist_ok=True)
+        encode_png(unknown / "=other" / f"seed {i % 2}" / f"{i}.png", picture)
+    (unknown / "=other" / "broken.png").write_bytes(b"no picture")
+    config = config_file.get_config("tiny").to_dict()
+    config |= {"checkpoint": str(tmp_path / "network"), "views": "mirror", "unknown": str(unknown)}
+    config["data"]["root"] = str(known)
+    config["baselines"] |= {"methods": (), "immunised_methods": ()}
+    evaluation_job.run(config, tmp_path / "run")
+    found = json.loads((tmp_path / "run" / "metrics.json").read_text())["unknown"]
+    assert (found["images"], found["rejected"], found["known"]["images"]) == (38, 1, 30)
+    same, other = found["kinds"]["the same"], found["kinds"]["=other"]
+    assert (same["images"], same["generators"]) == (30, None)
+    assert (other["images"], other["generators"]) == (8, 2)
+    assert {name: numbers["auroc"]["value"] for name, numbers in same["scores"].items()} == dict.fromkeys(
+        ("margin", "distance", "strangeness"), 0.5
+    )
+    assert same["called"] == found["known"]["called"] and sum(other["called"].values()) == 8
+    rows = list(csv.DictReader((tmp_path / "run" / "unknown" / "predictions.csv").read_text().splitlines()))
+    assert [row["target"] for row in rows] == ["'=other"] * 8 + ["the same"] * 30
+    verdicts = Attributor.load(tmp_path / "network").attribute(
+        [unknown / row["image"].lstrip("'") for row in rows], "mirror"
+    )
+    assert [row["verdict"] for row in rows] == [verdict.verdict for verdict in verdicts]
+    assert "=other/broken.png" in (tmp_path / "run" / "unknown" / "rejected.csv").read_text()
+    page = (tmp_path / "run" / "report" / "index.html").read_text()
+    assert (
+        "38 images of sources that the network does not know" in page
+        and "Few generators: there are 2 of =other" in page
+    )
+    out = capsys.readouterr().out
+    assert "Known or unknown, by score" in out and "What they were called" in out
+
+
+def test_unknown_sources_that_are_not_there_are_said_first(tmp_path, monkeypatch):
+    write_file(tmp_path / "network.safetensors", network())
+    for name in CLASSES:
+        (tmp_path / "known" / name).mkdir(parents=True)
+        encode_png(tmp_path / "known" / name / "x.png", np.zeros((16, 16, 3), np.uint8))
+    monkeypatch.setattr(evaluation_job, "evaluate", None)
+    config = config_file.get_config("tiny").to_dict()
+    config |= {"checkpoint": str(tmp_path / "network.safetensors"), "unknown": str(tmp_path / "nowhere")}
+    config["data"]["root"] = str(tmp_path / "known")
+    with pytest.raises(UserError, match="nowhere is not a folder"):
+        evaluation_job.run(config, tmp_path / "run")

@@ -14,7 +14,7 @@ from ganfp_jax.run.errors import UserError
 render = partial(pages.render, "evaluation")
 
 SECTIONS = (
-    "headline", "method", "evaluations", "baselines", "breakdown", "confusion", "samples", "wrong",
+    "headline", "method", "evaluations", "baselines", "breakdown", "confusion", "unknown", "samples", "wrong",
     "fingerprints", "stages", "reproduce",
 )  # fmt: skip
 
