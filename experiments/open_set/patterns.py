@@ -1,4 +1,4 @@
-"""Patterns that are computed: noise of several colours, gradients, checkerboards, fractals; each draws one by a seed."""
+"""Patterns that are computed: noise of several colours, gradients, checkerboards, fractals. Each draws one, seeded."""
 
 import math
 

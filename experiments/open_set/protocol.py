@@ -12,7 +12,7 @@ from jaxtyping import Bool, Integer
 from experiments.open_set import scores
 from ganfp_jax.attribution import calibration
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.evaluation import evaluate
+from ganfp_jax.attribution.evaluation import evaluate, nothing_read
 from ganfp_jax.attribution.open_set import Known, against, scores_of
 from ganfp_jax.attribution.tiles import PictureVotes, join
 from ganfp_jax.attribution.typicality import Typical
@@ -83,12 +83,19 @@ class Network:
 
     def _look(self, images: labelled.Images) -> tuple[PictureVotes, np.ndarray, np.ndarray]:
         """The vote on each picture's centre, its fingerprint, and its index in the folder."""
-        votes, fingerprints, kept = [], [], []
+        votes, fingerprints, kept, rejected = [], [], [], []
         for chunk in shown(images, images.folder.root.name, CENTRE):
+            rejected += chunk.rejected
+            if not len(chunk.kept):
+                continue
             votes.append(self.attributor.look_at(chunk.looks, VIEWS, RULE))
             found = self.attributor.fingerprints(np.concatenate([look.tiles for look in chunk.looks])).images
             fingerprints.append(found.reshape(len(found), -1))
             kept.append(chunk.kept)
+        if not votes:
+            raise nothing_read(images.folder, rejected)
+        if rejected:
+            print(f"{len(rejected)} files of {images.folder.root} could not be used: {': '.join(rejected[0])}")
         return join(votes), np.concatenate(fingerprints), np.concatenate(kept)
 
     def ask(self, folder: labelled.LabelledFolder, perturbation: str = "none") -> Answers:
