@@ -69,8 +69,13 @@ def draw_curves(results: Mapping[str, Any]) -> "Figure":
     columns = min(COLUMNS, len(kinds))
     rows = -(-len(kinds) // columns)
     figure = Figure(figsize=(max(2.5 * columns, 4.0), 2.5 * rows + 0.5), layout="constrained")
-    for place, (kind, scores) in enumerate(kinds, start=1):
-        _draw_kind(figure.add_subplot(rows, columns, place), kind, scores)
+    for place, (kind, scores) in enumerate(kinds):
+        panel = figure.add_subplot(rows, columns, place + 1)
+        _draw_kind(panel, kind, scores)
+        if place % columns == 0:
+            panel.set_ylabel("known named (CCR)")
+        if place + columns >= len(kinds):
+            panel.set_xlabel("unknown accepted (FPR)")
     handles, names = figure.axes[0].get_legend_handles_labels()
     legend_below(figure, handles, names, 4)
     return figure
@@ -87,5 +92,3 @@ def _draw_kind(panel: "Axes", kind: str, scores: Mapping[str, Any]) -> None:
     panel.set_xticks([0, 0.5, 1], ["0", "50", "100 %"])
     panel.set_yticks([0, 0.5, 1], ["0", "50", "100 %"])
     panel.grid(alpha=0.2, linewidth=0.5, color=INK)
-    panel.set_xlabel("unknown accepted (FPR)")
-    panel.set_ylabel("known named (CCR)")

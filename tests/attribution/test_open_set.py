@@ -44,7 +44,7 @@ def test_generators_are_drawn_as_a_whole_and_images_of_one_alone():
     two = np.repeat([-3.0, 3.0], 20)  # of one generator all are found, of the other none
     apart, together = (
         against(here, {"score": two}, names, repeats=200)["score"]["auroc"]
-        for names in (np.repeat(["a", "b"], 20), [f"{i}" for i in range(40)])
+        for names in (np.repeat(["a", "b"], 20).tolist(), [f"{i}" for i in range(40)])
     )
     assert apart["value"] == together["value"] == pytest.approx(0.5, abs=0.01)
     assert apart["ci95"][0] < 0.05 and apart["ci95"][1] > 0.95
