@@ -76,7 +76,7 @@ class Network:
         try:
             return calibration.from_evaluation(
                 self.attributor, evaluation, images.folder, ERROR_RATE, unknown_rate=UNKNOWN_RATE
-            ).rules
+            ).rules(self.attributor.classes)
         except UserError as error:
             print(f"not calibrated, so that no verdict is unsure or unknown: {error}")
             return ()
