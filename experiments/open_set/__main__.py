@@ -13,17 +13,16 @@ Images go to `runs/open_set`, and `results.jsonl` with two figures to `--out`.
 import argparse
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.open_set import figures, images
+from experiments.open_set import figures, images, tables
 from experiments.open_set.protocol import Network, Protocol, choose
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.data import labelled
 from ganfp_jax.data.unknown import open_unknown
 from ganfp_jax.report.figures import png
-from ganfp_jax.report.score_tables import SHARES, measured
 from ganfp_jax.run import atomic
 
 HERE = Path(__file__).parent
@@ -31,7 +30,6 @@ SIZES = {
     "": {"calibration": 1000, "test": 1000, "held_out": 200, "drawn": 200},
     "tiny": {"calibration": 24, "test": 12, "held_out": 6, "drawn": 3},
 }
-NUMBERS = ("auroc", "fpr95", "oscr", "ccr_at_fpr_1", "ccr_at_fpr_5", "ccr_at_fpr_10", "balanced_accuracy")
 
 
 def measure(root: Path, attributor: Attributor, given: Mapping[str, Path | None]) -> Iterator[dict[str, Any]]:
@@ -58,18 +56,6 @@ def measure(root: Path, attributor: Attributor, given: Mapping[str, Path | None]
             yield choose(rows)
 
 
-def table(rows: Sequence[Mapping[str, Any]], score: str) -> str:
-    """The numbers of one score as Markdown: a line a kind."""
-    heads = ["", "n", *(SHARES[key] for key in NUMBERS)]
-    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
-    for row in rows:
-        if "scores" in row:
-            name = f"{row['kind']}: {row['generator']}" if row["generator"] else f"**{row['kind']}**, {row['side']}"
-            cells = [name, f"{row['images']:,}", *(measured(row["scores"][score][key]) for key in NUMBERS)]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
 def main() -> None:
     """Makes the images that are missing, asks the network and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -94,7 +80,9 @@ def main() -> None:
     for name, draw in (("verdicts", figures.draw_verdicts), ("auroc", figures.draw_auroc)):
         atomic.write_bytes(arguments.out / f"{name}.png", png(draw, {"rows": rows}))
     chosen = next(row for row in rows if row["side"] == "choice")
-    print(f"{table(rows, chosen['score'])}\n\n{chosen['score']}: chosen of {chosen['rules']} by the development kinds")
+    print(f"{chosen['score']}, chosen of {chosen['rules']} scores by the development kinds:")
+    parts = tables.scored(rows, chosen["score"]), tables.compared(rows, list(chosen["mean_auroc"]))
+    print("", *parts, tables.called(rows), tables.known(rows), "", sep="\n\n")
     print(f"{time.perf_counter() - clock:.0f} s; {arguments.out / 'results.jsonl'}")
 
 

@@ -5,7 +5,7 @@ import opinions
 import pytest
 from scipy.spatial.distance import cdist
 
-from experiments.open_set import drawings, figures, protocol, scores
+from experiments.open_set import drawings, figures, protocol, scores, tables
 from experiments.open_set.protocol import Network, Protocol, choose
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
@@ -119,3 +119,16 @@ def test_the_highest_mean_is_chosen_among_development_kinds_alone():
     found = choose(rows)
     assert (found["score"], found["rules"]) == ("a", 2)
     assert found["mean_auroc"] == {"a": pytest.approx(0.7), "b": pytest.approx(0.6)}
+
+
+def test_tables_say_how_known_images_fare_and_what_unknown_ones_are_called():
+    called = {"real": 3, "A": 1, "B": 0, "unsure": 2, "unknown": 3, "nothing to see": 1}
+    rows = [{"side": "test", "kind": "drawn", "generator": "", "images": 10, "called": called}]
+    assert tables.called(rows).splitlines()[-1] == "| **drawn**, test | 10 | 30.0% | 10.0% | 20.0% | 30.0% | 10.0% |"
+    by_source = {
+        "real": {"real": 3, "A": 1},
+        "A": {"A": 5, "B": 1, "real": 2},
+        "B": {"B": 6, "unsure": 4, "unknown": 2},
+    }
+    line = tables.known([{"kind": "JPEG", "by_source": by_source}]).splitlines()[-1]
+    assert line == "| JPEG | 55.0% | 5.0% | 10.0% | 20.0% | 10.0% | 75.0% | 25.0% | 0.0% | 0.0% |"

@@ -50,7 +50,9 @@ def test_what_was_measured_stands_on_the_page():
 
 
 def test_without_unknown_images_the_page_says_so():
-    assert "No image was given; configs/evaluate.py takes them" in Page(pages.render("evaluation", minimal_results())).text
+    assert (
+        "No image was given; configs/evaluate.py takes them" in Page(pages.render("evaluation", minimal_results())).text
+    )
 
 
 def test_console_has_both_tables():
