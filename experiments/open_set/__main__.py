@@ -27,24 +27,27 @@ from ganfp_jax.run import atomic
 
 HERE = Path(__file__).parent
 SIZES = {
-    "": {"calibration": 1000, "test": 1000, "held_out": 200, "drawn": 200},
-    "tiny": {"calibration": 24, "test": 12, "held_out": 6, "drawn": 3},
+    "": {"calibration": 1000, "test": 1000, "held_out": 200, "drawn": 200, "repeats": 1000},
+    "tiny": {"calibration": 24, "test": 12, "held_out": 6, "drawn": 3, "repeats": 10},
 }
 
 
-def measure(root: Path, attributor: Attributor, given: Mapping[str, Path | None]) -> Iterator[dict[str, Any]]:
+def measure(
+    root: Path, attributor: Attributor, given: Mapping[str, Path | None], repeats: int
+) -> Iterator[dict[str, Any]]:
     """Yields the rows of the protocol, the choice of a score after the development kinds and before the test's.
 
     Args:
         root: the folder of `images`.
         attributor: the network.
         given: "development" and "test" -> a folder with further kinds, or None.
+        repeats: of the bootstrap.
     """
 
     def folder(name: str) -> labelled.LabelledFolder:
         return labelled.open_labelled(root / name, classes=attributor.classes)
 
-    protocol = Protocol(Network(attributor, root / "calibration"), folder("test"))
+    protocol = Protocol(Network(attributor, root / "calibration"), folder("test"), repeats)
     yield protocol.known_row()
     yield from protocol.changed_rows(folder("held_out"))
     for side in images.SIDES:
@@ -75,7 +78,7 @@ def main() -> None:
     images.write_known(root, sizes, arguments.packages)
     images.write_drawings(root / "unknown", sizes["drawn"])
     given = {"development": arguments.development, "test": arguments.unknown}
-    rows = [{"checkpoint": arguments.checkpoint} | row for row in measure(root, attributor, given)]
+    rows = [{"checkpoint": arguments.checkpoint} | row for row in measure(root, attributor, given, sizes["repeats"])]
     atomic.write_bytes(arguments.out / "results.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
     for name, draw in (("verdicts", figures.draw_verdicts), ("auroc", figures.draw_auroc)):
         atomic.write_bytes(arguments.out / f"{name}.png", png(draw, {"rows": rows}))

@@ -26,8 +26,6 @@ from ganfp_jax.run.errors import UserError
 VIEWS, RULE = "d4", "majority"
 ERROR_RATE, UNKNOWN_RATE = 0.01, 0.05
 CENTRE = Tiling(tiles=0, min_luma_std=10.0)  # one image of each picture, so that all scores see the same
-REPEATS = 1000
-FEWER_REPEATS = 200  # for the single generators of a kind
 CONTROL = "held-out known images"
 CHANGES = {
     CONTROL: "none",
@@ -116,9 +114,15 @@ class Network:
 class Protocol:
     """All that is measured of a network; every method yields rows of `results.jsonl`."""
 
-    def __init__(self, network: Network, test: labelled.LabelledFolder) -> None:
-        """Asks the network about the known images that all unknown ones are compared with."""
-        self.network, self.classes = network, network.attributor.classes
+    def __init__(self, network: Network, test: labelled.LabelledFolder, repeats: int) -> None:
+        """Asks the network about the known images that all unknown ones are compared with.
+
+        Args:
+            network: the network.
+            test: the known images.
+            repeats: of the bootstrap of a kind; the single generators of a kind have a fifth of them.
+        """
+        self.network, self.classes, self.repeats = network, network.attributor.classes, repeats
         answers = network.ask(test)
         groups = np.unique(_origins(answers, test), return_inverse=True)[1]
         self.known = Known(answers.scores, answers.predicted == answers.labels, answers.labels, groups)
@@ -137,7 +141,7 @@ class Protocol:
         for kind, perturbation in CHANGES.items():
             answers = self.network.ask(held_out, perturbation)
             side = "control" if kind == CONTROL else "known, changed"
-            row = self._row(side, kind, answers, _origins(answers, held_out), REPEATS)
+            row = self._row(side, kind, answers, _origins(answers, held_out), self.repeats)
             accuracy = float((answers.predicted == answers.labels).mean())
             yield row | {"accuracy": accuracy, "by_source": self._by_source(answers)}
 
@@ -149,11 +153,11 @@ class Protocol:
         for k, kind in enumerate(folder.classes):
             mine = answers.labels == k
             generators = np.unique(made_by[mine & in_folders]).tolist()
-            row = self._row(side, kind, _part(answers, mine), made_by[mine].tolist(), REPEATS)
+            row = self._row(side, kind, _part(answers, mine), made_by[mine].tolist(), self.repeats)
             yield row | {"generators": len(generators) or None}
             for name in generators if len(generators) > 1 else ():
                 part = _part(answers, made_by == name)
-                yield self._row(side, kind, part, part.names, FEWER_REPEATS) | {"generator": name.partition("/")[2]}
+                yield self._row(side, kind, part, part.names, self.repeats // 5) | {"generator": name.partition("/")[2]}
 
     def _row(self, side: str, kind: str, answers: Answers, groups: Sequence[str], repeats: int) -> dict[str, Any]:
         return {

@@ -57,8 +57,6 @@ def test_knn_is_the_distance_to_the_tenth_nearest():
 def measured(tmp_path, monkeypatch):
     """The protocol of a network that was never trained, in which classes are what it says of half of the images."""
     monkeypatch.setattr(protocol, "VIEWS", "mirror")
-    monkeypatch.setattr(protocol, "REPEATS", 20)
-    monkeypatch.setattr(protocol, "FEWER_REPEATS", 5)
     monkeypatch.setattr(protocol, "CHANGES", {protocol.CONTROL: "none", "enlarged": "rescale1.5"})
     attributor = opinions.attributor_of(opinions.weights())
     pictures = opinions.pictures(90)
@@ -76,7 +74,7 @@ def measured(tmp_path, monkeypatch):
     def folder(name):
         return labelled.open_labelled(tmp_path / name, classes=attributor.classes)
 
-    found = Protocol(Network(attributor, tmp_path / "calibration"), folder("test"))
+    found = Protocol(Network(attributor, tmp_path / "calibration"), folder("test"), repeats=20)
     unknown = open_unknown(tmp_path / "unknown")
     rows = [found.known_row(), *found.changed_rows(folder("held_out"))]
     return rows, list(found.unknown_rows("development", unknown)), list(found.unknown_rows("test", unknown))
