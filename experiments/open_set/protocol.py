@@ -81,7 +81,8 @@ class Network:
 
     def _look(self, images: labelled.Images) -> tuple[PictureVotes, np.ndarray, np.ndarray]:
         """The vote on each picture's centre, its fingerprint, and its index in the folder."""
-        votes, fingerprints, kept, rejected = [], [], [], []
+        votes, fingerprints, kept = [], [], []
+        rejected: list[tuple[str, str]] = []
         for chunk in shown(images, images.folder.root.name, CENTRE):
             rejected += chunk.rejected
             if not len(chunk.kept):
@@ -198,9 +199,9 @@ def _origins(answers: Answers, folder: labelled.LabelledFolder) -> list[str]:
 def _part(answers: Answers, mine: Bool[np.ndarray, " n"]) -> Answers:
     places = np.flatnonzero(mine)
     return Answers(
-        names=[answers.names[i] for i in places],
+        names=[answers.names[i] for i in places.tolist()],
         labels=answers.labels[places],
         predicted=answers.predicted[places],
-        verdicts=[answers.verdicts[i] for i in places],
+        verdicts=[answers.verdicts[i] for i in places.tolist()],
         scores={name: values[places] for name, values in answers.scores.items()},
     )

@@ -147,7 +147,7 @@ def measure(
         if not len(places):  # none could be read
             continue
         mine, generators = {name: values[places] for name, values in scores.items()}, [made_by[i] for i in places]
-        in_folders = any(name != unknown.names[i] for name, i in zip(generators, places, strict=True))
+        in_folders = any(name != unknown.names[i] for name, i in zip(generators, places.tolist(), strict=True))
         kinds[kind] = {
             "images": len(places),
             "generators": len(set(generators)) if in_folders else None,
