@@ -27,8 +27,8 @@ from ganfp_jax.run import atomic
 
 HERE = Path(__file__).parent
 SIZES = {
-    "": {"calibration": 1000, "test": 1000, "held_out": 200, "drawn": 200, "repeats": 1000},
-    "tiny": {"calibration": 24, "test": 12, "held_out": 6, "drawn": 3, "repeats": 10},
+    "": {"calibration": 1000, "test": 1000, "held_out": 200, "drawn": 200, "repeats": 200},
+    "tiny": {"calibration": 24, "test": 12, "held_out": 6, "drawn": 3, "repeats": 5},
 }
 
 
@@ -41,7 +41,7 @@ def measure(
         root: the folder of `images`.
         attributor: the network.
         given: "development" and "test" -> a folder with further kinds, or None.
-        repeats: of the bootstrap.
+        repeats: of the bootstraps.
     """
 
     def folder(name: str) -> labelled.LabelledFolder:

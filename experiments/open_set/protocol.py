@@ -121,7 +121,7 @@ class Protocol:
         Args:
             network: the network.
             test: the known images.
-            repeats: of the bootstrap of a kind; the single generators of a kind have a fifth of them.
+            repeats: of the bootstraps.
         """
         self.network, self.classes, self.repeats = network, network.attributor.classes, repeats
         answers = network.ask(test)
@@ -142,7 +142,7 @@ class Protocol:
         for kind, perturbation in CHANGES.items():
             answers = self.network.ask(held_out, perturbation)
             side = "control" if kind == CONTROL else "known, changed"
-            row = self._row(side, kind, answers, _origins(answers, held_out), self.repeats)
+            row = self._row(side, kind, answers, _origins(answers, held_out))
             accuracy = float((answers.predicted == answers.labels).mean())
             yield row | {"accuracy": accuracy, "by_source": self._by_source(answers)}
 
@@ -154,16 +154,16 @@ class Protocol:
         for k, kind in enumerate(folder.classes):
             mine = answers.labels == k
             generators = np.unique(made_by[mine & in_folders]).tolist()
-            row = self._row(side, kind, _part(answers, mine), made_by[mine].tolist(), self.repeats)
+            row = self._row(side, kind, _part(answers, mine), made_by[mine].tolist())
             yield row | {"generators": len(generators) or None}
             for name in generators if len(generators) > 1 else ():
                 part = _part(answers, made_by == name)
-                yield self._row(side, kind, part, part.names, self.repeats // 5) | {"generator": name.partition("/")[2]}
+                yield self._row(side, kind, part, part.names) | {"generator": name.partition("/")[2]}
 
-    def _row(self, side: str, kind: str, answers: Answers, groups: Sequence[str], repeats: int) -> dict[str, Any]:
+    def _row(self, side: str, kind: str, answers: Answers, groups: Sequence[str]) -> dict[str, Any]:
         return {
             "side": side, "kind": kind, "generator": "", "generators": None, "images": len(answers.names),
-            "called": self._called(answers), "scores": against(self.known, answers.scores, groups, repeats=repeats),
+            "called": self._called(answers), "scores": against(self.known, answers.scores, groups, repeats=self.repeats),
         }  # fmt: skip
 
     def _called(self, answers: Answers) -> dict[str, int]:
