@@ -65,8 +65,9 @@ class Network:
         self.attributor = attributor
         images = labelled.Images(labelled.open_labelled(folder, classes=attributor.classes), attributor.resolution)
         self.rules = self._rules(images)
-        _, fingerprints, kept = self._look(images)
-        self._detectors = scores.fit(fingerprints, images.folder.labels[kept])
+        decoded = images.decode()
+        fingerprints = attributor.fingerprints(decoded.images).images
+        self._detectors = scores.fit(_flat(fingerprints), images.folder.labels[decoded.kept])
 
     def _rules(self, images: labelled.Images) -> Sequence[Rule | Typical]:
         """The rules of a calibration, as `configs/calibrate.py` finds them; none where there are too few images."""
@@ -89,7 +90,7 @@ class Network:
                 continue
             votes.append(self.attributor.look_at(chunk.looks, VIEWS, RULE))
             found = self.attributor.fingerprints(np.concatenate([look.tiles for look in chunk.looks])).images
-            fingerprints.append(found.reshape(len(found), -1))
+            fingerprints.append(_flat(found))
             kept.append(chunk.kept)
         if not votes:
             raise nothing_read(images.folder, rejected)
@@ -163,7 +164,8 @@ class Protocol:
     def _row(self, side: str, kind: str, answers: Answers, groups: Sequence[str]) -> dict[str, Any]:
         return {
             "side": side, "kind": kind, "generator": "", "generators": None, "images": len(answers.names),
-            "called": self._called(answers), "scores": against(self.known, answers.scores, groups, repeats=self.repeats),
+            "called": self._called(answers),
+            "scores": against(self.known, answers.scores, groups, repeats=self.repeats),
         }  # fmt: skip
 
     def _called(self, answers: Answers) -> dict[str, int]:
@@ -189,6 +191,10 @@ def choose(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         name: float(np.mean([row["scores"][name]["auroc"]["value"] for row in single])) for name in single[0]["scores"]
     }
     return {"side": "choice", "score": max(means, key=means.__getitem__), "rules": len(means), "mean_auroc": means}
+
+
+def _flat(fingerprints: np.ndarray) -> np.ndarray:
+    return fingerprints.reshape(len(fingerprints), -1)
 
 
 def _origins(answers: Answers, folder: labelled.LabelledFolder) -> list[str]:
