@@ -107,16 +107,17 @@ def main() -> None:
     sizes, photographs = SIZES[arguments.variant], arguments.photographs
     if arguments.variant:
         photographs = networks.tiny_photographs(workdir / "photographs")
+    images = workdir / "images"
+    networks_of_all = {name: made for group in sizes["groups"] for name, made in classes_of(group).items()}
     todo = [
         job
-        for group in sizes["groups"]
         for split in ("test", "train")
-        for job in sources.jobs(workdir / group / split, str(photographs / split), classes_of(group), sizes[split])
+        for job in sources.jobs(images / split, str(photographs / split), networks_of_all, sizes[split])
     ]
     sources.make(todo)
     rows = []
     for group in sizes["groups"]:
-        images, classes = workdir / group, tuple(classes_of(group))
+        classes = tuple(classes_of(group))
         fitted = networks.fit_baselines(images, classes, sizes["side"], sizes["train"].crop, (METHOD,))
         methods = {name: networks.of_baseline(baseline) for name, baseline in fitted.items()}
         folder = labelled.open_labelled(images, split="test", classes=classes)
