@@ -10,13 +10,15 @@ two names is the control. `uniqueness.jsonl` goes to `--out` (default: beside th
 """
 
 import argparse
+import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from experiments.restorers import measure, networks, sources
 from experiments.restorers.sources import ImageSet
-from ganfp_jax.data import labelled
+from ganfp_jax.data import labelled, manifests
 from ganfp_jax.report import wording
 
 HERE = Path(__file__).parent
@@ -76,6 +78,15 @@ def classes_of(group: str) -> dict[str, tuple[str, ...]]:
     return classes
 
 
+def link(root: Path, group: Path, classes: Sequence[str]) -> None:
+    """Makes the labelled image folder of some of the classes of another one, whose files it shares."""
+    shutil.rmtree(group, ignore_errors=True)
+    for name in classes:
+        shutil.copytree(root / name, group / name, copy_function=os.link)
+    origins = manifests.sources_of(root)
+    manifests.write_manifest(group, classes, {name: origins[name] for name in classes})
+
+
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The accuracies as Markdown."""
     lines = [
@@ -107,17 +118,18 @@ def main() -> None:
     sizes, photographs = SIZES[arguments.variant], arguments.photographs
     if arguments.variant:
         photographs = networks.tiny_photographs(workdir / "photographs")
-    images = workdir / "images"
-    networks_of_all = {name: made for group in sizes["groups"] for name, made in classes_of(group).items()}
+    every = {name: generators for group in sizes["groups"] for name, generators in classes_of(group).items()}
     todo = [
         job
         for split in ("test", "train")
-        for job in sources.jobs(images / split, str(photographs / split), networks_of_all, sizes[split])
+        for job in sources.jobs(workdir / "images" / split, str(photographs / split), every, sizes[split])
     ]
     sources.make(todo)
     rows = []
     for group in sizes["groups"]:
-        classes = tuple(classes_of(group))
+        images, classes = workdir / group, tuple(classes_of(group))
+        for split in ("test", "train"):
+            link(workdir / "images" / split, images / split, classes)
         fitted = networks.fit_baselines(images, classes, sizes["side"], sizes["train"].crop, (METHOD,))
         methods = {name: networks.of_baseline(baseline) for name, baseline in fitted.items()}
         folder = labelled.open_labelled(images, split="test", classes=classes)
