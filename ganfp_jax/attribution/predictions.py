@@ -117,7 +117,7 @@ def write_unknown(folder: Path, unknown: UnknownImages) -> None:
     answers = zip(unknown.names, unknown.verdicts, targets, strict=True)
     atomic.write_bytes(folder / PREDICTIONS, _table(unknown.classes, answers).encode())
     reports.write_rejected(folder / "rejected.csv", unknown.rejected)
-    reports.write_notes(folder / "notes.csv", unknown.notes)
+    reports.write_notes(folder / "notes.csv", unknown.notes.items())
 
 
 def write_metrics(folder: Path, evaluation: Evaluation) -> None:
