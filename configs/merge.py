@@ -8,10 +8,10 @@
 
 The run folder gets `predictions.csv`, `predictions.jsonl`, `rejected.csv` and `notes.csv`, byte for byte as
 `configs/attribute.py` writes them of all images in one process (on processors of one kind: others may round the last
-digit differently). Shards or parts that are missing are named, and nothing is written; so are shards of another
-network, other views or another list of images. Memory does not grow with the number of images. A million images take
-half a minute of one core. The exit status is that of `configs/attribute.py`: 0, or 3 where some files could not be
-used.
+digit differently; so may a run over no more than four tiles in all). Shards or parts that are missing are named, and
+nothing is written; so are shards of another network, other views or another list of images. Memory does not grow with
+the number of images. A million images take half a minute of one core. The exit status is that of
+`configs/attribute.py`: 0, or 3 where some files could not be used.
 
 `:tiny` merges the shards in runs/attribute-tiny-shards.
 """

@@ -3,7 +3,7 @@
 >>> from ganfp_jax import Attributor
 >>> attributor = Attributor.load("runs/attribution")
 >>> (photo,) = attributor.attribute(["photo.png"], views="d4")
->>> photo.verdict in (*attributor.classes, "unsure", "nothing to see")
+>>> photo.verdict in (*attributor.classes, "unsure", "unknown", "nothing to see")
 True
 >>> sum(photo.votes.values()) == photo.tiles * len(photo.views)
 True

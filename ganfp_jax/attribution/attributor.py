@@ -21,7 +21,7 @@ from ganfp_jax.data.decode import Picture, Refused, decoded, picture_of, reason_
 from ganfp_jax.data.listing import printable
 from ganfp_jax.data.looks import Look, look
 from ganfp_jax.data.preprocess import check_resize
-from ganfp_jax.data.tiles import TILING, Tiling
+from ganfp_jax.data.tiles import TILING, Tiling, check_windows
 from ganfp_jax.data.views import check_size, resolve_views, views_of_training
 from ganfp_jax.interop.load import load
 from ganfp_jax.interop.weights import Weights, digest
@@ -464,6 +464,7 @@ class Attributor:
 
         tiling = Tiling(tiles, min_luma_std, map_windows)
         tiling.check()
+        check_windows(map_windows)
         check_resize(resize)
         self.check_vote(views, rule)
         return evidence.page(self, image, views, rule, resize, tiling)

@@ -46,7 +46,7 @@ def calibrate(
         folder: labelled images that the network was not trained on, opened with its classes; or where they lie.
         views, rule: of the vote; no views are the network's default ones.
         error_rate: the share of decided images that may be wrong, between 0 and 1.
-        min_decided: the share of images that are to be decided at least.
+        min_decided: the share that is to be decided at least of the images that are like one source alone.
         spared: a source none of whose images may be decided wrongly, such as the real one; "" for none.
         unknown_rate: the share of each source's images, of new photographs, that may be found unlike it; 0 learns no
             p-values, and no verdict is "unknown".

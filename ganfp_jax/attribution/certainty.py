@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float
 
 from ganfp_jax.attribution.typicality import Typical
 from ganfp_jax.attribution.verdict import SCORES, UNSURE, Rule
+from ganfp_jax.data.views import single_view
 from ganfp_jax.run.errors import UserError
 
 CONFIDENCE = 0.95  # of the bound on the error rate
@@ -153,8 +154,9 @@ class Calibration:
         return f"of {self.spared} {where_unsure(self.spared_threshold)}, of the others {where_unsure(self.threshold)}"
 
     def is_for(self, views: Sequence[str], rule: str) -> bool:
-        """Whether it is of a vote of these views, in any order, by this rule."""
-        return (set(self.views), self.rule) == (set(views), rule)
+        """Whether it is of a vote of these views, in any order, by this rule; p-values take one of the views' distance."""
+        same = self.typicality is None or views[single_view(views)] == self.views[single_view(self.views)]
+        return same and (set(self.views), self.rule) == (set(views), rule)
 
 
 class Choice(NamedTuple):

@@ -52,6 +52,7 @@ def page(
         "tiles": tiling.tiles,
         "map_windows": tiling.windows,
         "min_luma_std": tiling.min_luma_std,
+        "column": "",
         "evidence": "evidence",
     }
     return render("evidence", Evidence(attributor, settings).of(file, shown, verdict, found))

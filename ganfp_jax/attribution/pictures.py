@@ -52,7 +52,9 @@ def samples(images: Images, sources: Sequence[str]) -> dict[str, dict[str, Any]]
         places = np.sort(images.indices[labels == images.folder.classes.index(source)])[:most]
         if len(places):
             decoded = images.under("none").part(places).decode().images
-            small = np.stack([_reduced(image, side) for image in decoded]) if len(decoded) else decoded
+            if not len(decoded):  # those that only a perturbation made large enough
+                continue
+            small = np.stack([_reduced(image, side) for image in decoded])
             grid = image_grid(small, columns=max(1, min(12, 768 // side)), scale=max(1, 64 // side))
             caption = "the first test image" if len(places) == 1 else f"the first {len(places)} test images"
             of_sources[source] = {"picture": png_bytes(grid), "caption": caption}

@@ -23,6 +23,8 @@ from ganfp_jax.run.run_folder import write_json
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.csv"
 LINES = "predictions.jsonl"
+REJECTED = "rejected.csv"
+NOTES = "notes.csv"
 
 
 def header(classes: Sequence[str]) -> list[str]:
@@ -106,8 +108,14 @@ def write_tables(folder: Path, evaluation: Evaluation) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / METRICS).unlink(missing_ok=True)
     atomic.write_bytes(folder / PREDICTIONS, predictions_csv(evaluation).encode())
-    reports.write_rejected(folder / "rejected.csv", evaluation.rejected)
-    reports.write_notes(folder / "notes.csv", evaluation.notes.items())
+    reports.write_rejected(folder / REJECTED, evaluation.rejected)
+    reports.write_notes(folder / NOTES, evaluation.notes.items())
+
+
+def forget_unknown(folder: Path) -> None:
+    """Removes the tables that `write_unknown` wrote for an earlier evaluation."""
+    for name in (PREDICTIONS, REJECTED, NOTES):
+        (folder / name).unlink(missing_ok=True)
 
 
 def write_unknown(folder: Path, unknown: UnknownImages) -> None:
@@ -116,8 +124,8 @@ def write_unknown(folder: Path, unknown: UnknownImages) -> None:
     targets = (cell(unknown.folder.classes[kind]) for kind in unknown.kinds)
     answers = zip(unknown.names, unknown.verdicts, targets, strict=True)
     atomic.write_bytes(folder / PREDICTIONS, _table(unknown.classes, answers).encode())
-    reports.write_rejected(folder / "rejected.csv", unknown.rejected)
-    reports.write_notes(folder / "notes.csv", unknown.notes.items())
+    reports.write_rejected(folder / REJECTED, unknown.rejected)
+    reports.write_notes(folder / NOTES, unknown.notes.items())
 
 
 def write_metrics(folder: Path, evaluation: Evaluation) -> None:

@@ -39,7 +39,7 @@ def counts_table(counts: Mapping[str, int], classes: Sequence[str]) -> str:
     """Formats the number of images of each verdict for the console."""
     total = sum(counts.values())
     verdicts = [*classes, *(word for word in (UNSURE, UNKNOWN, NOTHING) if counts[word])]
-    rows = [(name, counts[name], wording.percent(counts[name] / total)) for name in verdicts]
+    rows = [(name, counts[name], wording.percent(counts[name] / total if total else None)) for name in verdicts]
     return text_table(["verdict", "images", "share"], [*rows, ("all", total, "")], align="<>>")
 
 

@@ -30,7 +30,7 @@ class Member(NamedTuple):
             Refused: it is too large, or the archive ends within it.
             OSError: the archive cannot be read.
         """
-        if self.size > MAX_BYTES:
+        if not 0 <= self.size <= MAX_BYTES:
             raise Refused(f"too large: a file of {self.size:,} bytes")
         with open_regular(self.archive) as file:
             file.seek(self.offset)
@@ -55,6 +55,8 @@ def members(path: str, key: str) -> Iterator[Entry]:
         with open_regular(path) as file, tarfile.open(fileobj=file, mode="r:") as archive:
             while (member := archive.next()) is not None:
                 archive.members.clear()  # type: ignore[attr-defined]  # it would keep all of them
+                if member.size < 0 or archive.offset <= member.offset:  # it would come again and again
+                    raise tarfile.ReadError("bad header")
                 if member.isdir() or _is_hidden(member.name):
                     continue
                 number += 1

@@ -41,6 +41,12 @@ class Tiling(NamedTuple):
             raise UserError(f"config.min_luma_std is {self.min_luma_std}; give 0 or more")
 
 
+def check_windows(windows: int, for_map: object = True) -> None:
+    """Raises UserError where a map is wanted and has no window."""
+    if for_map and windows < 1:
+        raise UserError(f"config.map_windows is {windows}; give how many windows a map may have, 1 or more")
+
+
 TILING = Tiling(tiles=64, min_luma_std=10.0)
 """What Python looks at by default, as configs/attribute.py has it."""
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ganfp_jax.attribution import map_files, parts, summary
-from ganfp_jax.attribution.attributor import Attributor, batch_size_for
+from ganfp_jax.attribution.attributor import FEW as FEW_TILES
+from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.maps import map_sources
 from ganfp_jax.attribution.predictions import LINES, PREDICTIONS
 from ganfp_jax.attribution.verdict import Attribution
@@ -27,7 +28,7 @@ from ganfp_jax.data.inventory import Inventory, Listed, taken
 from ganfp_jax.data.looks import Looked, decode_and_look, together
 from ganfp_jax.data.preprocess import check_resize
 from ganfp_jax.data.shards import Shard
-from ganfp_jax.data.tiles import Tiling
+from ganfp_jax.data.tiles import Tiling, check_windows
 from ganfp_jax.data.views import resolve_views
 from ganfp_jax.run import console
 from ganfp_jax.run.config_keys import require
@@ -44,7 +45,7 @@ PICTURES_WITH_MAPS = 4  # decoded at once, since a map takes longer than a verdi
 BATCHES_AHEAD = 4  # batches decoded at once, and as many while the network works
 SOME_NOT_USED = 3  # exit status
 # Keys that a verdict or its page depends on, which the command on the page has.
-DECISIVE = ("checkpoint", "views", "rule", "resize", "tiles", "map_windows", "min_luma_std", "evidence")
+DECISIVE = ("checkpoint", "views", "rule", "resize", "tiles", "map_windows", "min_luma_std", "column", "evidence")
 
 
 class Judged(NamedTuple):
@@ -68,6 +69,7 @@ def run(config: dict[str, Any], workdir: Path) -> int:
     require(config, "checkpoint")
     check_resize(config["resize"])
     _tiling(config).check()
+    check_windows(config["map_windows"], config["maps"] or config["evidence"])
     check_vote(config["views"], config["rule"], config["batch_size"])
     if config["part_size"] < 1:
         raise UserError(f"config.part_size is {config['part_size']}; give the number of images a part, 1 or more")
@@ -281,4 +283,5 @@ def _tiling(config: Mapping[str, Any]) -> Tiling:
 
 
 def _batch_size(looked: Looked, most: int) -> int:
-    return min(most, batch_size_for(sum(len(look.tiles) for look in looked.looks)))
+    """What a call takes; only a handful of tiles has its own size, so that the verdicts of shards are the same."""
+    return most if sum(len(look.tiles) for look in looked.looks) > FEW_TILES else min(most, FEW_TILES)

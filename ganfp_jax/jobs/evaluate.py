@@ -19,6 +19,7 @@ from ganfp_jax.attribution.evaluation import Evaluation, evaluate, open_images, 
 from ganfp_jax.attribution.predictions import (
     METRICS,
     PREDICTIONS,
+    forget_unknown,
     image_rows,
     write_metrics,
     write_outputs,
@@ -62,15 +63,17 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     clock = time.perf_counter()
     settings = {key: config[key] for key in ("views", "rule", "batch_size", "early_stopping")}
     evaluation = evaluate(attributor, images, **settings, tiling=tiling)
+    report = workdir / "report" / "index.html"
+    if processes.first():  # so that no result is lost where what follows fails
+        if "verdicts" in evaluation.metrics and attributor.calibration and found_on(attributor.calibration, images):
+            evaluation.metrics["verdicts"]["calibrated_on_these"] = True
+        report.unlink(missing_ok=True)  # it may show other answers
+        forget_unknown(workdir / UNKNOWN)
+        write_outputs(workdir, evaluation)
     unknown = None if strangers is None else ask_unknown(attributor, strangers, **settings, tiling=tiling)
     if not processes.first():
         return
-    if "verdicts" in evaluation.metrics and attributor.calibration and found_on(attributor.calibration, images):
-        evaluation.metrics["verdicts"]["calibrated_on_these"] = True
     seconds = {"evaluate": time.perf_counter() - clock}
-    report = workdir / "report" / "index.html"
-    report.unlink(missing_ok=True)  # it may show other answers
-    write_outputs(workdir, evaluation)  # first, so that no result is lost where baselines or page fail
     part = _measure_unknown(config, evaluation, images.folder, strangers, unknown, workdir)
     if len(evaluation.names) <= FEW:
         print(per_image_table(image_rows(evaluation)))

@@ -185,6 +185,8 @@ def test_calibration_holds_for_its_vote_only():
     assert not CALIBRATION.is_for(("identity",), "majority")
     assert not CALIBRATION.is_for(("identity", "mirror"), "mean_logit")
     assert not dataclasses.replace(CALIBRATION, rule="mean_logit").is_for(CALIBRATION.views, "majority")
+    of_one = dataclasses.replace(CALIBRATION, views=("rot90", "mirror"), typicality=TYPICAL)
+    assert of_one.is_for(["rot90", "mirror"], "majority") and not of_one.is_for(["mirror", "rot90"], "majority")
 
 
 @pytest.mark.parametrize(

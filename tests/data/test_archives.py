@@ -1,6 +1,7 @@
 """Images in tar archives: found and read where they lie, and damage is named."""
 
 import io
+import itertools
 import tarfile
 
 import pytest
@@ -26,6 +27,23 @@ def listed(path):
 
 def of_kind(entries, kind):
     return [(entry.path, entry.reason) for entry in entries if entry.kind == kind]
+
+
+def test_a_member_that_ends_before_it_begins_ends_the_list(tmp_path):
+    path = write(tmp_path / "set.tar", {"a.png": b"one", "b.png": b"two"})
+    content = bytearray((tmp_path / "set.tar").read_bytes())
+    header = content[1024:1536]
+    header[124:136] = (-512).to_bytes(12, "big", signed=True)  # as GNU writes sizes that octal cannot hold
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    content[1024:1536] = header
+    (tmp_path / "set.tar").write_bytes(content)
+    entries = list(itertools.islice(archives.members(path, "set.tar"), 9))
+    assert [entry.path for entry in entries if entry.kind == IMAGE] == [f"{path}/a.png"]
+    ((where, reason),) = of_kind(entries, REJECTED)
+    assert where == path and reason.startswith("a damaged archive: ")
+    with pytest.raises(Refused, match="too large"):
+        archives.Member(path, "b.png", 0, -512).read_bytes()
 
 
 @pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])

@@ -237,6 +237,25 @@ def test_unknown_sources_are_measured_by_kind(tmp_path, capsys):
     assert "Known or unknown, by score" in out and "What they were called" in out
 
 
+def test_the_answers_stay_where_no_image_of_an_unknown_source_can_be_used(tmp_path):
+    write_file(tmp_path / "network" / FILE, opinions.weights())
+    for i, picture in enumerate(opinions.pictures(6)):
+        (tmp_path / "known" / CLASSES[i % 3]).mkdir(parents=True, exist_ok=True)
+        encode_png(tmp_path / "known" / CLASSES[i % 3] / f"{i}.png", picture)
+    run, old = tmp_path / "run", tmp_path / "run" / "unknown" / "predictions.csv"
+    old.parent.mkdir(parents=True)
+    old.write_text("of an earlier evaluation")
+    (tmp_path / "unknown").mkdir()
+    encode_png(tmp_path / "unknown" / "small.png", np.full((4, 4, 3), 9, np.uint8))
+    config = config_file.get_config("tiny").to_dict()
+    config |= {"checkpoint": str(tmp_path / "network"), "views": "mirror", "unknown": str(tmp_path / "unknown")}
+    config["data"] |= {"root": str(tmp_path / "known")}
+    with pytest.raises(UserError):
+        evaluation_job.run(config, run)
+    assert len((run / "predictions.csv").read_text().splitlines()) == 7
+    assert (run / "metrics.json").exists() and not old.exists()
+
+
 def test_unknown_sources_that_are_not_there_are_said_first(tmp_path, monkeypatch):
     write_file(tmp_path / "network.safetensors", network())
     for name in CLASSES:

@@ -301,3 +301,21 @@ def test_a_shard_without_images_counts(network, whole, tmp_path):
 def test_no_folder_of_shards(tmp_path):
     with pytest.raises(UserError, match=r"config\.parts is empty; give the folder with the run folders of the shards"):
         merge("", tmp_path)
+
+
+def test_shards_of_which_no_image_can_be_used(network, tmp_path, capsys):
+    images = tmp_path / "images"
+    images.mkdir()
+    for name in "abcd":
+        (images / f"{name}.png").write_bytes(b"no image")
+    for i in range(2):
+        assert run(network, tmp_path / "shards" / str(i), str(images), shard=f"{i}/2") == 3
+    assert merge(tmp_path / "shards", tmp_path / "merged") == 3
+    assert "all" in capsys.readouterr().out
+    assert len((tmp_path / "merged" / "rejected.csv").read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize("key", ["maps", "evidence"])
+def test_a_map_without_windows_is_refused_before_anything_is_read(network, tmp_path, key):
+    with pytest.raises(UserError, match=r"config\.map_windows is 0; give how many"):
+        run(network, tmp_path / "run", str(tmp_path / "none"), map_windows=0, **{key: str(tmp_path / "out")})
