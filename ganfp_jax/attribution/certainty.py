@@ -154,7 +154,7 @@ class Calibration:
         return f"of {self.spared} {where_unsure(self.spared_threshold)}, of the others {where_unsure(self.threshold)}"
 
     def is_for(self, views: Sequence[str], rule: str) -> bool:
-        """Whether it is of a vote of these views, in any order, by this rule; p-values are by the distance in one view."""
+        """Whether it is of a vote of these views, in any order, by this rule; p-values are of one view's distance."""
         same = self.typicality is None or views[single_view(views)] == self.views[single_view(self.views)]
         return same and (set(self.views), self.rule) == (set(views), rule)
 
