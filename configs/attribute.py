@@ -26,15 +26,16 @@ network's probabilities hold.
 `--config.maps=DIR` makes a map of each picture, too: which source was found where, by up to `map_windows` overlapping
 windows over all of the picture. DIR gets `<number>_<name>.png`, the picture with its map and legend, and an `.npz` with
 `labels` (-1: nothing to see), `probabilities`, `row_edges`, `column_edges` (the cells, in pixels) and `classes`. A map
-costs `map_windows` votes, some seconds a picture on two cores.
+costs `map_windows` votes, some seconds a picture on two cores. DIR may lie in a folder of `images`: maps that are in it
+are not taken for images.
 
 `--config.evidence=DIR` writes a page of evidence on each image, `<number>_<name>.html`, one file that opens without a
 network: the picture with boxes around what was looked at and the map of its sources, the verdict in one sentence and
 what it promises, each view's vote, the p-values of all sources, what the tool cannot know, the SHA-256 of file, network
-and calibration, and the command that repeats it. DIR/index.html lists all pages, and the files that could not be used
-(not of a shard). `evidence_pdf` prints each page as a PDF, too, where a Chromium is installed, about a second a page. A
-map of each picture that has several tiles is made for it, of up to `map_windows` windows. "real" is said there as "no
-trace of the generators that this network knows".
+and calibration, and the command that repeats it. DIR/index.html lists all pages, and the files that could not be used;
+a shard writes none, nor does `configs/merge.py`. `evidence_pdf` prints each page as a PDF, too, where a Chromium is
+installed, about a second a page. A map of each picture that has several tiles is made for it, of up to `map_windows`
+windows. "real" is said there as "no trace of the generators that this network knows".
 
 The console shows up to 30 images one by one; of more, it counts the verdicts. The verdict is a source, "nothing to
 see", or, where the network was calibrated (`configs/calibrate.py`), "unsure" or "unknown". It is unsure where the

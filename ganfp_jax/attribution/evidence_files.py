@@ -24,7 +24,7 @@ class EvidenceFolder:
     """Writes the pages of one run."""
 
     def __init__(self, folder: Path, attributor: Attributor, settings: Mapping[str, Any], *, pdfs: bool) -> None:
-        """Makes the folder. The list of an earlier run is removed, since its pages will be replaced.
+        """Makes the folder, and changes nothing in it.
 
         Args:
             folder: where the pages will lie.
@@ -36,14 +36,22 @@ class EvidenceFolder:
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / INDEX).unlink(missing_ok=True)
         except OSError as error:
-            raise UserError(
-                f"config.evidence: {folder} cannot be a folder of pages ({error.strerror}); give another"
-            ) from error
+            raise _cannot_hold_pages(folder, error) from error
         self.folder = folder
         self.evidence = Evidence(attributor, settings)
         self.chromium = pdf.browser() if pdfs else None
+
+    def begin(self) -> None:
+        """Removes the list of an earlier run, whose pages will be replaced.
+
+        Raises:
+            UserError: it cannot be removed.
+        """
+        try:
+            (self.folder / INDEX).unlink(missing_ok=True)
+        except OSError as error:
+            raise _cannot_hold_pages(self.folder, error) from error
 
     def write(
         self, number: int, file: Identified, shown: Look, verdict: Attribution, found: SourceMap | None
@@ -92,6 +100,10 @@ class EvidenceFolder:
             "refused": refused,
         }
         return write_page("evidence_index", content, self.folder / INDEX)
+
+
+def _cannot_hold_pages(folder: Path, error: OSError) -> UserError:
+    return UserError(f"config.evidence: {folder} cannot be a folder of pages ({error.strerror}); give another")
 
 
 def _pages(lines: Path) -> Iterator[dict[str, str]]:

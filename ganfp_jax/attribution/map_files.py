@@ -1,6 +1,8 @@
 """Maps of sources in files: a picture for people, and the same map for programs."""
 
 import io
+import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ from ganfp_jax.data.names import fitting
 from ganfp_jax.report import figures
 from ganfp_jax.report.source_map import Mapped, draw
 from ganfp_jax.run import atomic
+
+_PICTURE = re.compile(r"\d{6,}_.*\.png", re.DOTALL)  # as of `numbered`
 
 
 def mapped(found: SourceMap, picture: np.ndarray) -> Mapped:
@@ -29,6 +33,14 @@ def mapped(found: SourceMap, picture: np.ndarray) -> Mapped:
 def numbered(number: int, name: str, suffix: str) -> str:
     """The name of what is written about an image, which no other one of the run has: `<number>_<stem><suffix>`."""
     return fitting(f"{number:06d}_{printable(Path(name).stem)}{suffix}")
+
+
+def is_map(path: str, folder: str) -> bool:
+    """Whether a file is a picture that `write` has made in this folder: it is named so, and its NPZ lies beside it."""
+    place, name = os.path.split(path)
+    if not folder or not _PICTURE.fullmatch(name) or not Path(path).with_suffix(".npz").is_file():
+        return False
+    return Path(place).resolve() == Path(folder).resolve()
 
 
 def write(folder: Path, number: int, name: str, found: SourceMap, picture: np.ndarray) -> Path:

@@ -4,7 +4,8 @@
     parts/000000/           one part: predictions.csv, predictions.jsonl, rejected.csv, notes.csv, part.json
 
 A part is whole or absent. Its part.json has the place of every row in the files of all: [group, number], where the
-groups follow each other and the numbers are those of the list of what was found.
+groups follow each other and the numbers are those of the list of what was found. While all parts are removed, the
+settings are called removed.json.
 """
 
 import contextlib
@@ -26,10 +27,12 @@ from ganfp_jax.data.entries import BESIDE, IMAGE, REJECTED
 from ganfp_jax.data.inventory import Listed
 from ganfp_jax.run import atomic
 from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.reading import read_json
 from ganfp_jax.run.run_folder import write_json
 
 FOLDER = "parts"
 SETTINGS = "settings.json"
+_REMOVED = "removed.json"
 _ABOUT = "part.json"
 NOTES, REFUSED = "notes.csv", "rejected.csv"
 FILES = (PREDICTIONS, LINES, REFUSED, NOTES)
@@ -93,10 +96,10 @@ def begin(workdir: Path, settings: Mapping[str, Any]) -> list[Path]:
     """Claims the parts of a run folder; returns those that are done, by earlier runs with the same settings.
 
     Raises:
-        UserError: there are parts of other settings.
+        UserError: there are parts of other settings, or their settings are missing or damaged.
     """
     finished = done(workdir)
-    if not finished or not (workdir / FOLDER / SETTINGS).is_file():  # the latter are being removed
+    if not finished or _were_being_removed(workdir):
         remove(workdir)
         return []
     known = read_settings(workdir)
@@ -106,6 +109,11 @@ def begin(workdir: Path, settings: Mapping[str, Any]) -> list[Path]:
             "choose another --workdir, or delete that folder"
         )
     return finished
+
+
+def _were_being_removed(workdir: Path) -> bool:
+    folder = workdir / FOLDER
+    return (folder / _REMOVED).is_file() and not (folder / SETTINGS).exists()
 
 
 def differences(known: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
@@ -159,10 +167,16 @@ def read_settings(workdir: Path) -> dict[str, Any]:
     """Returns the settings of the parts in a run folder.
 
     Raises:
-        UserError: they cannot be read.
+        UserError: they are missing or damaged.
     """
     path = workdir / FOLDER / SETTINGS
-    return _read(path)
+    try:
+        known = read_json(path)
+    except (OSError, ValueError) as error:
+        raise _no_settings(path, getattr(error, "strerror", None) or str(error)) from error
+    if not isinstance(known, dict) or not {"parts", "shard", "classes"} <= known.keys():
+        raise _no_settings(path, "it holds other things")
+    return known
 
 
 def counts(parts: Iterable[Path]) -> tuple[Counter[str], int]:
@@ -230,12 +244,17 @@ def join(shards: Sequence[Sequence[Path]], workdir: Path, tick: Callable[[], obj
 
 
 def remove(workdir: Path) -> None:
-    """Removes the parts of a run folder, and nothing else that lies among them; the settings go first."""
-    (workdir / FOLDER / SETTINGS).unlink(missing_ok=True)
+    """Removes the parts of a run folder, and nothing else that lies among them.
+
+    The settings are renamed first and go last: so parts that a kill has left half removed are no work to go on with.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        (workdir / FOLDER / SETTINGS).replace(workdir / FOLDER / _REMOVED)
     for part in done(workdir):
         shutil.rmtree(workdir / _UNFINISHED, ignore_errors=True)
         part.replace(workdir / _UNFINISHED)
     shutil.rmtree(workdir / _UNFINISHED, ignore_errors=True)
+    (workdir / FOLDER / _REMOVED).unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # it is not there, or holds something else
         (workdir / FOLDER).rmdir()
 
@@ -266,6 +285,13 @@ def _read(path: Path) -> dict[str, Any]:
         return about
     except (OSError, ValueError) as error:
         raise _damaged(path, str(error)) from error
+
+
+def _no_settings(path: Path, why: str) -> UserError:
+    return UserError(
+        f"{path} cannot be read ({why}), so nobody knows what the parts beside it follow from; restore it, or begin "
+        "anew with another --workdir"
+    )
 
 
 def _damaged(path: Path, why: str) -> UserError:

@@ -2,12 +2,13 @@
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import tempfile
 import urllib.parse
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -18,6 +19,9 @@ from ganfp_jax.data.listing import printable
 from ganfp_jax.data.shards import Shard
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.progress import progress
+
+MOST = 10  # things in a part for each of its images: what else a folder holds must not fill the memory
+OWN = "written by this job"
 
 
 class Listed(NamedTuple):
@@ -63,7 +67,7 @@ class Inventory:
         """Writes the list of the shard into a file."""
         numbers: Counter[str] = Counter()
         digest = hashlib.blake2b(digest_size=16)
-        self._file, self.images, self._entries = file, 0, 0
+        self._file, self.images = file, 0
         self._first: dict[str, Entry] = {}
         for entry in entries:
             numbers[entry.kind] += 1
@@ -74,7 +78,6 @@ class Inventory:
                 digest.update(line)
             if shard.has(entry.key):
                 file.write(line)
-                self._entries += 1
                 self.images += entry.kind == IMAGE
         self.digest = digest.hexdigest()
         self._numbers = numbers
@@ -101,16 +104,22 @@ class Inventory:
         self._file.seek(0)
         return (Listed(*json.loads(line)) for line in self._file)
 
-    def count_parts(self, size: int) -> int:
-        """How many `parts` there are."""
-        return max(-(-self.images // size), min(self._entries, 1))
+    def ends(self, size: int) -> list[int]:
+        """How many images and refusals there are up to the end of each of the `parts`.
+
+        Other files may come and go while these stay; where they are many, they move the ends.
+        """
+        return list(itertools.accumulate(sum(entry.kind != BESIDE for entry in part) for part in self.parts(size)))
 
     def parts(self, size: int) -> Iterator[list[Listed]]:
-        """Yields the list in parts of so many images, each with what was found between and behind them."""
+        """Yields the list in parts of so many images, each with what was found between and behind them.
+
+        A part also ends where it holds ten times as many things in all.
+        """
         part: list[Listed] = []
         images = 0
         for entry in self:
-            if entry.kind == IMAGE and images == size:
+            if (entry.kind == IMAGE and images == size) or len(part) == MOST * size:
                 yield part
                 part, images = [], 0
             part.append(entry)
@@ -120,14 +129,31 @@ class Inventory:
 
 
 @contextlib.contextmanager
-def taken(images: str | Sequence[str], shard: Shard, folder: Path, column: str = "") -> Iterator[Inventory]:
+def taken(
+    images: str | Sequence[str],
+    shard: Shard,
+    folder: Path,
+    column: str = "",
+    is_own: Callable[[str], bool] = lambda path: False,
+) -> Iterator[Inventory]:
     """Finds the images and holds their list, in a file without a name in `folder`, which ends with the block.
+
+    Args:
+        images, column: as for `inputs.find`.
+        shard: which of them are listed.
+        folder: where the file lies.
+        is_own: of a path, whether the job itself has written it: it is listed as another file among the images.
 
     Raises:
         UserError: there is no image, or as `inputs.find`.
     """
     with tempfile.TemporaryFile(dir=folder) as file:
         with progress(None, "list", "file", delay=2.0) as bar:
-            inventory = Inventory(file, find(images, column, bar.update), shard)
+            found = (_aside(entry, is_own) for entry in find(images, column, bar.update))
+            inventory = Inventory(file, found, shard)
         inventory.check(images)
         yield inventory
+
+
+def _aside(entry: Entry, is_own: Callable[[str], bool]) -> Entry:
+    return entry._replace(kind=BESIDE, reason=OWN) if entry.kind == IMAGE and is_own(entry.path) else entry

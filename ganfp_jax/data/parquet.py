@@ -1,5 +1,6 @@
 """Images in Parquet tables, such as those of Hugging Face: one row an image, its bytes in a column."""
 
+import contextlib
 import functools
 import os
 import threading
@@ -10,13 +11,18 @@ from ganfp_jax.data.decoding.refused import Refused
 from ganfp_jax.data.entries import IMAGE, REJECTED, Entry
 from ganfp_jax.data.listing import printable
 from ganfp_jax.run.errors import UserError
+from ganfp_jax.run.reading import open_regular
 
 if TYPE_CHECKING:
     import pyarrow
+    from pyarrow.parquet import ParquetFile
 
 PARQUET = "parquet"
 SUFFIXES = (".parquet",)
 MAX_GROUP = 2**31  # bytes of a group of rows, which is read as a whole
+MAX_ROWS = (
+    10_000_000  # of a table; each becomes a line of the list of images, and a damaged footer may claim any number
+)
 _reading = threading.Lock()
 
 
@@ -47,6 +53,8 @@ class Row(NamedTuple):
         changed = os.stat(self.table).st_mtime_ns  # noqa: PTH116 - as it is named
         with _reading:  # all threads want the same group
             group = _group(self.table, self.column, self.group, changed)
+        if self.row >= len(group):
+            raise Refused("damaged Parquet table: it has fewer rows than it says")
         content = group[self.row].as_py()
         if isinstance(content, dict):
             content = content.get("bytes")
@@ -66,14 +74,17 @@ def rows(path: str, key: str, column: str) -> Iterator[Entry]:
     Raises:
         UserError: the table has no such column, or several.
     """
-    from pyarrow import parquet
+    from pyarrow import ArrowException
 
     try:
-        with parquet.ParquetFile(path) as table:
+        with _opened(path) as table:
             name = _column(table.schema_arrow, path, column)
             sizes = [table.metadata.row_group(group).num_rows for group in range(table.num_row_groups)]
-    except (OSError, ValueError) as error:  # those of pyarrow are of these kinds
-        yield Entry(REJECTED, path, key, f"not a Parquet table: {' '.join(str(error).split())[:200]}")
+    except (OSError, ValueError, ArrowException) as error:
+        yield Entry(REJECTED, path, key, f"not a Parquet table: {_in_words(error)}")
+        return
+    if (count := sum(map(abs, sizes))) > MAX_ROWS:
+        yield Entry(REJECTED, path, key, f"too large: a table of {count:,} rows, over the limit of {MAX_ROWS:,}")
         return
     number = 0
     for group, size in enumerate(sizes):
@@ -81,6 +92,19 @@ def rows(path: str, key: str, column: str) -> Iterator[Entry]:
             inside = (PARQUET, path, name, group, row, number)
             yield Entry(IMAGE, f"{path}/{number}", f"{key}/{number}", inside=inside)
             number += 1
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator["ParquetFile"]:
+    from pyarrow import parquet
+
+    with open_regular(path) as file, parquet.ParquetFile(file) as table:
+        yield table
+
+
+def _in_words(error: Exception) -> str:
+    """What an error says, in one line."""
+    return " ".join(str(error).split())[:200]
 
 
 def _column(schema: "pyarrow.Schema", path: str, column: str) -> str:
@@ -109,13 +133,13 @@ def _of_bytes(field: "pyarrow.Field") -> str:
 
 @functools.lru_cache(maxsize=2)  # images that are decoded together lie in one group or in two
 def _group(path: str, column: str, group: int, changed: int) -> Any:
-    from pyarrow import parquet
+    from pyarrow import ArrowException
 
     try:
-        with parquet.ParquetFile(path) as table:
+        with _opened(path) as table:
             size = table.metadata.row_group(group).total_byte_size
             if size > MAX_GROUP:
                 raise Refused(f"too large: a group of rows of {size:,} bytes")
             return table.read_row_group(group, columns=[column]).column(0)
-    except (OSError, ValueError, IndexError) as error:
-        raise Refused(f"damaged Parquet table: {' '.join(str(error).split())[:200]}") from error
+    except (OSError, ValueError, IndexError, ArrowException) as error:
+        raise Refused(f"damaged Parquet table: {_in_words(error)}") from error

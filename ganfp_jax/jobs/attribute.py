@@ -6,6 +6,7 @@ number, and a run that was stopped goes on.
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import threading
@@ -73,7 +74,8 @@ def run(config: dict[str, Any], workdir: Path) -> int:
     check_vote(config["views"], config["rule"], config["batch_size"])
     if config["part_size"] < 1:
         raise UserError(f"config.part_size is {config['part_size']}; give the number of images a part, 1 or more")
-    with taken(config["images"], Shard.parse(config["shard"]), workdir, config["column"]) as inventory:
+    is_map = functools.partial(map_files.is_map, folder=config["maps"])
+    with taken(config["images"], Shard.parse(config["shard"]), workdir, config["column"], is_map) as inventory:
         attributor = Attributor.load(config["checkpoint"])
         config = {**config, "views": config["views"] or attributor.default_views}
         evidence = _evidence(attributor, config)
@@ -111,6 +113,8 @@ def _judge_all(
     """Writes the parts that are not done; returns the first few of the verdicts."""
     settings = _settings(attributor, inventory, config)
     before = {part.name: part for part in parts.begin(workdir, settings)}
+    if evidence is not None:
+        evidence.begin()
     shown: list[tuple[str, Attribution]] = []
     judge = make_judge(attributor, config, inventory, evidence)
     done = min(len(before) * config["part_size"], inventory.images)
@@ -136,11 +140,12 @@ def _write(part: parts.Part, judged: Judged) -> None:
 
 
 def _settings(attributor: Attributor, inventory: Inventory, config: Mapping[str, Any]) -> dict[str, Any]:
-    """What the verdicts follow from, and how many parts there will be."""
+    """What the verdicts follow from, how many parts there will be, and where they end."""
     known = attributor.calibration
     calibration = json.dumps(None if known is None else known.to_dict(), sort_keys=True)
     looked = ("rule", "resize", "tiles", "min_luma_std", "maps", "map_windows", "evidence")
     keys = (*looked, "batch_size", "part_size", "shard")
+    ends = inventory.ends(config["part_size"])
     return {
         "network": attributor.digest,
         "calibration": hashlib.sha256(calibration.encode()).hexdigest(),
@@ -148,7 +153,8 @@ def _settings(attributor: Attributor, inventory: Inventory, config: Mapping[str,
         "views": list(resolve_views(config["views"])),
         **{key: config[key] for key in keys},
         "images": inventory.digest,
-        "parts": inventory.count_parts(config["part_size"]),
+        "parts": len(ends),
+        "ends": hashlib.sha256(json.dumps(ends).encode()).hexdigest(),
     }
 
 

@@ -14,7 +14,7 @@ from ganfp_jax.run.progress import progress
 
 SOME = 5  # refused files that the console names, and shards that an error does
 SOME_NOT_USED = 3  # exit status, as of `attribute`
-OWN = ("shard", "parts")  # settings in which the shards of one work differ
+OWN = ("shard", "parts", "ends")  # settings in which the shards of one work differ
 
 
 class Run(NamedTuple):

@@ -31,9 +31,33 @@ def test_parts_hold_so_many_images_and_what_lies_between(folder):
             *([1, 2, 3, 4], [5, 6, 7, 8], [9]),
         ]
         assert [entry.number for entry in parts[0] if entry.kind == BESIDE] == [1, 2, 3, 4]
-        assert [listed.count_parts(size) for size in (1, 3, 4, 9, 100)] == [9, 3, 3, 1, 1]
+        assert [len(listed.ends(size)) for size in (1, 3, 4, 9, 100)] == [9, 3, 3, 1, 1]
+        assert listed.ends(4) == [4, 8, 9]
         assert len(list(listed.parts(3))) == 3 and len(list(listed)) == 18  # it is read again and again
     assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_a_part_holds_ten_times_as_many_things_at_most(folder):
+    for k in range(45):
+        (folder / f"4{k:02d}.txt").touch()  # behind 4.txt
+    with taken(folder) as listed:
+        parts = list(listed.parts(2))
+        assert [len(part) for part in parts] == [4, 4, 20, 20, 11, 4]
+        assert [entry for part in parts for entry in part] == list(listed)
+        before = listed.ends(2)
+        assert before == [2, 4, 5, 5, 7, 9]
+    for k in range(20):
+        (folder / f"2{k:02d}.txt").touch()
+    with taken(folder) as listed:
+        assert listed.ends(2)[:3] == [2, 3, 5]  # so a run that was stopped before does not go on
+
+
+def test_what_the_job_has_written_is_no_image(folder):
+    with inventory.taken(
+        str(folder), Shard.parse(""), folder.parent, is_own=lambda path: path.endswith("3.png")
+    ) as all_:
+        own = [entry for entry in all_ if entry.path.endswith("3.png")]
+        assert all_.images == 8 and [(entry.kind, entry.reason) for entry in own] == [(BESIDE, "written by this job")]
 
 
 def test_shards_have_everything_once_with_the_numbers_of_all(folder):
@@ -51,7 +75,7 @@ def test_shards_have_everything_once_with_the_numbers_of_all(folder):
 def test_a_shard_may_be_empty(folder):
     with taken(folder, str(folder / "1.png"), "0/2") as one, taken(folder, str(folder / "1.png"), "1/2") as other:
         assert sorted([one.images, other.images]) == [0, 1]
-        assert sorted([one.count_parts(4), other.count_parts(4)]) == [0, 1]
+        assert sorted([one.ends(4), other.ends(4)]) == [[], [1]]
 
 
 def test_the_digest_is_that_of_the_images(folder):

@@ -1,5 +1,9 @@
 """Images in Parquet tables: as bytes, or as the structs of Hugging Face's data sets."""
 
+import os
+import re
+from pathlib import Path
+
 import pyarrow
 import pytest
 from pyarrow import parquet as pq
@@ -68,3 +72,52 @@ def test_a_damaged_table(tmp_path):
     path.write_bytes(b"no table")
     (entry,) = listed(str(path))
     assert entry.kind == REJECTED and entry.reason.startswith("not a Parquet table: ")
+
+
+def claiming(path, rows):
+    """A table of three rows whose footer claims others."""
+    whole = Path(write(path, {"image": [b"an image"] * 3})).read_bytes()
+    size = int.from_bytes(whole[-8:-4], "little")
+    footer = re.sub(b"\x16\x06", lambda _: b"\x16" + _varint(2 * rows), whole[-8 - size : -8])  # 64-bit numbers of 3
+    path.write_bytes(whole[: -8 - size] + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+    return str(path)
+
+
+def _varint(number):
+    digits = []
+    while number > 127:
+        digits.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*digits, number])
+
+
+def test_more_rows_than_there_are(tmp_path):
+    (entry,) = listed(claiming(tmp_path / "t.parquet", 2**60))
+    assert (
+        entry.kind == REJECTED and entry.reason == f"too large: a table of {2**60:,} rows, over the limit of 10,000,000"
+    )
+    *_, last = listed(claiming(tmp_path / "u.parquet", 4))
+    with pytest.raises(Refused, match="damaged Parquet table: it has fewer rows than it says"):
+        image_file(last.path, last.inside).read_bytes()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "t.parquet")
+    (entry,) = listed(str(tmp_path / "t.parquet"))
+    assert entry.kind == REJECTED and "not a regular file" in entry.reason
+
+
+@pytest.mark.parametrize("error", [pyarrow.ArrowException, pyarrow.ArrowKeyError, pyarrow.ArrowMemoryError])
+def test_any_error_of_the_reader_is_a_refusal(tmp_path, monkeypatch, error):
+    path = write(tmp_path / "t.parquet", {"image": [b"an image"]})
+    (entry,) = listed(path)
+
+    def fail(*_, **__):
+        raise error("out of\norder")
+
+    monkeypatch.setattr(pq, "ParquetFile", fail)
+    with pytest.raises(Refused, match=r"damaged Parquet table: .*out of order"):
+        image_file(entry.path, entry.inside).read_bytes()
+    (entry,) = listed(path)
+    assert entry.kind == REJECTED and "out of order" in entry.reason

@@ -461,6 +461,29 @@ def test_a_place_that_can_hold_no_pages_is_said_before_any_work(network, two_fol
     assert not list((tmp_path / "run").iterdir())
 
 
+def test_a_run_that_is_refused_changes_neither_pages_nor_parts(network, two_folders, tmp_path):
+    index, part = tmp_path / "e" / "index.html", tmp_path / "run" / "parts" / "000000" / "part.json"
+    for file in (index, part):
+        file.parent.mkdir(parents=True)
+        file.write_text("of an earlier run")
+    with pytest.raises(
+        UserError, match=r"parts/settings\.json cannot be read \(No such file or directory\), so nobody"
+    ):
+        run(network, tmp_path / "run", str(two_folders / "a"), evidence=str(tmp_path / "e"))
+    assert index.is_file() and part.is_file()
+
+
+def test_maps_among_the_images_are_no_images(network, tmp_path):
+    encode_png(tmp_path / "own.png", opinions.pictures(1)[0])
+    for name in ("maps/000001_own.png", "maps/000001_own.npz"):  # of a run that was stopped
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("a map")
+    assert run(network, tmp_path / "run", str(tmp_path), maps=str(tmp_path / "maps")) == 0
+    assert [line["image"] for line in records(tmp_path / "run")] == [str(tmp_path / "own.png")]
+    rejected = {row["image"]: row["reason"] for row in rows(tmp_path / "run" / "rejected.csv")}
+    assert rejected[str(tmp_path / "maps" / "000001_own.png")] == "written by this job"
+
+
 def test_evidence_without_any_image_is_a_list_of_refusals(network, two_folders, tmp_path, capsys):
     broken = str(two_folders / "b" / "broken.png")
     assert run(network, tmp_path / "run", broken, evidence=str(tmp_path / "e")) == 3

@@ -129,9 +129,14 @@ def test_a_stopped_run_goes_on_and_leaves_the_same(
 
 
 def test_what_a_kill_leaves_is_removed_and_what_is_not_ours_stays(network, asked, whole, tmp_path):
-    left = (".unfinished-part/predictions.csv", "parts/000007/part.json", "parts/000008/part.json")  # settings: removed
+    left = (
+        ".unfinished-part/predictions.csv",
+        "parts/000007/part.json",
+        "parts/000008/part.json",
+        "parts/removed.json",
+    )
     for name in (*left, "parts/2024/holiday.png"):
-        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("half a li")
     run(network, tmp_path, asked)
     assert [path.name for path in (tmp_path / "parts").iterdir()] == ["2024"]
