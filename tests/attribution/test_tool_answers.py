@@ -7,9 +7,9 @@ from ganfp_jax.attribution import predictions
 from ganfp_jax.attribution.tool_answers import Columns, Task, are_probabilities, read_answers
 from ganfp_jax.run.errors import UserError
 
-OURS = """image,target,predicted,confidence,votes,real,ProGAN,SNGAN,verdict,margin,distance,tiles
-real/a.png,real,real,0.6,{},0.600000,0.300000,0.100000,real,0.3,0.1,1
-'=b.png,ProGAN,SNGAN,0.5,{},0.200000,0.300000,0.500000,unsure,0.2,0.1,1
+OURS = """image,target,predicted,confidence,votes,real,ProGAN,SNGAN,verdict,margin,distance,typicality,sources,tiles
+real/a.png,real,real,0.6,{},0.600000,0.300000,0.100000,real,0.3,0.1,,,1
+'=b.png,ProGAN,SNGAN,0.5,{},0.200000,0.300000,0.500000,unsure,0.2,0.1,,,1
 """
 
 
@@ -33,7 +33,7 @@ def test_a_table_of_ours_needs_no_key(tmp_path):
 
 
 def test_a_table_of_ours_from_an_earlier_version(tmp_path):
-    rows = [line.rsplit(",", 4)[0] for line in OURS.splitlines()]
+    rows = [line.rsplit(",", 6)[0] for line in OURS.splitlines()]
     assert read(tmp_path, "\n".join(rows)).classes == ("real", "ProGAN", "SNGAN")
 
 

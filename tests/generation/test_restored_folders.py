@@ -205,7 +205,7 @@ def test_the_job_writes_a_source_and_lists_what_it_refused(folder, tmp_path, cap
         ({"photographs": ""}, r"config.photographs is empty; give the folder .* --config.photographs=DIR, or embedded"),
         ({"photographs": "nowhere"}, "nowhere is not a folder: set config.photographs"),
         ({"generator": "pillow:lancsoz-x2"}, "there is no pillow:lancsoz-x2; similar names are lanczos-x2"),
-        ({"generator": "ncnn:realesrgan"}, "similar names are realesrgan-x4plus, .* docs/restorers.md has all 78"),
+        ({"generator": "ncnn:realesrgan"}, "similar names are realesrgan-x4plus, .* docs/restorers.md has all 82"),
         ({"generator": "ncnn:"}, "there is no ncnn:; similar names are realesrgan-x4plus"),
         ({"generator": "runs/progan"}, "config.photographs is for generators that work on photographs"),
         ({"restore": SECTION | {"tile": -2}}, "config.restore.tile is -2; give -1 to 8192"),
