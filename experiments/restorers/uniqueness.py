@@ -112,13 +112,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photographs", type=Path, default=Path("runs/photographs"))
     parser.add_argument("--variant", default="", choices=("", "tiny"))
+    parser.add_argument("--groups", nargs="+", choices=GROUPS, help="all by default")
     parser.add_argument("--out", type=Path, default=HERE, help="where the results go")
     arguments = parser.parse_args()
     workdir = Path("runs") / ("restorers-uniqueness" + (f"-{arguments.variant}" if arguments.variant else ""))
     sizes, photographs = SIZES[arguments.variant], arguments.photographs
     if arguments.variant:
         photographs = networks.tiny_photographs(workdir / "photographs")
-    every = {name: generators for group in sizes["groups"] for name, generators in classes_of(group).items()}
+    groups = arguments.groups or sizes["groups"]
+    every = {name: generators for group in groups for name, generators in classes_of(group).items()}
     todo = [
         job
         for split in ("test", "train")
@@ -126,7 +128,7 @@ def main() -> None:
     ]
     sources.make(todo)
     rows = []
-    for group in sizes["groups"]:
+    for group in groups:
         images, classes = workdir / group, tuple(classes_of(group))
         for split in ("test", "train"):
             link(workdir / "images" / split, images / split, classes)
