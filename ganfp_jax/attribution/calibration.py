@@ -129,13 +129,12 @@ def from_evaluation(
     margins = SCORES["margin"].of(vote)[seen]
     scores, mistakes = margins[like_one], wrong[like_one]
     voted = np.asarray(vote.predicted)[seen]
+    named = np.array([name == spared for name in attributor.classes])[voted]
     if spared:
-        k = attributor.classes.index(spared)
-        named, mine = voted[like_one] == k, targets[like_one] == k
-        own, choice = choose_sparing(scores, mistakes, named, mine, error_rate, min_decided=min_decided)
+        mine = targets[like_one] == attributor.classes.index(spared)
+        own, choice = choose_sparing(scores, mistakes, named[like_one], mine, error_rate, min_decided=min_decided)
     else:
         own = choice = choose_threshold(scores, mistakes, error_rate, min_decided=min_decided)
-    named = np.array([name == spared for name in attributor.classes])[voted]
     decided = like_one & (margins >= np.where(named, own.threshold, choice.threshold))
 
     def counts(label: int) -> dict[str, int]:
