@@ -54,9 +54,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--variant", default="scratch", help="of configs/quickstart.py, such as tiny")
     parser.add_argument("--out", type=Path, help="where results.jsonl goes (default: beside this file)")
+    parser.add_argument("--folds", nargs="+", type=int, default=[*range(len(FOLDS))], help="of the photographs")
     args = parser.parse_args()
     rows = []
-    for fold in range(len(FOLDS)):
+    for fold in args.folds:
         # Fold 0 is the quickstart itself, which may be done already.
         name = f"quickstart-{args.variant}" + (f"-fold{fold}" if fold else "")
         workdir = Path("runs") / name
