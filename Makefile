@@ -25,7 +25,7 @@ scratch: $(VENV)/.base
 	$(VENV)/bin/python -m ganfp_jax.main --config=configs/quickstart.py:scratch
 
 test: $(VENV)/.test
-	$(VENV)/bin/python -m pytest --numprocesses=auto --maxprocesses=4
+	$(VENV)/bin/python -m pytest --numprocesses=logical --maxprocesses=4
 
 demo: $(DEMO)/.demo
 	$(DEMO)/bin/python -m ganfp_jax.demo --checkpoint=$(CHECKPOINT)

@@ -52,6 +52,12 @@ def pytest_collection_modifyitems(config, items):
     items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
 
 
+def pytest_collection_finish():
+    """No later collection of garbage walks through the modules and tests that stay until the end."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def compiled_programs_end_with_their_module():
     """What the next module needs of them is in the cache on disk."""

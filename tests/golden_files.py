@@ -40,7 +40,7 @@ def channels_last(name: str, value: np.ndarray) -> np.ndarray:
 
 def norms(gradients: dict) -> dict[str, float]:
     """Length of every variable's gradient, by its path."""
-    return {path: float(jnp.linalg.norm(g.ravel())) for path, g in flatten_dict(gradients["params"], sep="/").items()}
+    return {path: float(np.linalg.norm(np.ravel(g))) for path, g in flatten_dict(gradients["params"], sep="/").items()}
 
 
 def assert_same_variables(network, variables: dict, *inputs) -> None:

@@ -1,5 +1,6 @@
 """The CPU's own convolutions are XLA's, to rounding, with all their gradients; and memory is kept."""
 
+import functools
 import platform
 import shutil
 import subprocess
@@ -31,13 +32,20 @@ def by_xla(x, kernel, padding, stride):
 
 
 def draw(*shape, seed=0):
-    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
+    return jnp.asarray(np.random.default_rng(seed).normal(size=shape).astype(np.float32))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def with_gradients(functions, arguments, g):
+    """Each function's result and what it makes of its result's gradient `g`, compiled as one program."""
+    pulled = [jax.vjp(function, *arguments) for function in functions]
+    return [(result, pull(g)) for result, pull in pulled]
 
 
 def assert_close(actual, desired, tolerance=1e-5):
     """To a share of the largest value."""
     for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(desired), strict=True):
-        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * float(jnp.abs(b).max(initial=0)))
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * np.abs(b).max(initial=0))
 
 
 @needs_kernels
@@ -49,10 +57,10 @@ def test_a_convolution_and_its_gradients_are_xlas(padding, stride, side):
             continue
         x, kernel = draw(n, size, size, inputs), draw(side, side, inputs, channels, seed=1)
         geometry = convolution.make_geometry(size, side, padding, stride)
-        expected, pull_back = jax.vjp(lambda x, k: by_xla(x, k, padding, stride), x, kernel)
-        actual, pull = jax.vjp(lambda x, k, g=geometry: convolution.convolve(x, k, g), x, kernel)
-        g = draw(*expected.shape, seed=2)
-        assert_close((actual, pull(g)), (expected, pull_back(g)))
+        g = draw(n, geometry.out, geometry.out, channels, seed=2)
+        ours = functools.partial(convolution.convolve, geometry=geometry)
+        xlas = functools.partial(by_xla, padding=padding, stride=stride)
+        assert_close(*with_gradients((ours, xlas), (x, kernel), g))
 
 
 @needs_kernels
@@ -91,10 +99,10 @@ def test_convolve_with_epilogue_is_what_the_layers_do(epilogue, shape):
     def actual(x, kernel, bias):
         return convolution.convolve_with_epilogue(x, kernel, bias, epilogue, geometry)
 
-    (a, pull), (b, pull_back) = jax.vjp(actual, *arguments), jax.vjp(expected, *arguments)
-    assert_close(actual(*arguments), b)
-    g = draw(*b.shape, seed=3)
-    assert_close((a, pull(g)), (b, pull_back(g)))
+    alone = jax.jit(actual)(*arguments)
+    ours, xlas = with_gradients((actual, expected), arguments, draw(*alone.shape, seed=3))
+    assert_close(alone, xlas[0])
+    assert_close(ours, xlas)
 
 
 @needs_kernels

@@ -68,7 +68,7 @@ def test_losses_and_gradients(lod):
     latents, real, mix = (golden.inputs[key] for key in ("latents_nd", "images_nchw", "mix_n111"))
 
     @jit
-    def everything(fade):
+    def everything(generator, critic, fade):
         def g_loss(generator):
             per_sample = generator_loss(generator, critic, latents, fade)
             return per_sample.mean(), per_sample
@@ -81,14 +81,14 @@ def test_losses_and_gradients(lod):
 
         return jax.value_and_grad(g_loss, has_aux=True)(generator), jax.value_and_grad(d_loss, has_aux=True)(critic)
 
-    ((_, g_loss), g_gradients), ((d_mean, d_loss), d_gradients) = everything(jnp.float32(lod))
+    ((_, g_loss), g_gradients), ((d_mean, d_loss), d_gradients) = everything(generator, critic, jnp.float32(lod))
     np.testing.assert_allclose(g_loss, golden.out["g_loss_n"][:, 0], rtol=1e-4)
     np.testing.assert_allclose(d_loss, golden.out["d_loss_n"], rtol=1e-4)
     np.testing.assert_allclose(d_mean, golden.out["d_loss_n"].mean(), rtol=1e-4)
     if lod:
         # A few activations lie within rounding of leaky ReLU's kink: 1e-5 in the fade moves gradients by 0.5 %, in
         # float64 too. The recording fell on the lower side.
-        (_, g_gradients), _ = everything(jnp.float32(lod - 1e-5))
+        (_, g_gradients), _ = everything(generator, critic, jnp.float32(lod - 1e-5))
     for kind, gradients in (("g_grad_norm", g_gradients), ("d_grad_norm", d_gradients)):
         ours = norms(gradients)
         published = {key.removeprefix(f"{kind}/"): out for key, out in golden.out.items() if key.startswith(kind)}
