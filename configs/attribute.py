@@ -47,13 +47,21 @@ distance of the image's fingerprint to that of the nearest source (0 is the same
 the typicality, a p-value: the share of photographs of that source with images at least as strange. A network knows
 only its sources: images of others that are like one of these get its name.
 
+What a file says of its own making is read, too, and stands in the column `claims`, a JSON list, empty where it says
+nothing: the text that generators' tools write (the Stable Diffusion web UI, ComfyUI, InvokeAI, NovelAI, Midjourney and
+others) into PNG, EXIF and XMP, IPTC's DigitalSourceType, and C2PA manifests. These are read with `pip install
+'ganfp_jax[claims]'` and else said to be there; "intact" means that record and image are as somebody signed them, not
+that the signer is known, and nothing is fetched. No verdict rests on a claim, since anybody can write, copy or remove
+one. Where a claim and a verdict that names a source cannot both be all of the truth, a sentence at the end of the list
+says so (in `predictions.jsonl`: `disagreement`).
+
 Ten million images take days, and somebody will stop the work. Verdicts are written in parts of `part_size` images:
 `parts/000000/` and so on in the run folder, each whole or absent, with the same files as below; they can be read while
 the work goes on. The same command goes on with the first part that is not done, and refuses to where the network, the
-views, another setting or the list of images is not the same; it says which. (The list is that of the names: an image
-that was replaced under its name is not noticed in a part that is done.) At the end the parts become the files below and
-are removed. Memory does not grow with the number of images in a folder tree, a list or an archive, but for the names in
-the largest folder.
+views, another setting, the reader of claims or the list of images is not the same; it says which. (The list is that of
+the names: an image that was replaced under its name is not noticed in a part that is done.) At the end the parts become
+the files below and are removed. Memory does not grow with the number of images in a folder tree, a list or an archive,
+but for the names in the largest folder.
 
 `shard` is "i/n", i from 0: this run takes the images whose path below the named folder hashes to i, so n processes or
 machines share the work without knowing of each other, and an image stays in its shard when others are added. Each
@@ -62,9 +70,9 @@ of all images (some 100,000 names a second).
 
 The run folder gets `predictions.csv` (as of `configs/evaluate.py`, without targets; the last columns are verdict,
 margin, distance, typicality, sources (a JSON list of those that the image is typical of, the most typical first; both
-are empty where they were not learned) and tiles), `predictions.jsonl` (one object an image, with all of it and the
-choice of every view), `rejected.csv` (refused files and the reasons) and `notes.csv` (the doubts of typicality, and
-the changes to images of another size). A later run in the same run folder may have other images and replaces the
+are empty where they were not learned), tiles and claims), `predictions.jsonl` (one object an image, with all of it
+and the choice of every view), `rejected.csv` (refused files and the reasons) and `notes.csv` (the doubts of typicality,
+and the changes to images of another size). A later run in the same run folder may have other images and replaces the
 results.
 
 Exit status: 0 every file got a verdict; 1 an unforeseen error; 2 a user's mistake, such as no image at all; 3 some

@@ -356,6 +356,8 @@ def evidence_results(**changes) -> dict:
             "sentence": "The image has traces like those of ProGAN.",
             "promise": "No more than 1% of such verdicts are wrong.",
             "note": "4 tiles, 40.0% of 60x40",
+            "claims": (),
+            "disagreement": "",
             "numbers": "5 of 8 views say ProGAN.",
             "picture": picture,
             "size": (40, 60),

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import PyTree, UInt8
 
 from ganfp_jax import models
+from ganfp_jax.attribution.beside import with_claims
 from ganfp_jax.attribution.certainty import Calibration
 from ganfp_jax.attribution.stages import StagedVoter, default_stages, make_staged_vote, vote_in_stages
 from ganfp_jax.attribution.tiles import DEPENDENCE, PictureVotes, on_pictures
@@ -362,7 +363,8 @@ class Attributor:
             return []
         names = self._views(views)
         vote, tiles, _, notes = self.look_at(looks, names, rule, batch_size)
-        return list(attributions(vote, self.rules_for(names, rule), self.classes, names, notes, tiles))
+        verdicts = attributions(vote, self.rules_for(names, rule), self.classes, names, notes, tiles)
+        return [with_claims(verdict, look.claims) for verdict, look in zip(verdicts, looks, strict=True)]
 
     @overload
     def attribute(

@@ -100,6 +100,8 @@ class Evidence:
             "sentence": plain(verdict, self.attributor.classes),
             "promise": _promise(verdict, calibration),
             "note": verdict.note,
+            "claims": verdict.claims,
+            "disagreement": verdict.disagreement,
             "numbers": sentence(verdict),
             "picture": whole.thumbnail,
             "size": whole.size,

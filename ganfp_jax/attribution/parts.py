@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ganfp_jax.attribution.predictions import LINES, PREDICTIONS, header, record, row
+from ganfp_jax.attribution.predictions import LINES, PREDICTIONS, header_of_files, record, row_of_file
 from ganfp_jax.attribution.verdict import Attribution
 from ganfp_jax.data import reports
 from ganfp_jax.data.entries import BESIDE, IMAGE, REJECTED
@@ -53,8 +53,9 @@ class Part:
         self._table = (folder / PREDICTIONS).open("w", newline="", encoding="utf-8")
         self._lines = (folder / LINES).open("w", newline="", encoding="utf-8")
         self._rows = csv.writer(self._table, lineterminator="\n")
-        self._rows.writerow(header(classes))
+        self._rows.writerow(header_of_files(classes))
         self._verdicts: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()
         self._order: dict[str, list[Place]] = {PREDICTIONS: [], NOTES: []}
         self._notes: list[tuple[str, str]] = []
         self._rejected: list[tuple[Place, tuple[str, str]]] = []
@@ -62,9 +63,10 @@ class Part:
     def add(self, image: Listed, verdict: Attribution, extra: Mapping[str, str]) -> dict[str, Any]:
         """Writes a verdict; returns its line of predictions.jsonl, which ends with `extra`."""
         line = {**record(image.name, verdict), **extra}
-        self._rows.writerow(row(image.name, verdict))
+        self._rows.writerow(row_of_file(image.name, verdict))
         self._lines.write(f"{json.dumps(line, ensure_ascii=False)}\n")
         self._verdicts[verdict.verdict] += 1
+        self._told.update({"claims": bool(verdict.claims), "disagreements": bool(verdict.disagreement)})
         self._order[PREDICTIONS].append((0, image.number))
         if verdict.note:
             self._order[NOTES].append((0, image.number))
@@ -88,7 +90,7 @@ class Part:
         reports.write_rejected(self._folder / REFUSED, [pair for _, pair in self._rejected])
         reports.write_notes(self._folder / NOTES, self._notes)
         order = self._order | {REFUSED: [place for place, _ in self._rejected]}
-        about = {"verdicts": dict(self._verdicts), "order": order}
+        about = {"verdicts": dict(self._verdicts), "told": dict(self._told), "order": order}
         (self._folder / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
 
 
@@ -192,6 +194,18 @@ def counts(parts: Iterable[Path]) -> tuple[Counter[str], int]:
         verdicts.update(about["verdicts"])
         refused += sum(group != _GROUPS[BESIDE] for group, _ in about["order"][REFUSED])
     return verdicts, refused
+
+
+def told(parts: Iterable[Path]) -> Counter[str]:
+    """Returns how many files say how they were made ("claims"), and how many of them disagree ("disagreements").
+
+    Raises:
+        UserError: a part is damaged.
+    """
+    files: Counter[str] = Counter()
+    for part in parts:
+        files.update(_read(part / _ABOUT).get("told", {}))  # parts of an earlier version count none
+    return files
 
 
 def refusals(parts: Sequence[Path], most: int) -> list[tuple[str, str]]:

@@ -48,6 +48,17 @@ def row(name: str, verdict: Attribution, target: str = "") -> list[str]:
     return [cell(name), target, verdict.predicted, confidence, votes, *probabilities, *rests]
 
 
+def header_of_files(classes: Sequence[str]) -> list[str]:
+    """The columns of predictions.csv of files that may say how they were made: those of `header`, and `claims`."""
+    return [*header(classes), "claims"]
+
+
+def row_of_file(name: str, verdict: Attribution) -> list[str]:
+    """A line of such a table. `claims` is a JSON list, a disagreement at its end, and empty where a file has none."""
+    told = [*verdict.claims, *filter(None, [verdict.disagreement])]
+    return [*row(name, verdict), json.dumps(told, ensure_ascii=False) if told else ""]
+
+
 def record(name: str, verdict: Attribution) -> dict[str, Any]:
     """A line of predictions.jsonl, with the numbers of predictions.csv; where the file is known, its URI follows."""
     return {
@@ -64,6 +75,8 @@ def record(name: str, verdict: Attribution) -> dict[str, Any]:
         "typicality": None if verdict.typicality is None else round(verdict.typicality, 6),
         "sources": list(verdict.sources),
         "tiles": verdict.tiles,
+        "claims": list(verdict.claims),
+        "disagreement": verdict.disagreement,
     }
 
 

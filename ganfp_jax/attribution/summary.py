@@ -13,12 +13,13 @@ from ganfp_jax.report.table import text_table
 
 
 def verdict_table(verdicts: Sequence[tuple[str, Attribution]]) -> str:
-    """Formats one line an image for the console; typicality has a column where any image has one."""
+    """Formats one line an image for the console; typicality and claims have a column where any image has one."""
     typical = any(verdict.typicality is not None for _, verdict in verdicts)
+    claiming = any(verdict.claims for _, verdict in verdicts)
 
     def cells(name: str, verdict: Attribution) -> tuple[str, ...]:
         if verdict.verdict == NOTHING:
-            return name, NOTHING, *[""] * (5 if typical else 4), verdict.note
+            return name, NOTHING, *[""] * (5 if typical else 4), verdict.note, *claims(verdict)
         lead_too_small = verdict.verdict == UNSURE and not doubt(UNSURE, verdict.predicted, verdict.sources)
         return (
             name,
@@ -29,9 +30,14 @@ def verdict_table(verdicts: Sequence[tuple[str, Attribution]]) -> str:
             f"{verdict.distance:.2f}",
             *([wording.p_value(verdict.typicality)] if verdict.typicality is not None else []),
             verdict.note,
+            *claims(verdict),
         )
 
+    def claims(verdict: Attribution) -> list[str]:
+        return ["; ".join(filter(None, [*verdict.claims, verdict.disagreement]))] * claiming
+
     headers = ["image", "verdict", "probability", "votes", "margin", "distance", *["typicality"] * typical, "note"]
+    headers += ["claims"] * claiming
     return text_table(headers, [cells(*item) for item in verdicts], align=f"<<>>>>{'>' * typical}<")
 
 
@@ -71,6 +77,16 @@ def calibration_line(attributor: Attributor, config: Mapping[str, Any]) -> str:
         f"No verdict is {UNSURE}: {why}; do that with labelled images: --config=configs/calibrate.py "
         f"--config.checkpoint={config['checkpoint']} --config.data.root=DIR"
     )
+
+
+def claims_lines(told: Mapping[str, int]) -> list[str]:
+    """Says how many files say how they were made, and how many of them disagree; nothing where none does."""
+    if not told.get("claims"):
+        return []
+    number, against = told["claims"], told.get("disagreements", 0)
+    files = "1 file says how it was made" if number == 1 else f"{number} files say how they were made"
+    disagree = f", {against} against the verdict" if against else ""
+    return [f"claims: {files}{disagree}; a claim proves nothing, and no verdict rests on one"]
 
 
 def refused_lines(first: Sequence[tuple[str, str]], number: int, place: Path) -> list[str]:

@@ -143,6 +143,8 @@ class Attribution:
         sources: those that it is typical of, the most typical first; none of an "unknown" image, and where
             `typicality` is None.
         p_values: how typical it is of every source; empty where `typicality` is None.
+        claims: what the file says of its own making, one line a place; the verdict knows nothing of them.
+        disagreement: where a claim and the verdict cannot both be all of the truth, one sentence; else "".
     """
 
     predicted: str
@@ -158,6 +160,8 @@ class Attribution:
     typicality: float | None = dataclasses.field(kw_only=True, default=None)
     sources: tuple[str, ...] = dataclasses.field(kw_only=True, default=())
     p_values: Mapping[str, float] = dataclasses.field(kw_only=True, default_factory=dict)
+    claims: tuple[str, ...] = dataclasses.field(kw_only=True, default=())
+    disagreement: str = dataclasses.field(kw_only=True, default="")
 
 
 def attributions(

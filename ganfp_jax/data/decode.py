@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from ganfp_jax.data.claims import manifest
 from ganfp_jax.data.decoding import budget, kinds, light
 from ganfp_jax.data.decoding.files import ImageFile as ImageFile
 from ganfp_jax.data.decoding.files import Record as Record
@@ -160,6 +161,9 @@ def _decode(
 
 def _decode_here(content: bytes, name: str, max_pixels: int, leases: contextlib.ExitStack) -> Picture | None:
     """Decode in this thread, which cannot be interrupted; None for a file that might take long."""
+    signed = manifest.is_in(content)
+    if signed and manifest.reader():  # whose compiled code only a process may run
+        return None
 
     def lend(size: tuple[int, int], kind: str) -> None:
         leases.enter_context(budget.MEMORY.lease(budget.needed(size[0] * size[1], kind, len(content))))
@@ -175,4 +179,5 @@ def _decode_here(content: bytes, name: str, max_pixels: int, leases: contextlib.
             return None
         if not canvas:
             lend(image.size, image.format or "")
-        return picture_of(image)
+        picture = picture_of(image)
+        return picture._replace(claims=(*picture.claims, manifest.NOT_INSTALLED)) if signed else picture

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int, UInt8
 
+from ganfp_jax.data.claims.claim import Claim
 from ganfp_jax.data.decode import ImageFile, Picture, decoded
 from ganfp_jax.data.preprocess import check_resize, fit, read_each, window
 from ganfp_jax.data.sweep import THUMBNAIL, Sweep, sweep, thumbnail
@@ -41,6 +42,8 @@ class Look(NamedTuple):
     """For a map of the picture, where one was asked for."""
     whole: Whole | None = None
     """The whole picture, where a map was asked for."""
+    claims: tuple[Claim, ...] = ()
+    """What the file says of its own making."""
 
     @property
     def counted(self) -> int:
@@ -63,6 +66,7 @@ def look(picture: Picture, resolution: int, resize: str, tiling: Tiling) -> Look
         UserError: `resize` is unknown.
     """
     found, boxes = _look(picture, resolution, resize, tiling)
+    found = found._replace(claims=picture.claims)
     if not tiling.windows:
         return found
     height, width = picture.pixels.shape[:2]

@@ -14,7 +14,7 @@ from ganfp_jax.run.errors import UserError
 OUR_WORDS = frozenset(
     {
         *("image", "target", "predicted", "confidence", "votes", "verdict", "margin", "distance", "note"),
-        *("typicality", "sources", "tiles", "unsure", "unknown", "nothing to see"),
+        *("typicality", "sources", "tiles", "claims", "unsure", "unknown", "nothing to see"),
     }
 )
 """Columns and verdicts of predictions.csv, in lower case, which no source may be called."""

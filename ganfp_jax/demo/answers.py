@@ -14,6 +14,7 @@ from jaxtyping import UInt8
 
 from ganfp_jax.attribution import predictions, promises
 from ganfp_jax.attribution.attributor import FEW, Attributor, batch_size_for
+from ganfp_jax.attribution.beside import with_claims
 from ganfp_jax.attribution.sentences import percents, sentence
 from ganfp_jax.attribution.tiles import on_pictures, strongest
 from ganfp_jax.attribution.verdict import Attribution, attributions
@@ -94,7 +95,8 @@ def answer(attributor: Attributor, uploads: Sequence[Upload], resize: str, limit
     vote = attributor.vote(tiles, views, RULE, batch_size_for(len(tiles)))
     found = on_pictures(list(looks.values()), vote, attributor.classes, attributor.dependence(views, RULE))
     rules = attributor.rules_for(views, RULE)
-    verdicts = list(attributions(found.vote, rules, attributor.classes, views, found.notes, found.tiles))
+    voted = attributions(found.vote, rules, attributor.classes, views, found.notes, found.tiles)
+    verdicts = [with_claims(verdict, look.claims) for verdict, look in zip(voted, looks.values(), strict=True)]
     images = tiles[strongest(vote, [len(look.tiles) for look in looks.values()], found.vote)]
     fingerprints = attributor.fingerprints(images)
     responses = np.stack([fingerprints.responses(i) for i in range(len(images))])
@@ -159,9 +161,9 @@ def _picture(values: np.ndarray, limit: float) -> str:
 
 def to_csv(answer: Answer) -> str:
     """Returns the columns of the job attribute's predictions.csv, then a note or the reason of a refusal."""
-    columns = predictions.header(answer.classes)
+    columns = predictions.header_of_files(answer.classes)
     lines = [
-        [*predictions.row(row.name, found), found.note, ""]
+        [*predictions.row_of_file(row.name, found), found.note, ""]
         if (found := row.attribution)
         else [cell(row.name), *[""] * len(columns), row.refused]
         for row in answer.rows

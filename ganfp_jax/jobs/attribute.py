@@ -22,6 +22,7 @@ from ganfp_jax.attribution.maps import map_sources
 from ganfp_jax.attribution.predictions import LINES, PREDICTIONS
 from ganfp_jax.attribution.verdict import Attribution
 from ganfp_jax.attribution.voting import check_vote
+from ganfp_jax.data.claims import manifest
 from ganfp_jax.data.decode import ImageFile
 from ganfp_jax.data.entries import IMAGE, REJECTED
 from ganfp_jax.data.identified import Identified
@@ -151,6 +152,7 @@ def _settings(attributor: Attributor, inventory: Inventory, config: Mapping[str,
         "calibration": hashlib.sha256(calibration.encode()).hexdigest(),
         "classes": list(attributor.classes),
         "views": list(resolve_views(config["views"])),
+        "claims": manifest.reader() or "without C2PA",
         **{key: config[key] for key in keys},
         "images": inventory.digest,
         "parts": len(ends),
@@ -186,7 +188,7 @@ def _tell(
     elif shown:
         print(summary.verdict_table(shown), end="\n\n")
     if counts:
-        print(*summary.closing_lines(attributor, config), sep="\n")
+        print(*summary.closing_lines(attributor, config), *summary.claims_lines(parts.told(done)), sep="\n")
     alone = not config["shard"]
     place = workdir / (parts.REFUSED if alone else parts.FOLDER)
     print(*summary.refused_lines(parts.refusals(done, SOME), refused, place), sep="\n", end="\n" if refused else "")

@@ -47,7 +47,8 @@ def run(config: dict[str, Any], workdir: Path) -> int:
     with progress(None, "merge", "row", delay=2.0) as bar:
         parts.join([shard.done for shard in shards], workdir, bar.update)
     print(summary.counts_table(counts, shards[0].settings["classes"]), end="\n\n")
-    for line in summary.refused_lines(parts.refusals(done, SOME), refused, workdir / parts.REFUSED):
+    refusals = summary.refused_lines(parts.refusals(done, SOME), refused, workdir / parts.REFUSED)
+    for line in [*summary.claims_lines(parts.told(done)), *refusals]:
         print(line)
     print(f"predictions: {workdir / PREDICTIONS} and {workdir / LINES}")
     return SOME_NOT_USED if refused else 0

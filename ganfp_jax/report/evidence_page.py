@@ -47,6 +47,10 @@ class EvidencePage(Page):
     """What such verdicts promise, in one sentence."""
     note: str
     """What was seen of the picture, and the doubts."""
+    claims: Sequence[str]
+    """What the file says of its own making."""
+    disagreement: str
+    """Where that and the verdict cannot both be all of the truth, one sentence."""
     numbers: str
     """What the verdict rests on, in sentences."""
     picture: Pixels

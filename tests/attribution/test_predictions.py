@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import json
 
 from ganfp_jax.attribution import predictions
 from ganfp_jax.attribution.verdict import Attribution
@@ -40,6 +41,18 @@ def test_typicality_and_sources_stand_before_the_tiles_and_are_empty_without():
     found, without = predictions.record("a.png", typical), predictions.record("a.png", VERDICT)
     assert (found["typicality"], found["sources"]) == (0.25, ["SNGAN", "real"])
     assert (without["typicality"], without["sources"]) == (None, [])
+
+
+def test_claims_stand_last_with_the_disagreement_behind_them():
+    claims = ("text 'prompt': ComfyUI", "C2PA manifest: by Ä, intact")
+    claiming = dataclasses.replace(VERDICT, claims=claims, disagreement="The file says otherwise.")
+    assert predictions.header_of_files(CLASSES) == [*predictions.header(CLASSES), "claims"]
+    line = predictions.row_of_file("a.png", claiming)
+    assert line[:-1] == predictions.row("a.png", VERDICT)
+    assert json.loads(line[-1]) == [*claims, "The file says otherwise."] and "Ä" in line[-1]
+    assert predictions.row_of_file("a.png", VERDICT)[-1] == ""
+    found = predictions.record("a.png", claiming)
+    assert (found["claims"], found["disagreement"]) == (list(claims), "The file says otherwise.")
 
 
 def test_read_gives_names_and_indices_of_this_version_and_an_earlier_one(tmp_path):

@@ -18,6 +18,7 @@ import opinions
 import pyarrow
 import pytest
 from html_page import Page
+from PIL import Image, PngImagePlugin
 from pyarrow import parquet
 
 from configs import attribute as config_file
@@ -107,7 +108,7 @@ def test_a_folder_in_pieces_and_its_csv(network, folder, tmp_path, capsys):
     classes = opinions.weights().about["classes"]
     header = (tmp_path / "predictions.csv").read_text().splitlines()[0]
     contract = ["image", "target", "predicted", "confidence", "votes", *classes]
-    assert header.split(",") == [*contract, "verdict", "margin", "distance", "typicality", "sources", "tiles"]
+    assert header.split(",") == [*contract, "verdict", "margin", "distance", "typicality", "sources", "tiles", "claims"]
     for row, line in zip(table, lines, strict=True):
         assert row["target"] == ""
         assert (row["predicted"], row["verdict"]) == (line["predicted"], line["verdict"])
@@ -127,6 +128,30 @@ def test_a_folder_in_pieces_and_its_csv(network, folder, tmp_path, capsys):
     # Again with other pieces, and one by one: the same verdicts.
     run(network, tmp_path / "again", str(folder))
     assert [line["predicted"] for line in records(tmp_path / "again")] == [line["predicted"] for line in lines]
+
+
+def test_what_files_say_of_themselves_stands_beside_the_verdict(network, folder, tmp_path, capsys):
+    text = PngImagePlugin.PngInfo()
+    text.add_text("prompt", '{"1": {"class_type": "KSampler"}}')
+    plain = folder / "a" / "00.png"
+    made, evidence = tmp_path / "made.png", tmp_path / "pages"
+    with Image.open(plain) as image:
+        image.save(made, pnginfo=text)
+    assert run(network, tmp_path / "run", (str(plain), str(made)), evidence=str(evidence), evidence_pdf=False) == 0
+    without, found = records(tmp_path / "run")
+    assert (without["claims"], without["disagreement"]) == ([], "")
+    assert found["claims"] == ["text 'prompt': ComfyUI"] and found["disagreement"].startswith("The file says that Com")
+    untouched = ("verdict", "probabilities", "votes", "views", "margin", "distance", "note")
+    assert {key: found[key] for key in untouched} == {key: without[key] for key in untouched}
+    table = rows(tmp_path / "run" / "predictions.csv")
+    assert [row["claims"] for row in table] == ["", json.dumps([*found["claims"], found["disagreement"]])]
+    (verdict,) = Attributor.load(network).attribute([made], VIEWS)
+    assert ([*verdict.claims], verdict.disagreement) == (found["claims"], found["disagreement"])
+    out = capsys.readouterr().out
+    assert "claims: 1 file says how it was made, 1 against the verdict" in out
+    assert f"{found['claims'][0]}; {found['disagreement']}" in out
+    pages = [Page(Path(line["page"]).read_text()).text for line in (without, found)]
+    assert found["disagreement"] in pages[1] and "says of its own making" not in pages[0]
 
 
 def test_results_stay_until_there_are_new_ones(network, folder, tmp_path, monkeypatch):

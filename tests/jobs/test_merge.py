@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import opinions
 import pytest
+from PIL import Image, PngImagePlugin
 
 from configs import attribute as attribute_config
 from configs import merge as merge_config
@@ -29,6 +30,13 @@ def network(tmp_path_factory):
     return path
 
 
+def says_who_made_it(path):
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Software", "NovelAI")
+    with Image.open(path) as image:
+        image.save(path, pnginfo=text)
+
+
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory):
     """Twenty-three pictures, some larger and with a note, in folders with a broken one and two others, and nothing."""
@@ -37,6 +45,8 @@ def asked(tmp_path_factory):
         place = folder / f"year {i % 3}"
         place.mkdir(exist_ok=True)
         encode_png(place / f"={i:02d}.png", np.tile(picture, (2, 2, 1)) if i % 4 == 0 else picture)
+        if i % 5 == 0:
+            says_who_made_it(place / f"={i:02d}.png")
     (folder / "year 1" / "broken.png").write_bytes(b"no image")
     for name in ("notes.txt", "year 2/list.html"):
         (folder / name).write_text("beside")

@@ -41,6 +41,14 @@ def test_the_page_is_one_file_for_paper_too():
     assert "size: A4" in html and "default-src 'none'" in html
 
 
+def test_what_the_file_says_has_a_section_and_a_disagreement_stands_on_top():
+    said = {"claims": ["text 'parameters': <b>ComfyUI"], "disagreement": "The file says otherwise."}
+    page = Page(render("evidence", evidence_results(**said)))
+    assert page.open == [] and "text 'parameters': <b>ComfyUI" in page.text
+    assert page.text.index("The file says otherwise.") < page.text.index("The picture, and what was looked at")
+    assert [attrs["id"] for tag, attrs in page.tags if tag == "section"][-2:] == ["claims", "record"]
+
+
 def test_what_is_not_known_has_no_column():
     unlearned = [{**source, "p_value": None} for source in evidence_results()["sources"]]
     plain = [{**source, "photographs": None} for source in evidence_results()["measured"]]

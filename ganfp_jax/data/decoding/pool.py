@@ -16,6 +16,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from ganfp_jax.data.claims import manifest
+from ganfp_jax.data.claims.claim import Claim
 from ganfp_jax.data.decoding.budget import MEMORY
 from ganfp_jax.data.decoding.files import Record, name_of
 from ganfp_jax.data.decoding.refused import Refused
@@ -193,7 +195,19 @@ def _decode(
     pixels = np.empty(answer["shape"], np.uint8)
     if process.answers.readinto(memoryview(pixels.data).cast("B")) != pixels.size:  # type: ignore[attr-defined]
         raise EOFError
-    return Picture(pixels, tuple(answer["remarks"]))
+    claims = [Claim(*claim) for claim in answer["claims"]]
+    if answer["reads"]:
+        claims.append(_manifest(process))
+    return Picture(pixels, tuple(answer["remarks"]), tuple(claims))
+
+
+def _manifest(process: _Process) -> Claim:
+    """What the process says of the manifest; where that is its end, the picture is there all the same."""
+    try:
+        return Claim(*_answer(process)["claim"])
+    except (OSError, ValueError, Refused):
+        process.end()
+        return manifest.UNANSWERED
 
 
 def _answer(process: _Process) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 It writes an empty line when it has started. For every file it reads a line of JSON and, for a file without a path, its
 content. It writes the memory that the file needs and waits for a line; then it writes a line about the picture and its
-pixels. A refusal ends the exchange early. It imports Pillow and NumPy, nothing heavier.
+pixels, and of a signed file a line about its manifest: whatever that does to this process, the picture is safe by then.
+A refusal ends the exchange early. It imports Pillow and NumPy, nothing heavier.
 """
 
 import contextlib
 import io
 import json
+import mmap
 import os
 import signal
 import sys
@@ -15,6 +17,7 @@ import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ganfp_jax.data.claims import manifest
 from ganfp_jax.data.decoding import budget, kinds
 from ganfp_jax.data.decoding.files import open_file
 from ganfp_jax.data.decoding.opened import check, check_size, opened
@@ -60,10 +63,24 @@ def _decode(job: dict[str, Any], content: bytes, questions: BinaryIO, answers: B
             check(image, job["max_pixels"])
             if not canvas:
                 _ask(budget.needed(image.width * image.height, image.format or "", size), questions, answers, job)
-            picture = picture_of(image)
-    _say(answers, shape=picture.pixels.shape, remarks=picture.remarks)
-    answers.write(picture.pixels.data)
-    answers.flush()
+            picture, kind = picture_of(image), image.format or ""
+        signed = _is_signed(stream)
+        reads = signed and bool(manifest.reader())
+        claims = [*picture.claims, *([manifest.NOT_INSTALLED] if signed and not reads else [])]
+        _say(answers, shape=picture.pixels.shape, remarks=picture.remarks, claims=claims, reads=reads)
+        answers.write(picture.pixels.data)
+        answers.flush()
+        if reads:
+            _limit_memory(size + manifest.MEMORY)
+            _say(answers, claim=manifest.read(stream, kind))
+
+
+def _is_signed(stream: Any) -> bool:
+    """Whether a file has a manifest; its content is not copied, since the picture has the memory."""
+    if isinstance(stream, io.BytesIO):
+        return manifest.is_in(stream.getvalue())
+    with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return manifest.is_in(content)
 
 
 def _stream(job: dict[str, Any], content: bytes) -> contextlib.AbstractContextManager[Any]:

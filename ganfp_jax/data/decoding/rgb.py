@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from ganfp_jax.data.claims import fields
+from ganfp_jax.data.claims.claim import Claim
 from ganfp_jax.data.decoding.refused import Refused
 
 _CONVERTED_BY_PILLOW = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"})
@@ -14,7 +16,6 @@ _SIXTEEN_BIT = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
 _WITHOUT_WHITE = {"I": "32-bit integer", "F": "floating-point"}
 
 _ORIENTATION_TAG = 0x0112
-_XMP = ("xmp", "XML:com.adobe.xmp")  # Pillow's keys for it
 _UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     2: lambda image: image[:, ::-1],
     3: lambda image: image[::-1, ::-1],
@@ -39,6 +40,8 @@ class Picture(NamedTuple):
     """(h, w, 3) of uint8, 0 to 255."""
     remarks: tuple[str, ...]
     """Its conversions, as in the docstring of `decode_image`: "turned upright", "16 bits cut to 8", ..."""
+    claims: tuple[Claim, ...] = ()
+    """What the file says of its own making."""
 
 
 def picture_of(image: Image.Image) -> Picture:
@@ -48,10 +51,12 @@ def picture_of(image: Image.Image) -> Picture:
         Refused: its mode has no conversion.
         Exception: Pillow raises any type for a damaged file.
     """
+    xmp = fields.xmp_of(image)  # which `orientation` removes
     known = orientation(image) if image.format == "TIFF" else 1  # read before Pillow turns the image itself
     remarks = [_depth(image), _COLOURS.get(image.mode, "")]
     frames = _frames(image)
     image.load()
+    xmp = xmp or fields.xmp_of(image)
     turn = orientation(image)
     if image.mode in _ALPHA or "transparency" in image.info:
         remarks.append("alpha dropped")
@@ -60,7 +65,8 @@ def picture_of(image: Image.Image) -> Picture:
     if {known, turn} & _UPRIGHT.keys():
         remarks.insert(0, "turned upright")
     upright = _UPRIGHT.get(turn, np.asarray)
-    return Picture(np.ascontiguousarray(upright(pixels)), tuple(filter(None, remarks)))
+    claims = fields.claims_of(image, xmp)
+    return Picture(np.ascontiguousarray(upright(pixels)), tuple(filter(None, remarks)), claims)
 
 
 def orientation(image: Image.Image) -> int:
@@ -68,7 +74,7 @@ def orientation(image: Image.Image) -> int:
 
     XMP is ignored, as in browsers; Pillow would follow it.
     """
-    for name in _XMP:
+    for name in fields.XMP:
         image.info.pop(name, None)
     try:
         return image.getexif().get(_ORIENTATION_TAG, 1)
