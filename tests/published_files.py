@@ -2,11 +2,14 @@
 
 import io
 import pickle
+import struct
 import types
+import zipfile
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from struct import pack
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import google_crc32c
 import numpy as np
@@ -184,3 +187,82 @@ def varint(value: int) -> bytes:
 def masked_crc(data: bytes) -> int:
     crc = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+class TorchTensor:
+    """Stands in for a tensor: numbers that lie beside the pickle, with an offset, a shape and strides."""
+
+    def __init__(self, key: str, kind: str, count: int, shape: Sequence[int], strides: Sequence[int], offset: int = 0):
+        self.storage = TorchStorage(key, kind, count)
+        self.arguments = (offset, tuple(shape), tuple(strides), False, OrderedDict())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TorchGlobal("torch._utils", "_rebuild_tensor_v2"), (self.storage, *self.arguments)
+
+
+class TorchGlobal:
+    """Stands in for a function or class of PyTorch; a call would fail."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self.module, self.name = module, name
+
+    def __call__(self, *_: Any) -> None:
+        raise SystemExit("it was called")
+
+
+class TorchStorage(NamedTuple):
+    """Stands in for numbers of one kind that lie beside the pickle."""
+
+    key: str
+    kind: str
+    count: int
+
+
+class TorchPickler(pickle._Pickler):
+    """Writes what `torch.save` writes, by protocol 2."""
+
+    def persistent_id(self, obj: Any) -> Any:
+        if not isinstance(obj, TorchStorage):
+            return None
+        return "storage", TorchGlobal("torch", f"{obj.kind}Storage"), obj.key, "cpu", obj.count
+
+    def save(self, obj: Any, save_persistent_id: bool = True) -> None:
+        if isinstance(obj, TorchGlobal):
+            self.write(pickle.GLOBAL + f"{obj.module}\n{obj.name}\n".encode())
+        else:
+            super().save(obj, save_persistent_id)
+
+
+_TORCH_KINDS = {"float32": "Float", "float64": "Double", "float16": "Half", "int64": "Long", "uint8": "Byte"}
+
+
+def torch_records(
+    tensors: Mapping[str, np.ndarray], wrap: str = "", beside: Mapping[str, Any] = {}
+) -> dict[str, bytes]:
+    """The members of such a file: a dict of tensors, or a dict with it under `wrap` and other things beside."""
+    state, numbers = OrderedDict(), {}
+    for number, (name, array) in enumerate(tensors.items()):
+        strides = [step // array.itemsize for step in array.strides]
+        state[name] = TorchTensor(str(number), _TORCH_KINDS[array.dtype.name], array.size, array.shape, strides)
+        numbers[f"data/{number}"] = array.tobytes("A")
+    return torch_members({wrap: state, **beside} if wrap else state, numbers)
+
+
+def torch_members(top: Any, numbers: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The members of a file that holds this object."""
+    content = io.BytesIO()
+    TorchPickler(content, 2).dump(top)
+    return {"data.pkl": content.getvalue(), "byteorder": b"little", **numbers, "version": b"3\n"}
+
+
+def torch_archive(members: Mapping[str, bytes], root: str = "archive/") -> bytes:
+    """A zip archive as PyTorch writes it: nothing is packed, and the records of ZIP64 stand at the end."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        for name, content in members.items():
+            file.writestr(zipfile.ZipInfo(root + name), content)
+    content = out.getvalue()
+    count, length, offset = struct.unpack_from("<HLL", content, len(content) - 12)
+    wide = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, length, offset)
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, offset + length, 1)
+    return content[:-22] + wide + locator + content[-22:]

@@ -54,9 +54,14 @@ def header_of_files(classes: Sequence[str]) -> list[str]:
 
 
 def row_of_file(name: str, verdict: Attribution) -> list[str]:
-    """A line of such a table. `claims` is a JSON list, a disagreement at its end, and empty where a file has none."""
+    """A line of such a table."""
+    return [*row(name, verdict), claims_cell(verdict)]
+
+
+def claims_cell(verdict: Attribution) -> str:
+    """What a file says of its own making: a JSON list, a disagreement at its end; "" where it says nothing."""
     told = [*verdict.claims, *filter(None, [verdict.disagreement])]
-    return [*row(name, verdict), json.dumps(told, ensure_ascii=False) if told else ""]
+    return json.dumps(told, ensure_ascii=False) if told else ""
 
 
 def record(name: str, verdict: Attribution) -> dict[str, Any]:

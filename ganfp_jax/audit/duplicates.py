@@ -68,7 +68,8 @@ def take_prints(files: Sequence[ImageFile]) -> Prints:
 
     def take(place: int) -> None:
         try:
-            with decoded(files[place], stop=stop) as (image, _):
+            with decoded(files[place], stop=stop) as picture:
+                image = picture.pixels
                 digest = hashlib.sha256(repr(image.shape).encode())
                 digest.update(image.data)
                 digests[place] = digest.digest()

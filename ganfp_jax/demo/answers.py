@@ -160,15 +160,15 @@ def _picture(values: np.ndarray, limit: float) -> str:
 
 
 def to_csv(answer: Answer) -> str:
-    """Returns the columns of the job attribute's predictions.csv, then a note or the reason of a refusal."""
-    columns = predictions.header_of_files(answer.classes)
+    """Returns the columns of an evaluation's predictions.csv, then a note or the reason of a refusal, then claims."""
+    columns = predictions.header(answer.classes)
     lines = [
-        [*predictions.row_of_file(row.name, found), found.note, ""]
+        [*predictions.row(row.name, found), found.note, "", predictions.claims_cell(found)]
         if (found := row.attribution)
-        else [cell(row.name), *[""] * len(columns), row.refused]
+        else [cell(row.name), *[""] * len(columns), row.refused, ""]
         for row in answer.rows
     ]
-    return predictions.csv_text([[*columns, "note", "refused"], *lines])
+    return predictions.csv_text([[*columns, "note", "refused", "claims"], *lines])
 
 
 def to_json(answer: Answer) -> str:

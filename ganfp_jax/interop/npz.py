@@ -1,24 +1,16 @@
 """Chainer's `.npz` files: a zip archive of NumPy's `.npy` arrays. Nothing is ever unpickled.
 
 Python's `zipfile` and NumPy read them after their declared sizes were checked: both libraries trust a declared size.
-`zipfile` also accepts what NumPy never writes, such as comments and encrypted members; these are refused.
 """
 
-import contextlib
-import itertools
-import struct
 import warnings
 import zipfile
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from ganfp_jax.interop.stored_file import (
-    MAX_VARIABLES,
-    StoredFile,
     Unreadable,
     check_finite,
     check_name,
@@ -27,11 +19,8 @@ from ganfp_jax.interop.stored_file import (
     open_stored,
     shown,
 )
+from ganfp_jax.interop.zip_archive import check_apart, open_zip, refuse_damage
 
-_END = struct.Struct("<4s4H2LH")
-_LOCAL = 30  # bytes of the local header before a member's name and content
-_LOCATOR = 20  # bytes of the locator of a ZIP64 directory, where there is one, just before the end record
-_MAX_DIRECTORY = 4 << 20  # bytes of the central directory; that of the largest published network takes 10,000
 # Weights hardly compress. An archive may hold this many times its own size, and at least this many bytes.
 _MAX_RATIO, _SMALL = 8, 16 << 20
 
@@ -55,7 +44,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         UserError: the file cannot be opened or is damaged; it holds no array of numbers, an array that is not finite,
           or more bytes than its size allows.
     """
-    with open_stored(path) as file, _open(file) as archive:
+    with open_stored(path) as file, open_zip(file) as archive:
         members = _members(archive)
         total = sum(member.file_size for member in members.values())
         if total > _SMALL + _MAX_RATIO * file.size:
@@ -71,26 +60,6 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         return numbers
 
 
-def _open(file: StoredFile) -> zipfile.ZipFile:
-    """Opens the archive; its only central directory must stand at its very end and be short."""
-    at = file.size - _END.size
-    signature, disk, first, here, count, length, offset, comment = _END.unpack(file.read_at(at, _END.size))
-    whole = signature == b"PK\5\6" and disk == first == comment == 0 and here == count and offset + length == at
-    if not whole or length > _MAX_DIRECTORY or not 0 < count <= MAX_VARIABLES:
-        raise Unreadable("it is no whole archive as NumPy writes them; download it again")
-    damaged = Unreadable("its list of contents is damaged; download it again")
-    entries = file.read_at(offset, length).count(b"PK\1\2")
-    if entries > MAX_VARIABLES or file.read_at(at - _LOCATOR, 4) == b"PK\6\7":
-        raise damaged
-    try:
-        archive = zipfile.ZipFile(file.raw)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
-        raise damaged from error
-    if len(archive.infolist()) != count:
-        raise damaged
-    return archive
-
-
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     """Returns the members by the names of their arrays, in the order of the directory."""
     members: dict[str, zipfile.ZipInfo] = {}
@@ -102,10 +71,7 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
         if member.flag_bits & 1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise Unreadable(f"{shown(name)} is encrypted or packed in a way that NumPy never does; save it with NumPy")
         members[name] = member
-    places = sorted((member.header_offset, member.compress_size, name) for name, member in members.items())
-    for (start, length, name), (following, *_) in itertools.pairwise([*places, (archive.start_dir, 0, "")]):
-        if start + _LOCAL + len(name) + length > following:
-            raise Unreadable(f"{shown(name)} shares bytes with something else; do not trust it")
+    check_apart(archive)
     return members
 
 
@@ -113,7 +79,7 @@ def _array(archive: zipfile.ZipFile, name: str, member: zipfile.ZipInfo) -> np.n
     """Reads the array of a member; None for a text or objects."""
     size, name = member.file_size, shown(name)
     member.file_size += 1  # zipfile stops at this size and would not notice a longer content
-    with _refuse_damage(name), warnings.catch_warnings(action="ignore"):  # NumPy warns of Python 2's numbers, as 3L
+    with refuse_damage(name), warnings.catch_warnings(action="ignore"):  # NumPy warns of Python 2's numbers, as 3L
         with archive.open(member) as content:
             shape, dtype = _header(content, name)
             if dtype.kind in _PASSED_OVER:
@@ -148,13 +114,3 @@ def _no_numbers(name: str) -> Unreadable:
         f"{name} is no plain array of numbers (pickled objects are never loaded); give the file of one "
         "network's weights"
     )
-
-
-@contextlib.contextmanager
-def _refuse_damage(name: str) -> Iterator[None]:
-    try:
-        yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise Unreadable(
-            f"{name} cannot be unpacked: {shown(str(error) or 'it ends too early')}; download it again"
-        ) from error

@@ -15,12 +15,13 @@ from flax.traverse_util import flatten_dict
 from jaxtyping import PyTree
 
 from ganfp_jax import models
-from ganfp_jax.interop import layouts, sizes
+from ganfp_jax.interop import layouts, sizes, torch_names
 from ganfp_jax.interop.formats import recognise
 from ganfp_jax.interop.layouts import Shape, Variables
 from ganfp_jax.interop.npz import read_npz
 from ganfp_jax.interop.pickles import read_pickle
 from ganfp_jax.interop.tensor_bundle import read_bundle
+from ganfp_jax.interop.torch_file import read_torch
 from ganfp_jax.models.layers import box_downsample
 from ganfp_jax.models.progan import Generator, enlarge
 from ganfp_jax.run.errors import UserError
@@ -200,7 +201,8 @@ def load_published(path: str | Path) -> dict[str, PublishedNetwork]:
     Args:
         path: a pickle of ProGAN (G, D, Gs), of the attribution classifier (C_im, say) or of the fingerprint network
             (EG, D_rec, EGs); an `.npz` of SNGAN, of one network or of a whole trainer; a TensorFlow checkpoint of
-            CramerGAN or MMDGAN, as `read_bundle` takes it. The content counts, not the file's name. Networks without
+            CramerGAN or MMDGAN, as `read_bundle` takes it; a PyTorch file of an attribution classifier, as
+            `torch_names.visnet` takes it ("network"). The content counts, not the file's name. Networks without
             names are called "generator" and "discriminator".
 
     Raises:
@@ -280,10 +282,20 @@ def _bundle_parts(path: Path) -> list[_Part]:
     return parts
 
 
+def _torch_parts(path: Path) -> list[_Part]:
+    """Returns the one network of a PyTorch file."""
+    tensors = read_torch(path)
+    try:
+        return [_Part("network", "visnet_classifier", torch_names.visnet(tensors))]
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
 _PARTS: dict[str, Callable[[Path], list[_Part]]] = {
     "pickle": _pickle_parts,
     "npz": _npz_parts,
     "bundle": _bundle_parts,
+    "torch": _torch_parts,
 }
 
 

@@ -34,9 +34,10 @@ class StoredFile:
         size: the size of the file in bytes.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, size: int | None = None) -> None:
+        """Takes an open file; `size` is that of a stream in memory."""
         self.raw = file
-        self.size = os.fstat(file.fileno()).st_size
+        self.size = os.fstat(file.fileno()).st_size if size is None else size
         check_total(self.size)  # a sparse file takes no space on a disk, but it would in memory
 
     def tell(self) -> int:

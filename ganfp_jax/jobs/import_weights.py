@@ -17,7 +17,7 @@ from ganfp_jax.run.reading import open_regular
 
 Networks = Mapping[str, PublishedNetwork]
 
-FORMATS = {"pickle": "tfutil pickle", "npz": "Chainer npz", "bundle": "TensorFlow checkpoint"}
+FORMATS = {"pickle": "tfutil pickle", "npz": "Chainer npz", "bundle": "TensorFlow checkpoint", "torch": "PyTorch file"}
 
 AVERAGES = ("Gs", "EGs")  # the running averages, which their authors use
 # The classes of the released classifiers, by number. The files lack them; the authors publish them.
@@ -37,7 +37,13 @@ BATCH_SIZE = 32  # the batch by which published generators normalise
 
 
 def import_weights(
-    path: Path, networks: Networks, *, network: str = "", classes: Sequence[str] = (), source_name: str = ""
+    path: Path,
+    networks: Networks,
+    *,
+    network: str = "",
+    classes: Sequence[str] = (),
+    source_name: str = "",
+    input: str = "image",
 ) -> Weights:
     """Returns the weights of one network of a published checkpoint, with the settings to use them as published.
 
@@ -48,18 +54,23 @@ def import_weights(
         classes: the names of an attribution network's classes, in the order of its logits; the default is those of the
             released networks of five and eleven classes.
         source_name: the class of a generator's images in labelled folders; the default is its family's name.
+        input: what a network of a PyTorch file sees, "image" or "residual" (`models.visnet.Classifier`); no file says.
 
     Raises:
         UserError: there is no such network, it cannot be used as published, or the config must choose.
     """
     chosen = choose(path, networks, network)
     kind = recognise(path)
+    _check_input(input, kind)
     origin = {"format": FORMATS[kind], "network": chosen.name, "sha256": _sha256(path, kind)}
     if chosen.kind == "attribution":
         if source_name:
             raise UserError(f"config.source_name names a generator's images, but {chosen!r} attributes images")
-        about: dict[str, Any] = {"classes": _classes(path, chosen, classes), "augment": AUGMENT}
-        return Weights("attribution", chosen.model, chosen.variables, about, origin)
+        augment, model = AUGMENT, chosen.model
+        if kind == "torch":
+            augment, model = "none", {**model, "input": input}
+        about: dict[str, Any] = {"classes": _classes(path, chosen, classes), "augment": augment}
+        return Weights("attribution", model, chosen.variables, about, origin)
     if classes:
         raise UserError(f"config.classes are an attribution network's, but {chosen!r} makes images")
     about = _generator(path, chosen, source_name or _family(path, networks, chosen))
@@ -88,6 +99,13 @@ def choose(path: Path, networks: Networks, name: str = "") -> PublishedNetwork:
     if len(useful) > 1:
         raise UserError(f"{path} holds {listing}; say which with --config.network=NAME")
     return useful[0]
+
+
+def _check_input(input: str, kind: str) -> None:
+    if input not in ("image", "residual"):
+        raise UserError(f"config.input is {input!r}; choose from image, residual")
+    if input != "image" and kind != "torch":
+        raise UserError("config.input is for a PyTorch file; the other formats' networks see the image")
 
 
 def _classes(path: Path, network: PublishedNetwork, classes: Sequence[str]) -> list[str]:
@@ -178,6 +196,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         # The flag --config.classes=a,b gives one text.
         classes=[name.strip() for names in config["classes"] for name in names.split(",")],
         source_name=config["source_name"],
+        input=config["input"],
     )
     digest = write_file(workdir / FILE, weights)
     print(summary(networks, weights))

@@ -258,10 +258,10 @@ ROWS = answered(row('a,"b".png', found("unsure", note="cropped from 300x200")), 
 
 def test_csv_has_the_columns_of_the_predictions_and_then_more():
     read = list(csv.DictReader(io.StringIO(to_csv(ROWS))))
-    rests = "verdict margin distance typicality sources tiles note refused"
+    rests = "verdict margin distance typicality sources tiles note refused claims"
     assert list(read[0]) == ["image", "target", "predicted", "confidence", "votes", "real", "SNGAN", *rests.split()]
     expected = ['a,"b".png', "", "SNGAN", "0.750000", '{"SNGAN": 2}', "0.250000", "0.750000"]
-    expected += ["unsure", "0.500000", "0.125000", "", "", "1", "cropped from 300x200", ""]
+    expected += ["unsure", "0.500000", "0.125000", "", "", "1", "cropped from 300x200", "", ""]
     assert list(read[0].values()) == expected
     refused = {name: value for name, value in read[1].items() if value}
     assert refused == {"image": "'=c.txt", "refused": "not an image"}  # no spreadsheet computes it
@@ -485,3 +485,14 @@ def test_bad_flags(flag, capsys):
     with pytest.raises(SystemExit) as stop:
         command.main([flag])
     assert stop.value.code == 2 and flag.partition("=")[0] in capsys.readouterr().err
+
+
+def test_what_a_file_says_of_itself_stands_on_the_page_and_last_in_the_csv():
+    said = dataclasses.replace(found(), claims=("text 'prompt': <b>ComfyUI",), disagreement="The file says otherwise.")
+    claiming, silent = answered(row("a.png", said)), answered(row("a.png", found()))
+    html = to_html(claiming)
+    assert "text &#39;prompt&#39;: &lt;b&gt;ComfyUI" in html and "<strong>The file says otherwise.</strong>" in html
+    assert "says of its own making" not in to_html(silent)
+    cells = [next(csv.DictReader(io.StringIO(to_csv(answer))))["claims"] for answer in (claiming, silent)]
+    assert [json.loads(cells[0]), cells[1]] == [[*said.claims, said.disagreement], ""]
+    assert json.loads(to_json(claiming))["images"][0]["disagreement"] == said.disagreement

@@ -43,6 +43,13 @@ def test_pickles_and_archives_of_any_name(tmp_path, name):
         assert recognise(path) == "npz"
 
 
+def test_pytorch_of_any_name(tmp_path):
+    for number, member in enumerate(("archive/data.pkl", "model_89/data.pkl", "a/byteorder", "a/.format_version")):
+        path = tmp_path / f"{number}.bin"
+        path.write_bytes(zipped(member))
+        assert recognise(path) == "torch"
+
+
 def test_every_way_to_name_a_checkpoint(tmp_path):
     write_bundle(tmp_path / "model-1", ARRAYS, shards=2)
     (tmp_path / "model-1.meta").write_bytes(b"\x0a\x05graph")
@@ -106,8 +113,7 @@ STRANGERS = {
     "a page of another look": (b"\xef\xbb\xbf\r\n  <html lang=en>", "a web page"),
     "an answer in XML": (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "a web page"),
     "a pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n", "git lfs pull"),
-    "PyTorch today": (zipped("archive/data.pkl"), "a PyTorch file"),
-    "PyTorch before": (pickle.dumps(0x1950A86A20F9469CFC6C, 2), "a PyTorch file"),
+    "PyTorch before": (pickle.dumps(0x1950A86A20F9469CFC6C, 2), "a PyTorch file of before version 1.6; save it again"),
     "safetensors": (safetensors(), "a safetensors file"),
     "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(100), "an HDF5 file"),
     "one array": (single_array(), "a single NumPy array"),
@@ -165,4 +171,4 @@ def test_damage_is_recognised_or_refused(tmp_path):
 
 
 def check_format(name):
-    assert name in ("pickle", "npz", "bundle")
+    assert name in ("pickle", "npz", "bundle", "torch")
