@@ -57,10 +57,13 @@ def check_apart(archive: zipfile.ZipFile) -> None:
     Raises:
         Unreadable: two share bytes.
     """
-    places = sorted((member.header_offset, member.compress_size, member.orig_filename) for member in archive.infolist())
+    places = sorted(
+        (member.header_offset, member.compress_size, member.orig_filename.removesuffix(".npy"))
+        for member in archive.infolist()
+    )
     for (start, length, name), (following, *_) in itertools.pairwise([*places, (archive.start_dir, 0, "")]):
         if start + _LOCAL + len(name) + length > following:
-            raise Unreadable(f"{shown(name.removesuffix('.npy'))} shares bytes with something else; do not trust it")
+            raise Unreadable(f"{shown(name)} shares bytes with something else; do not trust it")
 
 
 @contextlib.contextmanager
