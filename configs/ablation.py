@@ -36,7 +36,7 @@ def _default() -> ConfigDict:
         {
             "job": "ablation",
             "checkpoint": "runs/quickstart-scratch/visnet-d4",
-            # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
+            # layout "auto" stops where there are two readings; "sources" or one of docs/layouts.md says how.
             "data": {"root": "runs/quickstart-scratch/images", "resize": "crop", "layout": "auto"},
             "view_sets": (
                 *("identity", "mirror", "identity,vertical_flip", "flips", "rotations", "seed", "d4"),

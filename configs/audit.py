@@ -36,7 +36,7 @@ def _of(quickstart: str) -> ConfigDict:
     return ConfigDict(
         {
             "job": "audit",
-            # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
+            # layout "auto" stops where there are two readings; "sources" or one of docs/layouts.md says how.
             "data": {"root": f"{quickstart}/images", "layout": "auto"},
             "files_per_source": 400,
             "folds": 5,

@@ -65,7 +65,7 @@ def _of(quickstart: str, error_rate: float, min_decided: float) -> ConfigDict:
         {
             "job": "calibrate",
             "checkpoint": f"{quickstart}/visnet-d4",
-            # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
+            # layout "auto" stops where there are two readings; "sources" or one of docs/layouts.md says how.
             "data": {"root": f"{quickstart}/images", "resize": "crop", "layout": "auto"},
             "tiles": 64,
             "min_luma_std": 10.0,

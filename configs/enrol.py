@@ -54,7 +54,7 @@ def _default() -> ConfigDict:
             "images": "",
             "name": "",
             "remove": "",
-            # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
+            # layout "auto" stops where there are two readings; "sources" or one of docs/layouts.md says how.
             "data": {"root": "runs/quickstart/images", "layout": "auto"},
             "images_per_source": 300,
             "rate": 0.01,

@@ -61,7 +61,7 @@ def _of(quickstart: str) -> ConfigDict:
         {
             "job": "evaluate",
             "checkpoint": f"{quickstart}/visnet-d4",
-            # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
+            # layout "auto" stops where there are two readings; "sources" or one of docs/layouts.md says how.
             "data": {"root": f"{quickstart}/images", "resize": "crop", "layout": "auto"},
             "unknown": "",
             "tiles": 64,

@@ -37,7 +37,7 @@ def _default() -> ConfigDict:
             "job": "inspect_fingerprints",
             "command": "python -m ganfp_jax.main --config=configs/inspect_fingerprints.py",
             "checkpoint": "runs/quickstart-scratch/visnet-d4",
-            # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
+            # layout "auto" stops where there are two readings; "sources" or one of docs/layouts.md says how.
             "data": {"root": "runs/quickstart-scratch/images", "resize": "crop", "layout": "auto"},
             "seed": 0,
             "images_per_source": 400,

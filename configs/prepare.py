@@ -23,7 +23,7 @@ def _default() -> ConfigDict:
     return ConfigDict(
         {
             "job": "prepare",
-            # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
+            # layout "auto" stops where there are two readings; "sources" or one of docs/layouts.md says how.
             "data": {"root": "runs/quickstart-scratch/images", "layout": "auto"},
             "prepare": "",
         }

@@ -53,7 +53,7 @@ def _default() -> ConfigDict:
             "unknown": "unknown",
             "real": "real",
             "threshold": 0.5,
-            # layout "auto" stops at source folders that hold real/ and fake/, or train/ and val/; "sources" takes all.
+            # layout "auto" stops where there are two readings; "sources" or one of docs/layouts.md says how.
             "data": {"root": "", "layout": "auto"},
             "audit": {"files_per_source": 400, "folds": 5, "alpha": 0.05, "min_gain": 0.05},
             "bins": 15,

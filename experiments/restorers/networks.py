@@ -86,7 +86,7 @@ def fit_baselines(
     """
     folder = labelled.open_labelled(images, split="train", classes=tuple(classes))
     known = FolderImages.read(labelled.Images(folder, crop_from))
-    photographs = [origin.partition("/")[2] for origin in known.origins]  # which all sources share
+    photographs = [origin.partition("/")[2] for origin in known.groups]  # which all sources share
     fitted = {}
     with progress(len(methods), "baselines", "method") as bar:
         for name in methods:

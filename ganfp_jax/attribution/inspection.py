@@ -105,7 +105,7 @@ def inspect(attributor: Attributor, images: Images, *, images_per_source: int) -
     targets = folder.labels[decoded.kept]
     for k, name in enumerate(folder.classes):
         if k not in targets:
-            reason = next((why for image, why in decoded.rejected if image.startswith(f"{name}/")), "there is none")
+            reason = next((why for image, why in decoded.rejected if image in folder.names_of(k)), "there is none")
             raise UserError(f"{folder.root} has no usable image of {name} ({reason}); see data.resize and data.root")
     if len(targets) < FEWEST:
         raise UserError(f"{folder.root} gives {len(targets)} images; fingerprints are compared from {FEWEST} images on")

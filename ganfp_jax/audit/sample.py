@@ -15,7 +15,7 @@ from ganfp_jax.run.progress import progress
 class File(NamedTuple):
     """A file of the set: its path, its name with its split, its split, class index and origin.
 
-    The origin is the photograph that it is a crop of, the same for all sources, or else its own name.
+    The origin is its semantic class or the photograph that it is a crop of, the same for all sources, or its own name.
     """
 
     path: ImageFile
@@ -37,7 +37,7 @@ def list_files(folders: Mapping[str, labelled.LabelledFolder]) -> list[File]:
         )
         for split, folder in folders.items()
         for path, name, label, origin in zip(
-            folder.paths, folder.names, folder.labels, labelled.origins(folder), strict=True
+            folder.paths, folder.names, folder.labels, labelled.fold_groups(folder), strict=True
         )
     ]
 

@@ -110,7 +110,7 @@ def fit(
         samples: training images, 0 to 255, or the paths of image files, as `BASELINES[name].needs` says.
         labels: class index of each, 0 to K - 1.
         classes: the K class names.
-        groups: origin of each image, such as its photograph (`labelled.origins`). Images of one group are held out
+        groups: origin of each image, such as its photograph (`labelled.fold_groups`). Images of one group are held out
             together. None makes each image a group.
         seed: 0 to 2**32 - 1; it determines the held-out training images and all random numbers.
 

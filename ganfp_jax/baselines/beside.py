@@ -134,7 +134,7 @@ def _reason_for_none(config: Mapping[str, Any], root: Path, folder: labelled.Lab
     if not [*config["methods"], *config["immunised_methods"]]:
         return "config.baselines names none"
     try:
-        if "train" not in labelled.splits(root):
+        if "train" not in labelled.splits(root, folder.layout):
             return f"{root} has no train/ of its own for them to learn from"
         train = labelled.open_labelled(root, split="train", classes=folder.classes, layout=folder.layout)
     except UserError as error:

@@ -23,7 +23,8 @@ class FolderImages:
     labels: Int[np.ndarray, " n"]
     numbers: Int[np.ndarray, " n"]
     """The number of each image in the folder, which seeds its noise."""
-    origins: Sequence[str]
+    groups: Sequence[str]
+    """What is held out together, as of `labelled.fold_groups`."""
     rejected: Sequence[tuple[str, str]]
 
     @classmethod
@@ -36,12 +37,13 @@ class FolderImages:
         folder, decoded = images.folder, images.under("none").decode()
         if not len(decoded.kept):
             raise UserError(f"no image of {folder.root} could be read: {': '.join(decoded.rejected[0])}")
+        groups = labelled.fold_groups(folder)
         return cls(
             images=decoded.images,
             paths=[folder.paths[i] for i in decoded.kept],
             labels=folder.labels[decoded.kept],
             numbers=decoded.kept,
-            origins=images.part(decoded.kept).origins,
+            groups=[groups[i] for i in decoded.kept],
             rejected=decoded.rejected,
         )
 
@@ -52,7 +54,7 @@ class FolderImages:
             paths=[self.paths[i] for i in indices],
             labels=self.labels[indices],
             numbers=self.numbers[indices],
-            origins=[self.origins[i] for i in indices],
+            groups=[self.groups[i] for i in indices],
             rejected=(),
         )
 
@@ -64,7 +66,7 @@ class FolderImages:
     def fit(self, name: str, classes: Sequence[str], seed: int) -> baselines.FittedBaseline:
         """Trains a baseline on these images."""
         samples = self.images if baselines.BASELINES[name].needs == "images" else self.paths
-        return baselines.fit(name, samples, self.labels, classes, groups=self.origins, seed=seed)
+        return baselines.fit(name, samples, self.labels, classes, groups=self.groups, seed=seed)
 
     def perturbed(self, name: str, perturbations: Sequence[str], seed: int = 0) -> Iterator[tuple[str, Samples]]:
         """Yield (condition, samples) for the baseline `name`; one that reads files gets only "clean" images."""

@@ -21,9 +21,9 @@ from ganfp_jax.data.manifests import MANIFEST, read_manifest, sources_of
 from ganfp_jax.data.names import check_names
 from ganfp_jax.data.perturb import check_perturbation, perturb
 from ganfp_jax.data.preprocess import check_resize, decode_and_fit
+from ganfp_jax.data.published_sets import AUTO, SOURCES, choose, find
+from ganfp_jax.data.published_sets import splits as splits
 from ganfp_jax.data.trees import SPLITS as SPLITS
-from ganfp_jax.data.trees import find
-from ganfp_jax.data.trees import splits as splits
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.progress import progress
 
@@ -49,9 +49,15 @@ class LabelledFolder:
     """(name, reason) of all else in the source folders, and of images outside them."""
     layout: str = "auto"
     """The layout with which it was opened, so that its other split can be opened alike."""
+    groups: tuple[str, ...] = ()
+    """The semantic class of each file, "" for none; empty where the layout says none."""
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def names_of(self, label: int) -> frozenset[str]:
+        """Returns the names of the files of a class."""
+        return frozenset(self.names[i] for i in np.flatnonzero(self.labels == label))
 
     def places(self, names: Iterable[str]) -> Int[np.ndarray, " n"]:
         """Returns the indices of the files of some `names`."""
@@ -76,15 +82,16 @@ def open_labelled(
     Where the folders of a source are called like labels (`<source>/{0_real,1_fake}`, `<source>/{nature,ai}`) or splits
     (`<source>/{train,val}`), their images may belong to other sources or splits. The `layout` "auto" raises then (see
     `data.layout`); "sources" takes every image below a source's folder for an image of that source. A CSV list is not
-    checked: it gives the source of each image.
+    checked: it gives the source of each image. Sets as they were published have layouts of their own; "auto" reads a
+    set by one of these where it can be nothing else, and says so.
 
     Args:
         root: a folder with one folder a source, or with folders `train` and `test` of that kind; or a CSV file with the
             columns `image` (relative to the file's folder), `source` and perhaps `split`; or a folder that
-            `configs/prepare.py` made.
+            `configs/prepare.py` made; or a set of one of the layouts `data.published_sets.LAYOUTS`.
         split: "train" or "test"; a root without splits is then taken whole.
         classes: class index -> name. Names without a folder are allowed, folders without a name are not.
-        layout: one of `data.layout.LAYOUTS`.
+        layout: "auto", "sources" or one of `data.published_sets.LAYOUTS`.
 
     Raises:
         UserError: a folder is missing, has no source folders, has only one (without `classes`), has one without
@@ -94,10 +101,11 @@ def open_labelled(
     root = Path(root)
     if split not in (None, *SPLITS):
         raise UserError(f"unknown split {split!r} of {root}: choose one of {', '.join(SPLITS)}")
-    base, places, files, left_out = find(root, split)
+    reading = choose(root, layout)
+    base, places, files, left_out, groups = find(root, split, reading)
     check_names(files, base)
-    names = {} if root.is_file() else {source: [name for name, _ in those] for source, those in files.items()}
-    check_layout(base, names, layout)
+    if reading == SOURCES and layout == AUTO and not root.is_file():
+        check_layout(base, {source: [name for name, _ in those] for source, those in files.items()})
     if classes is None:
         classes = _own_classes(places, base, files)
         if len(classes) == 1:
@@ -118,6 +126,7 @@ def open_labelled(
         names=tuple(printable(name) for _, name, _ in chosen),
         left_out=tuple((printable(name), reason) for name, reason in left_out),
         layout=layout,
+        groups=tuple(groups.get(name, "") for _, name, _ in chosen) if groups else (),
     )
 
 
@@ -128,7 +137,7 @@ def open_splits(root: str | os.PathLike[str], layout: str = "auto") -> dict[str,
         UserError: as `open_labelled`; or a split has a source that the other lacks.
     """
     folders: dict[str, LabelledFolder] = {}
-    for split in splits(root):
+    for split in splits(root, layout):
         classes = next(iter(folders.values())).classes if folders else None
         folders[split] = open_labelled(root, split=split, classes=classes, layout=layout)
     return folders or {"": open_labelled(root, layout=layout)}
@@ -147,6 +156,14 @@ def origins(folder: LabelledFolder) -> tuple[str, ...]:
 
     sources = (folder.classes[label] for label in folder.labels)
     return tuple(map(origin, folder.names, sources))
+
+
+def fold_groups(folder: LabelledFolder) -> tuple[str, ...]:
+    """Returns what folds are split by: "source/class" where the layout says an image's class, else its origin."""
+    if not folder.groups:
+        return origins(folder)
+    of_class = zip(folder.labels, folder.groups, origins(folder), strict=True)
+    return tuple(f"{folder.classes[label]}/{group}" if group else origin for label, group, origin in of_class)
 
 
 def digest(folders: Mapping[str, LabelledFolder]) -> str:

@@ -1,30 +1,17 @@
 """A check for trees of images that can be read in two ways, since folders of a source may be labels or splits."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from ganfp_jax.data.label_words import LABELS, SPLITS, kind_of
 from ganfp_jax.data.listing import printable
+from ganfp_jax.data.published_folders import reading_of
 from ganfp_jax.run.errors import UserError
 
-LAYOUTS = ("auto", "sources")
-"""Values of `config.data.layout`: raise where folders of a source seem to be labels or splits, or take all images."""
 
-_LABELS = {
-    "real": frozenset({"real", "reals", "nature", "natural", "authentic", "genuine", "pristine", "original"}),
-    "fake": frozenset({"fake", "fakes", "ai", "generated", "synthetic", "synthesized", "manipulated", "deepfake"}),
-}
-_SPLITS = {
-    "train": frozenset({"train", "training"}),
-    "valid": frozenset({"val", "valid", "validation"}),
-    "test": frozenset({"test", "testing"}),
-}
-_BESIDE = frozenset({"image", "images", "img", "imgs", "set", "data", "split"})  # words that are ignored
-
-
-def check_layout(base: Path, names: Mapping[str, Iterable[str]], layout: str) -> None:
-    """Raise where `layout` is "auto" and a folder's name may not be the source of its images.
+def check_layout(base: Path, names: Mapping[str, Iterable[str]]) -> None:
+    """Raise where a folder's name may not be the source of its images.
 
     Three trees raise. First, folders of real and of fake images side by side, at any depth below a source's folder, as
     in `<generator>/{0_real,1_fake}` or `<generator>/{train,val}/{ai,nature}`: real images would count as that
@@ -35,24 +22,20 @@ def check_layout(base: Path, names: Mapping[str, Iterable[str]], layout: str) ->
     Args:
         base: the folder that holds the source folders.
         names: source -> the names of its images: "source/file" or "source/folder/.../file".
-        layout: one of `LAYOUTS`.
 
     Raises:
-        UserError: the tree can be read in two ways, which the error names; or the layout is unknown.
+        UserError: the tree can be read in two ways, which the error names.
     """
-    if layout not in LAYOUTS:
-        raise UserError(f"unknown config.data.layout {layout!r}; choose from {', '.join(LAYOUTS)}")
-    if layout != "auto":
-        return
-    if outer := _of_kinds(names, _SPLITS):
+    if outer := _of_kinds(names, SPLITS):
         raise UserError(
             f"{printable(str(base))}: {_listed(outer)} may be sources (--config.data.layout=sources reads them so) or "
-            f"splits of one set; splits are folders called train and test, with the source folders in them"
+            f"splits of one set (--config.data.layout=hf), with the source folders in them"
         )
     for source, files in names.items():
-        if labels := _first(files, _LABELS):
-            raise UserError(_two_labels(base, source, *labels))
-        if splits := _first(files, _SPLITS):
+        if labels := _first(files, LABELS):
+            layout = reading_of(name for inner in names.values() for name in inner)
+            raise UserError(_two_labels(base, source, *labels, layout))
+        if splits := _first(files, SPLITS):
             raise UserError(_two_splits(base, source, *splits))
 
 
@@ -62,7 +45,7 @@ def labels_in(names: Iterable[str]) -> tuple[str, Sequence[str]] | None:
     Args:
         names: names of images, such as "folder/file"; the outermost folder is called "".
     """
-    labels = _first((f"/{name}" for name in names), _LABELS)
+    labels = _first((f"/{name}" for name in names), LABELS)
     return labels and (labels[0].removeprefix("/"), labels[1])
 
 
@@ -74,12 +57,13 @@ def _first(names: Iterable[str], kinds: Mapping[str, frozenset[str]]) -> tuple[s
     return None
 
 
-def _two_labels(base: Path, source: str, folder: str, labels: Sequence[str]) -> str:
+def _two_labels(base: Path, source: str, folder: str, labels: Sequence[str], layout: str) -> str:
     place, real = printable(str(base / folder)), printable(labels[0])
+    how = "a CSV list of image,source or source folders of your own say"
     return (
         f"{place} has the folders {_listed(labels)}: either all of them are images of the source {source} "
         f"(--config.data.layout=sources reads them so), or {real} is of the source real and only {_listed(labels[1:])} "
-        f"of {source}, which a CSV list of image,source or source folders of your own say"
+        f"of {source}, which {f'--config.data.layout={layout} reads so' if layout else how}"
     )
 
 
@@ -93,15 +77,8 @@ def _two_splits(base: Path, source: str, folder: str, splits: Sequence[str]) -> 
 
 def _of_kinds(names: Iterable[str], kinds: Mapping[str, frozenset[str]]) -> list[str]:
     """Returns a name of each kind, in the order of the kinds; empty where there are fewer than two kinds."""
-    by_kind = {kind: name for name in sorted(names, reverse=True) if (kind := _kind(name, kinds))}
+    by_kind = {kind: name for name in sorted(names, reverse=True) if (kind := kind_of(name, kinds))}
     return [by_kind[kind] for kind in kinds if kind in by_kind] if len(by_kind) > 1 else []
-
-
-def _kind(name: str, kinds: Mapping[str, frozenset[str]]) -> str:
-    """Returns the only kind that a folder's name mentions; a split's name may contain nothing else."""
-    words = set(re.findall(r"[a-z]+", name.casefold())) - _BESIDE
-    fitting = [kind for kind, known in kinds.items() if words & known]
-    return fitting[0] if len(fitting) == 1 and (kinds is _LABELS or words <= kinds[fitting[0]]) else ""
 
 
 def _folders_in(names: Iterable[str]) -> dict[str, set[str]]:

@@ -4,14 +4,14 @@ import contextlib
 import functools
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ganfp_jax.data.decoding.refused import Refused
 from ganfp_jax.data.entries import IMAGE, REJECTED, Entry
 from ganfp_jax.data.listing import printable
 from ganfp_jax.run.errors import UserError
-from ganfp_jax.run.reading import open_regular
+from ganfp_jax.run.reading import open_regular, parse_json
 
 if TYPE_CHECKING:
     import pyarrow
@@ -92,6 +92,46 @@ def rows(path: str, key: str, column: str) -> Iterator[Entry]:
             inside = (PARQUET, path, name, group, row, number)
             yield Entry(IMAGE, f"{path}/{number}", f"{key}/{number}", inside=inside)
             number += 1
+
+
+def texts(path: str, columns: Container[str]) -> list[dict[str, str]]:
+    """Returns what each row says in some columns, as text; numbers of classes that Hugging Face names, by name.
+
+    Raises:
+        Refused: the table is damaged.
+    """
+    from pyarrow import ArrowException
+
+    try:
+        with _opened(path) as table:
+            schema = table.schema_arrow
+            named = [field.name for field in schema if field.name in columns and _is_plain(field.type)]
+            rows = table.read(columns=named).to_pylist()
+    except (OSError, ValueError, ArrowException) as error:
+        raise Refused(f"damaged Parquet table: {_in_words(error)}") from error
+    classes = _classes(schema.metadata or {})
+    return [{name: _text(value, classes.get(name, ())) for name, value in row.items()} for row in rows]
+
+
+def _is_plain(kind: Any) -> bool:
+    from pyarrow import types
+
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_integer(kind)
+
+
+def _text(value: str | int | None, classes: Sequence[str]) -> str:
+    if isinstance(value, int) and 0 <= value < len(classes):
+        return classes[value]
+    return "" if value is None else str(value)
+
+
+def _classes(metadata: Mapping[bytes, bytes]) -> dict[str, Sequence[str]]:
+    """Returns column -> the names of its classes, as Hugging Face writes them into a table."""
+    try:
+        features = parse_json(metadata.get(b"huggingface", b"{}"))["info"]["features"]
+        return {name: list(map(str, feature["names"])) for name, feature in features.items() if "names" in feature}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 @contextlib.contextmanager

@@ -7,11 +7,15 @@ import csv
 import io
 import os
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ganfp_jax.data.decode import IMAGE_SUFFIXES, READ_SUFFIXES, ImageFile, reason_of
-from ganfp_jax.data.listing import find_images, is_folder, printable
+from ganfp_jax.data.label_words import SPLITS as WORDS
+from ganfp_jax.data.label_words import kind_of
+from ganfp_jax.data.listing import find_images, is_folder, printable, walk
 from ganfp_jax.data.names import check_names
 from ganfp_jax.data.tfds import sets
 from ganfp_jax.run.errors import UserError
@@ -41,6 +45,8 @@ class Tree(NamedTuple):
     files: Files
     left_out: list[tuple[str, str]]
     """(name, reason) of all other entries."""
+    groups: Mapping[str, str] = MappingProxyType({})
+    """Name -> semantic class, of images whose layout says it."""
 
 
 def find(root: Path, split: str | None) -> Tree:
@@ -49,13 +55,25 @@ def find(root: Path, split: str | None) -> Tree:
     Raises:
         UserError: it is no such set, or cannot be read.
     """
-    _check_open(root)
+    check_open(root)
     if root.is_file():
         return Tree(root, [root.parent], _listed(root, split), [])
     if sets.is_dataset(root):
         return Tree(root, [root], _dataset(root, split), [])
     base, files, left_out = _folders(root, split)
     return Tree(base, [base, root], files, left_out)
+
+
+def has_sources(root: Path) -> bool:
+    """Whether a folder, or its train/ or test/, has two folders of sources or more, each with an image."""
+    bases = [root / name for name in SPLITS if _holds_folders(root / name)] or [root]
+    folders = ([path for path in _visible(base) if is_folder(path)] for base in bases if base.is_dir())
+    inner = [[path for path in those if not kind_of(path.name, WORDS)] for those in folders]
+    return any(len(sources) > 1 and all(map(_has_image, sources)) for sources in inner)
+
+
+def _has_image(folder: Path) -> bool:
+    return any(not reason for _, reason in walk(folder))
 
 
 def _folders(root: Path, split: str | None) -> tuple[Path, Files, list[tuple[str, str]]]:
@@ -109,16 +127,27 @@ def _rows(path: Path) -> list[dict[str, str]]:
     columns = set(reader.fieldnames or ())
     twice = len(columns) < len(reader.fieldnames or ())
     if not rows or twice or not {"image", "source"} <= columns <= {"image", "source", "split"}:
-        raise UserError(f"{path} is no list of images: its first line must be image,source or image,source,split")
+        raise UserError(
+            f"{path} is no list of images: its first line must be image,source or image,source,split"
+            " (--config.data.layout=list takes others)"
+        )
     for number, row in enumerate(rows, start=2):
         if row.keys() != columns or not all(row.values()):
             raise UserError(f"{path}, row {number}: every row needs {len(columns)} values, none of them empty")
         if row.get("split", "train") not in SPLITS:
             raise UserError(f"{path}, row {number}: split {row['split']!r} is none of {', '.join(SPLITS)}")
-    image, count = Counter(os.path.normpath(row["image"]) for row in rows).most_common(1)[0]
-    if count > 1:  # an image under two sources, or in train and in test, would falsify every accuracy
-        raise UserError(f"{path} names {image} {count} times: leave it in one row")
+    check_once((row["image"] for row in rows), path)
     return rows
+
+
+def check_once(images: Iterable[str], path: Path) -> None:
+    """Raises UserError where a list names an image twice.
+
+    An image under two sources, or in train and in test, would falsify every accuracy.
+    """
+    image, count = Counter(map(os.path.normpath, images)).most_common(1)[0]
+    if count > 1:
+        raise UserError(f"{path} names {image} {count} times: leave it in one row")
 
 
 def _dataset(root: Path, split: str | None) -> Files:
@@ -146,11 +175,17 @@ def _base(root: Path, split: str | None) -> Path:
         return root / str(split)
     if present:  # without the check, its splits would pass for sources
         wanted = f"no {split}" if split else "no source folders of its own"
-        raise UserError(f"{root} has {' and '.join(present)} but {wanted}: give the folder or the split that is meant")
+        other = (
+            "" if split != "test" else next((p.name for p in _visible(root) if kind_of(p.name, WORDS) == "valid"), "")
+        )
+        more = f", or --config.data.layout=hf, which tests on {other}" if other else ""
+        raise UserError(
+            f"{root} has {' and '.join(present)} but {wanted}: give the folder or the split that is meant{more}"
+        )
     return root
 
 
-def _check_open(root: Path) -> None:
+def check_open(root: Path) -> None:
     """Raises UserError where a folder cannot be read, or its existence cannot be checked."""
     try:
         next(root.iterdir(), None)
@@ -178,7 +213,7 @@ def splits(root: str | os.PathLike[str]) -> tuple[str, ...]:
         UserError: a folder or a CSV list cannot be read.
     """
     root = Path(root)
-    _check_open(root)
+    check_open(root)
     if root.is_file():
         return tuple(split for split in SPLITS if split in {row.get("split") for row in _rows(root)})
     if sets.is_dataset(root):

@@ -28,7 +28,8 @@ def open_unknown(root: str | os.PathLike[str]) -> LabelledFolder:
         files: trees.Files = {kind: [(f"{kind}/{path.name}", path) for path in images.images]}
         left_out = [(path.name, reason) for path, reason in images.left_out]
     else:
-        base, _, files, left_out = trees.find(root, "test")
+        tree = trees.find(root, "test")
+        base, files, left_out = tree.base, tree.files, tree.left_out
     chosen = [(label, *file) for label, kind in enumerate(sorted(files)) for file in files[kind]]
     return LabelledFolder(
         root=base,

@@ -23,12 +23,13 @@ def _next_command(config: Mapping[str, Any], workdir: Path) -> str:
     """The command that uses the trained network, on images that it has not seen."""
     if config["program"] == "gan":
         return command("generate", {"generator": str(workdir)})
-    root = config["data"]["root"]
+    root, layout = config["data"]["root"], config["data"]["layout"]
     try:
-        unseen = "test" in labelled.splits(root)
+        unseen = "test" in labelled.splits(root, layout)
     except UserError:  # the images may have been deleted since
         unseen = False
-    return command("evaluate", {"checkpoint": str(workdir), "data": {"root": root if unseen else "DIR"}})
+    data = {"root": root} | ({} if layout == "auto" else {"layout": layout}) if unseen else {"root": "DIR"}
+    return command("evaluate", {"checkpoint": str(workdir), "data": data})
 
 
 def _accuracy(workdir: Path, steps: int) -> str:

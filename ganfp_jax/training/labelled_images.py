@@ -93,10 +93,10 @@ def decode_training(config: dict[str, Any], folder: labelled.LabelledFolder, wor
         reports.report_notes(notes, workdir)
         report_leaks(folder)
     labels = folder.labels[kept]
-    if missing := [name for k, name in enumerate(folder.classes) if k not in labels]:
-        refused = [file for file in rejected if file[0].startswith(f"{missing[0]}/")]
+    if missing := [k for k in range(len(folder.classes)) if k not in labels]:
+        refused = [file for file in rejected if file[0] in folder.names_of(missing[0])]
         why = f", such as {': '.join(refused[0])}; see data.resize" if refused else ": add some, or leave the class out"
-        raise UserError(f"{folder.root / missing[0]} has no usable image{why}")
+        raise UserError(f"{folder.root / folder.classes[missing[0]]} has no usable image{why}")
     return LabelledImages(images, labels, config["resolution"] if config["data"]["crop_from"] else None)
 
 
@@ -109,7 +109,7 @@ def decode_some_test(config: dict[str, Any], classes: Sequence[str]) -> Labelled
         UserError: none of them can be used.
     """
     root = Path(config["data"]["root"])
-    if not config["eval_images"] or "test" not in labelled.splits(root):
+    if not config["eval_images"] or "test" not in labelled.splits(root, config["data"]["layout"]):
         return None
     folder = labelled.open_labelled(root, split="test", classes=classes, layout=config["data"]["layout"])
     chosen = np.random.RandomState(0).permutation(len(folder))[: config["eval_images"]]

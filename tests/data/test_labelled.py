@@ -356,7 +356,7 @@ def test_a_list_may_say_the_split(tmp_path):
     [
         ("", "its first line must be"),
         ("image,source\n", "its first line must be"),
-        ("file,label\nx/01.png,a\n", "its first line must be image,source or image,source,split"),
+        ("file,colour\nx/01.png,a\n", "its first line must be image,source or image,source,split"),
         ("image,source,source\nx/01.png,a,b\n", "its first line must be image,source or image,source,split"),
         ("image,source\nx/01.png\n", "row 2: every row needs 2 values"),
         ("image,source\nx/01.png,a,b\n", "row 2: every row needs 2 values"),

@@ -7,7 +7,7 @@ from PIL import Image
 
 from ganfp_jax.data import sources
 from ganfp_jax.data.labelled import open_labelled
-from ganfp_jax.data.layout import check_layout, labels_in
+from ganfp_jax.data.layout import labels_in
 from ganfp_jax.jobs import prepare
 from ganfp_jax.run.errors import UserError
 
@@ -95,9 +95,9 @@ def test_real_images_with_fakes_beside_them(tmp_path):
     assert len(sources.folder(root=tmp_path / "x" / "0_real", resolution=8)) == 1
 
 
-def test_an_unknown_layout():
+def test_an_unknown_layout(tmp_path):
     with pytest.raises(UserError, match=r"unknown config\.data\.layout 'labels'; choose from auto, sources"):
-        check_layout(Path(), {}, "labels")
+        open_labelled(tmp_path, layout="labels")
 
 
 def test_labels_among_real_images():
