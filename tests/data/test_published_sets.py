@@ -337,7 +337,7 @@ def test_a_damaged_table_stops_nothing(tmp_path):
     assert len(folder) == 3 and folder.left_out[0][0] == "data/train-00001-of-00001.parquet"
     (tmp_path / "metadata.jsonl").write_text('{"file_name": "1.png", "label": "x"}\nnothing\n')
     fails("has a line that is no JSON object: nothing", tmp_path, layout="hf")
-    lines = '{"label": "x"}', '{"file_name": "/gone/1.png", "label": "x"}', '{"file_name": "2.png", "label": "y"}'
+    lines = '{"file_name": "/gone/1.png", "label": "x"}', '{"label": "x"}', '{"file_name": "2.png", "label": "y"}'
     (tmp_path / "metadata.jsonl").write_text("\n".join(lines))
     folder = open_labelled(tmp_path, layout="hf")
     assert folder.names == ("/gone/1.png", "2.png") and folder.left_out == (("", "its row names no image"),)
