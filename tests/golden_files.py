@@ -53,4 +53,10 @@ def initialize(network, key):
     """Return a network's first variables, for the example input that fits it."""
     side = network.resolution
     shape = (1, network.latent_size) if hasattr(network, "latent_size") else (1, side, side, 3)
-    return jit(network.init)(key, jnp.zeros(shape))
+    return initializer(network)(key, jnp.zeros(shape))
+
+
+@functools.cache
+def initializer(network):
+    """Return the function that draws first variables, traced once for equal networks: drawing takes long to compile."""
+    return jit(network.init)

@@ -44,7 +44,7 @@ def test_a_logit_is_the_sum_of_its_responses_and_the_bias(form):
     assert found.images.shape == ((5, 16, 16, 3) if image_sized else (5, 8))
     assert found.models.shape == ((16, 16, 3, 3) if image_sized else (8, 3))
     assert found.size == (768 if image_sized else 8)
-    expected = network.apply(variables, jnp.asarray(shown / 127.5 - 1, jnp.float32))
+    expected = jax.jit(network.apply)(variables, jnp.asarray(shown / 127.5 - 1, jnp.float32))
     np.testing.assert_allclose(found.logits, expected.logits if image_sized else expected, atol=1e-5)
     for i in range(5):
         summed = found.responses(i).sum(axis=tuple(range(1, found.images.ndim)))

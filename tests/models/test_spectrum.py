@@ -1,5 +1,6 @@
 """The spectral branch: what it computes, what cannot change it, and that it is trained beside the convolutions."""
 
+import functools
 import itertools
 
 import jax
@@ -55,7 +56,7 @@ def test_no_turn_and_no_mirroring_changes_it(view):
 
 def test_its_features_follow_those_of_the_convolutions(network, variables):
     x = jnp.asarray(to_signed(pictures()))
-    features, logits = network.apply(variables, x, method="fingerprints_and_logits")
+    features, logits = jax.jit(functools.partial(network.apply, method="fingerprints_and_logits"))(variables, x)
     weights, bias = network.model_fingerprints(variables["params"])
     assert features.shape == (3, 12) and weights.shape == (12, 3)
     np.testing.assert_allclose(features @ weights + bias[None], logits, atol=1e-5)
@@ -63,19 +64,21 @@ def test_its_features_follow_those_of_the_convolutions(network, variables):
     rest = {name: part for name, part in variables["params"].items() if name != "Spectrum"}
     last = rest["4x4"]["Dense2"]
     rest = rest | {"4x4": rest["4x4"] | {"Dense2": last | {"weight": last["weight"][:7]}}}
-    np.testing.assert_allclose(without.apply({"params": rest}, x, method="features"), features[:, :7], atol=1e-6)
+    alone = jax.jit(functools.partial(without.apply, method="features"))({"params": rest}, x)
+    np.testing.assert_allclose(alone, features[:, :7], atol=1e-6)
 
 
 def test_turned_images_have_the_same_spectral_features(network, variables):
     images = jnp.asarray(to_signed(pictures()))
-    plain, turned = (network.apply(variables, x, method="features") for x in (images, apply_view(images, "rot90")))
+    look = jax.jit(functools.partial(network.apply, method="features"))
+    plain, turned = (look(variables, x) for x in (images, apply_view(images, "rot90")))
     np.testing.assert_allclose(turned[:, 7:], plain[:, 7:], atol=2e-3)
     assert np.abs(turned - plain)[:, :7].max() > 0.01
 
 
 def test_both_branches_are_trained_together(network):
     optimizer = make_adam(learning_rate=0.01, num_steps=8, beta1=0.0, beta2=0.99, epsilon=1e-8)
-    first = init_network(network, optimizer, jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
+    first = jax.jit(functools.partial(init_network, network, optimizer))(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
     step = jax.jit(make_attribution_step(network, optimizer, "d4"))
     batch = {"image": pictures(6), "label": np.arange(6, dtype=np.int32) % 3}
     state, metrics = step(AttributionState(jnp.int32(0), first), batch, jax.random.key(1))

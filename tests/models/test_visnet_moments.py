@@ -1,5 +1,7 @@
 """The network of local statistics: what its fixed parts compute, and that it looks at images of any size."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,20 +34,22 @@ def small():
 
 def test_images_of_any_size_have_fingerprints_and_logits(small):
     network, variables = small
+    look = jax.jit(functools.partial(network.apply, method="fingerprints_and_logits"))
     for height, width in ((16, 16), (48, 48), (33, 50)):
         images = to_signed(np.random.RandomState(0).randint(0, 256, (2, height, width, 3)).astype(np.uint8))
-        features, logits = network.apply(variables, images, method="fingerprints_and_logits")
+        features, logits = look(variables, images)
         assert features.shape == (2, 12) and logits.shape == (2, 3)
         weights, bias = network.model_fingerprints(variables["params"])
         np.testing.assert_allclose(features @ weights + bias[None], logits, atol=1e-5)
-        np.testing.assert_allclose(network.apply(variables, images), logits, atol=1e-6)
+        np.testing.assert_allclose(jax.jit(network.apply)(variables, images), logits, atol=1e-6)
 
 
 def test_either_branch_can_be_left_out():
     image = jnp.zeros((1, 16, 16, 3))
     for settings, there in (({"num_stages": 0}, "Blocks"), ({"block_features": 0}, "Residuals")):
         network = models.create("visnet_moments", **SMALL | settings)
-        assert {"Residuals", "Blocks"} & set(network.init(jax.random.key(0), image)["params"]) == {there}
+        params = jax.eval_shape(network.init, jax.random.key(0), image)["params"]
+        assert {"Residuals", "Blocks"} & set(params) == {there}
     with pytest.raises(UserError, match="num_stages and block_features are 0"):
         models.create("visnet_moments", **SMALL | {"num_stages": 0, "block_features": 0})
 
@@ -96,15 +100,20 @@ def test_moments_are_mean_and_deviation():
 def test_kernels_and_xla_agree(small):
     network, variables = small
     images = to_signed(photo())
-    ours = network.apply(variables, images)
+
+    def look():  # traced anew at each call
+        return jax.jit(lambda variables, images: network.apply(variables, images))(variables, images)
+
+    ours = look()
     with use_xla_convolutions():
-        np.testing.assert_allclose(network.apply(variables, images), ours, atol=2e-5)
+        np.testing.assert_allclose(look(), ours, atol=2e-5)
 
 
 def test_training_normalises_by_the_batch_and_keeps_its_statistics(small):
     network, variables = small
     stats = {"batch_stats": variables["batch_stats"]}
-    logits, updated = network.apply(variables, to_signed(photo()), train=True, mutable=list(stats))
+    update = jax.jit(functools.partial(network.apply, train=True, mutable=list(stats)))
+    logits, updated = update(variables, to_signed(photo()))
     assert logits.shape == (2, 3)
     assert jax.tree.structure(updated) == jax.tree.structure(stats)
     changed = jax.tree.map(lambda a, b: bool((a != b).any()), updated, stats)
