@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ganfp_jax.attribution import prototypes
-from ganfp_jax.attribution.prototypes import Space, Traces
+from ganfp_jax.attribution.one_source import Advice, check_one_source
+from ganfp_jax.attribution.prototypes import Space
 from ganfp_jax.attribution.traces import TILING, make_reader, read_known, read_new
 from ganfp_jax.data.listing import printable
 from ganfp_jax.data.names import check_names
@@ -18,8 +19,10 @@ from ganfp_jax.interop.weights import Weights, digest, float32
 from ganfp_jax.run.errors import UserError
 
 NETWORK = "enrolled"
-ALIKE = 0.02  # of the variance of one known source's images, below which images are copies of one
-SOME = 3  # files that an error names
+ADVICE = Advice(
+    alike="a source is enrolled from images of different things",
+    apart="enrol each under a name of its own, or all as one with config.mixed=True",
+)
 
 
 class Enrolment(NamedTuple):
@@ -74,9 +77,7 @@ def enrol(
     known = read_known(read, classes, others, root, images_per_source, resize, layout, tiling)
     means = [of.means for of in known.traces]
     space = prototypes.learn_space(means)
-    _check_alike(new, means, space)
-    if not mixed and (apart := prototypes.two_groups(new.means, means, space)) is not None:
-        raise _falls_apart(names, apart)
+    check_one_source(names, new, means, space, ADVICE, mixed=mixed)
     points = np.stack([*_enrolled(weights, len(classes)), new.means.mean(0)])
     thresholds = prototypes.choose_thresholds(known.traces, known.groups, points, rate)
     found = prototypes.found_again(new, space, float(thresholds[-1]))
@@ -136,31 +137,6 @@ def check_new(weights: Weights, name: str, rate: float) -> None:
     check_names([name], "config.name")
     if not 0 < rate < 1:
         raise UserError(f"config.rate is {rate}; give a share between 0 and 1, such as 0.01")
-
-
-def _check_alike(new: Traces, known: Sequence[np.ndarray], space: Space) -> None:
-    """Raises UserError where the images vary so little that they are copies of one."""
-
-    def variance(means: np.ndarray) -> float:
-        return float((((means - means.mean(0)) @ space.axes) ** 2).sum() / (len(means) - 1))
-
-    share = variance(new.means) / min(map(variance, known))
-    if share < ALIKE:
-        raise UserError(
-            f"the images are all alike (they vary by {share:.1%} of what images of one known source do); a source is "
-            "enrolled from images of different things"
-        )
-
-
-def _falls_apart(names: Sequence[str], apart: np.ndarray) -> UserError:
-    """The error that names the smaller of two groups."""
-    some = [name for name, member in zip(names, apart, strict=True) if member]
-    more = f" and {len(some) - SOME} more" if len(some) > SOME else ""
-    return UserError(
-        f"these fall into two groups, {len(some)} images ({', '.join(some[:SOME])}{more}) and the other "
-        f"{len(names) - len(some)}, as of two generators; enrol each under a name of its own, or all as one with "
-        "config.mixed=True"
-    )
 
 
 def _digests(names: Sequence[str], files: Sequence[str | Path]) -> list[list[str]]:

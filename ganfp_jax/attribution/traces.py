@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Integer, UInt8
 from ganfp_jax import models
 from ganfp_jax.attribution.prototypes import Traces
 from ganfp_jax.data import labelled
+from ganfp_jax.data.decode import ImageFile
 from ganfp_jax.data.listing import printable
 from ganfp_jax.data.looks import Look, decode_and_look
 from ganfp_jax.data.shown import shown
@@ -37,7 +38,7 @@ class Known(NamedTuple):
     traces: list[Traces]
     """Of each trained source, in the order of the network's classes."""
     groups: list[Integer[np.ndarray, " _"]]
-    """The photograph of each of its pictures."""
+    """The photograph of each of its pictures, by the same number in all sources that were made of it."""
     refused: list[tuple[str, str]]
 
 
@@ -71,7 +72,7 @@ def make_reader(model: Mapping[str, Any], variables: Mapping[str, Any], augment:
     """
     network: Any = models.create(**model)
     if network.resolution < BLOCK:
-        raise UserError(f"the network takes images of {network.resolution} pixels; sources are enrolled from 16 on")
+        raise UserError(f"the network takes images of {network.resolution} pixels; traces are taken from {BLOCK} on")
     compiled = functools.partial(_traces, network, resolve_views(views_of_training(augment)))
     return Reader(jax.jit(compiled), jax.device_put(dict(variables)), network.resolution)
 
@@ -84,7 +85,7 @@ def _traces(
     seen = jnp.concatenate([apply_view(signed, view) for view in views])
     fingerprints, logits = network.apply(variables, seen, method="fingerprints_and_logits")
     if logits.ndim != 2:
-        raise UserError("this network answers with a map of logits (model.latent_res); enrolment needs one a source")
+        raise UserError("this network answers with a map of logits (model.latent_res); traces need one a source")
     slack = jax.nn.logsumexp(logits, axis=-1) - logits.max(-1)
     traces = join_traces(fingerprints, seen)
     return traces.reshape(len(views), len(images), -1), slack.reshape(len(views), len(images))
@@ -112,11 +113,12 @@ def read_known(
     parts = list(shown(images, "known sources", tiling))
     looks = [(index, look) for part in parts for index, look in zip(part.kept, part.looks, strict=True)]
     looks = [(index, look) for index, look in looks if not look.flat]
-    origins = labelled.origins(folder)
+    photographs = [origin.partition("/")[2] for origin in labelled.origins(folder)]
+    numbers = np.unique(photographs, return_inverse=True)[1]
     traces, groups = [], []
     for label, name in enumerate(classes):
         mine = [(index, look) for index, look in looks if folder.labels[index] == label]
-        group = np.unique([origins[index] for index, _ in mine], return_inverse=True)[1]
+        group = numbers[[index for index, _ in mine]]
         if len(mine) < FEWEST_KNOWN or len(np.unique(group)) < 2:
             raise UserError(
                 f"{folder.root} has {len(mine)} images of {name} that can be used; to see that they are not given to a "
@@ -135,23 +137,53 @@ def read_new(
     Raises:
         UserError: there are too few.
     """
-    looked = decode_and_look([Path(file) for file in files], read.resolution, resize, tiling)
-    refused = [(printable(str(files[place])), reason) for place, reason in looked.refused.items()]
-    names: list[str] = []
-    looks: list[Look] = []
-    seen: set[bytes] = set()
-    for place, look in zip(looked.kept, looked.looks, strict=True):
-        name, content = printable(str(files[place])), hashlib.sha256(look.tiles.tobytes()).digest()
-        if look.flat or content in seen:
-            refused.append((name, "is flat: there is nothing to see" if look.flat else "is a copy of another one"))
-            continue
-        seen.add(content)
-        names.append(name)
-        looks.append(look)
-    if len(looks) < FEWEST:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in refused[:SOME])
+    found = look_at_distinct([Path(file) for file in files], list(map(str, files)), read.resolution, resize, tiling, {})
+    if len(found.looks) < FEWEST:
         raise UserError(
-            f"{len(looks)} of {len(files)} images can be used; a source is enrolled from {FEWEST} different ones or "
-            f"more, better 20{f' ({reasons})' if reasons else ''}"
+            f"{len(found.looks)} of {len(files)} images can be used; a source is enrolled from {FEWEST} different ones "
+            f"or more, better 20{found.reasons}"
         )
-    return names, read(looks), refused
+    return found.names, read(found.looks), found.refused
+
+
+class Distinct(NamedTuple):
+    """Files that can be used, each image once."""
+
+    names: list[str]
+    looks: list[Look]
+    refused: list[tuple[str, str]]
+    """(name, reason) of the others."""
+
+    @property
+    def reasons(self) -> str:
+        """Some of the reasons, in brackets; "" where there are none."""
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in self.refused[:SOME])
+        return f" ({reasons})" if reasons else ""
+
+
+def look_at_distinct(
+    files: Sequence[ImageFile],
+    names: Sequence[str],
+    resolution: int,
+    resize: str,
+    tiling: Tiling,
+    seen: dict[bytes, str],
+) -> Distinct:
+    """Looks at files and leaves out flat images and those that were seen before.
+
+    Args:
+        files, names: of the images.
+        resolution, resize, tiling: as for `data.looks.decode_and_look`.
+        seen: digest of an image -> why another one like it is refused; these images are added.
+    """
+    looked = decode_and_look(files, resolution, resize, tiling)
+    found = Distinct([], [], [(printable(names[place]), reason) for place, reason in looked.refused.items()])
+    for place, look in zip(looked.kept, looked.looks, strict=True):
+        name, content = printable(names[place]), hashlib.sha256(look.tiles.tobytes()).digest()
+        if look.flat or content in seen:
+            found.refused.append((name, "is flat: there is nothing to see" if look.flat else seen[content]))
+            continue
+        seen[content] = "is a copy of another one"
+        found.names.append(name)
+        found.looks.append(look)
+    return found

@@ -31,6 +31,7 @@ JOBS = {
     "audit": Job(results="audit.json"),
     "baselines": Job(results="baselines.json"),
     "calibrate": Job(results="calibration.json"),
+    "compare": Job(at_the_end="images", results="comparison.json"),
     "course_project": Job(resumes=True, results="results.json"),
     "enrol": Job(),
     "evaluate": Job(several=True, results="metrics.json"),

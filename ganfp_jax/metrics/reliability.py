@@ -5,6 +5,8 @@ import math
 import numpy as np
 from jaxtyping import Bool, Float
 
+from ganfp_jax.metrics.ratios import fit_pav
+
 FLOOR = 1e-6
 """Least distance of a probability from 0 and 1: one that was rounded to 0 would cost an infinity."""
 
@@ -75,10 +77,4 @@ def least_cllr(scores: Float[np.ndarray, " n"], true: Bool[np.ndarray, " n"]) ->
     """
     if true.all() or not true.any():
         return None
-    from sklearn.isotonic import IsotonicRegression
-
-    balanced = np.where(true, 1 / true.sum(), 1 / (~true).sum())  # a prior of one half
-    posterior = IsotonicRegression(y_min=0, y_max=1).fit_transform(scores, true.astype(float), sample_weight=balanced)
-    with np.errstate(divide="ignore"):  # where all images of a score are of one kind, the ratio is 0 or infinite
-        ratios = np.log(posterior) - np.log1p(-posterior)
-    return cllr(ratios, true, np.ones(len(true)))
+    return cllr(fit_pav(scores, true)(scores), true, np.ones(len(true)))

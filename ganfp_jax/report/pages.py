@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ganfp_jax.report import (
     ablation_page,
+    comparison_page,
     evaluation_page,
     evidence_page,
     fingerprint_page,
@@ -31,6 +32,7 @@ PAGES = {
     "ablation": Kind(results.AblationPage, ablation_page.values),
     "robustness": Kind(results.RobustnessPage, robustness_page.values),
     "fingerprints": Kind(results.FingerprintPage, fingerprint_page.values),
+    "comparison": Kind(comparison_page.ComparisonPage, comparison_page.values),
     "score": Kind(results.ScorePage, score_page.values),
     "evidence": Kind(evidence_page.EvidencePage, evidence_page.values),
     "evidence_index": Kind(evidence_page.IndexPage, evidence_page.index_values),

@@ -21,6 +21,7 @@ GROUPS = {
         "merge",
         "calibrate",
         "enrol",
+        "compare",
         "evaluate",
         "score",
         "ablation",
