@@ -27,8 +27,8 @@ images. Flat images, copies, and images that are in the reference, too, are left
 `min_luma_std` are as in `configs/attribute.py`.
 
 Writes `comparison.json`, `report/index.html`, `tippett.png` and, of files that cannot be used, `rejected.csv`. Of 300
-images a source it takes about a minute on two cores. What to expect: experiments/comparison. By default the known images
-are those of `configs/quickstart.py`; `:tiny` compares images of one source of `configs/quickstart.py:tiny`.
+images a source it takes about a minute on two cores. What to expect: experiments/comparison. By default the known
+images are those of `configs/quickstart.py`; `:tiny` compares images of two sources of `configs/quickstart.py:tiny`.
 """
 
 from ml_collections import ConfigDict

@@ -341,6 +341,32 @@ def score_results() -> dict:
     }
 
 
+def comparison_results(**changes) -> dict:
+    """What `compare` says of three images and a reference of four; `changes` replace what is said."""
+    results, classes = minimal_results(), ["real", "ProGAN", "SNGAN"]
+    files = [(f"SNGAN/{number}.png", 64 * "a") for number in range(4)]
+    return (
+        {key: results[key] for key in ("created", "config", "versions", "devices")}
+        | {
+            "title": "Did one generator make these images and the reference?",
+            "command": "python -m ganfp_jax.main --config=configs/compare.py",
+            "classes": classes,
+            "ratio": 25.0,
+            "ci95": [8.0, 25.0],
+            "bounds": [0.05, 25.0],
+            "reference": files,
+            "images": files[:3],
+            "refused": [("broken.png", "is no image")],
+            "known": {name: {"images": 40, "photographs": 3 if name == "real" else 40} for name in classes},
+            "trials": {"same": 300, "different": 600, "independent": 28},
+            "validity": {"cllr": {"value": 0.2, "ci95": [0.1, 0.3]}, "cllr_min": {"value": 0.1, "ci95": None}},
+            "tippett": {"share": [1.0, 0.5, 0.0], "true": [-0.5, 1.0, 1.4], "false": [-1.3, -1.0, 0.4]},
+            "digest": 64 * "b",
+        }
+        | changes
+    )
+
+
 def evidence_results(**changes) -> dict:
     """Evidence on a picture of several tiles, by a calibrated network; `changes` replace what is said."""
     results, classes = minimal_results(), ["real", "ProGAN", "SNGAN"]

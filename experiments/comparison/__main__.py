@@ -6,9 +6,9 @@
 Images: of every shipped generator and of the embedded photographs, which the shipped network has not seen, the same
 number each. Photographs are dealt into three parts, and so are generated images. Each part in turn is the test: its
 trials get their ratios from axes, calibration and bounds that the two other parts have taught (`configs/compare.py`
-does the same with its halves). The trials of all three are pooled; 95 % intervals are a bootstrap of the photographs and
-generated images of the test. *Left out* is a source whose images taught neither axes nor calibration: the trials are
-those in which it is the reference, the case or both. The network has learned it nevertheless.
+does the same with its halves). The trials of all three are pooled; 95 % intervals are a bootstrap of the test's
+photographs and generated images. *Left out* is a source whose images taught neither axes nor calibration: the trials
+are those in which it is the reference, the case or both. The network has learned it nevertheless.
 
 It writes results.jsonl and tippett.png (20 against 1) and prints the tables. Images in runs/comparison are not made
 again.
@@ -26,8 +26,9 @@ from threadpoolctl import threadpool_limits
 
 from ganfp_jax.attribution.enrolment import trained
 from ganfp_jax.attribution.likelihood import pool_of
-from ganfp_jax.attribution.same_source import Pool, Sizes, System, Trials, draw, learn, quarters, resampled, validity
+from ganfp_jax.attribution.same_source import System, learn, validity
 from ganfp_jax.attribution.traces import TILING, make_reader, read_known
+from ganfp_jax.attribution.trials import Pool, Sizes, Trials, draw, quarters, resampled
 from ganfp_jax.data import manifests, sources
 from ganfp_jax.generation.folders import write_generated, write_source
 from ganfp_jax.generation.sampler import Sampler
@@ -118,7 +119,9 @@ def row(pool: Pool, classes: Sequence[str], sizes: Sizes, size: Size, left: int 
     found = [
         tested(system, pool.part(part == test), size.draws, size.repeats, left) for test, system in enumerate(systems)
     ]
-    pooled = [(np.concatenate([r for r, _ in of]), np.concatenate([s for _, s in of])) for of in zip(*found, strict=True)]
+    pooled = [
+        (np.concatenate([r for r, _ in of]), np.concatenate([s for _, s in of])) for of in zip(*found, strict=True)
+    ]
     ratios, same = pooled[0]
     return {
         "reference": sizes.reference,

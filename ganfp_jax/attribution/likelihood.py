@@ -11,8 +11,9 @@ import numpy as np
 from ganfp_jax.attribution.enrolment import trained
 from ganfp_jax.attribution.one_source import Advice, check_one_source
 from ganfp_jax.attribution.prototypes import Traces, learn_space
-from ganfp_jax.attribution.same_source import Pool, Sizes, System, learn
+from ganfp_jax.attribution.same_source import System, learn
 from ganfp_jax.attribution.traces import FEWEST, TILING, Distinct, Known, look_at_distinct, make_reader, read_known
+from ganfp_jax.attribution.trials import Pool, Sizes
 from ganfp_jax.data.entries import IMAGE, REJECTED
 from ganfp_jax.data.identified import Identified
 from ganfp_jax.data.inputs import find, image_file

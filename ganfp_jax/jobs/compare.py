@@ -16,6 +16,7 @@ from ganfp_jax.report.tippett_figure import draw_tippett
 from ganfp_jax.run import atomic
 from ganfp_jax.run.command import command
 from ganfp_jax.run.config_keys import require
+from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.provenance import provenance
 from ganfp_jax.run.run_folder import write_json
 
@@ -29,7 +30,9 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     Raises:
         UserError: there is no network, image or reference, or `likelihood.compare` refuses them.
     """
-    require(config, "checkpoint", "reference", "images", "data.root")
+    require(config, "checkpoint", "reference", "data.root")
+    if not config["images"]:
+        raise UserError("no images: give those in question after --, or as config.images")
     tiling = Tiling(config["tiles"], config["min_luma_std"])
     tiling.check()
     check_resize(config["resize"])

@@ -42,9 +42,7 @@ def fit_pav(scores: Float[np.ndarray, " n"], true: Bool[np.ndarray, " n"]) -> Pa
     return Pav(regression.fit(scores, true.astype(float), sample_weight=balanced))
 
 
-def elub(
-    ratios: Float[np.ndarray, " n"], true: Bool[np.ndarray, " n"], independent: int
-) -> tuple[float, float]:
+def elub(ratios: Float[np.ndarray, " n"], true: Bool[np.ndarray, " n"], independent: int) -> tuple[float, float]:
     """The empirical lower and upper bound, between which ratios are supported by the trials that were made.
 
     By Vergeer et al. 2016 ("Numerical likelihood ratios outputted by LR systems are often based on extrapolation: when

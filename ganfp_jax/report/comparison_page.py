@@ -13,9 +13,9 @@ LEVELS = ((2, "no"), (10, "weak"), (100, "moderate"), (1000, "moderately strong"
 """Ratios below which the support has these words, by ENFSI's guideline for evaluative reporting (2015)."""
 FEW = 10  # photographs of a source, below which a bootstrap of them makes intervals too short
 LIMITS = (
-    "It is no probability that one generator made all of them: for that, it is multiplied with the odds before the images "
-    "were looked at.",
-    "Images that are parts of one photograph, or were saved and resized in the same way, are alike without a generator: "
+    "It is no probability that one generator made all of them: for that, it is multiplied with the odds before the "
+    "images were looked at.",
+    "Images that are parts of one photograph, or were saved and resized in one way, are alike without a generator: "
     "then the ratio is too high.",
     "Generators that differ less than the known sources do are taken for one more often than it says.",
 )
@@ -70,8 +70,8 @@ def findings(results: Mapping[str, Any]) -> list[str]:
     ]
     if any(math.isclose(results["ratio"], bound) for bound in results["bounds"]):
         said.append(
-            f"The ratio stands at its bound: the trials count as {trials['independent']:,} independent ones of each kind, "
-            "which support no more."
+            f"The ratio stands at its bound: the trials count as {trials['independent']:,} independent ones "
+            "of each kind, which support no more."
         )
     few = [name for name, of in known.items() if of["photographs"] < FEW]
     if few:

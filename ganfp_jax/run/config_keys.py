@@ -18,6 +18,7 @@ NEEDED = {
     "generator": ("the run folder of a GAN", "runs/progan"),
     "images": ("a folder of images of the new source", "DIR"),
     "name": ("what the new source is called", "NAME"),
+    "reference": ("images of one generator", "DIR"),
     "source": ("a published checkpoint", "FILE"),
     "parts": ("the folder with the run folders of the shards", "runs/archive"),
     "predictions": ("answers of a tool", "FILE.csv"),

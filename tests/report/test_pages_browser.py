@@ -12,6 +12,7 @@ from collections import Counter
 import pytest
 from page_results import (
     ablation_results,
+    comparison_results,
     evidence_index_results,
     evidence_results,
     fingerprint_results,
@@ -26,7 +27,16 @@ from tests import hostile_names
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PAGES = (
-    *("quickstart", "evaluate", "ablation", "robustness", "fingerprints", "fingerprints of images", "score"),
+    *(
+        "quickstart",
+        "evaluate",
+        "ablation",
+        "robustness",
+        "fingerprints",
+        "fingerprints of images",
+        "score",
+        "comparison",
+    ),
     *("evidence", "evidence index"),
 )
 SIZES = {"desktop": (1280, 900), "phone": (360, 740)}
@@ -110,6 +120,7 @@ def written(folder, names):
     of_images = fingerprint_results(LONG_NAMES, image_sized=True)
     write_page("fingerprints", renamed(of_images, names), folder / "fingerprints of images.html")
     write_page("score", renamed(score_results(), names), folder / "score.html")
+    write_page("comparison", renamed(comparison_results(), names), folder / "comparison.html")
     write_page("evidence", renamed(evidence_results(), names), folder / "evidence.html")
     write_page("evidence_index", renamed(evidence_index_results(), names), folder / "evidence index.html")
     return {name: folder / f"{name}.html" for name in PAGES}
