@@ -43,7 +43,7 @@ def places(tmp_path_factory):
 
 def settings(places, **changed):
     given = {"checkpoint": places / "network", "reference": places / "stripes", "images": places / "others"}
-    return given | {"data.root": places / "known", "most": 8, "draws": 10, "repeats": 4} | changed
+    return given | {"data.root": places / "known", "most": 9, "draws": 10, "repeats": 4} | changed
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_what_it_rests_on_is_written(done):
     assert (workdir / "tippett.png").stat().st_size > 1000
     page = Page((workdir / "report" / "index.html").read_text())
     assert page.open == [] and "Did one generator make these images and the reference?" in page.text
-    assert "--config.most=8 " in page.text and "others/000.png" in page.text
+    assert "--config.most=9 " in page.text and "others/000.png" in page.text
 
 
 def test_a_pair_of_images_has_a_ratio_and_the_same_image_none(places):
