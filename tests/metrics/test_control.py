@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from command_line import run_main
 from PIL import Image
+from running import run_job
 
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.data import labelled, sources
@@ -38,9 +38,7 @@ def right_of_test(crops, root, second) -> int:
                 encode_png(root / split / name / f"{i:03d}.png", image if change is None else change(image))
     settings = {"num_steps": 200, "batch_size": 32, "eval_images": 0, "checkpoint_every": 200, "data.root": root}
     settings |= {"model.fmap_base": 64, "model.num_features": 32}
-    overrides = [f"--config.{key}={value}" for key, value in settings.items()]
-    code, _, err = run_main(root / "run", "configs/attribution.py:tiny", *overrides)
-    assert code == 0, err
+    run_job("attribution:tiny", root / "run", settings)
     network = Attributor.load(root / "run")
     test = labelled.open_labelled(root, split="test")
     return int((network.vote(labelled.Images(test, SIDE).decode().images, "identity").predicted == test.labels).sum())
