@@ -29,6 +29,13 @@ others enlarged, enlarged and saved as JPEG, reduced and enlarged again, or enla
 larger then, a window is shown (`data.crop_from`). `experiments/spectral` trains it on the shipped generators' images
 and measures it beside the shipped network. `:spectral-tiny` is its form of seconds.
 
+`:open_set` is `:spectral` for a network that can say "none that I know". `pseudo_unknown.share` of its images are of
+`pseudo_unknown.kinds`: known images after a random network ("convolutions", or "upsampling" of reduced ones), what a
+random network makes of noise ("textures"), and "drawings"; each is made anew (`ganfp_jax/data/pseudo_unknown`). The
+loss has one class more for them, nobody, whose logit is 0, so the network itself stays as it is. Its p-values rest on
+the probability that an image is another source's or nobody's. The shipped `photos32` is trained so
+(`experiments/zoo`). `:open_set-tiny` is its form of seconds.
+
 `:restorers` trains `visnet_moments` (`ganfp_jax/models/visnet_moments.py`) on the sources of published upscalers and
 restorers (docs/restorers.md) at 64x64. It sees local statistics: the log-DCT of blocks, as it is and after a layer, of
 which it keeps mean and deviation, so pictures may later have any size. `model.num_stages` adds a branch of convolutions
@@ -51,13 +58,15 @@ RESCALED = ("rescale1-2", "rescale1-2+jpeg50-95", "rescale0.6-0.9+rescale1.7", "
 
 
 def get_config(variant: str = "photos") -> ConfigDict:
-    """The config of one of the variants photos, spectral, celeba, lsun, restorers, or of their forms of seconds.
+    """The config of one of the variants photos, spectral, open_set, celeba, lsun, restorers, or a form of seconds.
 
-    These are tiny, spectral-tiny, celeba-smoke and restorers-tiny.
+    These are tiny, spectral-tiny, open_set-tiny, celeba-smoke and restorers-tiny.
     """
     variants = {"photos": _photos, "spectral": _spectral, "celeba": _celeba, "lsun": _published}
-    tiny = {"tiny": _tiny, "spectral-tiny": _spectral_tiny, "celeba-smoke": _celeba_smoke}
-    return choose(variant, variants | tiny | {"restorers": _restorers, "restorers-tiny": _restorers_tiny})
+    more = {"open_set": _open_set, "restorers": _restorers}
+    tiny = {"tiny": _tiny, "spectral-tiny": _spectral_tiny, "open_set-tiny": _open_set_tiny}
+    small = {"celeba-smoke": _celeba_smoke, "restorers-tiny": _restorers_tiny}
+    return choose(variant, variants | more | tiny | small)
 
 
 def _published() -> ConfigDict:
@@ -91,6 +100,7 @@ def _published() -> ConfigDict:
             },
             "augment": "mirror",
             "immunise": common.NONE_IMMUNISED,
+            "pseudo_unknown": common.NONE_UNKNOWN,
             "batch_size": 32,
             "num_steps": 3_125_000,
             "data": common.LABELLED,
@@ -123,6 +133,16 @@ def _spectral() -> ConfigDict:
     config.immunise.share = 0.7
     config.immunise.perturbations = ("jpeg50-95",) * 4 + RESCALED
     config.data.crop_from = config.resolution
+    return config
+
+
+def _open_set() -> ConfigDict:
+    config = _spectral()
+    config.batch_size = 80  # of which 64 are of known sources, as without the others
+    config.immunise.share = 0.8
+    config.immunise.perturbations = ("jpeg50-95",) * 6 + RESCALED
+    config.pseudo_unknown.share = 0.2
+    config.pseudo_unknown.kinds = ("convolutions", "upsampling", "textures", "drawings")
     return config
 
 
@@ -192,4 +212,10 @@ def _spectral_tiny() -> ConfigDict:
     config.model.num_features = config.model.spectral_features = 16
     config.data.crop_from = config.resolution
     config.batch_size = 16
+    return config
+
+
+def _open_set_tiny() -> ConfigDict:
+    config = _spectral_tiny()
+    config.pseudo_unknown = _open_set().pseudo_unknown
     return config

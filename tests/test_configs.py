@@ -31,7 +31,7 @@ LABELLED = ("attribution", "fingerprint")
 TRAINED = [(name, variant) for name in (*GANS, *LABELLED) for variant in ("photos", "celeba", "lsun", "tiny")]
 SMOKED = (*GANS, "attribution", "generate", "evaluate")
 TRAINED += [(name, "celeba-smoke") for name in SMOKED[:5]]
-TRAINED += [("attribution", variant) for variant in ("spectral", "spectral-tiny")]
+TRAINED += [("attribution", variant) for variant in ("spectral", "spectral-tiny", "open_set", "open_set-tiny")]
 
 
 def get(name, variant):

@@ -13,6 +13,7 @@ Change = Callable[[ConfigDict], object]
 EVERY = ("eval_every", "sample_every", "checkpoint_every")
 CONSTANT = {"schedule": "constant", "schedule_args": {}}  # of the learning rate
 NONE_IMMUNISED = {"share": 0.0, "perturbations": ()}
+NONE_UNKNOWN = {"share": 0.0, "kinds": ()}
 # layout "auto" stops where there are two readings; "sources" or one of docs/layouts.md says how.
 # crop_from: the side of the stored images, of which every step shows another window; 0 shows whole images.
 LABELLED = {"root": "", "resize": "refuse", "crop_from": 0, "cache_gib": 4.0, "layout": "auto"}

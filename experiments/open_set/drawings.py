@@ -1,7 +1,8 @@
 """Pictures that are no photographs and that no network made: each kind is a function that draws one, by a seed.
 
-The kinds are split once and for all: `DEVELOPMENT` are those by which a score may be chosen, `TEST` those on which it
-is then measured. So the test is of new kinds, not of new seeds.
+The kinds are split once and for all: `DEVELOPMENT` are those by which a score may be chosen, and which a network may be
+shown in its training as pseudo-unknowns; `TEST` are those on which it is then measured. So the test is of new kinds,
+not of new seeds.
 """
 
 import zlib
@@ -11,23 +12,13 @@ import numpy as np
 from jaxtyping import UInt8
 
 from experiments.open_set import patterns, shapes
-from experiments.open_set.patterns import Picture
+from ganfp_jax.data.pseudo_unknown import drawings
+from ganfp_jax.data.pseudo_unknown.drawings import Picture
 
 Draw = Callable[[np.random.RandomState, int], Picture]
 
 
-DEVELOPMENT: dict[str, Draw] = {
-    "white noise": patterns.white_noise,
-    "brown noise": patterns.brown_noise,
-    "flat colour": patterns.flat_colour,
-    "linear gradient": patterns.linear_gradient,
-    "checkerboard": patterns.checkerboard,
-    "polygons": shapes.polygons,
-    "printed text": shapes.printed_text,
-    "bar chart": shapes.bar_chart,
-    "enlarged noise": patterns.enlarged_noise,
-    "mosaic": patterns.mosaic,
-}
+DEVELOPMENT: dict[str, Draw] = drawings.SORTS
 TEST: dict[str, Draw] = {
     "pink noise": patterns.pink_noise,
     "blue noise": patterns.blue_noise,

@@ -1,52 +1,20 @@
-"""Patterns that are computed: noise of several colours, gradients, checkerboards, fractals. Each draws one, seeded."""
+"""Patterns that are computed: noise of several colours, stripes, codes, fractals. Each draws one, by a seed."""
 
 import math
 
 import numpy as np
-from jaxtyping import UInt8
-from PIL import Image
 
-Picture = UInt8[np.ndarray, "h w 3"]
-
-
-def a_colour(rng: np.random.RandomState) -> tuple[int, int, int]:
-    """Any colour."""
-    red, green, blue = rng.randint(0, 256, 3)
-    return int(red), int(green), int(blue)
-
-
-def _uint8(values: np.ndarray) -> Picture:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
-
-
-def _spectral_noise(rng: np.random.RandomState, side: int, falls: float) -> Picture:
-    """Noise whose amplitude falls with the frequency to this power: 0 is white, 1 pink, 2 brown; -1 rises (blue)."""
-    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(side), np.fft.fftfreq(side)))
-    frequency[0, 0] = 1 / side
-    spectrum = np.fft.fft2(rng.standard_normal((side, side, 3)), axes=(0, 1)) / frequency[..., None] ** falls
-    waves = np.fft.ifft2(spectrum, axes=(0, 1)).real
-    waves = (waves - waves.mean((0, 1))) / waves.std((0, 1))
-    return _uint8(rng.uniform(90, 165, 3) + rng.uniform(15, 60) * waves)
-
-
-def white_noise(rng: np.random.RandomState, side: int) -> Picture:
-    """Independent values."""
-    return _spectral_noise(rng, side, 0)
+from ganfp_jax.data.pseudo_unknown.drawings import Picture, a_colour, spectral_noise, uint8
 
 
 def pink_noise(rng: np.random.RandomState, side: int) -> Picture:
     """Noise with the spectrum of photographs, and without anything else of them."""
-    return _spectral_noise(rng, side, 1)
-
-
-def brown_noise(rng: np.random.RandomState, side: int) -> Picture:
-    """Smooth clouds."""
-    return _spectral_noise(rng, side, 2)
+    return spectral_noise(rng, side, 1)
 
 
 def blue_noise(rng: np.random.RandomState, side: int) -> Picture:
     """Noise without low frequencies."""
-    return _spectral_noise(rng, side, -1)
+    return spectral_noise(rng, side, -1)
 
 
 def salt_and_pepper(rng: np.random.RandomState, side: int) -> Picture:
@@ -58,34 +26,12 @@ def salt_and_pepper(rng: np.random.RandomState, side: int) -> Picture:
     return image
 
 
-def flat_colour(rng: np.random.RandomState, side: int) -> Picture:
-    """One colour."""
-    return np.full((side, side, 3), a_colour(rng), np.uint8)
-
-
-def linear_gradient(rng: np.random.RandomState, side: int) -> Picture:
-    """From one colour to another, in any direction."""
-    y, x = np.mgrid[:side, :side] / side
-    angle = rng.uniform(0, 2 * math.pi)
-    along = x * math.cos(angle) + y * math.sin(angle)
-    share = (along - along.min()) / np.ptp(along)
-    return _uint8((1 - share[..., None]) * a_colour(rng) + share[..., None] * np.array(a_colour(rng)))
-
-
 def radial_gradient(rng: np.random.RandomState, side: int) -> Picture:
     """Rings of colour around a point."""
     y, x = np.mgrid[:side, :side] / side
     centre = rng.uniform(0, 1, 2)
     waves = np.cos(rng.uniform(2, 12) * np.hypot(x - centre[0], y - centre[1]) + rng.uniform(0, 6))[..., None]
-    return _uint8(128 + 60 * waves * rng.uniform(-1, 1, 3) + rng.uniform(-50, 50, 3))
-
-
-def checkerboard(rng: np.random.RandomState, side: int) -> Picture:
-    """Squares of two colours."""
-    cell, shift = rng.randint(1, 9), rng.randint(0, 9, 2)
-    y, x = np.mgrid[:side, :side]
-    odd = ((y + shift[0]) // cell + (x + shift[1]) // cell) % 2
-    return np.array([a_colour(rng), a_colour(rng)], np.uint8)[odd]
+    return uint8(128 + 60 * waves * rng.uniform(-1, 1, 3) + rng.uniform(-50, 50, 3))
 
 
 def stripes(rng: np.random.RandomState, side: int) -> Picture:
@@ -94,7 +40,7 @@ def stripes(rng: np.random.RandomState, side: int) -> Picture:
     angle = rng.uniform(0, math.pi)
     waves = np.sin(2 * math.pi * (x * math.cos(angle) + y * math.sin(angle)) / rng.uniform(3, 12))
     share = np.clip(0.5 + 2 * waves, 0, 1)[..., None]
-    return _uint8((1 - share) * a_colour(rng) + share * np.array(a_colour(rng)))
+    return uint8((1 - share) * a_colour(rng) + share * np.array(a_colour(rng)))
 
 
 def code(rng: np.random.RandomState, side: int) -> Picture:
@@ -102,14 +48,6 @@ def code(rng: np.random.RandomState, side: int) -> Picture:
     cell = rng.randint(2, 5)
     cells = rng.randint(0, 2, (-(-side // cell),) * 2) * 255
     return np.repeat(np.kron(cells, np.ones((cell, cell)))[:side, :side, None], 3, axis=2).astype(np.uint8)
-
-
-def mosaic(rng: np.random.RandomState, side: int) -> Picture:
-    """Cells of one colour each, around drawn centres."""
-    y, x = np.mgrid[:side, :side]
-    centres = rng.uniform(0, side, (rng.randint(8, 30), 2))
-    nearest = np.hypot(y[..., None] - centres[:, 0], x[..., None] - centres[:, 1]).argmin(-1)
-    return rng.randint(0, 256, (len(centres), 3)).astype(np.uint8)[nearest]
 
 
 def fractal(rng: np.random.RandomState, side: int) -> Picture:
@@ -123,10 +61,4 @@ def fractal(rng: np.random.RandomState, side: int) -> Picture:
         z[inside] = z[inside] ** 2 + constant
         steps[inside] += 1
     waves = np.sin(steps[..., None] * rng.uniform(0.1, 0.5, 3) + rng.uniform(0, 6, 3))
-    return _uint8(127 + 127 * waves)
-
-
-def enlarged_noise(rng: np.random.RandomState, side: int) -> Picture:
-    """A few coloured points, enlarged smoothly."""
-    small = rng.randint(0, 256, (rng.randint(3, 9),) * 2 + (3,)).astype(np.uint8)
-    return np.asarray(Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC))
+    return uint8(127 + 127 * waves)

@@ -1,28 +1,11 @@
-"""Drawings as programs make them: polygons, strokes, text, charts, a part of a screen. Each draws one, by a seed."""
+"""Drawings as programs make them: ellipses, strokes, captions, charts, a part of a screen. Each draws one, seeded."""
 
 import io
-import string
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from experiments.open_set.patterns import Picture, a_colour
-
-LETTERS = string.ascii_letters + string.digits
-FINER = 3  # drawn so many times as large, then reduced, so that edges are smooth as on a screen
-
-
-def _canvas(rng: np.random.RandomState, side: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
-    image = Image.new("RGB", (FINER * side, FINER * side), a_colour(rng))
-    return image, ImageDraw.Draw(image)
-
-
-def _reduced(image: Image.Image, side: int) -> Picture:
-    return np.asarray(image.resize((side, side), Image.Resampling.BOX))
-
-
-def _places(rng: np.random.RandomState, image: Image.Image, count: int) -> list[tuple[int, int]]:
-    return [(int(x), int(y)) for x, y in rng.randint(0, image.width, (count, 2))]
+from ganfp_jax.data.pseudo_unknown.drawings import FINER, LETTERS, Picture, a_colour, canvas, places, reduced
 
 
 def _box(rng: np.random.RandomState, image: Image.Image) -> tuple[int, int, int, int]:
@@ -30,20 +13,12 @@ def _box(rng: np.random.RandomState, image: Image.Image) -> tuple[int, int, int,
     return left, top, right + 4, bottom + 4
 
 
-def polygons(rng: np.random.RandomState, side: int) -> Picture:
-    """Overlapping polygons of one colour each, as in a drawing program."""
-    image, pen = _canvas(rng, side)
-    for _ in range(rng.randint(4, 10)):
-        pen.polygon(_places(rng, image, rng.randint(3, 6)), fill=a_colour(rng))
-    return _reduced(image, side)
-
-
 def ellipses(rng: np.random.RandomState, side: int) -> Picture:
     """Overlapping ellipses with outlines, as in a cartoon."""
-    image, pen = _canvas(rng, side)
+    image, pen = canvas(rng, side)
     for _ in range(rng.randint(4, 10)):
         pen.ellipse(_box(rng, image), fill=a_colour(rng), outline=(0, 0, 0), width=FINER)
-    return _reduced(image, side)
+    return reduced(image, side)
 
 
 def line_drawing(rng: np.random.RandomState, side: int) -> Picture:
@@ -54,39 +29,17 @@ def line_drawing(rng: np.random.RandomState, side: int) -> Picture:
         start, steps = rng.uniform(0, image.width, 2), rng.normal(0, image.width / 12, (12, 2)).cumsum(0)
         shade = int(rng.randint(0, 110))
         pen.line([tuple(place) for place in (start + steps).tolist()], fill=(shade,) * 3, width=FINER, joint="curve")
-    return _reduced(image, side)
-
-
-def printed_text(rng: np.random.RandomState, side: int) -> Picture:
-    """Lines of black letters on a page."""
-    image = Image.new("RGB", (FINER * side,) * 2, tuple(rng.randint(225, 256, 3).tolist()))
-    pen, font = ImageDraw.Draw(image), ImageFont.load_default(size=float(FINER * rng.randint(7, 13)))
-    line = int(font.getbbox("Xy")[3]) + FINER
-    for top in range(-rng.randint(line), image.height, line):
-        words = "".join(rng.choice([*LETTERS, *" " * 12], 40))
-        pen.text((-int(rng.randint(40)), top), words, font=font, fill=(int(rng.randint(60)),) * 3)
-    return _reduced(image, side)
+    return reduced(image, side)
 
 
 def caption(rng: np.random.RandomState, side: int) -> Picture:
     """A few large letters of one colour on another, as on a sign."""
-    image, pen = _canvas(rng, side)
+    image, pen = canvas(rng, side)
     font = ImageFont.load_default(size=float(FINER * rng.randint(14, 26)))
     pen.text(
         (0, int(rng.randint(image.height // 2))), "".join(rng.choice([*LETTERS], 4)), font=font, fill=a_colour(rng)
     )
-    return _reduced(image, side)
-
-
-def bar_chart(rng: np.random.RandomState, side: int) -> Picture:
-    """Bars on an axis."""
-    image = Image.new("RGB", (FINER * side,) * 2, "white")
-    pen, bars = ImageDraw.Draw(image), rng.randint(4, 9)
-    width, colour = image.width / bars, a_colour(rng)
-    for k, height in enumerate(rng.uniform(0.1, 0.95, bars)):
-        pen.rectangle((k * width, (1 - height) * image.height, (k + 0.7) * width, image.height), fill=colour)
-    pen.line((0, image.height - FINER, image.width, image.height - FINER), fill="black", width=FINER)
-    return _reduced(image, side)
+    return reduced(image, side)
 
 
 def line_chart(rng: np.random.RandomState, side: int) -> Picture:
@@ -100,7 +53,7 @@ def line_chart(rng: np.random.RandomState, side: int) -> Picture:
         heights = image.height / 2 + rng.normal(0, image.height / 10, 16).cumsum()
         points = list(zip(np.linspace(0, image.width, 16).tolist(), heights.tolist(), strict=True))
         pen.line(points, fill=a_colour(rng), width=FINER, joint="curve")
-    return _reduced(image, side)
+    return reduced(image, side)
 
 
 def window(rng: np.random.RandomState, side: int) -> Picture:
@@ -119,10 +72,10 @@ def window(rng: np.random.RandomState, side: int) -> Picture:
 
 def blurred_shapes(rng: np.random.RandomState, side: int) -> Picture:
     """Polygons out of focus."""
-    image, pen = _canvas(rng, side)
+    image, pen = canvas(rng, side)
     for _ in range(6):
-        pen.polygon(_places(rng, image, 4), fill=a_colour(rng))
-    return _reduced(image.filter(ImageFilter.GaussianBlur(FINER * rng.uniform(1, 4))), side)
+        pen.polygon(places(rng, image, 4), fill=a_colour(rng))
+    return reduced(image.filter(ImageFilter.GaussianBlur(FINER * rng.uniform(1, 4))), side)
 
 
 def compressed_shapes(rng: np.random.RandomState, side: int) -> Picture:

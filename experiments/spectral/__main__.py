@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments.spectral import sent
-from experiments.zoo import photographs
 from experiments.zoo.__main__ import GANS, keep_log, network_config
 from experiments.zoo.__main__ import SIZES as ZOO
-from experiments.zoo.images import SEEDS, make_images, write_real
+from experiments.zoo.images import make_images, write_crops, write_real
 from experiments.zoo.measure import add_calibration, of_baselines, of_network, table
 from ganfp_jax import baselines
 from ganfp_jax.attribution.attributor import Attributor
@@ -37,56 +36,38 @@ SHIPPED = "photos32"
 NETWORKS: dict[str, dict[str, Any]] = {"spectral": {}, "forms-alone": {"spectral_features": 0}}
 """The name of each training -> the settings of its model that are not those of the config."""
 
-SIZES = {
-    "": {**ZOO[""], "native": 2000, "sent": 250},
-    "tiny": {"resolution": 32, "train": 24, "valid": 12, "test": 12, "native": 8, "sent": 4},
+SIZES: dict[str, dict[str, Any]] = {
+    "": {**ZOO[""], "native": {"train": 2000}, "sent": 250},
+    "tiny": {"resolution": 32, "train": 24, "valid": 12, "test": 12, "native": {}, "sent": 4},
 }
-"""`native` of the training photographs' crops have the size that they were taken with, `sent` are those of `sent`."""
+"""As those of the zoo; `sent` are of each source for the verdicts of `sent`."""
+STEPS = {"num_steps": 6000, "checkpoint_every": 500}
 
 
-def write_photographs(workdir: Path, packages: Path | None, sizes: Mapping[str, int]) -> None:
-    """Writes the training's crops of photographs, of which some are native, and native ones of the calibration's."""
-    reduced, resolution = sizes["train"] - sizes["native"], sizes["resolution"]
-    training = {"reduced": ("train", reduced), "native": ("train", sizes["native"])}
-    write_crops(workdir / "images" / "train", packages, training, resolution)
-    write_crops(workdir / "images" / "native", packages, {"native": ("valid", 2 * sizes["sent"])}, resolution)
-
-
-def write_crops(root: Path, packages: Path | None, parts: Mapping[str, tuple[str, int]], resolution: int) -> None:
-    """Writes `<root>/real/<part>/`, once; without packages, as many of the embedded photographs.
-
-    Args:
-        root: a labelled folder.
-        packages: as for `photographs.write_crops`.
-        parts: "native" or "reduced" -> the photographs' side of the split, and the number of crops.
-        resolution: their side.
-    """
+def write_native(workdir: Path, packages: Path | None, sizes: Mapping[str, Any]) -> None:
+    """Writes crops of the calibration's photographs at their own size; without packages, of the embedded ones."""
+    root, count = workdir / "images" / "native", 2 * sizes["sent"]
     if manifests.read_manifest(root):
         return
     if packages is None:
-        write_real(root, None, "train", sum(count for _, count in parts.values()), resolution)
-        return
-    names: set[str] = set()
-    settings: dict[str, Any] = {"resolution": resolution, "seed": SEEDS["crops"]}
-    for part, (split, count) in parts.items():
-        of = {"split": split, "count": count, "native": part == "native", **settings}
-        names.update(photographs.write_crops(root / "real" / part, packages, **of))
-    origin = {"source": "Debian packages", "photographs": sorted(names), **settings}
-    manifests.write_manifest(root, ["real"], {"real": origin})
+        write_real(root, None, "valid", count, sizes["resolution"])
+    else:
+        write_crops(root, packages, {"native": ("valid", count)}, sizes["resolution"])
 
 
-def train_networks(workdir: Path, variant: str, sizes: Mapping[str, int]) -> None:
+def train_networks(workdir: Path, variant: str, sizes: Mapping[str, Any]) -> None:
     """Trains the networks that are missing and finds out when they are unsure."""
     for name, settings in NETWORKS.items():
         config = network_config(workdir / "images" / "train", f"spectral-{variant}" if variant else "spectral")
         config["model"] |= settings
+        config |= {} if variant else STEPS
         config["resolution"] = config["data"]["crop_from"] = sizes["resolution"]
         with open_run(workdir / name, config):
             train.run(config, workdir / name)
         add_calibration(workdir / name, workdir / "images" / "valid")
 
 
-def measure(workdir: Path, sizes: Mapping[str, int]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def measure(workdir: Path, sizes: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Rows of accuracies, and rows of verdicts on images that were sent on."""
     networks = {"shipped": Attributor.load(SHIPPED)} | {name: Attributor.load(workdir / name) for name in NETWORKS}
     cheap, classes = baselines.read(shipped.baselines(SHIPPED)), networks["shipped"].classes
@@ -116,7 +97,7 @@ def main() -> None:
     workdir = Path("runs") / ("spectral" + (f"-{arguments.variant}" if arguments.variant else ""))
     sizes, clock = SIZES[arguments.variant], time.perf_counter()
     packages = None if arguments.variant else arguments.packages
-    write_photographs(workdir, packages, sizes)
+    write_native(workdir, packages, sizes)
     make_images(workdir, [f"{SHIPPED}/{name}" for name in GANS], packages, sizes)
     train_networks(workdir, arguments.variant, sizes)
     rows, on = measure(workdir, sizes)

@@ -1,6 +1,7 @@
 """The shipped set `photos32`: four generators and the attribution network, trained on photographs from Debian.
 
-    python -m experiments.zoo --packages=DIR               # about 65 minutes on one CPU core; started again it goes on
+    python -m experiments.zoo --packages=DIR               # about 75 minutes on two CPU cores; started again it goes on
+    python -m experiments.zoo --packages=DIR --shipped     # the network alone, on images by the shipped generators
     python -m experiments.zoo --variant=tiny --out=DIR     # the same path in a minute, on embedded photographs
 
 `DIR` has the unpacked packages of `photographs.csv` (`dpkg-deb -x PACKAGE.deb DIR`); use `/` where they are installed.
@@ -37,17 +38,19 @@ GANS = {"progan": progan, "sngan": sngan, "cramergan": cramergan, "mmdgan": mmdg
 NETWORK = "visnet"
 BASELINE = "logistic_log_dct"
 
-SIZES = {
+SIZES: dict[str, dict[str, Any]] = {
     "": {
         "resolution": 32,
         "crops": 20_000,
         "train": 8000,
         "valid": 1000,
         "test": 1000,
+        "native": {"train": 2000, "valid": 500},
         "baselines": 2000,
     },
-    "tiny": {"resolution": 16, "crops": 64, "train": 48, "valid": 24, "test": 18, "baselines": 48},
+    "tiny": {"resolution": 16, "crops": 64, "train": 48, "valid": 24, "test": 18, "native": {}, "baselines": 48},
 }
+"""Images of each source by split, and how many of the real ones are crops of photographs at their own size."""
 
 
 def gan_configs(crops: Path, variant: str) -> dict[str, dict[str, Any]]:
@@ -75,14 +78,14 @@ def network_config(images: Path, variant: str) -> dict[str, Any]:
     config.eval_images = 0
     if not variant.endswith("tiny"):
         config.model.fmap_base = 192
-        config.num_steps = 6000
+        config.num_steps = 12_000
         config.log_every = 100
-        config.checkpoint_every = 500
+        config.checkpoint_every = 1000
     return config.to_dict()
 
 
-def fit_baselines(workdir: Path, sizes: Mapping[str, int]) -> dict[str, baselines.FittedBaseline]:
-    """Logistic regressions on log-DCT spectra of plain images and of images immunised as the network's."""
+def fit_baselines(workdir: Path, sizes: Mapping[str, Any]) -> dict[str, baselines.FittedBaseline]:
+    """Logistic regressions on log-DCT spectra of plain images, and of images of which half are JPEGs."""
     folder = labelled.open_labelled(workdir / "images" / "train")
     known = labelled.Images(folder, sizes["resolution"]).part(first_of_each(folder, sizes["baselines"]))
     images = FolderImages.read(known)
@@ -91,17 +94,17 @@ def fit_baselines(workdir: Path, sizes: Mapping[str, int]) -> dict[str, baseline
     return dict(beside.fit(methods, images, folder.classes, seed=0, immunise=immunise))
 
 
-def ship(workdir: Path, out: Path, sizes: Mapping[str, int]) -> None:
-    """Writes the weights, the threshold of the verdict "unsure", and the digests."""
+def ship(workdir: Path, out: Path, sizes: Mapping[str, Any], trained: Sequence[str]) -> None:
+    """Writes the weights of what was trained, the calibration of the network's verdicts, and the digests."""
     out.mkdir(parents=True, exist_ok=True)
     add_calibration(workdir / NETWORK, workdir / "images" / "valid")
-    for name in (*GANS, NETWORK):
+    for name in trained:
         weights.write_file(out / f"{name}{shipped.SUFFIX}", load(workdir / name))
     baselines.write(out / f"{shipped.BASELINES}{shipped.SUFFIX}", fit_baselines(workdir, sizes))
     shipped.write_index(out)
 
 
-def measure(workdir: Path, out: Path, sizes: Mapping[str, int]) -> list[dict[str, Any]]:
+def measure(workdir: Path, out: Path, sizes: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The accuracy of the shipped network and baselines on training and other photographs, clean and perturbed."""
     attributor = Attributor.load(out / f"{NETWORK}{shipped.SUFFIX}")
     cheap = baselines.read(out / f"{shipped.BASELINES}{shipped.SUFFIX}")
@@ -114,19 +117,33 @@ def measure(workdir: Path, out: Path, sizes: Mapping[str, int]) -> list[dict[str
 
 
 def keep_log(workdir: Path, names: Sequence[str], out: Path) -> None:
-    """Keeps the config of each training, and its metrics of every 500 steps."""
-    write_json(out / "configs.json", {name: read_config(workdir / name) for name in names})
-    rows = []
+    """Keeps the config of each training, and its metrics of every 500 steps, beside those of others."""
+    kept, log = out / "configs.json", out / "training.jsonl"
+    others = json.loads(kept.read_bytes()) if kept.exists() else {}
+    write_json(kept, others | {name: read_config(workdir / name) for name in names})
+    rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    rows = [row for row in rows if row["network"] not in names]
     for name in names:
         measured = [json.loads(line) for line in (workdir / name / "metrics.jsonl").read_text().splitlines()]
         rows += [{"network": name, **row} for row in measured if row["step"] % 500 == 0 or row is measured[-1]]
-    atomic.write_bytes(out / "training.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+    atomic.write_bytes(log, "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+
+def train_gans(workdir: Path, packages: Path | None, variant: str) -> list[Path]:
+    """Trains the generators that are missing; returns their run folders."""
+    crops = workdir / "crops"
+    make_crops(crops, packages, SIZES[variant])
+    for name, config in gan_configs(crops / "real", variant).items():
+        with open_run(workdir / name, config):
+            train.run(config, workdir / name)
+    return [workdir / name for name in GANS]
 
 
 def main() -> None:
     """Runs the parts that are missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--packages", type=Path, default=Path("/"), help="where the packages were unpacked")
+    parser.add_argument("--shipped", action="store_true", help="take the shipped generators, train the network alone")
     parser.add_argument("--variant", default="", choices=("", "tiny"))
     parser.add_argument("--out", type=Path, help="where the weights go (default: into the package)")
     arguments = parser.parse_args()
@@ -134,21 +151,21 @@ def main() -> None:
     sizes = SIZES[arguments.variant]
     out = arguments.out or shipped.ROOT / "photos32"
     clock = time.perf_counter()
-    crops = workdir / "crops"
     packages = None if arguments.variant else arguments.packages
-    make_crops(crops, packages, sizes)
-    for name, config in gan_configs(crops / "real", arguments.variant).items():
-        with open_run(workdir / name, config):
-            train.run(config, workdir / name)
-    make_images(workdir, [workdir / name for name in GANS], packages, sizes)
-    config = network_config(workdir / "images" / "train", arguments.variant or "photos")
+    generators = (
+        [f"photos32/{name}" for name in GANS] if arguments.shipped else train_gans(workdir, packages, arguments.variant)
+    )
+    trained = (NETWORK,) if arguments.shipped else (*GANS, NETWORK)
+    make_images(workdir, generators, packages, sizes)
+    config = network_config(workdir / "images" / "train", f"open_set-{arguments.variant}".rstrip("-"))
+    config["resolution"] = config["data"]["crop_from"] = sizes["resolution"]
     with open_run(workdir / NETWORK, config):
         train.run(config, workdir / NETWORK)
-    ship(workdir, out, sizes)
+    ship(workdir, out, sizes, trained)
     rows = measure(workdir, out, sizes)
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     atomic.write_bytes((arguments.out or HERE) / "results.jsonl", lines.encode())
-    keep_log(workdir, (*GANS, NETWORK), arguments.out or HERE)
+    keep_log(workdir, trained, arguments.out or HERE)
     print(table(rows))
     size = sum(path.stat().st_size for path in out.iterdir())
     print(f"{size / 1e6:.2f} MB in {out}, {time.perf_counter() - clock:.0f} s")

@@ -21,16 +21,16 @@ from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.run_folder import write_json
 
 VIEWS, RULE = "d4", "majority"
-ERROR_RATE = 0.01
+ERROR_RATE, UNKNOWN_RATE = 0.01, 0.05
 CONDITIONS = ("none", "jpeg90", "jpeg75", "jpeg50")
 
 
 def add_calibration(network: Path, valid: Path) -> None:
-    """Writes the threshold of the verdict "unsure" into the network's run folder, if there are images enough."""
+    """Writes what "unsure" and "unknown" rest on into the network's run folder, if there are images enough."""
     attributor = Attributor.load(network)
     try:
         calibrated = calibration.calibrate(
-            attributor, valid, views=VIEWS, rule=RULE, error_rate=ERROR_RATE, unknown_rate=0.0
+            attributor, valid, views=VIEWS, rule=RULE, error_rate=ERROR_RATE, unknown_rate=UNKNOWN_RATE
         )
         write_json(network / weights.CALIBRATION, calibrated.to_dict())
         print(calibrate.summary(calibrated))

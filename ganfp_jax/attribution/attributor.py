@@ -56,6 +56,8 @@ class Attributor:
         classes: the sources it knows, in the order of its logits.
         resolution: the side R of the images it takes, in pixels.
         augment: which views of the images it was trained on, one of `views.AUGMENTATIONS`.
+        knows_nobody: whether it was trained with pseudo-unknowns, so that it tells how probable it is that no source
+            made an image.
         calibration: from which margin on its verdicts can be relied on; None where that was not measured.
         name: what it was loaded from; "" where it was made of a network.
     """
@@ -68,11 +70,13 @@ class Attributor:
         resolution: int,
         *,
         augment: str = "d4",
+        knows_nobody: bool = False,
         calibration: Calibration | None = None,
     ) -> None:
         self.classes = tuple(classes)
         self.resolution = resolution
         self.augment = augment
+        self.knows_nobody = knows_nobody
         self.calibration = calibration
         self.name = ""
         self._described: Weights | None = None
@@ -111,6 +115,8 @@ class Attributor:
             about["classes"],
             weights.model["resolution"],
             augment=about.get("augment", "d4"),  # older files do not tell
+            # Of enrolled sources there were no images in the training, so their logits say nothing of nobody's.
+            knows_nobody=about.get("nobody", False) and "enrolled" not in about,
             calibration=_calibration(path, weights),
         )
         attributor.name = str(path)
@@ -250,9 +256,9 @@ class Attributor:
               stages that do not add up to the views.
         """
         voter = self._voter(views, rule, early_stopping)
-        if isinstance(voter, StagedVoter):
-            return vote_in_stages(voter, self._variables, images, batch_size)
-        return vote_in_batches(voter, self._variables, images, batch_size)
+        show = vote_in_stages if isinstance(voter, StagedVoter) else vote_in_batches
+        vote = show(voter, self._variables, images, batch_size)  # type: ignore[arg-type]
+        return vote if self.knows_nobody else vote._replace(nobody=np.full_like(vote.nobody, np.nan))
 
     def check_vote(
         self, views: str | Sequence[str] = "", rule: str = "majority", early_stopping: bool | Sequence[int] = False

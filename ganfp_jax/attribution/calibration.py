@@ -18,7 +18,7 @@ from ganfp_jax.attribution.certainty import (
 from ganfp_jax.attribution.evaluation import Evaluation, evaluate
 from ganfp_jax.attribution.tiles import learn_dependence, reweighed
 from ganfp_jax.attribution.typicality import Typical, check_unknown_rate, learn, without_own
-from ganfp_jax.attribution.verdict import SCORES, STRANGENESS, p_values
+from ganfp_jax.attribution.verdict import NOVELTY, SCORES, STRANGENESS, p_values
 from ganfp_jax.attribution.voting import Vote
 from ganfp_jax.data import labelled
 from ganfp_jax.data.tiles import TILING, Tiling
@@ -92,7 +92,7 @@ def from_evaluation(
     min_decided: float = 0.0,
     spared: str = "",
     unknown_rate: float = 0.05,
-    score: str = STRANGENESS,
+    score: str = "",
 ) -> Calibration:
     """The calibration for the vote of an evaluation of the images of a folder.
 
@@ -104,7 +104,7 @@ def from_evaluation(
     Args:
         attributor, evaluation, folder: the network, what it said of which images.
         error_rate, min_decided, spared, unknown_rate: as for `calibrate`.
-        score: of strangeness by source, one of `SCORES`.
+        score: of strangeness by source, one of `SCORES`; "" for the one that fits the network's training.
 
     Raises:
         UserError: as `certainty.choose_threshold` and `certainty.choose_sparing`; too few images are like one source
@@ -120,6 +120,7 @@ def from_evaluation(
     like_one = np.ones(len(targets), bool)
     if unknown_rate:
         photographs = _photographs(evaluation, folder)[seen]
+        score = score or (NOVELTY if attributor.knows_nobody else STRANGENESS)
         typical, like_one = _learn(attributor.classes, vote, seen, targets, photographs, unknown_rate, score)
     if like_one.sum() < check_enough(len(targets), error_rate):
         raise UserError(

@@ -43,12 +43,14 @@ def scores_of(vote: Vote, rules: Sequence[Rule | Typical] = ()) -> dict[str, Flo
     """Every score of `SCORES` on the images of a vote, turned so that it is high for images of known sources.
 
     Of scores by source the best source's counts. With p-values among the rules, "typicality" is the highest of them.
+    A score that the network has not learned to give is left out.
     """
     found = {}
     for name, score in SCORES.items():
         values = np.asarray(score.of(vote), np.float64)
         values = values if score.stands(1.0, 0.0) else -values
-        found[name] = values.max(-1) if score.by_source else values
+        if not np.isnan(values).all():
+            found[name] = values.max(-1) if score.by_source else values
     typical = next((rule for rule in rules if isinstance(rule, Typical)), None)
     return found if typical is None else found | {"typicality": p_values(typical, vote).max(-1)}
 

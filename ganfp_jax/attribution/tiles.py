@@ -57,7 +57,8 @@ def combine(vote: Vote, counts: Integer[np.ndarray, " n"], dependence: float) ->
     Returns:
         A vote on the N pictures. Of several tiles, the class has the highest probability, whatever the rule within a
         tile; `votes` counts the views of all tiles; each view chooses by the probabilities of all tiles that it was
-        shown (`view_logits` are their logarithms, -1 and NaN stand where there are none); `distance` is the mean.
+        shown (`view_logits` are their logarithms, -1 and NaN stand where there are none); `distance` and `nobody` are
+        means.
     """
     if (counts == 1).all():
         return vote
@@ -78,7 +79,8 @@ def combine(vote: Vote, counts: Integer[np.ndarray, " n"], dependence: float) ->
         votes=np.add.reduceat(vote.votes, starts, axis=0, dtype=np.int32),
         view_predictions=chosen.astype(np.int32),
         view_logits=view_logits,
-        distance=(np.add.reduceat(vote.distance, starts) / counts).astype(np.float32),
+        distance=_mean(np.asarray(vote.distance), starts, counts),
+        nobody=_mean(np.asarray(vote.nobody), starts, counts),
     )
 
 
@@ -198,6 +200,10 @@ def strange_notes(
         ", ".join(f"{name} in {number} of {count} tiles" for name, number in zip(classes, found, strict=True) if number)
         for found, count in zip(strangers(np.asarray(vote.probabilities), counts, predicted), counts, strict=True)
     ]
+
+
+def _mean(values: Float[np.ndarray, " t"], starts: np.ndarray, counts: np.ndarray) -> Float[np.ndarray, " n"]:
+    return (np.add.reduceat(values, starts) / counts).astype(np.float32)
 
 
 def _starts(counts: Integer[np.ndarray, " n"]) -> Integer[np.ndarray, " n"]:

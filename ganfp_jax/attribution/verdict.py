@@ -46,6 +46,14 @@ def strangeness(vote: Vote) -> Float[np.ndarray, "n k"]:
     return 1 - np.asarray(vote.probabilities) + np.asarray(vote.distance)[:, None]
 
 
+def novelty(vote: Vote) -> Float[np.ndarray, "n k"]:
+    """How strange each image is for each source: the probability that it is another's or nobody's.
+
+    It is for networks that were trained with pseudo-unknowns.
+    """
+    return 1 - np.asarray(vote.probabilities) * (1 - np.asarray(vote.nobody))[:, None]
+
+
 class Score(NamedTuple):
     """A number that a vote gives each image, and where a verdict can stand on it."""
 
@@ -57,10 +65,12 @@ class Score(NamedTuple):
 
 
 STRANGENESS = "strangeness"  # the score of the p-values
+NOVELTY = "novelty"  # the same, of a network that was trained with pseudo-unknowns
 SCORES: dict[str, Score] = {
     "margin": Score(lambda vote: margins(np.asarray(vote.probabilities), np.asarray(vote.predicted)), operator.ge),
     "distance": Score(lambda vote: np.asarray(vote.distance), operator.le),
     STRANGENESS: Score(strangeness, operator.le, by_source=True),
+    NOVELTY: Score(novelty, operator.le, by_source=True),
 }
 
 

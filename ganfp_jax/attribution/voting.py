@@ -60,6 +60,7 @@ class Vote(NamedTuple):
     view_predictions: Int32[AnyArray, "v n"]  # the class that each view chose, -1 where it was not shown the image
     view_logits: Float[AnyArray, "v n k"]  # NaN where the view was not shown the image
     distance: Float[AnyArray, " n"]  # measured by the network in the image's `single_view`; NaN where it was not
+    nobody: Float[AnyArray, " n"]  # how probable it is that no source made it, with a logit of 0; NaN if not learned
 
     @property
     def views_used(self) -> Int32[AnyArray, " n"]:
@@ -68,7 +69,7 @@ class Vote(NamedTuple):
 
 
 # Where the images stand in each array of a `Vote`.
-_IMAGE_AXIS = Vote(0, 0, 0, 1, 1, distance=0)  # type: ignore[arg-type]
+_IMAGE_AXIS = Vote(0, 0, 0, 1, 1, distance=0, nobody=0)  # type: ignore[arg-type]
 
 
 def count_votes(view_logits: Float[AnyArray, "v n k"], rule: str, seen: Bool[AnyArray, "v n"] | None = None) -> Vote:
@@ -84,7 +85,8 @@ def count_votes(view_logits: Float[AnyArray, "v n k"], rule: str, seen: Bool[Any
 
     Returns:
         A `Vote`. Its `probabilities` are the softmax of the mean logits for `"mean_logit"`, and the mean over
-        views of the softmaxes for the other two rules. Logits tell no distance: it is NaN.
+        views of the softmaxes for the other two rules. Logits tell no distance: it is NaN. `nobody` means something
+        where the network was trained with pseudo-unknowns.
 
     Raises:
         UserError: unknown rule.
@@ -106,7 +108,9 @@ def count_votes(view_logits: Float[AnyArray, "v n k"], rule: str, seen: Bool[Any
         leads = votes == votes.max(axis=-1, keepdims=True)
         score = jnp.where(leads, probabilities, -1.0)  # below every probability
     predicted = jnp.argmax(score, axis=-1).astype(jnp.int32)  # the first, so the lower index of equals
-    return Vote(predicted, probabilities, votes, view_predictions, logits, jnp.full(predicted.shape, jnp.nan))
+    nobody = _mean_over_views(jax.nn.sigmoid(-jax.nn.logsumexp(logits, axis=-1, keepdims=True)), seen)[:, 0]
+    unmeasured = jnp.full(predicted.shape, jnp.nan)
+    return Vote(predicted, probabilities, votes, view_predictions, logits, unmeasured, nobody)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -148,6 +148,11 @@ def _from_training(run_folder: Path, wanted: Kind | None) -> Weights:
     return dataclasses.replace(weights, variables=variables)
 
 
+def _of_nobody(config: Mapping[str, Any]) -> dict[str, bool]:
+    """Whether a training had pseudo-unknowns, where it had; older ones do not tell."""
+    return {"nobody": True} if config.get("pseudo_unknown", {"share": 0})["share"] > 0 else {}
+
+
 def _described(
     run_folder: Path, config: Mapping[str, Any], metadata: Mapping[str, Any], kind: Kind
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -156,7 +161,7 @@ def _described(
         if kind == "attribution":
             classes = metadata["classes"]
             model = {**config["model"], "resolution": config["resolution"], "num_classes": len(classes)}
-            return model, {"classes": classes, "augment": config["augment"]}
+            return model, {"classes": classes, "augment": config["augment"]} | _of_nobody(config)
         model = {**config["generator"], "resolution": config["resolution"]}
         return model, {
             "source_name": metadata["source_name"],

@@ -281,9 +281,10 @@ def _fault(path: Path, weights: Weights, network: Any) -> str:
         if not isinstance(classes, list) or len(classes) != count:
             return f"about.classes is {reprlib.repr(classes)} in the place of {reprlib.repr(count)} names of sources"
         check_names(classes, path)
-        if (augment := about.get("augment", "d4")) in AUGMENTATIONS:
-            return ""
-        return f"about.augment is {reprlib.repr(augment)}, none of {', '.join(AUGMENTATIONS)}"
+        if (augment := about.get("augment", "d4")) not in AUGMENTATIONS:
+            return f"about.augment is {reprlib.repr(augment)}, none of {', '.join(AUGMENTATIONS)}"
+        nobody = about.get("nobody", False)
+        return "" if isinstance(nobody, bool) else f"about.nobody is {reprlib.repr(nobody)}, not true or false"
     if not hasattr(network, "latent_size"):
         return f"{name} is no generator"
     check_names([about.get("source_name")], path)

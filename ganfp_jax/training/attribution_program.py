@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
 from ganfp_jax import models
+from ganfp_jax.data import pseudo_unknown
 from ganfp_jax.data.values import to_signed
 from ganfp_jax.run.compiler import PLAIN_CONVOLUTIONS
 from ganfp_jax.run.progress import compiles
@@ -25,6 +26,8 @@ def attribution_program(config: dict[str, Any], workdir: Path) -> Program:
     Raises:
         UserError: a network or setting is unknown, or the folder is missing, incomplete or unreadable.
     """
+    unknown = config["pseudo_unknown"]
+    pseudo_unknown.check(**unknown)
     folder, resolution = open_training(config), config["resolution"]
     network = models.create(**config["model"], resolution=resolution, num_classes=len(folder.classes))
     optimizer = make_adam(**config["optimizer"], num_steps=config["num_steps"])
@@ -34,7 +37,7 @@ def attribution_program(config: dict[str, Any], workdir: Path) -> Program:
         image = jnp.zeros((1, resolution, resolution, 3))
         return AttributionState(jnp.int32(0), init_network(network, optimizer, key, image))
 
-    step = make_attribution_step(network, optimizer, config["augment"])
+    step = make_attribution_step(network, optimizer, config["augment"], nobody=unknown["share"] > 0)
     return Program(
         init=init,
         phases=[
@@ -43,7 +46,7 @@ def attribution_program(config: dict[str, Any], workdir: Path) -> Program:
                 last=config["num_steps"],
                 step=step,
                 batch_size=config["batch_size"],
-                batches=lambda: train.batches(config["batch_size"], config["seed"], config["immunise"]),
+                batches=lambda: train.batches(config["batch_size"], config["seed"], config["immunise"], unknown),
                 evaluate=_make_evaluate(config, network, folder.classes),
             )
         ],

@@ -17,7 +17,7 @@ Metrics = dict[str, Array]
 
 
 def make_attribution_step(
-    network: nn.Module, optimizer: optax.GradientTransformation, augment: str
+    network: nn.Module, optimizer: optax.GradientTransformation, augment: str, *, nobody: bool = False
 ) -> Callable[[AttributionState, dict[str, Array], jax.Array], tuple[AttributionState, Metrics]]:
     """The step that minimises the softmax cross-entropy of random views of the batch.
 
@@ -25,10 +25,14 @@ def make_attribution_step(
         network: images (N, R, R, 3) in [-1, 1] -> logits (N, K); `train=True` updates its statistics, if any.
         optimizer: optimiser of the network.
         augment: "none", "mirror" (published) or "d4" (all eight flips and quarter turns).
+        nobody: some images are of no known source; their label is negative. The loss is that of K + 1 classes, of which
+            the last is nobody and has the logit 0. The accuracy is that of the others, among K.
 
     Returns:
         step(state, batch, key) -> (state, metrics). `batch` has uint8 `image` (N, R, R, 3) and int32 `label` (N,).
     """
+    loss_of = classification.cross_entropy_or_nobody if nobody else classification.cross_entropy
+    accuracy = classification.accuracy_of_known if nobody else classification.accuracy
 
     def step(state: AttributionState, batch: dict[str, Array], key: jax.Array) -> tuple[AttributionState, Metrics]:
         images = to_signed(random_view(batch["image"], key, augment))
@@ -37,14 +41,14 @@ def make_attribution_step(
             variables = {"params": params, **state.network.stats}
             logits: Any
             logits, stats = network.apply(variables, images, train=True, mutable=list(state.network.stats))
-            return classification.cross_entropy(logits, batch["label"]).mean(), (logits, stats)
+            return loss_of(logits, batch["label"]).mean(), (logits, stats)
 
         (loss, (logits, stats)), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.network.params)
         updates, opt_state = optimizer.update(grads, state.network.opt_state, state.network.params)
         params = optax.apply_updates(state.network.params, updates)
         metrics = {
             "loss": loss,
-            "accuracy": classification.accuracy(logits, batch["label"]),
+            "accuracy": accuracy(logits, batch["label"]),
             "grad_norm": optax.tree.norm(grads),
         }
         return AttributionState(state.step + 1, NetworkState(params, stats, opt_state)), metrics

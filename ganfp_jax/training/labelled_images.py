@@ -10,12 +10,16 @@ import numpy as np
 from jaxtyping import Int32, UInt8
 
 from ganfp_jax.audit.quick import report_leaks
-from ganfp_jax.data import labelled, perturb, reports
+from ganfp_jax.data import labelled, perturb, pseudo_unknown, reports
 from ganfp_jax.data.batches import Batch, BatchByStep, make_batches
 from ganfp_jax.data.on_disk import ImagesOnDisk, check_together, fits
 from ganfp_jax.run import processes
 from ganfp_jax.run.config_keys import require
 from ganfp_jax.run.errors import UserError
+
+UNKNOWN = -1
+"""The label of an image of no known source."""
+NONE_UNKNOWN: Mapping[str, Any] = {"share": 0.0, "kinds": ()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,18 +31,29 @@ class LabelledImages:
     side: int | None = None
     """The side of the windows that are shown, None for whole images."""
 
-    def batches(self, batch_size: int, seed: int, immunise: Mapping[str, Any]) -> BatchByStep:
-        """This process's part of endless batches {"image", "label"}; `immunise` says which images are perturbed."""
+    def batches(
+        self, batch_size: int, seed: int, immunise: Mapping[str, Any], unknown: Mapping[str, Any] = NONE_UNKNOWN
+    ) -> BatchByStep:
+        """This process's part of endless batches {"image", "label"}.
 
-        def perturbed(batch: Batch, rng: np.random.Generator, part: slice) -> Batch:
-            whole = {"first": part.start, "total": batch_size}
+        Args:
+            batch_size, seed: as for `make_batches`.
+            immunise: which images are perturbed, as for `perturb.immunise`.
+            unknown: which images are replaced first, as for `pseudo_unknown.replace`; their label is `UNKNOWN`.
+        """
+
+        def changed(batch: Batch, rng: np.random.Generator, part: slice) -> Batch:
+            whole: dict[str, Any] = {"first": part.start, "total": batch_size}
+            if unknown["share"]:
+                images, replaced = pseudo_unknown.replace(batch["image"], rng, **whole, **unknown)
+                batch = {"image": images, "label": np.where(replaced, np.int32(UNKNOWN), batch["label"])}
             return batch | {"image": perturb.immunise(batch["image"], rng, **whole, side=self.side, **immunise)}
 
         return make_batches(
             {"image": self.images, "label": self.labels},
             batch_size=batch_size,
             seed=seed,
-            transform=perturbed if immunise["share"] or self.side else None,
+            transform=changed if immunise["share"] or unknown["share"] or self.side else None,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )

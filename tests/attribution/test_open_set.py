@@ -26,6 +26,10 @@ def test_every_score_is_high_for_known_images():
     np.testing.assert_allclose(found["margin"], verdict.margins(vote.probabilities, vote.predicted))
     np.testing.assert_allclose(found["distance"], -vote.distance)
     np.testing.assert_allclose(found["strangeness"], -(1 - vote.probabilities.max(1) + vote.distance), rtol=1e-6)
+    assert "novelty" not in found  # the network never learned what nobody's images are like
+    learned = vote._replace(nobody=np.linspace(0, 1, 12))
+    novelty = 1 - vote.probabilities.max(1) * np.linspace(1, 0, 12)
+    np.testing.assert_allclose(scores_of(learned)["novelty"], -novelty, rtol=1e-6)
 
 
 def test_p_values_are_a_score_where_verdicts_rest_on_them():

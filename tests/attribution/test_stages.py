@@ -179,7 +179,7 @@ def test_remaining_images_are_put_together_anew():
 def test_no_images_and_one_view():
     table = np.eye(K, dtype=np.float32)
     early = vote_in_stages(make_staged_vote(table_network, "d4"), table, images_of(np.zeros((0, 4), int)), 4)
-    assert [x.shape for x in early] == [(0,), (0, K), (0, K), (8, 0), (8, 0, K), (0,)]
+    assert [x.shape for x in early] == [(0,), (0, K), (0, K), (8, 0), (8, 0, K), (0,), (0,)]
     one = vote_in_stages(make_staged_vote(table_network, "identity"), table, images_of(np.arange(4)[:, None]), 4)
     assert one.predicted.tolist() == [0, 1, 2, 3]
 

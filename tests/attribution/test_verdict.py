@@ -62,6 +62,11 @@ def test_strangeness_is_what_others_get_and_the_distance():
     )
 
 
+def test_novelty_is_what_others_and_nobody_get():
+    given = vote([0.5], [0.125])._replace(nobody=np.array([0.2], np.float32))
+    np.testing.assert_allclose(SCORES["novelty"].of(given), [[1 - 0.75 * 0.8, 1 - 0.25 * 0.8]], atol=1e-6)
+
+
 def test_the_sources_that_an_image_is_typical_of_give_the_verdict():
     """real alone; real or ProGAN; none; ProGAN but not the voted real; real with a small lead; flat."""
     given = vote([0.98, 0.5, 0.9, 0.1, 0.06, 0.98], [0.1, 0.2, 1.5, 0.4, 0.1, 0.1])

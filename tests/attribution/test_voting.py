@@ -152,7 +152,7 @@ def test_a_vote_is_consistent(rule, logits):
         np.testing.assert_array_equal(chosen, vote.votes.max(-1))
     else:
         np.testing.assert_array_equal(vote.predicted, vote.probabilities.argmax(-1))
-    assert [x.dtype for x in vote] == [jnp.int32, jnp.float32, jnp.int32, jnp.int32, jnp.float32, jnp.float32]
+    assert [x.dtype for x in vote] == [jnp.int32, jnp.float32, jnp.int32, jnp.int32] + [jnp.float32] * 3
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -273,6 +273,7 @@ def test_padding_changes_no_bit(variables, in_turn):
             whole.view_predictions[:, :n],
             whole.view_logits[:, :n],
             whole.distance[:n],
+            whole.nobody[:n],
         )
         assert_same_bits(padded, expected)
 
@@ -299,8 +300,16 @@ def test_joined_votes_are_the_vote_on_all_images(variables):
 
 def test_no_images_give_empty_votes(variables):
     vote = vote_in_batches(make_vote(network_fn, "d4"), variables, random_images(0), 4)
-    assert [x.shape for x in vote] == [(0,), (0, NUM_CLASSES), (0, NUM_CLASSES), (8, 0), (8, 0, NUM_CLASSES), (0,)]
-    assert [x.dtype for x in vote] == [np.int32, np.float32, np.int32, np.int32, np.float32, np.float32]
+    assert [x.shape for x in vote] == [
+        (0,),
+        (0, NUM_CLASSES),
+        (0, NUM_CLASSES),
+        (8, 0),
+        (8, 0, NUM_CLASSES),
+        (0,),
+        (0,),
+    ]
+    assert [x.dtype for x in vote] == [np.int32, np.float32, np.int32, np.int32] + [np.float32] * 3
 
 
 def test_a_diverged_classifier_is_an_error_and_not_class_0(variables):
@@ -422,3 +431,13 @@ def test_views_that_were_not_shown_an_image_do_not_count(rule, logits, seen):
         np.testing.assert_allclose(vote.probabilities[i], alone.probabilities[0], atol=1e-6)
     np.testing.assert_array_equal(vote.views_used, seen.sum(0))
     np.testing.assert_array_equal(vote.view_predictions == -1, ~seen)
+
+
+def test_nobody_has_the_logit_0_beside_those_of_the_sources():
+    logits = np.array([[[2.0, 1.0, -1.0], [-3.0, -4.0, -5.0]], [[0.0, 0.0, 0.0], [30.0, 0.0, 0.0]]], np.float32)
+    with_nobody = np.concatenate([logits, np.zeros((2, 2, 1))], axis=-1)
+    shares = np.exp(with_nobody) / np.exp(with_nobody).sum(-1, keepdims=True)
+    np.testing.assert_allclose(count_votes(logits, "majority").nobody, shares[..., 3].mean(0), rtol=1e-5)
+    seen = np.array([[True, True], [True, False]])
+    expected = [shares[:, 0, 3].mean(), shares[0, 1, 3]]
+    np.testing.assert_allclose(count_votes(logits, "majority", seen).nobody, expected, rtol=1e-5)

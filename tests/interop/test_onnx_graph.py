@@ -10,7 +10,7 @@ from small_weights import CLASSES, draw, network
 
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.typicality import Typical, learn
-from ganfp_jax.attribution.verdict import UNKNOWN, UNSURE, Rule, decide, margins, strangeness
+from ganfp_jax.attribution.verdict import SCORES, UNKNOWN, UNSURE, Rule, decide, margins
 from ganfp_jax.attribution.voting import RULES
 from ganfp_jax.data.views import resolve_views
 from ganfp_jax.interop.weights import Weights, digest
@@ -130,14 +130,16 @@ def known(source, scores):
     return learn(source, (ranked + np.append(ranked[1:], ranked[-1] + 0.01)) / 2, np.arange(len(ranked)))
 
 
-def test_verdicts_by_p_values_are_those_of_this_package():
+@pytest.mark.parametrize("score", ["strangeness", "novelty"])
+def test_verdicts_by_p_values_are_those_of_this_package(score):
     weights, pictures = opinions.weights(), opinions.pictures(24)
+    weights = dataclasses.replace(weights, about=weights.about | {"nobody": score == "novelty"})
     attributor, views = Attributor.of(weights, "memory"), resolve_views("d4")
     vote = attributor.vote(pictures, views, "majority", 24)
-    strange = strangeness(vote)
+    strange = SCORES[score].of(vote)
     own = [strange[vote.predicted == k, k] for k in range(len(CLASSES))]
     assert len({len(scores) for scores in own}) > 1  # tables of other lengths
-    typical = Typical("strangeness", 0.3, tuple(map(known, CLASSES, own)))
+    typical = Typical(score, 0.3, tuple(map(known, CLASSES, own)))
     margin = float(np.quantile(margins(vote.probabilities, vote.predicted), 0.2))
     data = onnx_vote.vote_graph(weights, views, "majority", thresholds=[margin] * 3, typical=typical.to_dict())
     answer = ask(data, pictures)

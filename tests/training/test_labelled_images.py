@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from ganfp_jax.data import pseudo_unknown
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.run.errors import UserError
-from ganfp_jax.training.labelled_images import LabelledImages, decode_some_test, open_training
+from ganfp_jax.training.labelled_images import UNKNOWN, LabelledImages, decode_some_test, open_training
 
 JPEG = {"share": 0.5, "perturbations": ("jpeg50-95",)}
 NONE = {"share": 0.0, "perturbations": ()}
@@ -33,6 +34,33 @@ def test_only_the_share_that_was_asked_for_is_perturbed(images):
         np.testing.assert_array_equal(a["label"], b["label"])  # the same images in the same order
         changed += (a["image"] != b["image"]).any((1, 2, 3)).tolist()
     assert 0.4 < np.mean(changed) < 0.6
+
+
+def test_pseudo_unknowns_take_the_place_of_a_share_and_are_perturbed_like_the_others(images):
+    unknown = {"share": 0.25, "kinds": ("convolutions", "textures")}
+    plain, mixed = images.batches(16, 3, NONE), images.batches(16, 3, NONE, unknown)
+    replaced = []
+    for step in range(12):
+        a, b = plain[step], mixed[step]
+        new = b["label"] == UNKNOWN
+        np.testing.assert_array_equal(a["label"][~new], b["label"][~new])
+        np.testing.assert_array_equal((a["image"] != b["image"]).any((1, 2, 3)), new)
+        replaced += new.tolist()
+    assert 0.15 < np.mean(replaced) < 0.35
+    every = images.batches(16, 3, {"share": 1.0, "perturbations": ("jpeg50-95",)}, unknown)[0]
+    assert every["label"].dtype == np.int32 and (every["image"] != mixed[0]["image"]).any((1, 2, 3)).all()
+
+
+def test_a_process_makes_its_own_part_of_the_pseudo_unknowns():
+    rng = np.random.RandomState(0)
+    images = rng.randint(0, 256, (8, 16, 16, 3)).astype(np.uint8)
+    settings = {"share": 0.5, "kinds": tuple(pseudo_unknown.KINDS)}
+    whole, which = pseudo_unknown.replace(images, np.random.default_rng(1), **settings)
+    for first in (0, 4):
+        part = images[first : first + 4]
+        made, mine = pseudo_unknown.replace(part, np.random.default_rng(1), **settings, first=first, total=8)
+        np.testing.assert_array_equal(made, whole[first : first + 4])
+        np.testing.assert_array_equal(mine, which[first : first + 4])
 
 
 def test_what_cannot_be_used_is_said_at_once(tmp_path):

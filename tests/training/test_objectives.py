@@ -382,6 +382,15 @@ def test_accuracy():
     assert float(classification.accuracy(logits, labels)) == 0.5
 
 
+def test_nobody_is_one_class_more_with_the_logit_0():
+    logits, labels = jnp.array([[2.0, -1.0], [0.5, 3.0], [1.0, 0.0]]), jnp.array([0, -1, 1])
+    expected = classification.cross_entropy(jnp.pad(logits, ((0, 0), (0, 1))), jnp.array([0, 2, 1]))
+    np.testing.assert_array_equal(classification.cross_entropy_or_nobody(logits, labels), expected)
+    np.testing.assert_allclose(expected[1], np.log(1 + np.exp(0.5) + np.exp(3)), rtol=1e-6)
+    assert float(classification.accuracy_of_known(logits, labels)) == 0.5
+    assert float(classification.accuracy_of_known(logits, -jnp.ones(3, jnp.int32))) == 0
+
+
 def test_weight_decay_shrinks_weights_and_not_biases():
     params = {"weight": jnp.ones((2, 3)), "bias": jnp.ones(3)}
     optimizer = make_adam(learning_rate=0.1, num_steps=10, beta1=0.9, beta2=0.99, weight_decay=0.5)

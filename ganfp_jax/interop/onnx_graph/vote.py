@@ -19,7 +19,6 @@ from ganfp_jax.interop.weights import Weights, digest
 from ganfp_jax.run.errors import UserError
 
 IMAGES = "images"
-SCORE = "strangeness"  # of the p-values, `attribution.verdict.strangeness`: the one that has an ONNX form
 OUTPUTS = {
     "predicted": (TensorProto.INT64, "N", "place in classes of the class that the rule chose, 0 to K - 1"),
     "probabilities": (TensorProto.FLOAT, "NK", "of each class by the vote, 0 to 1; rows sum to 1"),
@@ -164,23 +163,35 @@ def _decide(graph: Graph, sure: str, like: str, num_classes: int) -> None:
 
 def _typicality(graph: Graph, typical: Mapping[str, Any]) -> str:
     """Adds `typicality`, as `attribution.typicality` has it; returns which classes each image is typical of, (N, K)."""
-    if typical["score"] != SCORE:
+    if typical["score"] not in SCORES:
         raise UserError(f"there is no ONNX form of the score {typical['score']}; export the network as stablehlo")
+    strange = SCORES[typical["score"]](graph)
     known = typical["known"]
     most = max(len(source["scores"]) for source in known)
     # A class gets as many steps as the one with the most; no score but NaN is beyond the further ones.
     steps = np.stack([_filled_up(source["scores"], most, np.inf) for source in known])
     at_least = np.stack([_filled_up(source["at_least"], most + 1, 0) for source in known])
     p_values = (1 + at_least) / np.array([[source["photographs"] + 1] for source in known])
-    strange = graph.add(
-        "Add", graph.add("Sub", np.float32(1), "probabilities"), graph.add("Unsqueeze", "distance", [1])
-    )
     below = graph.add("LessOrEqual", graph.add("Unsqueeze", strange, [2]), steps.astype(np.float32))  # (N, K, steps)
     count = graph.add("ReduceSum", graph.add("Cast", below, to=TensorProto.INT64), [2], keepdims=0)
     ends = most + (most + 1) * np.arange(len(known))
     places = graph.add("Sub", ends, count)  # in the table of all classes, of the first step that is not below
     graph.add("Gather", p_values.astype(np.float32).ravel(), places, name="typicality")
     return graph.add("Gather", (p_values > typical["unknown_rate"]).ravel(), places)
+
+
+def _strangeness(graph: Graph) -> str:
+    return graph.add("Add", graph.add("Sub", np.float32(1), "probabilities"), graph.add("Unsqueeze", "distance", [1]))
+
+
+def _novelty(graph: Graph) -> str:
+    every = graph.add("Sigmoid", graph.add("ReduceLogSumExp", "logits", axes=(2,), keepdims=0))  # (N, V)
+    somebody = graph.add("ReduceMean", every, axes=(1,), keepdims=1)
+    return graph.add("Sub", np.float32(1), graph.add("Mul", "probabilities", somebody))
+
+
+SCORES = {"strangeness": _strangeness, "novelty": _novelty}
+"""Those of `attribution.verdict` that p-values may have, each by what adds it to a graph: (N, K)."""
 
 
 def _filled_up(values: Sequence[float], count: int, value: float) -> np.ndarray:

@@ -19,3 +19,14 @@ def correct(logits: Float[Array, "n k"], labels: Int[Array, " n"]) -> Bool[Array
 def accuracy(logits: Float[Array, "n k"], labels: Int[Array, " n"]) -> Float[Array, ""]:
     """Return the share of samples whose largest logit is the label's."""
     return jnp.mean(correct(logits, labels), dtype=jnp.float32)
+
+
+def cross_entropy_or_nobody(logits: Float[Array, "n k"], labels: Int[Array, " n"]) -> Float[Array, " n"]:
+    """Return `cross_entropy` of K + 1 classes, in nats: the last is nobody, with the logit 0 and any negative label."""
+    with_nobody = jnp.pad(logits, ((0, 0), (0, 1)))
+    return cross_entropy(with_nobody, jnp.where(labels < 0, logits.shape[1], labels))
+
+
+def accuracy_of_known(logits: Float[Array, "n k"], labels: Int[Array, " n"]) -> Float[Array, ""]:
+    """Return `accuracy` on the samples whose label is not negative; 0 where there are none."""
+    return correct(logits, labels).sum() / jnp.maximum((labels >= 0).sum(), 1)
