@@ -3,10 +3,12 @@
     python -m experiments.open_set --packages=DIR                         # photos32; about five minutes on two cores
     python -m experiments.open_set --packages=DIR --checkpoint=NETWORK    # any network of the same five sources
     python -m experiments.open_set --packages=DIR --unknown=DIR2          # with further kinds, such as seed/NAME/*.png
+    python -m experiments.open_set --packages=DIR --photographs=DIR3      # and photographs that no training has seen
     python -m experiments.open_set --variant=tiny --out=DIR               # the same path in a minute; no packages
 
 `--packages` are those of experiments/zoo, whose unseen photographs serve the calibration. `--unknown` has a folder a
 kind, or `<kind>/<generator>/`, with images for the test; `--development` has more of them for the choice of a score.
+`--photographs` is what `python -m experiments.restorers.photographs --out=DIR3` made.
 Images go to `runs/open_set`, and `results.jsonl` with two figures to `--out`.
 """
 
@@ -17,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.open_set import figures, images, tables
+from experiments.open_set import figures, images, photographs, tables
 from experiments.open_set.protocol import Network, Protocol, choose
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.data import labelled
@@ -66,6 +68,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", default=images.SHIPPED, help="the network")
     parser.add_argument("--unknown", type=Path, help="further kinds for the test")
     parser.add_argument("--development", type=Path, help="further kinds for the choice of a score")
+    parser.add_argument("--photographs", type=Path, help="photographs that no training has seen")
     parser.add_argument("--variant", default="", choices=list(SIZES))
     parser.add_argument("--out", type=Path, default=HERE, help="where results.jsonl goes")
     arguments = parser.parse_args()
@@ -78,14 +81,18 @@ def main() -> None:
     images.write_known(root, sizes, arguments.packages)
     images.write_drawings(root / "unknown", sizes["drawn"])
     given = {"development": arguments.development, "test": arguments.unknown}
-    rows = [{"checkpoint": arguments.checkpoint} | row for row in measure(root, attributor, given, sizes["repeats"])]
+    found = [*measure(root, attributor, given, sizes["repeats"])]
+    if arguments.photographs is not None:
+        found += photographs.rows(attributor, photographs.unseen(arguments.photographs))
+    rows = [{"checkpoint": arguments.checkpoint} | row for row in found]
     atomic.write_bytes(arguments.out / "results.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
     for name, draw in (("verdicts", figures.draw_verdicts), ("auroc", figures.draw_auroc)):
         atomic.write_bytes(arguments.out / f"{name}.png", png(draw, {"rows": rows}))
     chosen = next(row for row in rows if row["side"] == "choice")
     print(f"{chosen['score']}, chosen of {chosen['rules']} scores by the development kinds:")
     parts = tables.scored(rows, chosen["score"]), tables.compared(rows, list(chosen["mean_auroc"]))
-    print("", *parts, tables.called(rows), tables.known(rows), "", sep="\n\n")
+    said = tables.called(rows), tables.known(rows), tables.photographs(rows)
+    print("", *parts, *said, "", sep="\n\n")
     print(f"{time.perf_counter() - clock:.0f} s; {arguments.out / 'results.jsonl'}")
 
 

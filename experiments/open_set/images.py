@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from experiments.open_set import drawings
-from experiments.zoo import photographs
+from experiments.zoo.images import write_crops
 from ganfp_jax.data import manifests
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.generation.folders import register, write_generated, write_photographs
@@ -43,11 +43,8 @@ def write_known(root: Path, counts: Mapping[str, int], packages: Path | None) ->
 
 def _write_real(folder: Path, part: str, count: int, packages: Path | None) -> None:
     if part == "calibration" and packages is not None:
-        names = photographs.write_crops(
-            folder / REAL, packages, split="valid", count=count, resolution=RESOLUTION, seed=SEEDS[part]
-        )
-        origin = {"source": "Debian packages", "photographs": names, "count": count, "seed": SEEDS[part]}
-        register(folder, REAL, origin)
+        parts = {"reduced": count - count // 2, "native": count // 2}
+        register(folder, REAL, write_crops(folder, packages, "valid", parts, RESOLUTION, SEEDS[part]))
         return
     split = "all" if packages is not None else "train" if part == "calibration" else "test"
     photos = {"split": split, "reduction": 2.0, "min_luma_std": 10.0, "seed": SEEDS[part]}

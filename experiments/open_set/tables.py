@@ -5,6 +5,8 @@ from typing import Any
 
 from experiments.open_set.images import REAL
 from ganfp_jax.attribution.verdict import NOTHING, UNKNOWN, UNSURE
+from ganfp_jax.data import perturb
+from ganfp_jax.metrics.statistics import wilson_interval
 from ganfp_jax.report import wording
 from ganfp_jax.report.score_tables import SHARES, measured
 
@@ -49,6 +51,20 @@ def known(rows: Rows) -> str:
     """What known images were called, as they are and changed: the generated ones, then the real ones."""
     heads = ["named right", "another generator", REAL, UNSURE, UNKNOWN, "real ones: right", "a generator", *WORDS[:2]]
     return _table(["", *heads], (_known(row) for row in rows if "by_source" in row))
+
+
+def photographs(rows: Rows) -> str:
+    """What photographs that no training has seen were called, in percent with 95 % Wilson intervals."""
+    of = [row for row in rows if row["side"] == "photographs"]
+    return _table(["", "n", REAL, "a generator", *WORDS], map(_of_photographs, of))
+
+
+def _of_photographs(row: Mapping[str, Any]) -> list[str]:
+    counts, total = row["called"], row["images"]
+    named = sum(number for name, number in counts.items() if name not in (REAL, *WORDS))
+    numbers = [counts.get(REAL, 0), named, *(counts.get(word, 0) for word in WORDS)]
+    shares = [f"{wording.percent(n / total)} ({wording.interval(wilson_interval(n, total))})" for n in numbers]
+    return [f"{row['kind']}, {perturb.label(row['condition'])}", f"{total:,}", *shares]
 
 
 def _called(row: Mapping[str, Any]) -> list[str]:

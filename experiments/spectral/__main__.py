@@ -37,8 +37,8 @@ NETWORKS: dict[str, dict[str, Any]] = {"spectral": {}, "forms-alone": {"spectral
 """The name of each training -> the settings of its model that are not those of the config."""
 
 SIZES: dict[str, dict[str, Any]] = {
-    "": {**ZOO[""], "native": {"train": 2000}, "sent": 250},
-    "tiny": {"resolution": 32, "train": 24, "valid": 12, "test": 12, "native": {}, "sent": 4},
+    "": {**ZOO[""], "real": {"train": {"reduced": 6000, "native": 2000}}, "sent": 250},
+    "tiny": {"resolution": 32, "train": 24, "valid": 12, "test": 12, "real": {}, "sent": 4},
 }
 """As those of the zoo; `sent` are of each source for the verdicts of `sent`."""
 STEPS = {"num_steps": 6000, "checkpoint_every": 500}
@@ -52,7 +52,8 @@ def write_native(workdir: Path, packages: Path | None, sizes: Mapping[str, Any])
     if packages is None:
         write_real(root, None, "valid", count, sizes["resolution"])
     else:
-        write_crops(root, packages, {"native": ("valid", count)}, sizes["resolution"])
+        origin = write_crops(root, packages, "valid", {"native": count}, sizes["resolution"])
+        manifests.write_manifest(root, ["real"], {"real": origin})
 
 
 def train_networks(workdir: Path, variant: str, sizes: Mapping[str, Any]) -> None:

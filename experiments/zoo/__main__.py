@@ -5,6 +5,7 @@
     python -m experiments.zoo --variant=tiny --out=DIR     # the same path in a minute, on embedded photographs
 
 `DIR` has the unpacked packages of `photographs.csv` (`dpkg-deb -x PACKAGE.deb DIR`); use `/` where they are installed.
+The network sees 44 photographs more than the generators did; those of `experiments.restorers.photographs` are fetched.
 Neither the generators nor the network see the nine embedded photographs, which are kept for the test. It writes the
 weights to `--out`, `results.jsonl` beside this file, and everything else to `runs/zoo`.
 """
@@ -19,8 +20,10 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from configs import attribution, cramergan, mmdgan, progan, sngan
+from experiments.restorers.photographs import fetch
 from experiments.zoo.images import make_crops, make_images
 from experiments.zoo.measure import add_calibration, of_baselines, of_network, table
+from experiments.zoo.photographs import further
 from ganfp_jax import baselines
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.baselines import beside
@@ -31,6 +34,7 @@ from ganfp_jax.interop.load import load
 from ganfp_jax.jobs import train
 from ganfp_jax.jobs.quickstart.parts import first_of_each
 from ganfp_jax.run import atomic
+from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.run_folder import open_run, read_config, write_json
 
 HERE = Path(__file__).parent
@@ -45,12 +49,12 @@ SIZES: dict[str, dict[str, Any]] = {
         "train": 8000,
         "valid": 1000,
         "test": 1000,
-        "native": {"train": 2000, "valid": 500},
+        "real": {"train": {"reduced": 8000, "native": 4000}, "valid": {"reduced": 500, "native": 500}},
         "baselines": 2000,
     },
-    "tiny": {"resolution": 16, "crops": 64, "train": 48, "valid": 24, "test": 18, "native": {}, "baselines": 48},
+    "tiny": {"resolution": 16, "crops": 64, "train": 48, "valid": 24, "test": 18, "real": {}, "baselines": 48},
 }
-"""Images of each source by split, and how many of the real ones are crops of photographs at their own size."""
+"""Images of each source by split; the "real" ones of some splits are crops of photographs reduced and as they are."""
 
 
 def gan_configs(crops: Path, variant: str) -> dict[str, dict[str, Any]]:
@@ -143,6 +147,7 @@ def main() -> None:
     """Runs the parts that are missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--packages", type=Path, default=Path("/"), help="where the packages were unpacked")
+    parser.add_argument("--photographs", type=Path, default=Path("runs/photographs"), help="where more are fetched to")
     parser.add_argument("--shipped", action="store_true", help="take the shipped generators, train the network alone")
     parser.add_argument("--variant", default="", choices=("", "tiny"))
     parser.add_argument("--out", type=Path, help="where the weights go (default: into the package)")
@@ -156,7 +161,9 @@ def main() -> None:
         [f"photos32/{name}" for name in GANS] if arguments.shipped else train_gans(workdir, packages, arguments.variant)
     )
     trained = (NETWORK,) if arguments.shipped else (*GANS, NETWORK)
-    make_images(workdir, generators, packages, sizes)
+    if packages is not None and (absent := fetch(arguments.photographs, further())):
+        raise UserError("; ".join(absent))
+    make_images(workdir, generators, packages, sizes, arguments.photographs)
     config = network_config(workdir / "images" / "train", f"open_set-{arguments.variant}".rstrip("-"))
     config["resolution"] = config["data"]["crop_from"] = sizes["resolution"]
     with open_run(workdir / NETWORK, config):

@@ -19,35 +19,28 @@ def make_crops(crops: Path, packages: Path | None, sizes: Mapping[str, Any]) -> 
         write_real(crops, packages, "train", sizes["crops"], sizes["resolution"])
 
 
-def write_mixed(root: Path, packages: Path | None, split: str, sizes: Mapping[str, Any]) -> None:
-    """Writes `<root>/real/` with crops of reduced photographs and, in a folder of their own, of native ones.
-
-    Without packages all are as `write_real` writes them, and so are those of the test.
-    """
-    native = sizes["native"].get(split, 0)
-    if packages is None or not native:
-        write_real(root, packages, split, sizes[split], sizes["resolution"])
-        return
-    parts = {"reduced": (split, sizes[split] - native), "native": (split, native)}
-    write_crops(root, packages, parts, sizes["resolution"])
-
-
-def write_crops(root: Path, packages: Path, parts: Mapping[str, tuple[str, int]], resolution: int) -> None:
-    """Writes `<root>/real/<part>/` of the packages' photographs.
+def write_crops(
+    root: Path,
+    packages: Path,
+    split: str,
+    parts: Mapping[str, int],
+    resolution: int,
+    seed: int = SEEDS["crops"],
+    more: Path | None = None,
+) -> dict[str, Any]:
+    """Writes `<root>/real/<part>/` of the packages' photographs; returns their origin, for a manifest.
 
     Args:
         root: a labelled folder.
-        packages: as for `photographs.write_crops`.
-        parts: "native" or "reduced" -> the photographs' side of the split, and the number of crops.
-        resolution: their side.
+        packages, split, resolution, seed, more: as for `photographs.write_crops`.
+        parts: "native" or "reduced" -> the number of crops.
     """
     names: set[str] = set()
-    settings: dict[str, Any] = {"resolution": resolution, "seed": SEEDS["crops"]}
-    for part, (split, count) in parts.items():
-        of = {"split": split, "count": count, "native": part == "native", **settings}
-        names.update(photographs.write_crops(root / "real" / part, packages, **of))
-    origin = {"source": "Debian packages", "photographs": sorted(names), **settings}
-    manifests.write_manifest(root, ["real"], {"real": origin})
+    for part, count in parts.items():
+        of: dict[str, Any] = {"split": split, "count": count, "resolution": resolution, "seed": seed, "more": more}
+        names.update(photographs.write_crops(root / "real" / part, packages, **of, native=part == "native"))
+    of_all = {"photographs": sorted(names), "count": sum(parts.values()), "resolution": resolution, "seed": seed}
+    return {"source": "Debian packages", **of_all}
 
 
 def write_real(root: Path, packages: Path | None, split: str, count: int, resolution: int) -> None:
@@ -63,7 +56,11 @@ def write_real(root: Path, packages: Path | None, split: str, count: int, resolu
 
 
 def make_images(
-    workdir: Path, generators: Iterable[Path | str], packages: Path | None, sizes: Mapping[str, Any]
+    workdir: Path,
+    generators: Iterable[Path | str],
+    packages: Path | None,
+    sizes: Mapping[str, Any],
+    more: Path | None = None,
 ) -> None:
     """Writes images/train, images/valid and images/test; the test takes the embedded photographs.
 
@@ -71,14 +68,21 @@ def make_images(
         workdir: of the experiment.
         generators: run folders, or names of shipped ones.
         packages: where the photographs' packages were unpacked; None takes the embedded photographs.
-        sizes: the number of images of each source by split, the "resolution", and of "native" crops by split.
+        sizes: the number of generated images of each source by split, of "real" ones by split and part, and the
+            "resolution".
+        more: where further training photographs are.
     """
     samplers = list(map(Sampler, generators))
     for split in ("train", "valid", "test"):
         root, count, seed = workdir / "images" / split, sizes[split], SEEDS[split]
         done = _done(root)
         if "real" not in done:
-            write_mixed(root, packages, split, sizes)
+            if packages is None or split not in sizes["real"]:
+                write_real(root, packages, split, count, sizes["resolution"])
+            else:
+                training = more if split == "train" else None
+                origin = write_crops(root, packages, split, sizes["real"][split], sizes["resolution"], more=training)
+                manifests.write_manifest(root, ["real"], {"real": origin})
         for sampler in samplers:
             if done.get(sampler.source_name, {}).get("digest") != sampler.origin["digest"]:
                 write_generated(sampler, root, count=count, seed=seed, batch_size=100)

@@ -16,6 +16,7 @@ from jaxtyping import Bool, UInt8
 from PIL import Image
 
 from experiments.photographs import check, rows
+from experiments.restorers import photographs as restorers
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.data.sources import MIN_REDUCTION
 from ganfp_jax.run.errors import UserError
@@ -48,8 +49,22 @@ def listed(split: str) -> list[Photograph]:
     return [photo for photo in rows(TABLE, Photograph) if photo.split == split]
 
 
+def further() -> list[restorers.Photograph]:
+    """Training photographs of `experiments.restorers` that are in none of the packages of `photographs.csv`."""
+    used = {photo.package for photo in rows(TABLE, Photograph)}
+    return [photo for photo in restorers.listed("train") if photo.package not in used]
+
+
 def write_crops(
-    root: Path, packages: Path, *, split: str, count: int, resolution: int, seed: int, native: bool = False
+    root: Path,
+    packages: Path,
+    *,
+    split: str,
+    count: int,
+    resolution: int,
+    seed: int,
+    native: bool = False,
+    more: Path | None = None,
 ) -> list[str]:
     """Writes crops of the photographs as `<root>/<photograph>_%05d.png`; photographs take turns until all are used up.
 
@@ -65,6 +80,7 @@ def write_crops(
         resolution: side of a crop in pixels.
         seed: 0 to 2**32 - 1.
         native: crops of the middle of each photograph at its own size instead, at most `MIDDLE` pixels of each side.
+        more: where those of `further` are, for crops of these as well; None for none.
 
     Returns:
         The names of the photographs that gave crops.
@@ -72,7 +88,9 @@ def write_crops(
     Raises:
         UserError: a picture is missing or not the one that was used, or there are fewer crops than asked for.
     """
-    streams = [_crops(photo, packages, resolution, seed, native) for photo in listed(split)]
+    streams = [_crops(photo, packages / photo.path, resolution, seed, native) for photo in listed(split)]
+    if more is not None:
+        streams += [_crops(photo, more / photo.file, resolution, seed, native) for photo in further()]
     root.mkdir(parents=True, exist_ok=True)
     used = set()
     with progress(count, f"crops ({split})", "image") as bar:
@@ -96,9 +114,9 @@ def _in_turn(streams: list[Iterator[tuple[str, UInt8[np.ndarray, "r r 3"]]]]) ->
 
 
 def _crops(
-    photo: Photograph, packages: Path, resolution: int, seed: int, native: bool
+    photo: Photograph | restorers.Photograph, path: Path, resolution: int, seed: int, native: bool
 ) -> Iterator[tuple[str, UInt8[np.ndarray, "r r 3"]]]:
-    image, opaque = _opened(photo, packages, native)
+    image, opaque = _opened(check(path, photo), native)
     luma = image @ np.array([0.299, 0.587, 0.114])
     height, width = luma.shape
     places = [
@@ -116,10 +134,8 @@ def _crops(
             number += 1
 
 
-def _opened(
-    photo: Photograph, packages: Path, native: bool
-) -> tuple[UInt8[np.ndarray, "h w 3"], Bool[np.ndarray, "h w"]]:
-    with Image.open(check(packages / photo.path, photo)) as opened:
+def _opened(path: Path, native: bool) -> tuple[UInt8[np.ndarray, "h w 3"], Bool[np.ndarray, "h w"]]:
+    with Image.open(path) as opened:
         rgba = opened.convert("RGBA")
     pixels = np.asarray(_middle(rgba) if native else _reduced(rgba))
     return pixels[..., :3], pixels[..., 3] == 255
