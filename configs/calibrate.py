@@ -25,15 +25,16 @@ pictures make no one too sure; without a calibration d is 0.1. Pictures that are
 
 The job also learns how strange images of each source are for it, and from that p-values by source (split conformal,
 `ganfp_jax/attribution/typicality.py`): the score is the probability that the image is of other sources plus the
-distance of its fingerprint, and a p-value is the share of photographs with images at least as strange, the image
-itself counted. An image is "unknown" where no source has a p-value above `unknown_rate`, and "unsure" where another
-source than the voted one has. So each source is denied at most that share of its images of new photographs, in the
-mean over calibrations. Photographs count, not images: all of one that `manifest.json` lists for the source count as
-one together, any other image as one of its own. With n photographs no rate below 1 / (n + 1) can be shown: 5 %
-takes 19, 1 % takes 99. Where a source has fewer, the job says so, and no verdict is "unknown". It prints, by source and
-fewest photographs first, what is promised and what is not: how many images of other sources are "unknown" is not.
-`unknown_rate=0` learns no p-values. The margin is chosen among the images that are like the voted source alone, each
-as if its own photograph were not among those that it is compared with; `min_decided` is a share of these.
+distance of its fingerprint, or, of a network trained with pseudo-unknowns, that it is of other sources or of none. A
+p-value is the share of photographs with images at least as strange, the image itself counted. An image is "unknown"
+where no source has a p-value above `unknown_rate`, and "unsure" where another source than the voted one has. So each
+source is denied at most that share of its images of new photographs, in the mean over calibrations. Photographs count,
+not images: all of one that `manifest.json` lists for the source count as one together, any other image as one of its
+own. With n photographs no rate below 1 / (n + 1) can be shown: 5 % takes 19, 1 % takes 99. Where a source has fewer,
+the job says so, and no verdict is "unknown". It prints, by source and fewest photographs first, what is promised and
+what is not: how many images of other sources are "unknown" is not. `unknown_rate=0` learns no p-values. The margin is
+chosen among the images that are like the voted source alone, each as if its own photograph were not among those that it
+is compared with; `min_decided` is a share of these.
 
 The result, `calibration.json`, is written into the checkpoint's run folder. `configs/attribute.py` finds it there and
 answers by it, and `configs/export_weights.py` includes it; it holds for these weights, these views and this rule only.

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ganfp_jax.attribution.typicality import Typical
-from ganfp_jax.attribution.verdict import SCORES, UNSURE, Rule
+from ganfp_jax.attribution.verdict import SCORES, STRANGENESS, UNSURE, Rule
 from ganfp_jax.data.views import single_view
 from ganfp_jax.run.errors import UserError
 
@@ -154,8 +154,9 @@ class Calibration:
         return f"of {self.spared} {where_unsure(self.spared_threshold)}, of the others {where_unsure(self.threshold)}"
 
     def is_for(self, views: Sequence[str], rule: str) -> bool:
-        """Whether it is of a vote of these views, in any order, by this rule; p-values are of one view's distance."""
-        same = self.typicality is None or views[single_view(views)] == self.views[single_view(self.views)]
+        """Whether it is of a vote of these views, in any order, by this rule; strangeness is of one view's distance."""
+        of_one = self.typicality is not None and self.typicality.score == STRANGENESS
+        same = not of_one or views[single_view(views)] == self.views[single_view(self.views)]
         return same and (set(self.views), self.rule) == (set(views), rule)
 
 

@@ -187,6 +187,8 @@ def test_calibration_holds_for_its_vote_only():
     assert not dataclasses.replace(CALIBRATION, rule="mean_logit").is_for(CALIBRATION.views, "majority")
     of_one = dataclasses.replace(CALIBRATION, views=("rot90", "mirror"), typicality=TYPICAL)
     assert of_one.is_for(["rot90", "mirror"], "majority") and not of_one.is_for(["mirror", "rot90"], "majority")
+    of_none = dataclasses.replace(of_one, typicality=dataclasses.replace(TYPICAL, score="novelty"))
+    assert of_none.is_for(["mirror", "rot90"], "majority")
 
 
 @pytest.mark.parametrize(
