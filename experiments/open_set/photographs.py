@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from experiments.photographs import rows as listed
-from experiments.restorers.photographs import TABLE, Photograph
+from experiments.restorers.photographs import listed
 from experiments.zoo import photographs as zoo
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.data import perturb
@@ -25,14 +24,14 @@ TOGETHER = 8  # photographs in memory
 
 
 def unseen(root: Path) -> list[Path]:
-    """The photographs of `experiments.restorers` that are there, without those of the packages of `experiments.zoo`.
+    """The photographs of `experiments.restorers` that are there and that `experiments.zoo` has no use for.
 
     Args:
         root: where `python -m experiments.restorers.photographs` wrote them.
     """
-    used = {photo.package for split in ("train", "valid") for photo in zoo.listed(split)}
-    names = {photo.name for photo in listed(TABLE, Photograph) if photo.package not in used}
-    return sorted(path for path in root.glob("*/*") if path.stem in names)
+    packages = {photo.package for split in ("train", "valid") for photo in zoo.listed(split)}
+    files = [photo.file for photo in listed() if photo.package not in packages and photo.split != "train"]
+    return sorted(root / file for file in files if (root / file).is_file())
 
 
 def rows(attributor: Attributor, paths: list[Path]) -> Iterator[dict[str, Any]]:

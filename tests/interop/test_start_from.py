@@ -1,14 +1,18 @@
 """A training that begins at trained weights."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
+import small_weights
 from flax.serialization import to_state_dict
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from configs import attribution, fingerprint, mmdgan
 from ganfp_jax.interop import start_from
 from ganfp_jax.interop.load import load
+from ganfp_jax.interop.weights import write_file
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.run_folder import read_config, write_json
 from ganfp_jax.training.checkpoint import Checkpoints
@@ -37,12 +41,16 @@ def test_the_same_classes_take_all_weights(capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_weights_older_than_the_spectrum_have_none():
-    config, weights = of_shipped(spectral_features=0)
-    assert "spectral_features" not in weights.model
+def test_weights_older_than_the_spectrum_have_none(tmp_path):
+    weights = small_weights.network()
+    older = {key: value for key, value in weights.model.items() if key != "spectral_features"}
+    write_file(tmp_path / "older.safetensors", dataclasses.replace(weights, model=older))
+    config = attribution.get_config("photos").to_dict() | {"start_from": str(tmp_path / "older.safetensors")}
+    sizes = {key: value for key, value in older.items() if key not in ("num_classes", "resolution")}
+    config |= {"resolution": older["resolution"], "model": sizes | {"spectral_features": 0}}
     start_from.read(config)
     with pytest.raises(UserError, match=r"model\.spectral_features \(0 there, 8 now\)"):
-        start_from.read(of_shipped(spectral_features=8)[0])
+        start_from.read(config | {"model": sizes | {"spectral_features": 8}})
 
 
 def test_other_classes_begin_with_a_new_last_layer(capsys):

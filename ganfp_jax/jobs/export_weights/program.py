@@ -39,6 +39,7 @@ OUTPUTS = {
     "votes": "int32 (N, K): how many views chose each class",
     "view_predictions": "int32 (V, N): the class that each view chose",
     "view_logits": "float32 (V, N, K): the logits of each view",
+    "nobody": "float32 (N): how probable it is that no class made it; says nothing where that was not trained",
 }
 
 
