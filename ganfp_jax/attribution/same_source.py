@@ -51,7 +51,8 @@ class System(NamedTuple):
         self, reference: Float[np.ndarray, "k t"], case: Float[np.ndarray, "n t"]
     ) -> tuple[float, list[float] | None]:
         """The logarithm of the ratio of a reference and a case, by their traces, within the bounds; its interval."""
-        score = self.scorer.scores(*(self.scorer.points(of).mean(0)[None] for of in (reference, case)), self.sizes)
+        first, second = (self.scorer.points(of).mean(0)[None] for of in (reference, case))
+        score = self.scorer.scores(first, second, self.sizes)
         found = [float(np.clip(pav(score), *self.bounds)[0]) for pav in (self.pav, *self.repeated)]
         return found[0], percentile_interval(found[1:])
 
