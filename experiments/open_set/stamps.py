@@ -1,6 +1,6 @@
-"""Whole stamps of Tux Paint, photographs and drawings, on plain grounds: other pictures than crops of photographs."""
+"""Whole stamps of Tux Paint on plain grounds: photographs, drawings and letters, not crops of photographs."""
 
-from collections.abc import Iterator
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -34,25 +34,28 @@ def write_stamps(root: Path, packages: Path, *, count: int, resolution: int, see
         raise UserError(f"{packages / FOLDER} has no stamp: install {PACKAGE}, or unpack it and give --packages")
     root.mkdir(parents=True, exist_ok=True)
     rng = np.random.RandomState(seed)
+    order = rng.permutation(len(paths))
+    cut_out = functools.cache(lambda place: trimmed(paths[order[place]], 4 * resolution))
     with progress(count, "stamps", "image") as bar:
-        for number, stamp in zip(range(count), _in_turn([paths[i] for i in rng.permutation(len(paths))]), strict=False):
-            encode_png(root / f"{number:05d}.png", placed(stamp, resolution, rng))
+        for number in range(count):
+            encode_png(root / f"{number:05d}.png", placed(cut_out(number % len(paths)), resolution, rng))
             bar.update()
 
 
+def trimmed(path: Path, side: int) -> Image.Image:
+    """A stamp with transparency, without its empty rim, of at most `side` pixels."""
+    with Image.open(path) as opened:
+        stamp = opened.convert("RGBA")
+    cut = stamp.crop(stamp.getchannel("A").getbbox())
+    cut.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return cut
+
+
 def placed(stamp: Image.Image, resolution: int, rng: np.random.RandomState) -> UInt8[np.ndarray, "r r 3"]:
-    """A stamp with transparency, trimmed, in a random size and place on a ground of a random colour."""
-    trimmed = stamp.crop(stamp.getchannel("A").getbbox())
-    scale = rng.uniform(SMALLEST, LARGEST) * resolution / max(trimmed.size)
-    width, height = (max(1, round(scale * side)) for side in trimmed.size)
-    small = trimmed.resize((width, height), Image.Resampling.LANCZOS)
+    """A stamp in a random size and place on a ground of a random colour."""
+    scale = rng.uniform(SMALLEST, LARGEST) * resolution / max(stamp.size)
+    width, height = (max(1, round(scale * side)) for side in stamp.size)
+    small = stamp.resize((width, height), Image.Resampling.LANCZOS)
     ground = Image.new("RGBA", (resolution, resolution), (*rng.randint(0, 256, 3).tolist(), 255))
     ground.alpha_composite(small, (rng.randint(resolution - width + 1), rng.randint(resolution - height + 1)))
     return np.asarray(ground.convert("RGB"))
-
-
-def _in_turn(paths: list[Path]) -> Iterator[Image.Image]:
-    while True:
-        for path in paths:
-            with Image.open(path) as opened:
-                yield opened.convert("RGBA")
