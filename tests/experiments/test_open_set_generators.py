@@ -59,9 +59,7 @@ def test_resolutions_are_doublings_of_four(resolution, times):
 
 
 def test_the_discriminator_learns_and_the_generator_changes(ramps, monkeypatch):
-    monkeypatch.setattr(
-        dcgan, "OPTIMIZER", optax.adam(1e-2, b1=0.5)
-    )  # the published rate takes more steps
+    monkeypatch.setattr(dcgan, "OPTIMIZER", optax.adam(1e-2, b1=0.5))  # the published rate takes more steps
     networks = Dcgan(Generator(SIDE, WIDTH), Discriminator(WIDTH))
     first = networks.init(jax.random.key(0))
     found, last = losses(networks.step, first, ramps, 20)
