@@ -29,8 +29,9 @@ def unseen(root: Path) -> list[Path]:
     Args:
         root: where `python -m experiments.restorers.photographs` wrote them.
     """
-    packages = {photo.package for split in ("train", "valid") for photo in zoo.listed(split)}
-    files = [photo.file for photo in listed() if photo.package not in packages and photo.split != "train"]
+    used = {photo.package for split in zoo.SIDES for photo in zoo.listed(split)}
+    seen = {photo.file for split in zoo.SIDES for photo in zoo.further(split)}
+    files = [photo.file for photo in listed() if photo.package not in used and photo.file not in seen]
     return sorted(root / file for file in files if (root / file).is_file())
 
 

@@ -70,7 +70,13 @@ class Network:
         self._detectors = scores.fit(_flat(fingerprints), images.folder.labels[decoded.kept])
 
     def _rules(self, images: labelled.Images) -> Sequence[Rule | Typical]:
-        """The rules of a calibration, as `configs/calibrate.py` finds them; none where there are too few images."""
+        """The rules of the network's own calibration, or as `configs/calibrate.py` finds them on the images.
+
+        There are none where the images are too few.
+        """
+        own = self.attributor.calibration_for(VIEWS, RULE)
+        if own is not None and own.typicality is not None:
+            return own.rules(self.attributor.classes)
         evaluation = evaluate(self.attributor, images, views=VIEWS, rule=RULE)
         try:
             return calibration.from_evaluation(

@@ -161,7 +161,8 @@ def main() -> None:
         [f"photos32/{name}" for name in GANS] if arguments.shipped else train_gans(workdir, packages, arguments.variant)
     )
     trained = (NETWORK,) if arguments.shipped else (*GANS, NETWORK)
-    if packages is not None and (absent := fetch(arguments.photographs, further())):
+    wanted = [*further("train"), *further("valid")]
+    if packages is not None and (absent := fetch(arguments.photographs, wanted)):
         raise UserError("; ".join(absent))
     make_images(workdir, generators, packages, sizes, arguments.photographs)
     config = network_config(workdir / "images" / "train", f"open_set-{arguments.variant}".rstrip("-"))

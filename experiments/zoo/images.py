@@ -70,7 +70,7 @@ def make_images(
         packages: where the photographs' packages were unpacked; None takes the embedded photographs.
         sizes: the number of generated images of each source by split, of "real" ones by split and part, and the
             "resolution".
-        more: where further training photographs are.
+        more: where further photographs are.
     """
     samplers = list(map(Sampler, generators))
     for split in ("train", "valid", "test"):
@@ -80,8 +80,7 @@ def make_images(
             if packages is None or split not in sizes["real"]:
                 write_real(root, packages, split, count, sizes["resolution"])
             else:
-                training = more if split == "train" else None
-                origin = write_crops(root, packages, split, sizes["real"][split], sizes["resolution"], more=training)
+                origin = write_crops(root, packages, split, sizes["real"][split], sizes["resolution"], more=more)
                 manifests.write_manifest(root, ["real"], {"real": origin})
         for sampler in samplers:
             if done.get(sampler.source_name, {}).get("digest") != sampler.origin["digest"]:

@@ -22,6 +22,8 @@ from ganfp_jax.run.run_folder import write_json
 
 VIEWS, RULE = "d4", "majority"
 ERROR_RATE, UNKNOWN_RATE = 0.01, 0.05
+SHOWN = "none|jpeg50-95"  # to the calibration
+SPARED = "real"  # no photograph of it is taken for a generator's
 CONDITIONS = ("none", "jpeg90", "jpeg75", "jpeg50")
 
 
@@ -30,7 +32,14 @@ def add_calibration(network: Path, valid: Path) -> None:
     attributor = Attributor.load(network)
     try:
         calibrated = calibration.calibrate(
-            attributor, valid, views=VIEWS, rule=RULE, error_rate=ERROR_RATE, unknown_rate=UNKNOWN_RATE
+            attributor,
+            valid,
+            views=VIEWS,
+            rule=RULE,
+            error_rate=ERROR_RATE,
+            unknown_rate=UNKNOWN_RATE,
+            perturbation=SHOWN,
+            spared=SPARED,
         )
         write_json(network / weights.CALIBRATION, calibrated.to_dict())
         print(calibrate.summary(calibrated))

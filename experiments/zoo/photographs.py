@@ -49,10 +49,14 @@ def listed(split: str) -> list[Photograph]:
     return [photo for photo in rows(TABLE, Photograph) if photo.split == split]
 
 
-def further() -> list[restorers.Photograph]:
-    """Training photographs of `experiments.restorers` that are in none of the packages of `photographs.csv`."""
+SIDES = {"train": "train", "valid": "calibration"}
+"""The sides of the split -> those of `experiments.restorers`."""
+
+
+def further(split: str) -> list[restorers.Photograph]:
+    """Large photographs of a side of `experiments.restorers` that are in none of the packages of `photographs.csv`."""
     used = {photo.package for photo in rows(TABLE, Photograph)}
-    return [photo for photo in restorers.listed("train") if photo.package not in used]
+    return [photo for photo in restorers.listed(SIDES[split]) if photo.package not in used and photo.is_large]
 
 
 def write_crops(
@@ -90,7 +94,7 @@ def write_crops(
     """
     streams = [_crops(photo, packages / photo.path, resolution, seed, native) for photo in listed(split)]
     if more is not None:
-        streams += [_crops(photo, more / photo.file, resolution, seed, native) for photo in further()]
+        streams += [_crops(photo, more / photo.file, resolution, seed, native) for photo in further(split)]
     root.mkdir(parents=True, exist_ok=True)
     used = set()
     with progress(count, f"crops ({split})", "image") as bar:

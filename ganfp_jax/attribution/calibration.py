@@ -1,5 +1,6 @@
 """From labelled images to the margin from which on a network's verdicts can be relied on, and to p-values by source."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def calibrate(
     resize: str = "crop",
     batch_size: int = 32,
     tiling: Tiling = TILING,
+    perturbation: str = "none",
 ) -> Calibration:
     """Finds from which margin on at most `error_rate` of the verdicts on such images are wrong, with 95 % confidence.
 
@@ -51,6 +53,8 @@ def calibrate(
         unknown_rate: the share of each source's images, of new photographs, that may be found unlike it; 0 learns no
             p-values, and no verdict is "unknown".
         resize, batch_size, tiling: as for `evaluation.evaluate`.
+        perturbation: how the images are shown, as for `data.perturb.perturb`, such as "none|jpeg50-95": what is
+            promised is promised of images like these.
 
     Raises:
         UserError: as `evaluation.evaluate`, `certainty.choose_threshold` and `certainty.choose_sparing`; no such
@@ -63,9 +67,10 @@ def calibrate(
     check_enough(len(folder), error_rate)
     check_spared(attributor, spared)
     views = views or attributor.default_views
-    images = labelled.Images(folder, attributor.resolution, resize)
+    images = labelled.Images(folder, attributor.resolution, resize, perturbation)
     evaluation = evaluate(attributor, images, views=views, rule=rule, batch_size=batch_size, tiling=tiling)
-    return from_evaluation(attributor, evaluation, folder, error_rate, min_decided, spared, unknown_rate)
+    found = from_evaluation(attributor, evaluation, folder, error_rate, min_decided, spared, unknown_rate)
+    return dataclasses.replace(found, perturbation=perturbation)
 
 
 def check_spared(attributor: Attributor, spared: str) -> None:
@@ -75,9 +80,9 @@ def check_spared(attributor: Attributor, spared: str) -> None:
 
 
 def found_on(calibration: Calibration, images: labelled.Images) -> bool:
-    """Whether a calibration was found on these very images, unperturbed; False where it does not say on which."""
+    """Whether a calibration was found on these very images, shown alike; False where it does not say on which."""
     known = calibration.images_digest
-    return bool(known) and images.perturbation == "none" and _digest(images.folder) == known
+    return bool(known) and images.perturbation == calibration.perturbation and _digest(images.folder) == known
 
 
 def _digest(folder: labelled.LabelledFolder) -> str:

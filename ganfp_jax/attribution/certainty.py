@@ -60,6 +60,7 @@ class Calibration:
         images_digest: of the images it was found on (`data.labelled.digest`); "" where it does not say.
         spared: a source of whose images none was decided wrongly (`choose_sparing`); "" for none.
         spared_threshold: of verdicts that name it, in place of `threshold`; None where it is the same.
+        perturbation: how the images were shown, by its name in `data.perturb.perturb`.
         typicality: how strange images of each source are for it; None where that was not learned, as in older files.
     """
 
@@ -80,6 +81,7 @@ class Calibration:
     spared: str = ""
     typicality: Typical | None = None
     spared_threshold: float | None = None
+    perturbation: str = "none"
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it, and as `from_dict` takes it."""
@@ -87,6 +89,7 @@ class Calibration:
         values["typicality"] = None if self.typicality is None else self.typicality.to_dict()
         # They are absent from the files of earlier versions.
         absent = {"dependence": None, "images_digest": "", "spared": "", "typicality": None, "spared_threshold": None}
+        absent["perturbation"] = "none"
         return {name: value for name, value in values.items() if name not in absent or value != absent[name]}
 
     @property
@@ -114,7 +117,14 @@ class Calibration:
                 and all(type(count) is int and count >= 0 for count in counts)
                 and all(
                     isinstance(text, str)
-                    for text in (found.rule, found.digest, found.images_digest, found.spared, *views)
+                    for text in (
+                        found.rule,
+                        found.digest,
+                        found.images_digest,
+                        found.spared,
+                        found.perturbation,
+                        *views,
+                    )
                 )
                 and isinstance(found.per_class, dict)
                 and type(dependence) in (int, float)

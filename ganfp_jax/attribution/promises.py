@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from ganfp_jax.attribution.certainty import Calibration
 from ganfp_jax.attribution.typicality import Known, Typical, needed
 from ganfp_jax.attribution.verdict import UNKNOWN, UNSURE
+from ganfp_jax.data import perturb
 from ganfp_jax.report import wording
 from ganfp_jax.report.table import text_table
 
@@ -46,8 +47,14 @@ def measured(calibration: Calibration) -> str:
     return (
         f"That was measured on {calibration.images:,} labelled images: {calibration.decided:,} got a verdict that "
         f"names a source, and {calibration.wrong:,} of those {'is' if calibration.wrong == 1 else 'are'} wrong.{none} "
-        f"{photographs}"
+        f"{photographs} {shown(calibration)}".rstrip()
     )
+
+
+def shown(calibration: Calibration) -> str:
+    """Says how the images of the calibration were shown; "" where they were as they are."""
+    words = perturb.in_words(calibration.perturbation)
+    return "" if calibration.perturbation == "none" else f"The images were shown as: {words}."
 
 
 def about_sources(classes: Sequence[str], typical: Typical | None) -> str:

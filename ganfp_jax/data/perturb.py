@@ -29,7 +29,8 @@ def perturb(
             "crop10" (percent of each side cut away, then enlarged again), "relight0.5" (photographic stops), "median3"
             (width in pixels), "sharpen120" (percent of the difference that is added); or with a range, from which each
             image's strength is drawn evenly: "jpeg10-75"; or "combination": `combine`; or several of these in their
-            order, "rescale0.75+jpeg75". "rescale0.75" changes the size of the images.
+            order, "rescale0.75+jpeg75"; or alternatives, of which each image gets one, as often as any other,
+            "none|jpeg50-95". "rescale0.75" changes the size of the images.
         numbers: each image's number, such as its index in its folder; the default is its index in `images`.
         seed: 0 to 2**32 - 1; the same images and seed get the same noise, scaled, at every strength, and likewise the
             same place of the crop and the same light.
@@ -40,6 +41,8 @@ def perturb(
     if name == "none":
         return images.copy()
     numbers = np.arange(len(images)) if numbers is None else numbers
+    if ALTERNATIVE in name:
+        return _one_of(images, name.split(ALTERNATIVE), seed, numbers)
     if CHAIN in name:
         for part in name.split(CHAIN):
             images = perturb(images, part, seed, numbers)
@@ -54,14 +57,16 @@ def perturb(
 
 def check_perturbation(name: str) -> None:
     """Raise UserError unless `perturb` knows `name`."""
-    for part in name.split(CHAIN):
-        if part != COMBINATION and name != "none":
-            _parse_range(part)
+    for alternative in name.split(ALTERNATIVE):
+        for part in alternative.split(CHAIN):
+            if part != COMBINATION and alternative != "none":
+                _parse_range(part)
 
 
 def resizes(name: str) -> bool:
     """Return whether a perturbation, or one of several, changes the size of images."""
-    parts = [part for part in name.split(CHAIN) if part not in ("none", COMBINATION)]
+    chains = name.replace(ALTERNATIVE, CHAIN).split(CHAIN)
+    parts = [part for part in chains if part not in ("none", COMBINATION)]
     return any(PERTURBATIONS[_parse_range(part)[0]].resizes for part in parts)
 
 
@@ -71,7 +76,8 @@ def family_of(name: str) -> str:
     Raises:
         UserError: the name is unknown, or a strength is out of range.
     """
-    return name if name in ("none", COMBINATION) or CHAIN in name else _parse_range(name)[0]
+    several = CHAIN in name or ALTERNATIVE in name
+    return name if name in ("none", COMBINATION) or several else _parse_range(name)[0]
 
 
 def label(name: str) -> str:
@@ -81,6 +87,8 @@ def label(name: str) -> str:
 
 def in_words(name: str) -> str:
     """Return a perturbation in words: "JPEG quality 75", "crop 5–20%"; other names stay as they are."""
+    if ALTERNATIVE in name:
+        return " or ".join(in_words(label(part)) for part in name.split(ALTERNATIVE))
     if CHAIN in name:
         return ", then ".join(map(in_words, name.split(CHAIN)))
     match = re.fullmatch(r"([a-z]+)(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?", name)
@@ -420,6 +428,7 @@ Relighting and its range are ours.
 
 COMBINATION = "combination"
 CHAIN = "+"
+ALTERNATIVE = "|"
 JPEG_BLOCK = 8  # pixels
 FILTERS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
 
@@ -466,6 +475,18 @@ def _at_drawn_strengths(
         else:
             strength = low + share * (high - low)
         result.append(family.apply(images[one], strength, seed, numbers[one])[0])
+    return np.stack(result) if result else images.copy()
+
+
+def _one_of(images: np.ndarray, names: Sequence[str], seed: int, numbers: np.ndarray) -> np.ndarray:
+    """Perturb each image by one of `names`, which its number draws."""
+    if len(images) > 1 and any(map(resizes, names)):
+        raise UserError(f"{ALTERNATIVE.join(names)} makes images of several sizes; give one of these")
+    result = []
+    for index, number in enumerate(numbers):
+        name = names[_random("alternative", seed, number).randint(len(names))]
+        one = slice(index, index + 1)
+        result.append(perturb(images[one], name, seed, numbers[one])[0])
     return np.stack(result) if result else images.copy()
 
 

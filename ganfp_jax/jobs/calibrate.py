@@ -40,7 +40,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     check_unknown_rate(config["unknown_rate"])
     attributor = Attributor.load(config["checkpoint"], calibrated=False)
     check_spared(attributor, config["spared"])
-    images = open_images(attributor, **config["data"])
+    images = open_images(attributor, **config["data"], perturbation=config["perturb"])
     check_enough(len(images), config["error_rate"])
     if warning := known_images.warning_of(config["checkpoint"], images.folder):
         print(f"warning: {warning}")
@@ -55,7 +55,8 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     reports.report_rejected(evaluation.rejected, workdir)
     reports.report_notes(evaluation.notes, workdir)
     asked = {key: config[key] for key in ("error_rate", "min_decided", "spared", "unknown_rate")}
-    calibration = from_evaluation(attributor, evaluation, images.folder, **asked)
+    found = from_evaluation(attributor, evaluation, images.folder, **asked)
+    calibration = dataclasses.replace(found, perturbation=config["perturb"])
     write_json(workdir / CALIBRATION, calibration.to_dict())
     print(summary(calibration))
     checkpoint = Path(config["checkpoint"])
@@ -85,5 +86,6 @@ def summary(calibration: Calibration) -> str:
         f"{wording.percent(share)} of those wrongly (95% interval {wording.interval(calibration.ci95)}); with "
         f"{calibration.confidence:.0%} confidence no more than {100 * calibration.error_rate:g}% of such images are."
         f"{spared}",
+        *filter(None, [promises.shown(calibration)]),
         *promises.paragraphs(calibration.typicality),
     ])  # fmt: skip

@@ -322,3 +322,20 @@ def test_immunise_draws_strengths_from_the_range():
 def test_immunisation_that_makes_no_sense(share, perturbations, message):
     with pytest.raises(UserError, match=message):
         check_immunisation(share, perturbations)
+
+
+def test_of_alternatives_each_image_gets_one():
+    images = np.random.RandomState(0).randint(0, 256, (40, 16, 16, 3)).astype(np.uint8)
+    mixed = perturb(images, "none|jpeg50", seed=3)
+    plain = (mixed == images).all((1, 2, 3))
+    assert 10 < plain.sum() < 30
+    np.testing.assert_array_equal(mixed[~plain], perturb(images, "jpeg50")[~plain])
+    np.testing.assert_array_equal(perturb(images[5:6], "none|jpeg50", 3, np.array([5])), mixed[5:6])
+    sizes = {perturb(images[:1], "none|rescale2+jpeg75", 0, np.array([k])).shape[1] for k in range(20)}
+    assert sizes == {16, 32}
+    with pytest.raises(UserError, match="images of several sizes; give one of these"):
+        perturb(images, "none|rescale2")
+    assert in_words("none|jpeg50-95") == "clean or JPEG quality 50–95"
+    check_perturbation("none|jpeg50-95|combination")
+    with pytest.raises(UserError, match="unknown perturbation"):
+        check_perturbation("none|smear5")

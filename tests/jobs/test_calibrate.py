@@ -87,6 +87,22 @@ def test_the_api_and_the_job_find_the_same(network, root, tmp_path, verdicts, ca
     assert [v.predicted for v in now] == [v.predicted for v in verdicts]
 
 
+def test_a_calibration_says_how_its_images_were_shown(network, root, tmp_path, capsys):
+    run(network, root, tmp_path / "job", perturb="none|jpeg50-95", error_rate=0.9)
+    assert "The images were shown as: clean or JPEG quality 50–95." in capsys.readouterr().out
+    attributor = Attributor.load(network)
+    found, images = (
+        attributor.calibration,
+        labelled.Images(labelled.open_labelled(root, classes=attributor.classes), attributor.resolution),
+    )
+    assert found.perturbation == "none|jpeg50-95"
+    asked = {"views": VIEWS, "error_rate": 0.9, "unknown_rate": 0.0}
+    assert calibration.calibrate(attributor, root, **asked, perturbation="none|jpeg50-95") == found
+    assert calibration.calibrate(attributor, root, **asked).to_dict().get("perturbation") is None
+    assert calibration.found_on(found, dataclasses.replace(images, perturbation="none|jpeg50-95"))
+    assert not calibration.found_on(found, images)
+
+
 def test_verdicts_that_name_the_spared_source_have_a_margin_of_their_own(network, root, tmp_path, verdicts, capsys):
     run(network, root, tmp_path / "run", error_rate=0.2, spared="real")
     attributor = Attributor.load(network)
