@@ -40,7 +40,7 @@ def write_crops(
         of: dict[str, Any] = {"split": split, "count": count, "resolution": resolution, "seed": seed, "more": more}
         names.update(photographs.write_crops(root / "real" / part, packages, **of, native=part == "native"))
     of_all = {"photographs": sorted(names), "count": sum(parts.values()), "resolution": resolution, "seed": seed}
-    return {"source": "Debian packages", **of_all}
+    return {"source": "packages", **of_all}
 
 
 def write_real(root: Path, packages: Path | None, split: str, count: int, resolution: int) -> None:

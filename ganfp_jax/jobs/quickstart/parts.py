@@ -73,7 +73,8 @@ class Study:
     attributor: Callable[[], Attributor] = dataclasses.field(init=False)
     """The network of the test that the report begins with."""
     facts: Callable[[], dict[str, Any]] = dataclasses.field(init=False)
-    """`main` (network, condition, views, rule and count of that test), `steps` of every training, and `method`."""
+    """`main` (network, condition, views, rule and count of that test), `steps` of every training, `method` and
+    `immunised` (how the immunised baselines were, as a report has it)."""
     evaluations: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     """One row a test, as a `report.results.EvaluationPage` has them; the stages append to it."""
     baselines: list[dict[str, Any]] = dataclasses.field(default_factory=list)
@@ -213,7 +214,7 @@ def publish(study: Study, fingerprints: Mapping[str, Any]) -> None:
         "steps": facts["steps"],
         "method": facts["method"],
         "file": "results.json",
-        "immunised": "as the networks",
+        "immunised": facts["immunised"],
         "leak": leak_of(study.baselines),
         "command": study.config["command"],
         **provenance(),

@@ -151,6 +151,7 @@ def facts(study: parts.Study) -> dict[str, Any]:
         f"({', '.join(immunise['perturbations'])}); none of the generators'."
     )
     return {
+        "immunised": "as the networks",
         "main": {
             "network": config["networks"][-1],
             "condition": "clean",

@@ -114,6 +114,7 @@ def facts(config: Mapping[str, Any]) -> dict[str, Any]:
             "views": config["views"],
             "rule": config["rule"],
         },
+        "immunised": "with JPEGs",  # the network saw more
         "steps": {generator.about["source_name"]: generator.origin["step"] for generator in generators}
         | {f"VisNet ({name})": load(name).origin["step"]},
         "method": (
