@@ -11,7 +11,7 @@ from ganfp_jax.attribution.limits import cannot_know
 from ganfp_jax.attribution.map_files import mapped
 from ganfp_jax.attribution.maps import SourceMap, map_sources
 from ganfp_jax.attribution.sentences import plain, sentence
-from ganfp_jax.attribution.verdict import NOTHING, UNKNOWN, UNSURE, Attribution, Refusal, RefusedImagesError
+from ganfp_jax.attribution.verdict import NOTHING, UNKNOWN, UNSURE, Attribution, Refusal, RefusedImagesError, doubt
 from ganfp_jax.data.decode import Refused, decoded
 from ganfp_jax.data.identified import Identified
 from ganfp_jax.data.listing import printable
@@ -99,7 +99,7 @@ class Evidence:
             "verdict": verdict.verdict,
             "sentence": plain(verdict, self.attributor.classes),
             "promise": _promise(verdict, calibration),
-            "note": verdict.note,
+            "note": _what_was_seen(verdict),
             "claims": verdict.claims,
             "disagreement": verdict.disagreement,
             "numbers": sentence(verdict),
@@ -130,6 +130,12 @@ class Evidence:
             "classes": self.attributor.classes,
             **provenance(PACKAGES),
         }
+
+
+def _what_was_seen(verdict: Attribution) -> str:
+    """The note of a verdict without the doubt that it begins with, which `numbers` says in a sentence."""
+    why = doubt(verdict.verdict, verdict.predicted, verdict.sources)
+    return verdict.note.removeprefix(why).removeprefix("; ")
 
 
 def _promise(verdict: Attribution, calibration: Calibration | None) -> str:

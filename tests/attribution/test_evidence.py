@@ -128,6 +128,13 @@ def test_a_verdict_that_names_no_source_promises_nothing(network, picture):
     )
 
 
+def test_what_was_seen_is_told_without_the_doubt(network, picture):
+    attributor, why = Attributor.load(network), "is like none of the known sources"
+    for note, seen in ((f"{why}; 4 tiles", "4 tiles"), (why, "")):
+        said = content(attributor, picture, verdict="unknown", sources=(), note=note)
+        assert said["note"] == seen and "is like none of the known sources" in said["numbers"]
+
+
 def test_too_few_photographs_are_said(network, picture):
     attributor = Attributor.load(network)
     attributor.calibration = calibration(attributor.digest, photographs=5)
