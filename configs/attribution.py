@@ -36,6 +36,10 @@ loss has one class more for them, nobody, whose logit is 0, so the network itsel
 the probability that an image is another source's or nobody's. The shipped `photos32` is trained so
 (`experiments/zoo`). `:open_set-tiny` is its form of seconds.
 
+`logit_norm` is the temperature of LogitNorm (Wei et al. 2022; published: 0.04), whose loss is that of logits of one
+length: another way to be less sure of images of no source, without such images. 0 is the published loss of VisNet.
+`experiments/open_set` has both beside each other.
+
 `:restorers` trains `visnet_moments` (`ganfp_jax/models/visnet_moments.py`) on the sources of published upscalers and
 restorers (docs/restorers.md) at 64x64. It sees local statistics: the log-DCT of blocks, as it is and after a layer, of
 which it keeps mean and deviation, so pictures may later have any size. `model.num_stages` adds a branch of convolutions
@@ -101,6 +105,7 @@ def _published() -> ConfigDict:
             "augment": "mirror",
             "immunise": common.NONE_IMMUNISED,
             "pseudo_unknown": common.NONE_UNKNOWN,
+            "logit_norm": 0.0,
             "batch_size": 32,
             "num_steps": 3_125_000,
             "data": common.LABELLED,

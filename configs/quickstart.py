@@ -9,8 +9,9 @@
 By default, nothing is trained. The generators of the `shipped` set draw `count` images each, and as many crops are
 taken of the embedded photographs, which none of the networks has seen. The shipped network names their sources by a
 vote over eight views, beside the shipped baselines. The first images of three sources (`course_sources`, as many of
-each as `course_counts` says) are the course project's test: 15 and 150 images. It takes well under a minute on two CPU
-cores.
+each as `course_counts` says) are the course project's test: 15 and 150 images. Then the network is asked about `count`
+images of a generator that it does not know, the training of its SNGAN again from another seed. It takes well under a
+minute on two CPU cores.
 
 `:scratch` trains its `generators` (ProGAN, SNGAN, CramerGAN and MMDGAN) on `gan_images` 32x32 crops of five embedded
 scenes and makes 1,200 training (`train_count`) and 400 test images (`test_counts`) a source (the real test images are

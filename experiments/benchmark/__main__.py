@@ -9,7 +9,7 @@
 
 Each row, when it is done, appends a line per competitor to results.jsonl. Then the table is printed, and its ratios are
 drawn (ratios.png). Rows with results from the same machine, versions and settings are not run again. Without the extra
-only JAX's side runs.
+only JAX's side runs. A row that takes longer than it may (`Row.least`) is named at the end, and the exit status is 1.
 """
 
 import argparse
@@ -33,7 +33,7 @@ HERE = Path(__file__).parent
 EXTRA = ("torch", "ttach")
 HEADERS = ("row", "competitor", "ms a call", "images/s", "x ours", "of the limit", "peak MiB")
 GANS = ("progan", "sngan", "cramergan", "mmdgan")
-KINDS = ("forward", "vote", "training", *GANS, "generation", "folder", "verdict")
+KINDS = ("forward", "vote", "training", *GANS, "generation", "folder", "verdict", "unknown")
 
 
 def make_rows(
@@ -42,10 +42,15 @@ def make_rows(
     """(key, function that makes the row), in order; only that function imports and builds anything."""
     from experiments.benchmark import attribution, folder, gans
     from experiments.benchmark.first_verdict import first_verdict_row
+    from experiments.benchmark.unknown import unknown_row
 
     views: dict[str, Any] = {"forward": attribution.forward_row, "vote": attribution.vote_row}
     one_batch = 32 if 32 in batches else batches[0]
     for kind in kinds:
+        if kind == "unknown":  # the shipped network has one size
+            for batch in batches:
+                yield f"{kind} {batch}", functools.partial(unknown_row, batch)
+            continue
         for size in sizes:
             if kind in views:
                 for batch in batches:
@@ -90,9 +95,20 @@ def measure(row: Row, rounds: int, seconds: float, limit: Callable[[Any], float]
                 "ratio_to_ours": ratio(times, name, row.ours)._asdict(),
                 "cost": whole._asdict() if whole else None,
                 "share_of_limit": limit(whole) / took.median if whole else None,
+                "least": row.least.get(name),
             }
         )
     return records
+
+
+def too_slow(records: Sequence[dict[str, Any]]) -> list[str]:
+    """A sentence for each row that takes longer than it may, beyond the spread of its rounds."""
+    return [
+        f"{record['row']} takes {1 / record['ratio_to_ours']['median']:.2f} times as long as {record['competitor']}; "
+        f"at most {1 / record['least']:.2f} is allowed"
+        for record in records
+        if record.get("least") and record["ratio_to_ours"]["high"] < record["least"]
+    ]
 
 
 def peak_mib(key: str, competitor: str, arguments: Sequence[str]) -> float:
@@ -254,6 +270,8 @@ def _run(args: argparse.Namespace) -> None:
         draw(asked_for, args.out / "ratios.png")
     else:
         print(f"\nWithout PyTorch's rows: {', '.join(missing())} not installed; pip install -e '.[bench]'")
+    if not tiny and (sentences := too_slow(asked_for)):
+        raise SystemExit("\n".join(sentences))
 
 
 @contextlib.contextmanager

@@ -14,7 +14,6 @@ from experiments.benchmark.competitor import Competitor, check_agreement
 from experiments.benchmark.row import OURS, Cost, Options, Row, check_close, cost_of
 from ganfp_jax.attribution.voting import unmeasured, vote_function
 from ganfp_jax.data.views import EXACT_VIEWS
-from ganfp_jax.run.compiler import PLAIN_CONVOLUTIONS, known
 from ganfp_jax.training.attribution_step import make_attribution_step
 from ganfp_jax.training.optimizers import make_adam
 from ganfp_jax.training.state import AttributionState, NetworkState
@@ -89,7 +88,7 @@ def training_row(size: int, batch: int, options: Options) -> Row:
 
     def in_jax() -> Callable[[], dict[str, Any]]:
         step, state = program()
-        compiled = jax.jit(step, donate_argnums=0, compiler_options=_options())
+        compiled = jax.jit(step, donate_argnums=0, compiler_options=vote.compiler_options())
         state, key, given, losses = jax.tree.map(jnp.copy, state), jax.random.key(0), even, []
 
         def call() -> dict[str, Any]:
@@ -129,7 +128,3 @@ def training_row(size: int, batch: int, options: Options) -> Row:
 def _optimizer(size: int) -> dict[str, Any]:
     settings = attribution.get_config(vote.VARIANTS[size]).optimizer.to_dict()
     return settings | {"schedule": "constant", "schedule_args": {}}  # a schedule costs nothing and would hide the rate
-
-
-def _options() -> dict[str, str] | None:
-    return known(PLAIN_CONVOLUTIONS) if jax.default_backend() == "cpu" else None

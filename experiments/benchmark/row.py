@@ -30,6 +30,7 @@ class Row:
         check: raises UserError unless the answers of the competitors' first calls agree.
         cost: cost of our program; None where there is not one program.
         lesser: competitors that do only a part of the work, for comparison.
+        least: a competitor's name -> its least time as a share of ours, where ours has a bound to keep.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Row:
     check: Callable[[Mapping[str, Any]], None]
     cost: Callable[[], Cost] | None = None
     lesser: tuple[str, ...] = ()
+    least: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def ours(self) -> str:

@@ -85,7 +85,7 @@ def jax_competitors(network: Network) -> list[Competitor]:
 
         return answer
 
-    apply = jax.jit(network.module.apply, compiler_options=_options())
+    apply = jax.jit(network.module.apply, compiler_options=compiler_options())
 
     def loop(images: Images) -> Answer:
         signed = images.astype(np.float32) / 127.5 - 1
@@ -100,7 +100,8 @@ def jax_competitors(network: Network) -> list[Competitor]:
     ]
 
 
-def _options() -> dict[str, str] | None:
+def compiler_options() -> dict[str, str] | None:
+    """Those that the package compiles with."""
     return known(PLAIN_CONVOLUTIONS) if jax.default_backend() == "cpu" else None
 
 

@@ -3,6 +3,7 @@
     python -m experiments.open_set.generators --packages=DIR                 # three hours on one CPU core; it resumes
     python -m experiments.open_set.generators --packages=DIR --only VAE      # these alone, so that others run beside
     python -m experiments.open_set.generators --variant=tiny --out=DIR       # the same path in seconds; no packages
+    python -m experiments.open_set.generators --ship                         # one of them for the quickstart's report
 
 `DIR` is that of experiments/zoo. Each generator is trained, draws 250 images and is done: `--out` then has
 `development/<kind>/<name>/*.png` or `test/<kind>/<name>/*.png`, which `experiments.open_set` takes as `--development`
@@ -11,6 +12,7 @@ missing; a GAN of the zoo goes on from its last checkpoint. No network is asked 
 """
 
 import argparse
+import dataclasses
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +30,8 @@ from experiments.zoo.__main__ import gan_configs
 from experiments.zoo.images import write_real
 from ganfp_jax.data.decode import decode_image, encode_png
 from ganfp_jax.generation.sampler import Sampler
+from ganfp_jax.interop import shipped, weights
+from ganfp_jax.interop.load import load
 from ganfp_jax.jobs import train
 from ganfp_jax.metrics.monitor import make_monitor
 from ganfp_jax.report.grid import image_grid
@@ -42,6 +46,7 @@ SIZES: dict[str, dict[str, Any]] = {
 """`spread` is in grey values: images whose standard deviation over images is less are one image."""
 
 LATENT_SEED = 5  # of the images; the protocol's known ones have other seeds
+SHIPPED = "SNGAN-seed-2"  # for the quickstart: a generator of the development side
 
 
 class Place(NamedTuple):
@@ -188,6 +193,15 @@ def note(place: Place, row: Mapping[str, Any]) -> None:
         atomic.write_bytes(path, "".join(json.dumps(one) + "\n" for one in rows).encode())
 
 
+def ship(out: Path) -> Path:
+    """Writes the weights of `SHIPPED` to the shipped set, as a generator that its network does not know."""
+    found = load(out / "trained" / SHIPPED, "generator")
+    path = shipped.ROOT / "photos32" / f"{shipped.UNKNOWN}sngan{shipped.SUFFIX}"
+    weights.write_file(path, dataclasses.replace(found, about={**found.about, "source_name": SHIPPED}))
+    shipped.write_index(path.parent)
+    return path
+
+
 def make_all(recipes: Sequence[Recipe], place: Place) -> list[str]:
     """Makes the generators that are missing, tells the time left, and returns what is wrong with those that died."""
     missing = [recipe for recipe in recipes if not is_done(recipe, place)]
@@ -210,9 +224,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--packages", type=Path, help="where the packages were unpacked; / where they are installed")
     parser.add_argument("--only", nargs="+", choices=[recipe.name for recipe in RECIPES], help="these generators alone")
+    parser.add_argument("--ship", action="store_true", help=f"put the trained {SHIPPED} into the shipped set")
     parser.add_argument("--variant", default="", choices=list(SIZES))
     parser.add_argument("--out", type=Path, default=Path("runs/open_set/generators"), help="where everything goes")
     arguments = parser.parse_args()
+    if arguments.ship:
+        print(ship(arguments.out))
+        return
     if not arguments.variant and arguments.packages is None:
         parser.error("give --packages, with the photographs of experiments/zoo")
     names = arguments.only or (TINY if arguments.variant else [recipe.name for recipe in RECIPES])

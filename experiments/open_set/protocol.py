@@ -21,6 +21,7 @@ from ganfp_jax.data import labelled
 from ganfp_jax.data.shown import shown
 from ganfp_jax.data.tiles import Tiling
 from ganfp_jax.data.unknown import generator_of
+from ganfp_jax.models.fingerprints import Fingerprints
 from ganfp_jax.run.errors import UserError
 
 VIEWS, RULE = "d4", "majority"
@@ -66,8 +67,7 @@ class Network:
         images = labelled.Images(labelled.open_labelled(folder, classes=attributor.classes), attributor.resolution)
         self.rules = self._rules(images)
         decoded = images.decode()
-        fingerprints = attributor.fingerprints(decoded.images).images
-        self._detectors = scores.fit(_flat(fingerprints), images.folder.labels[decoded.kept])
+        self._detectors = scores.fit(attributor.fingerprints(decoded.images), images.folder.labels[decoded.kept])
 
     def _rules(self, images: labelled.Images) -> Sequence[Rule | Typical]:
         """The rules of the network's own calibration, or as `configs/calibrate.py` finds them on the images.
@@ -86,7 +86,7 @@ class Network:
             print(f"not calibrated, so that no verdict is unsure or unknown: {error}")
             return ()
 
-    def _look(self, images: labelled.Images) -> tuple[PictureVotes, np.ndarray, np.ndarray]:
+    def _look(self, images: labelled.Images) -> tuple[PictureVotes, Fingerprints, np.ndarray]:
         """The vote on each picture's centre, its fingerprint, and its index in the folder."""
         votes, fingerprints, kept = [], [], []
         rejected: list[tuple[str, str]] = []
@@ -95,14 +95,18 @@ class Network:
             if not len(chunk.kept):
                 continue
             votes.append(self.attributor.look_at(chunk.looks, VIEWS, RULE))
-            found = self.attributor.fingerprints(np.concatenate([look.tiles for look in chunk.looks])).images
-            fingerprints.append(_flat(found))
+            fingerprints.append(self.attributor.fingerprints(np.concatenate([look.tiles for look in chunk.looks])))
             kept.append(chunk.kept)
         if not votes:
             raise nothing_read(images.folder, rejected)
         if rejected:
             print(f"{len(rejected)} files of {images.folder.root} could not be used: {': '.join(rejected[0])}")
-        return join(votes), np.concatenate(fingerprints), np.concatenate(kept)
+        of_all = dataclasses.replace(
+            fingerprints[0],
+            images=np.concatenate([found.images for found in fingerprints]),
+            logits=np.concatenate([found.logits for found in fingerprints]),
+        )
+        return join(votes), of_all, np.concatenate(kept)
 
     def ask(self, folder: labelled.LabelledFolder, perturbation: str = "none") -> Answers:
         """The answers for the images of a folder, perturbed as whole pictures."""
@@ -197,10 +201,6 @@ def choose(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         name: float(np.mean([row["scores"][name]["auroc"]["value"] for row in single])) for name in single[0]["scores"]
     }
     return {"side": "choice", "score": max(means, key=means.__getitem__), "rules": len(means), "mean_auroc": means}
-
-
-def _flat(fingerprints: np.ndarray) -> np.ndarray:
-    return fingerprints.reshape(len(fingerprints), -1)
 
 
 def _origins(answers: Answers, folder: labelled.LabelledFolder) -> list[str]:

@@ -10,11 +10,14 @@ import numpy as np
 from jaxtyping import Float, Integer
 
 from ganfp_jax.attribution.voting import Vote
+from ganfp_jax.models.fingerprints import Fingerprints
 
 GAMMA = 0.1  # of GEN
 NEIGHBOURS = 10
 
-Fingerprints = Float[np.ndarray, "n d"]
+PRINCIPAL = 512  # dimensions of ViM's principal space, or two thirds of the features where these are fewer than 768
+
+Features = Float[np.ndarray, "n d"]
 Detectors = Callable[[Fingerprints], dict[str, Float[np.ndarray, " n"]]]
 
 
@@ -41,26 +44,52 @@ def fit(fingerprints: Fingerprints, targets: Integer[np.ndarray, " n"]) -> Detec
     - kNN: minus the distance to the tenth nearest fingerprint, all of length 1 (Sun et al. 2022, arXiv 2204.06507).
     - relative Mahalanobis: the distance to the overall mean minus that to the nearest source's, each by a covariance
       of its own, shrunk after Ledoit and Wolf (Ren et al. 2021, arXiv 2106.09022).
+    - ViM: the energy of the logits less that of a virtual one, which is the length of what the principal space leaves
+      of a fingerprint, scaled to the logits (Wang et al. 2022, arXiv 2203.10807).
     """
     from sklearn.covariance import LedoitWolf
     from sklearn.neighbors import NearestNeighbors
 
-    neighbours = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(targets))).fit(_of_length_1(fingerprints))
-    means = np.stack([fingerprints[targets == k].mean(0) for k in np.unique(targets)])
+    features = _flat(fingerprints)
+    neighbours = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(targets))).fit(_of_length_1(features))
+    means = np.stack([features[targets == k].mean(0) for k in np.unique(targets)])
     places = np.searchsorted(np.unique(targets), targets)
-    within = LedoitWolf(assume_centered=True).fit(fingerprints - means[places])
-    overall = LedoitWolf().fit(fingerprints)
+    within = LedoitWolf(assume_centered=True).fit(features - means[places])
+    overall = LedoitWolf().fit(features)
+    virtual = _fit_virtual_logit(fingerprints)
 
     def scores(given: Fingerprints) -> dict[str, Float[np.ndarray, " n"]]:
-        nearest = np.min([within.mahalanobis(given - mean) for mean in means], axis=0)
+        features = _flat(given)
+        nearest = np.min([within.mahalanobis(features - mean) for mean in means], axis=0)
         return {
-            "kNN": -neighbours.kneighbors(_of_length_1(given))[0][:, -1],
-            "relative Mahalanobis": overall.mahalanobis(given) - nearest,
+            "kNN": -neighbours.kneighbors(_of_length_1(features))[0][:, -1],
+            "relative Mahalanobis": overall.mahalanobis(features) - nearest,
+            "ViM": energy(given.logits[None]) - virtual(features),
         }
 
     return scores
 
 
-def _of_length_1(fingerprints: Fingerprints) -> Fingerprints:
+def _fit_virtual_logit(fingerprints: Fingerprints) -> Callable[[Features], Float[np.ndarray, " n"]]:
+    """Fingerprints -> the virtual logit of ViM; its origin is where the last layer's logits are 0 with its bias."""
+    features, models = _flat(fingerprints), _flat_models(fingerprints)
+    origin = -np.linalg.pinv(models.T) @ fingerprints.bias
+    centred = features - origin
+    principal = min(PRINCIPAL, 2 * features.shape[1] // 3)
+    rest = np.linalg.eigh(centred.T @ centred / len(centred))[1][:, : features.shape[1] - principal]  # the least first
+    lengths = np.linalg.norm(centred @ rest, axis=1)
+    scale = fingerprints.logits.max(1).mean() / max(lengths.mean(), np.finfo(np.float32).tiny)
+    return lambda given: scale * np.linalg.norm((given - origin) @ rest, axis=1)
+
+
+def _flat(fingerprints: Fingerprints) -> Features:
+    return fingerprints.images.reshape(len(fingerprints.images), -1).astype(np.float64)
+
+
+def _flat_models(fingerprints: Fingerprints) -> Float[np.ndarray, "d k"]:
+    return fingerprints.models.reshape(-1, fingerprints.models.shape[-1]).astype(np.float64)
+
+
+def _of_length_1(fingerprints: Features) -> Features:
     lengths = np.linalg.norm(fingerprints, axis=1, keepdims=True)
     return fingerprints / np.maximum(lengths, np.finfo(np.float32).tiny)

@@ -12,6 +12,7 @@ from ganfp_jax.report.score_tables import SHARES, measured
 
 Rows = Sequence[Mapping[str, Any]]
 NUMBERS = ("auroc", "fpr95", "oscr", "ccr_at_fpr_1", "ccr_at_fpr_5", "ccr_at_fpr_10", "balanced_accuracy")
+ALWAYS = ("maximum probability", "energy", "ViM")
 WORDS = (UNSURE, UNKNOWN, NOTHING)
 
 
@@ -37,6 +38,26 @@ def compared(rows: Rows, names: Sequence[str]) -> str:
             if "scores" in row
         ),
     )
+
+
+def of_trainings(rows: Rows) -> str:
+    """Trainings beside each other: the accuracy on known images, and by kind AUROC and FPR95 of the score each chose.
+
+    A line a training and kind; in the last columns the AUROC of scores that need no choice.
+    """
+    lines = []
+    for name in dict.fromkeys(row["training"] for row in rows):
+        mine = [row for row in rows if row["training"] == name]
+        chosen = next(row["score"] for row in mine if row["side"] == "choice")
+        right = {row["kind"]: wording.percent(row["accuracy"]) for row in mine if "accuracy" in row}
+        for row in mine:
+            if row["side"] in ("control", "test") and not row["generator"]:
+                scores = row["scores"]
+                others = (measured(scores[score]["auroc"]) if score in scores else "" for score in ALWAYS)
+                numbers = (measured(scores[chosen][key]) for key in ("auroc", "fpr95"))
+                lines.append([name, right["known"], right["JPEG 75"], chosen, row["kind"], *numbers, *others])
+    heads = ["training", "clean", "JPEG 75", "chosen score", "kind", "AUROC", "FPR95", *ALWAYS]
+    return _table(heads, iter(lines))
 
 
 def called(rows: Rows) -> str:

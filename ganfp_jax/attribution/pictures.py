@@ -12,15 +12,17 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from ganfp_jax.attribution import open_set
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.evaluation import Evaluation
 from ganfp_jax.attribution.inspection import Inspected, choose_scales, map_of, pictures
+from ganfp_jax.attribution.unknown_images import UnknownImages
 from ganfp_jax.data.decode import png_bytes
 from ganfp_jax.data.labelled import Images
 from ganfp_jax.data.perturb import label
 from ganfp_jax.data.views import apply_view
 from ganfp_jax.metrics.embedding import FEWEST
-from ganfp_jax.report.few import most_confused
+from ganfp_jax.report.few import MOST, most_confused
 from ganfp_jax.report.grid import image_grid
 from ganfp_jax.report.robustness_page import PICTURED
 
@@ -34,6 +36,19 @@ MAPPED = 60  # images of each source in the map
 COLUMNS = 10  # sources to which responses are shown
 RESPONDING = 10  # rows of images with their responses, at most
 RESPONSE_SIDE = 64  # larger pictures of fingerprints and responses are reduced to it
+
+
+def unknown_part(measured: open_set.Measured, images: Images, unknown: UnknownImages) -> dict[str, Any]:
+    """A page's part on images of unknown sources: a `report.results.Unknown`.
+
+    Args:
+        measured: the numbers.
+        images: of the folder of the unknown ones.
+        unknown: the answers, with the names of those that could be read.
+    """
+    readable = images.part(images.folder.places(unknown.names))
+    shown = samples(readable, list(measured.metrics["kinds"])[:MOST])
+    return {"metrics": measured.metrics, "curves": measured.curves, "samples": shown}
 
 
 def samples(images: Images, sources: Sequence[str]) -> dict[str, dict[str, Any]]:

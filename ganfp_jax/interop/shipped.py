@@ -1,7 +1,8 @@
 """Trained networks in the package: each set has an attribution network and the generators that it knows.
 
 `photos32` names the attribution network of the set, `photos32/progan` one of its generators, wherever a run folder or
-a file of weights is accepted. A set's model card states its limits; `experiments/zoo` makes the sets.
+a file of weights is accepted. A set may have further generators, whose images the network has never seen, as
+`photos32/unknown-sngan`. A set's model card states its limits; `experiments/zoo` makes the sets.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parent / "zoo"
 INDEX = "index.json"  # it holds {"sha256": {file name: digest}} of a set's files
 NETWORK = "visnet"
 BASELINES = "baselines"
+UNKNOWN = "unknown-"  # how the names of generators begin that the network does not know
 SUFFIX = ".safetensors"
 
 
@@ -23,13 +25,21 @@ def sets() -> list[str]:
 
 
 def generators(name: str) -> list[str]:
-    """Returns the names of the generators of a set, such as "photos32/progan".
+    """Returns the names of the generators that the network of a set knows, such as "photos32/progan".
 
     Raises:
         UserError: there is no such set.
     """
-    files = sorted(_digests(name))
-    return [f"{name}/{Path(file).stem}" for file in files if Path(file).stem not in (NETWORK, BASELINES)]
+    return [f"{name}/{stem}" for stem in _generators(name) if not stem.startswith(UNKNOWN)]
+
+
+def unknown_generators(name: str) -> list[str]:
+    """Returns the names of the generators of a set that its network does not know, such as "photos32/unknown-sngan".
+
+    Raises:
+        UserError: there is no such set.
+    """
+    return [f"{name}/{stem}" for stem in _generators(name) if stem.startswith(UNKNOWN)]
 
 
 def baselines(name: str) -> Path:
@@ -71,6 +81,10 @@ def write_index(folder: Path) -> None:
     files = sorted(folder.glob(f"*{SUFFIX}"))
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     (folder / INDEX).write_text(json.dumps({"sha256": digests}, indent=1) + "\n")
+
+
+def _generators(set_name: str) -> list[str]:
+    return [stem for file in sorted(_digests(set_name)) if (stem := Path(file).stem) not in (NETWORK, BASELINES)]
 
 
 def _digests(set_name: str) -> dict[str, str]:

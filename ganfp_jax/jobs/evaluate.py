@@ -34,7 +34,7 @@ from ganfp_jax.data import labelled, perturb
 from ganfp_jax.data.tiles import Tiling
 from ganfp_jax.data.unknown import open_unknown
 from ganfp_jax.report import open_set_tables, pages, wording
-from ganfp_jax.report.few import MOST, most_confused
+from ganfp_jax.report.few import most_confused
 from ganfp_jax.report.leak import leak_box, leak_of
 from ganfp_jax.report.table import confusion_table, per_image_table, text_table
 from ganfp_jax.run import processes
@@ -118,9 +118,7 @@ def _measure_unknown(
     found = open_set.measure(evaluation, folder, unknown, seed=config["seed"])
     evaluation.metrics["unknown"] = found.metrics
     write_metrics(workdir, evaluation)
-    readable = images.part(images.folder.places(unknown.names))
-    kinds = list(found.metrics["kinds"])[:MOST]
-    return {"metrics": found.metrics, "curves": found.curves, "samples": pictures.samples(readable, kinds)}
+    return pictures.unknown_part(found, images, unknown)
 
 
 def _warnings(checkpoint: str, folder: labelled.LabelledFolder) -> list[str]:

@@ -12,6 +12,7 @@ from ganfp_jax import models
 from ganfp_jax.data import pseudo_unknown
 from ganfp_jax.data.values import to_signed
 from ganfp_jax.run.compiler import PLAIN_CONVOLUTIONS
+from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.progress import compiles
 from ganfp_jax.training.attribution_step import make_attribution_step
 from ganfp_jax.training.labelled_images import decode_some_test, decode_training, open_training
@@ -28,6 +29,7 @@ def attribution_program(config: dict[str, Any], workdir: Path) -> Program:
     """
     unknown = config["pseudo_unknown"]
     pseudo_unknown.check(**unknown)
+    check_logit_norm(config["logit_norm"], unknown["share"])
     folder, resolution = open_training(config), config["resolution"]
     network = models.create(**config["model"], resolution=resolution, num_classes=len(folder.classes))
     optimizer = make_adam(**config["optimizer"], num_steps=config["num_steps"])
@@ -37,7 +39,9 @@ def attribution_program(config: dict[str, Any], workdir: Path) -> Program:
         image = jnp.zeros((1, resolution, resolution, 3))
         return AttributionState(jnp.int32(0), init_network(network, optimizer, key, image))
 
-    step = make_attribution_step(network, optimizer, config["augment"], nobody=unknown["share"] > 0)
+    step = make_attribution_step(
+        network, optimizer, config["augment"], nobody=unknown["share"] > 0, logit_norm=config["logit_norm"]
+    )
     return Program(
         init=init,
         phases=[
@@ -53,6 +57,17 @@ def attribution_program(config: dict[str, Any], workdir: Path) -> Program:
         metadata={"classes": list(folder.classes), "resolution": resolution},
         cpu_options=PLAIN_CONVOLUTIONS,
     )
+
+
+def check_logit_norm(temperature: float, share: float) -> None:
+    """Raises UserError for a temperature below 0, and for one beside a `share` of pseudo-unknowns."""
+    if temperature < 0:
+        raise UserError(f"config.logit_norm is {temperature}; give a temperature, such as 0.04, or 0 to go without")
+    if temperature and share:
+        raise UserError(
+            "config.logit_norm needs logits of one length, and the class nobody of pseudo-unknowns has the logit 0; "
+            "set config.pseudo_unknown.share=0 or config.logit_norm=0"
+        )
 
 
 def _make_evaluate(

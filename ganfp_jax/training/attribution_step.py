@@ -17,7 +17,12 @@ Metrics = dict[str, Array]
 
 
 def make_attribution_step(
-    network: nn.Module, optimizer: optax.GradientTransformation, augment: str, *, nobody: bool = False
+    network: nn.Module,
+    optimizer: optax.GradientTransformation,
+    augment: str,
+    *,
+    nobody: bool = False,
+    logit_norm: float = 0.0,
 ) -> Callable[[AttributionState, dict[str, Array], jax.Array], tuple[AttributionState, Metrics]]:
     """The step that minimises the softmax cross-entropy of random views of the batch.
 
@@ -27,6 +32,8 @@ def make_attribution_step(
         augment: "none", "mirror" (published) or "d4" (all eight flips and quarter turns).
         nobody: some images are of no known source; their label is negative. The loss is that of K + 1 classes, of which
             the last is nobody and has the logit 0. The accuracy is that of the others, among K.
+        logit_norm: the temperature of LogitNorm, whose loss is that of logits of one length; 0 for the logits' own.
+            Nobody's logit has no length, so it goes without `nobody`.
 
     Returns:
         step(state, batch, key) -> (state, metrics). `batch` has uint8 `image` (N, R, R, 3) and int32 `label` (N,).
@@ -41,7 +48,8 @@ def make_attribution_step(
             variables = {"params": params, **state.network.stats}
             logits: Any
             logits, stats = network.apply(variables, images, train=True, mutable=list(state.network.stats))
-            return loss_of(logits, batch["label"]).mean(), (logits, stats)
+            scaled = classification.normalise(logits, logit_norm) if logit_norm else logits
+            return loss_of(scaled, batch["label"]).mean(), (logits, stats)
 
         (loss, (logits, stats)), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.network.params)
         updates, opt_state = optimizer.update(grads, state.network.opt_state, state.network.params)

@@ -17,6 +17,7 @@ from experiments.benchmark.folder import folder_row, make_jpegs
 from experiments.benchmark.limits import Rates, measure_rates
 from experiments.benchmark.row import Cost, Options, check_close
 from experiments.benchmark.timing import ratio, spread, take_turns
+from experiments.benchmark.unknown import unknown_row
 from experiments.benchmark.vote import LOOP, TURNS, jax_competitors, make_images, make_network
 from ganfp_jax.data.views import EXACT_VIEWS, apply_view
 from ganfp_jax.run.errors import UserError
@@ -128,6 +129,25 @@ def test_benchmark_runs_without_pytorch_and_goes_on_where_it_stopped(tmp_path, m
     assert records[4]["share_of_limit"] is None
     assert "| vote 16x16, batch 4 | JAX, Python loop | " in printed
     assert "torch, ttach not installed; pip install -e '.[bench]'" in printed
+
+
+def test_a_row_is_too_slow_where_all_of_its_rounds_are():
+    record = {"row": "unknown 32x32, batch 4", "competitor": "never unknown", "least": 1 / 1.05}
+    slow, unsure = {"median": 0.8, "low": 0.7, "high": 0.9}, {"median": 0.8, "low": 0.7, "high": 1.0}
+    assert benchmark.too_slow([record | {"ratio_to_ours": slow}]) == [
+        "unknown 32x32, batch 4 takes 1.25 times as long as never unknown; at most 1.05 is allowed"
+    ]
+    assert not benchmark.too_slow([record | {"ratio_to_ours": unsure}])
+    assert not benchmark.too_slow([record | {"ratio_to_ours": slow, "least": None}])
+
+
+def test_verdicts_are_the_same_where_nothing_is_unknown():
+    row = unknown_row(3)
+    row.check({name: make()() for name, make in row.makers.items()})
+    ours, theirs = row.makers
+    row.check({ours: ["unknown", "real"], theirs: ["SNGAN", "real"]})
+    with pytest.raises(UserError, match="batch 3: unsure is real where nothing is unknown"):
+        row.check({ours: ["unsure"], theirs: ["real"]})
 
 
 def test_figures_of_another_machine_are_not_taken_for_this_ones(tmp_path):

@@ -10,6 +10,7 @@ from experiments.open_set.protocol import Network, Protocol, choose
 from ganfp_jax.data import labelled
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.data.unknown import open_unknown
+from ganfp_jax.models.fingerprints import Fingerprints
 from ganfp_jax.report.figures import png
 
 
@@ -34,23 +35,43 @@ def test_energy_and_generalised_entropy_by_hand():
     assert scores.gen(np.array([[0.25, 0.75], [0.0, 1.0]])) == pytest.approx([-2 * 0.1875**0.1, 0.0])
 
 
+def fingerprints_of(features, models=None, bias=None):
+    models = np.eye(features.shape[1])[:, :2] if models is None else models
+    bias = np.zeros(models.shape[1]) if bias is None else bias
+    arrays = features, models, bias, features @ models + bias
+    return Fingerprints(*(np.asarray(array, np.float32) for array in arrays))
+
+
 def test_fingerprints_far_from_the_known_ones_score_low():
     rng = np.random.default_rng(0)
     targets = np.repeat([0, 1], 100)
     means = np.array([[5.0, 0, 0, 0], [0, 5.0, 0, 0]])
-    fitted = scores.fit(rng.normal(means[targets], 0.5), targets)
+    fitted = scores.fit(fingerprints_of(rng.normal(means[targets], 0.5)), targets)
     here, there = rng.normal(means[targets], 0.5), rng.normal([0, 0, 5.0, 5.0], 0.5, (50, 4))
-    found, others = fitted(here), fitted(there)
-    for name in ("kNN", "relative Mahalanobis"):
+    found, others = fitted(fingerprints_of(here)), fitted(fingerprints_of(there))
+    for name in ("kNN", "relative Mahalanobis", "ViM"):
         assert np.quantile(found[name], 0.05) > np.quantile(others[name], 0.95), name
 
 
 def test_knn_is_the_distance_to_the_tenth_nearest():
     rng = np.random.default_rng(1)
     bank, given = rng.normal(size=(40, 3)), rng.normal(size=(5, 3))
-    found = scores.fit(bank, np.arange(40) % 2)(given)["kNN"]
+    found = scores.fit(fingerprints_of(bank), np.arange(40) % 2)(fingerprints_of(given))["kNN"]
     unit = [vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in (given, bank)]
     assert found == pytest.approx(-np.sort(cdist(*unit), axis=1)[:, 9])
+
+
+def test_vims_virtual_logit_is_what_the_principal_space_leaves():
+    # Two sources along two axes, a third axis that known images hardly use, and a bias that moves the origin.
+    rng, models, bias = np.random.default_rng(2), np.eye(3)[:, :2], np.array([1.0, -2.0])
+    used = np.repeat(rng.normal(0, 3, (30, 2)) - bias, 2, axis=0)
+    bank = np.concatenate([used, np.tile([[0.1], [-0.1]], (30, 1))], axis=1)
+    known = fingerprints_of(bank, models, bias)
+    given = fingerprints_of(np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 2.0]]), models, bias)
+    found = scores.fit(known, np.arange(60) % 2)(given)["ViM"]
+    scale = float(known.logits.max(1).mean()) / 0.1
+    assert found[0] == pytest.approx(np.logaddexp(1, -2), rel=1e-3)
+    assert found[0] - found[1] == pytest.approx(2 * scale, rel=1e-3)
 
 
 @pytest.fixture
@@ -130,3 +151,18 @@ def test_tables_say_how_known_images_fare_and_what_unknown_ones_are_called():
     }
     line = tables.known([{"kind": "JPEG", "by_source": by_source}]).splitlines()[-1]
     assert line == "| JPEG | 55.0% | 5.0% | 10.0% | 20.0% | 10.0% | 75.0% | 25.0% | 0.0% | 0.0% |"
+
+
+def test_a_training_is_told_by_its_accuracies_and_by_the_score_that_it_chose():
+    def scored(side, kind, value):
+        number = {"value": value, "ci95": None}
+        return {"side": side, "kind": kind, "generator": "", "scores": {"a": {"auroc": number, "fpr95": number}}}
+
+    rows = [
+        {"side": "known", "kind": "known", "accuracy": 0.99},
+        scored("known, changed", "JPEG 75", 0.6) | {"accuracy": 0.95},
+        {"side": "choice", "score": "a"},
+        scored("test", "seed", 0.5),
+    ]
+    lines = tables.of_trainings([row | {"training": "LogitNorm"} for row in rows]).splitlines()
+    assert lines[2:] == ["| LogitNorm | 99.0% | 95.0% | a | seed | 50.0% | 50.0% |  |  |  |"]

@@ -49,6 +49,14 @@ def test_the_network_knows_the_generators_that_come_with_it():
     assert Attributor.load(SET).classes == CLASSES
 
 
+def test_a_generator_comes_with_it_that_the_network_does_not_know():
+    (name,) = shipped.unknown_generators(SET)
+    assert name == "photos32/unknown-sngan"
+    assert name not in shipped.generators(SET)
+    assert Sampler(name).source_name == "SNGAN-seed-2"
+    assert Sampler(name).origin["digest"] != Sampler(f"{SET}/sngan").origin["digest"]
+
+
 def test_the_network_is_calibrated_for_the_vote_of_the_quickstart():
     config = quickstart_file.get_config()
     assert Attributor.load(SET).calibration_for(config.views, config.rule).error_rate == 0.01

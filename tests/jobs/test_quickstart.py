@@ -28,7 +28,13 @@ def test_quickstart_on_few_images(tmp_path, capsys):
     assert results["main"]["count"] == 6
     out = capsys.readouterr().out
     assert "real/astronaut_00000.png" in out and "report" in out
-    assert (tmp_path / "report" / "index.html").stat().st_size > 10_000
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert len(page) > 10_000
+    # a generator that the network does not know
+    kind = results["unknown"]["kinds"]["SNGAN-seed-2"]
+    assert kind["images"] == sum(kind["called"].values()) == 6
+    assert len((tmp_path / "evaluation" / "unknown" / "predictions.csv").read_text().splitlines()) == 7
+    assert "SNGAN-seed-2" in out and "SNGAN-seed-2" in page
     # the same images again, from the same seed
     name = "SNGAN/SNGAN_00000003.png"
     before = labelled.open_labelled(tmp_path / "images", "test")
@@ -63,8 +69,11 @@ def test_images_of_older_generators_are_made_anew(tmp_path):
     assert image.read_bytes() != made  # nothing says that it is not what it was
     manifest["sources"]["SNGAN"]["digest"] = "of older weights"
     manifests.write_manifest(tmp_path / "images" / "test", manifest["classes"], manifest["sources"])
+    unknown = tmp_path / "unknown" / "SNGAN-seed-2" / "SNGAN-seed-2_00000000.png"
+    written = unknown.stat().st_mtime_ns
     make_images(study)
     assert image.read_bytes() == made
+    assert unknown.stat().st_mtime_ns == written  # those of today's weights are left alone
 
 
 @pytest.mark.parametrize("variant", ["default", "scratch", "course", "seeds", "tiny"])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ganfp_jax.run.errors import UserError
+from ganfp_jax.training.attribution_program import check_logit_norm
 from ganfp_jax.training.objectives import OBJECTIVES, classification, cramer, hinge, mmd, penalties, wgan_gp
 from ganfp_jax.training.optimizers import clip_each, make_adam
 
@@ -389,6 +390,25 @@ def test_nobody_is_one_class_more_with_the_logit_0():
     np.testing.assert_allclose(expected[1], np.log(1 + np.exp(0.5) + np.exp(3)), rtol=1e-6)
     assert float(classification.accuracy_of_known(logits, labels)) == 0.5
     assert float(classification.accuracy_of_known(logits, -jnp.ones(3, jnp.int32))) == 0
+
+
+def test_logit_norms_logits_have_one_length():
+    logits = jnp.array([[3.0, 4.0], [0.3, -0.4], [0.0, 0.0]])
+    found = classification.normalise(logits, 0.04)
+    np.testing.assert_allclose(found, [[15.0, 20.0], [15.0, -20.0], [0.0, 0.0]], rtol=1e-5)
+    larger = classification.cross_entropy(classification.normalise(10 * logits[:2], 0.04), jnp.array([0, 1]))
+    np.testing.assert_allclose(larger, classification.cross_entropy(found[:2], jnp.array([0, 1])), rtol=1e-4)
+    slopes = jax.grad(lambda given: classification.normalise(given, 0.04).sum())(logits)
+    assert bool(jnp.isfinite(slopes).all())  # where all logits are 0, too
+
+
+def test_logit_norm_and_pseudo_unknowns_are_refused_together():
+    check_logit_norm(0.04, 0.0)
+    check_logit_norm(0.0, 0.2)
+    with pytest.raises(UserError, match="the class nobody of pseudo-unknowns has the logit 0"):
+        check_logit_norm(0.04, 0.2)
+    with pytest.raises(UserError, match=r"config.logit_norm is -1.0; give a temperature"):
+        check_logit_norm(-1.0, 0.0)
 
 
 def test_weight_decay_shrinks_weights_and_not_biases():

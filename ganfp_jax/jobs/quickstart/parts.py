@@ -16,7 +16,7 @@ from jaxtyping import Int
 
 from ganfp_jax.attribution import pictures
 from ganfp_jax.attribution.attributor import Attributor
-from ganfp_jax.attribution.evaluation import evaluate, per_photograph
+from ganfp_jax.attribution.evaluation import Evaluation, evaluate, per_photograph
 from ganfp_jax.attribution.pictures import wrong_images
 from ganfp_jax.attribution.predictions import image_rows, write_outputs
 from ganfp_jax.baselines import FittedBaseline, beside
@@ -25,6 +25,7 @@ from ganfp_jax.data import labelled, manifests, perturb
 from ganfp_jax.data.decode import encode_png
 from ganfp_jax.generation.folders import write_generated, write_photographs
 from ganfp_jax.generation.sampler import Sampler
+from ganfp_jax.report import open_set_tables
 from ganfp_jax.report.grid import image_grid
 from ganfp_jax.report.leak import leak_box, leak_of
 from ganfp_jax.report.pages import write_page
@@ -79,6 +80,8 @@ class Study:
     """One row a test, as a `report.results.EvaluationPage` has them; the stages append to it."""
     baselines: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     """The rows of the baselines."""
+    unknown: dict[str, Any] | None = None
+    """The report's part on images of generators that the network does not know (`report.results.Unknown`), if any."""
 
     @property
     def images(self) -> Path:
@@ -151,13 +154,18 @@ def first_of_each(folder: labelled.LabelledFolder, count: int) -> Int[np.ndarray
 # --- Tests
 
 
-def evaluation_row(
+def carry_out_test(
     attributor: Attributor, folder: labelled.LabelledFolder, test: Test, target: Path, *, rule: str, batch_size: int
-) -> dict[str, Any]:
-    """Returns one row of the report's evaluations; the answers are written to `target`."""
+) -> Evaluation:
+    """Asks the network about the images of a test; the answers are written to `target`."""
     images = labelled.Images(folder, attributor.resolution, perturbation=test.perturbation).part(test.indices)
     evaluation = evaluate(attributor, images, views=test.views, rule=rule, batch_size=batch_size)
     write_outputs(target, evaluation)
+    return evaluation
+
+
+def evaluation_row(test: Test, evaluation: Evaluation, folder: labelled.LabelledFolder) -> dict[str, Any]:
+    """Returns one row of the report's evaluations."""
     few = len(evaluation.names) <= FEW * len(folder.classes)
     return {
         "network": test.network,
@@ -210,6 +218,7 @@ def publish(study: Study, fingerprints: Mapping[str, Any]) -> None:
         "main": facts["main"],
         "evaluations": study.evaluations,
         "baselines": study.baselines,
+        "unknown": study.unknown and study.unknown["metrics"],
         "samples": sample_grids(study, facts["steps"], folders["test"]),
         "steps": facts["steps"],
         "method": facts["method"],
@@ -225,13 +234,14 @@ def publish(study: Study, fingerprints: Mapping[str, Any]) -> None:
     write_json(study.workdir / "results.json", results)
     report = study.workdir / "report" / "index.html"
     wrong = pictures.with_views(wrong, labelled.Images(folders["test"], attributor.resolution))
-    write_page("evaluation", results | {"wrong": wrong, "fingerprints": fingerprints}, report)
+    shown = {"wrong": wrong, "fingerprints": fingerprints, "unknown": study.unknown}
+    write_page("evaluation", results | shown, report)
     print_results(results)
     print(f"report: {report}")
 
 
 def print_results(results: Mapping[str, Any]) -> None:
-    """Prints the leak, the verdicts of the small tests of the headline's kind, and a table of all tests."""
+    """Prints the leak, the verdicts of the small tests of the headline's kind, and tables of all tests."""
     main = results["main"]
     if results["leak"]:
         print(leak_box(results["leak"]) + "\n")
@@ -240,6 +250,8 @@ def print_results(results: Mapping[str, Any]) -> None:
             print(f"{row['network']}, {main['rule']} of the views {main['views']}:\n")
             print(per_image_table(ImageRow(**image) for image in row["rows"]) + "\n")
     print(summary_table(results))
+    if results["unknown"]:
+        print(f"\n{open_set_tables.text(results['unknown'])}\n")
 
 
 def main_row(evaluations: Sequence[dict[str, Any]], main: Mapping[str, Any]) -> dict[str, Any]:

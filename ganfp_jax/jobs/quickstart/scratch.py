@@ -125,8 +125,8 @@ def evaluate_tests(study: parts.Study) -> None:
         target = study.workdir / "evaluation" / f"{test.network}-{test.condition}-{test.views}-{test.count}"
         if not (target / "study.json").exists():
             rule = study.config["rule"]
-            row = parts.evaluation_row(load(test.network), folder, test, target, rule=rule, batch_size=32)
-            write_json(target / "study.json", row)
+            answers = parts.carry_out_test(load(test.network), folder, test, target, rule=rule, batch_size=32)
+            write_json(target / "study.json", parts.evaluation_row(test, answers, folder))
         study.evaluations.append(json.loads((target / "study.json").read_text()))
 
 

@@ -1,24 +1,33 @@
 """A study of a shipped set: its generators make a test set, its network and its baselines name the sources.
 
-All photographs are test images. Only the first stage continues where it was stopped.
+All photographs are test images. The network is asked about images of generators that it does not know, too. Only the
+first stage continues where it was stopped.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ganfp_jax import baselines
+from ganfp_jax.attribution import open_set, pictures
 from ganfp_jax.attribution.attributor import Attributor
+from ganfp_jax.attribution.evaluation import Evaluation
+from ganfp_jax.attribution.predictions import write_unknown
+from ganfp_jax.attribution.unknown_images import ask_unknown
 from ganfp_jax.baselines.images import FolderImages
-from ganfp_jax.data import labelled, perturb
+from ganfp_jax.data import labelled, manifests, perturb
+from ganfp_jax.data.unknown import open_unknown
+from ganfp_jax.generation.folders import write_generated
 from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.interop import shipped
 from ganfp_jax.interop.load import load
 from ganfp_jax.jobs.quickstart import parts
 from ganfp_jax.report.wording import listed
 from ganfp_jax.run.errors import UserError
+
+UNKNOWN = "unknown"  # the folder of images of generators that the network does not know, and of the answers on them
 
 
 def open_study(config: Mapping[str, Any], workdir: Path) -> parts.Study:
@@ -54,17 +63,25 @@ def check(config: Mapping[str, Any], attributor: Attributor) -> None:
 
 
 def make_images(study: parts.Study) -> None:
-    """Writes images/test; images of older weights of a generator are made anew."""
+    """Writes images/test, and unknown/ by generators that the network does not know."""
     config = study.config
-    samplers = {sampler.source_name: sampler for sampler in map(Sampler, shipped.generators(config["shipped"]))}
-    done = {
-        source
-        for source, origin in parts.made_already(study, "test").items()
-        if source not in samplers or origin.get("digest") == samplers[source].origin["digest"]
-    }
-    loaders = {source: lambda source=source: samplers[source] for source in samplers}
+    samplers = [Sampler(name) for name in shipped.generators(config["shipped"])]
+    loaders = {sampler.source_name: lambda sampler=sampler: sampler for sampler in samplers}
     count, seed = config["count"], config["seed"]
+    done = up_to_date(study.images / "test", samplers)
     parts.write_split(study, "test", loaders, done, photographs="all", count=count, seed=seed, batch_size=50)
+    unknown = [Sampler(name) for name in shipped.unknown_generators(config["shipped"])]
+    done = up_to_date(study.workdir / UNKNOWN, unknown)
+    for sampler in unknown:
+        if sampler.source_name not in done:
+            write_generated(sampler, study.workdir / UNKNOWN, count=count, seed=seed, batch_size=50)
+
+
+def up_to_date(root: Path, samplers: Sequence[Sampler]) -> set[str]:
+    """The sources of a folder that need not be made: those that older weights of a generator did not make."""
+    made = (manifests.read_manifest(root) or {"sources": {}})["sources"]
+    digests = {sampler.source_name: sampler.origin["digest"] for sampler in samplers}
+    return {source for source, origin in made.items() if digests.get(source) in (None, origin.get("digest"))}
 
 
 def evaluate_tests(study: parts.Study) -> None:
@@ -73,10 +90,33 @@ def evaluate_tests(study: parts.Study) -> None:
     folder = labelled.open_labelled(study.images, split="test", classes=attributor.classes)
     for test in tests(config, folder):
         target = study.workdir / "evaluation" / f"{test.condition}-{len(test.indices)}"
-        row = parts.evaluation_row(
-            attributor, folder, test, target, rule=config["rule"], batch_size=config["batch_size"]
-        )
-        study.evaluations.append(row)
+        settings = {"rule": config["rule"], "batch_size": config["batch_size"]}
+        answers = parts.carry_out_test(attributor, folder, test, target, **settings)
+        study.evaluations.append(parts.evaluation_row(test, answers, folder))
+        if len(test.indices) == len(folder.names) and test.perturbation == config["conditions"][0]:
+            study.unknown = ask_about_unknown(study, answers, folder)
+
+
+def ask_about_unknown(study: parts.Study, known: Evaluation, folder: labelled.LabelledFolder) -> dict[str, Any] | None:
+    """Asks the network about images of generators that it does not know, as far as the set has any.
+
+    Args:
+        study: the study.
+        known: its answers on all images under the first condition.
+        folder: these images.
+
+    Returns:
+        The report's part.
+    """
+    config, attributor = study.config, study.attributor()
+    if not shipped.unknown_generators(config["shipped"]):
+        return None
+    unknown = open_unknown(study.workdir / UNKNOWN)
+    images = labelled.Images(unknown, attributor.resolution, perturbation=config["conditions"][0])
+    vote = {key: config[key] for key in ("views", "rule", "batch_size")}
+    answers = ask_unknown(attributor, images, **vote)
+    write_unknown(study.workdir / "evaluation" / UNKNOWN, answers)
+    return pictures.unknown_part(open_set.measure(known, folder, answers, seed=config["seed"]), images, answers)
 
 
 def ask_baselines(study: parts.Study) -> None:

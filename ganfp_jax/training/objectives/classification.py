@@ -21,6 +21,12 @@ def accuracy(logits: Float[Array, "n k"], labels: Int[Array, " n"]) -> Float[Arr
     return jnp.mean(correct(logits, labels), dtype=jnp.float32)
 
 
+def normalise(logits: Float[Array, "n k"], temperature: float) -> Float[Array, "n k"]:
+    """Return the logits of LogitNorm: of length 1 / temperature (Wei et al. 2022, arXiv 2205.09310, equation 6)."""
+    lengths = jnp.sqrt(jnp.square(logits).sum(axis=1, keepdims=True) + 1e-14)  # a length of 0 has no gradient
+    return logits / (temperature * lengths)
+
+
 def cross_entropy_or_nobody(logits: Float[Array, "n k"], labels: Int[Array, " n"]) -> Float[Array, " n"]:
     """Return `cross_entropy` of K + 1 classes, in nats: the last is nobody, with the logit 0 and any negative label."""
     with_nobody = jnp.pad(logits, ((0, 0), (0, 1)))
