@@ -66,15 +66,15 @@ def draw_curves(results: Mapping[str, Any]) -> "Figure":
     from matplotlib.figure import Figure
 
     kinds = list(results["curves"].items())[:PANELS]
-    columns = min(COLUMNS, len(kinds))
-    rows = -(-len(kinds) // columns)
-    figure = Figure(figsize=(max(2.5 * columns, 4.0), 2.5 * rows + 0.5), layout="constrained")
+    rows = -(-len(kinds) // COLUMNS)
+    # Always as wide as three panels, since a page stretches its drawings to its own width.
+    figure = Figure(figsize=(2.5 * COLUMNS, 2.5 * rows + 0.5), layout="constrained")
     for place, (kind, scores) in enumerate(kinds):
-        panel = figure.add_subplot(rows, columns, place + 1)
+        panel = figure.add_subplot(rows, COLUMNS, place + 1)
         _draw_kind(panel, kind, scores)
-        if place % columns == 0:
+        if place % COLUMNS == 0:
             panel.set_ylabel("known named (CCR)")
-        if place + columns >= len(kinds):
+        if place + COLUMNS >= len(kinds):
             panel.set_xlabel("unknown accepted (FPR)")
     handles, names = figure.axes[0].get_legend_handles_labels()
     legend_below(figure, handles, names, 4)
