@@ -16,6 +16,8 @@ Three of their habits are keys, whose published values are the defaults of `:cel
 `:photos`: `objective.penalty.norm` and `generator.statistics`, as in configs/cramergan.py, and
 `objective.args.diagonal`. "published": the constant 3 is taken out of the kernel's diagonal; "exact": the diagonal.
 
+The keys against dots of 2 pixels are those of configs/cramergan.py.
+
 The narrow critic of `:photos` also begins otherwise (`critic.first_weights`): with the published weights its features
 are so near 0 that the penalty on its layers can take them there, where every gradient is 0 for ever.
 """

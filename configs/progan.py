@@ -72,7 +72,7 @@ def _published() -> ConfigDict:
                 "augment": "none",
             },
             "num_samples": 64,
-            **common.logging(eval_images=1024, sample_every=1000, dead_after=1000),
+            **common.logging(eval_images=1024, sample_every=1000, dead_after=1000, checkpoint_choice="last"),
         }
     )
 

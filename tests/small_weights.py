@@ -56,10 +56,10 @@ def network(name="attribution", seed=0, **settings):
     return Weights("attribution", model, draw(model, seed), about, {"run_folder": name, "step": 8})
 
 
-def run_folder(workdir, config, saved, average=None):
+def run_folder(workdir, config, saved, average=None, scored=None):
     """What a training leaves: its config and, for each step of `saved`, a checkpoint of these weights.
 
-    `average` are the parameters of the running average, beside all of them.
+    `average` are the parameters of the running average, beside all of them, `scored` the scores by step.
     """
     workdir.mkdir()
     write_json(workdir / "config.json", config)
@@ -73,7 +73,7 @@ def run_folder(workdir, config, saved, average=None):
             metadata = {"source_name": weights.about["source_name"]}
         else:
             metadata = {"classes": weights.about["classes"]}
-        checkpoints.save(step, state, metadata)
+        checkpoints.save(step, state, metadata, (scored or {}).get(step))
     checkpoints.close()
     return workdir
 

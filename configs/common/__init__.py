@@ -42,7 +42,11 @@ def choose_gan(
 
 
 def logging(
-    *, eval_images: int | None = None, sample_every: int | None = None, dead_after: int | None = None
+    *,
+    eval_images: int | None = None,
+    sample_every: int | None = None,
+    dead_after: int | None = None,
+    checkpoint_choice: str | None = None,
 ) -> dict[str, Any]:
     """How often is logged, measured, sampled and saved, and how hard XLA's compiler tries; what is None is no key."""
     settings = {
@@ -53,6 +57,7 @@ def logging(
         "sample_every": sample_every,
         "checkpoint_every": 5000,
         "keep_checkpoints": 2,
+        "checkpoint_choice": checkpoint_choice,
         "dead_after": dead_after,  # steps with a gradient of 0 at every log: the training stops; 0: never
         "compile_effort": "full",
     }

@@ -44,10 +44,10 @@ def load(path: str | Path, kind: Kind | None = None, *, calibrated: bool = True)
     """Loads the weights at `path`.
 
     Args:
-        path: the run folder of a training (its newest checkpoint, the running average where one was kept, and its
-            calibration, if it is of these weights), a run folder that holds `weights.safetensors`, such a file, or a
-            folder of `interop.model_folder`. If the path does not exist, it may be the name of shipped weights
-            (`ganfp_jax.interop.shipped`).
+        path: the run folder of a training (its newest checkpoint, or the best if its `checkpoint_choice` says so; the
+            running average where one was kept; its calibration, if it is of these weights), a run folder that holds
+            `weights.safetensors`, such a file, or a folder of `interop.model_folder`. If the path does not exist, it
+            may be the name of shipped weights (`ganfp_jax.interop.shipped`).
         kind: the kind of network that is required; None accepts both.
         calibrated: False leaves out the calibration, so that weights with a damaged calibration can be read.
 
@@ -132,7 +132,7 @@ def _from_training(run_folder: Path, wanted: Kind | None) -> Weights:
     program = config.get("program", "")
     found = KINDS.get(program) if isinstance(program, str) else None
     kind = _require(run_folder, found, wanted, program or config.get("job"))
-    checkpoint = stored.Stored(run_folder)
+    checkpoint = stored.Stored(run_folder, config.get("checkpoint_choice") == stored.BEST_SWD)
     model, about = _described(run_folder, config, checkpoint.metadata(), kind)
     origin = {"run_folder": run_folder.resolve().name, "step": checkpoint.step}
     weights = Weights(kind, model, {}, about, origin)

@@ -2,10 +2,13 @@
 
 The published network makes 128x128 images. It has four residual blocks between a dense layer and a transposed
 convolution; other sizes have fewer or more blocks. Parameters have the published variables' names.
+
+That last layer paints dots: an even and an odd pixel of its output are sums over different weights of its kernel, so
+they may differ however smooth the image is (Odena et al. 2016, "Deconvolution and checkerboard artifacts").
 """
 
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +19,9 @@ from ganfp_jax.models.layers import ROOT2, Conv, Dense, Padding, by_channel, glo
 from ganfp_jax.models.network import Count, Network, check_bottom_width
 from ganfp_jax.models.normalization import BatchNorm, Statistics
 
+Upsampling = Literal["transposed", "nearest", "bilinear"]
 EPSILON = 1.001e-5  # epsilon of batch normalisation, to which TensorFlow raises the published 1e-5
+LAST_WEIGHTS = nn.initializers.normal(0.02)  # of the last layer
 
 
 class Generator(Network):
@@ -32,6 +37,8 @@ class Generator(Network):
             depends on its neighbours. "running" normalises by running averages outside training, so an image depends on
             its latent alone.
         padding: padding of every convolution, "zero" (published) or "reflect"; see `layers.Conv`.
+        upsampling: how the last layer doubles the side: by a "transposed" convolution (published), or by enlarging with
+            "nearest" neighbours or "bilinear" interpolation before a convolution. The parameters' shapes are the same.
         dtype: dtype of the arithmetic; parameters, statistics and images are float32.
     """
 
@@ -42,6 +49,7 @@ class Generator(Network):
     max_multiplier: Count = 16
     statistics: Statistics = "batch"
     padding: Padding = "zero"
+    upsampling: Upsampling = "transposed"
     dtype: Any = jnp.float32
 
     @nn.nowrap
@@ -66,8 +74,15 @@ class Generator(Network):
             x = _UpBlock(width, self.statistics, self.padding, self.dtype, name=f"g_res{i}")(x, train)
         norm = BatchNorm(statistics=self.statistics, epsilon=EPSILON, dtype=self.dtype, name="g_h4")
         x = jax.nn.relu(norm(x, None, train))
-        x = _TransposedConv(3, self.padding, self.dtype, name="g_h5")(x)
+        x = self._last(x)
         return jax.nn.sigmoid(x.astype(jnp.float32))
+
+    def _last(self, x: Float[Array, "n h w i"]) -> Float[Array, "n H W 3"]:
+        if self.upsampling == "transposed":
+            return _TransposedConv(3, self.padding, self.dtype, name="g_h5")(x)
+        n, h, w, i = x.shape
+        x = upsample(x) if self.upsampling == "nearest" else jax.image.resize(x, (n, 2 * h, 2 * w, i), "bilinear")
+        return Conv(3, 5, LAST_WEIGHTS, padding=self.padding, dtype=self.dtype, name="g_h5")(x)
 
 
 class _UpBlock(nn.Module):
@@ -97,7 +112,7 @@ class _TransposedConv(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w i"]) -> Float[Array, "n H W o"]:
-        weight = self.param("weight", nn.initializers.normal(0.02), (5, 5, x.shape[-1], self.features))
+        weight = self.param("weight", LAST_WEIGHTS, (5, 5, x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         x, pads = x.astype(self.dtype), (3, 2)  # the published "SAME" alignment
         if self.padding == "reflect":

@@ -17,6 +17,8 @@ ADDED = {"critic.first_weights": "published", "start_from": "", "data.layout": "
     "data.crop_from": 0,
     "model.spectral_features": 0,
     "optimizer.weight_decay": 0.0,
+    "generator.upsampling": "transposed",
+    "checkpoint_choice": "last",
     "folder.root": "",
     "folder.first": 0,
     "folder.resize": "crop",

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import jax
 import orbax.checkpoint as ocp
 from jax.sharding import SingleDeviceSharding
 from jaxtyping import PyTree
+from orbax.checkpoint import checkpoint_managers
 
 from ganfp_jax.run.errors import UserError
-from ganfp_jax.training.stored import FOLDER, Arrays, Stored, unreadable
+from ganfp_jax.training.stored import FOLDER, SCORE, Arrays, Stored, best, scores, unreadable
 
 MARGIN = 2**20  # bytes for metadata and blocks that are not full
 
@@ -21,12 +23,37 @@ def _quiet() -> None:
     logging.getLogger("absl").setLevel(logging.CRITICAL)
 
 
+class _Best:
+    """orbax's policy that keeps the checkpoint with the lowest score, or none where none has one."""
+
+    def __init__(self, scored: Mapping[int, float]) -> None:
+        self._scored = scored
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> Sequence[bool]:
+        """Whether to keep each checkpoint, in the order of their steps."""
+        del context
+        scored = {info.step: self._scored[info.step] for info in checkpoints if info.step in self._scored}
+        return [bool(scored) and info.step == best(scored) for info in checkpoints]
+
+
 class Checkpoints:
     """The checkpoints of one run folder. Saves run in the background; a killed save leaves no partial checkpoint."""
 
     def __init__(self, workdir: Path, keep: int) -> None:
+        """Opens the folder, made if need be.
+
+        Args:
+            workdir: run folder.
+            keep: how many of the newest checkpoints are kept; the one with the lowest score is kept beside them.
+
+        Raises:
+            UserError: a file is in the way.
+        """
         _quiet()
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True)
+        self._scored = scores(workdir)
+        keeping = [checkpoint_managers.LatestN(keep), _Best(self._scored)]
+        policy = checkpoint_managers.AnyPreservationPolicy(keeping)
+        options = ocp.CheckpointManagerOptions(preservation_policy=policy, create=True)
         self.folder = workdir.resolve() / FOLDER
         if self.folder.exists() and not self.folder.is_dir():
             raise UserError(f"{self.folder} is no folder of checkpoints; remove it, or choose another --workdir")
@@ -36,8 +63,14 @@ class Checkpoints:
         """The step of the newest complete checkpoint, None where there is none."""
         return self._manager.latest_step()
 
-    def save(self, step: int, state: PyTree, metadata: dict[str, Any]) -> None:
+    def save(self, step: int, state: PyTree, metadata: dict[str, Any], score: float | None = None) -> None:
         """Starts to save `state` and the JSON-able `metadata` under `step`; a step that exists stays as it is.
+
+        Args:
+            step: number of steps done.
+            state: the whole state.
+            metadata: saved beside it, with the score.
+            score: how good the network is, lower is better; None where it was not measured.
 
         Raises:
             UserError: the disk has no room for it.
@@ -54,6 +87,9 @@ class Checkpoints:
                 f"{free / 2**20:.1f} free); free some and run the same command again, it goes on from "
                 + ("the start" if last is None else f"step {last}")
             )
+        if score is not None:
+            self._scored[step] = score
+            metadata = metadata | {SCORE: score}
         args = ocp.args.Composite(state=ocp.args.StandardSave(state), metadata=ocp.args.JsonSave(metadata))
         self._manager.save(step, args=args, force=True)
 

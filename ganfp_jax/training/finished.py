@@ -9,11 +9,12 @@ from ganfp_jax.run import longer
 from ganfp_jax.run.command import command
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.training.logs import logged
+from ganfp_jax.training.stored import BEST_SWD, Stored
 
 
 def summary(config: Mapping[str, Any], workdir: Path, steps: int) -> str:
     """Return two lines for the console."""
-    trained = f"{workdir} is trained: {steps:,} steps{_accuracy(workdir, steps)}"
+    trained = f"{workdir} is trained: {steps:,} steps{_accuracy(workdir, steps)}{_chosen(config, workdir)}"
     key = longer.KEYS["growing" in config]
     more = "" if longer.may_grow(config)[key] else f"; a larger --config.{key} goes on with it"
     return f"{trained}\nnext: {_next_command(config, workdir)}{more}"
@@ -30,6 +31,13 @@ def _next_command(config: Mapping[str, Any], workdir: Path) -> str:
         unseen = False
     data = {"root": root} | ({} if layout == "auto" else {"layout": layout}) if unseen else {"root": "DIR"}
     return command("evaluate", {"checkpoint": str(workdir), "data": data})
+
+
+def _chosen(config: Mapping[str, Any], workdir: Path) -> str:
+    """Which checkpoint is used, as a clause; "" where it is the last."""
+    if config.get("checkpoint_choice") != BEST_SWD:
+        return ""
+    return f", step {Stored(workdir, choose_best=True).step:,} is used (its distance is the lowest)"
 
 
 def _accuracy(workdir: Path, steps: int) -> str:

@@ -31,6 +31,9 @@ from ganfp_jax.training.optimizers import make_adam
 from ganfp_jax.training.plateau import init_plateau
 from ganfp_jax.training.program import Phase, Program
 from ganfp_jax.training.state import GanState, NetworkState, init_gan, init_network
+from ganfp_jax.training.stored import BEST_SWD
+
+CHOICES = ("last", BEST_SWD)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +79,9 @@ def _check(config: dict[str, Any]) -> None:
     """Raises UserError for settings that can be refused before any image is read."""
     pixels.check(pixels=config["step"]["pixels"])
     check_names([config["source_name"]], "config.source_name")
+    _check_choice(config)
+    if not 0 <= config["step"]["ema_decay"] < 1:
+        raise UserError(f"config.step.ema_decay is {config['step']['ema_decay']}; give 0 or more, below 1")
     numbers = {"num_samples": config["num_samples"], "step.critic_steps": config["step"]["critic_steps"]}
     if "growing" not in config:
         numbers |= {"num_steps": config["num_steps"], "batch_size": config["batch_size"]}
@@ -87,6 +93,15 @@ def _check(config: dict[str, Any]) -> None:
             f"config.generator.latent_size is {config['generator']['latent_size']} and config.latents.size "
             f"{config['latents']['size']}; give both the same"
         )
+
+
+def _check_choice(config: dict[str, Any]) -> None:
+    """Raises UserError unless a checkpoint can be chosen as `checkpoint_choice` says."""
+    choice = config["checkpoint_choice"]
+    if choice not in CHOICES:
+        raise UserError(f"config.checkpoint_choice is {choice!r}; choose from {', '.join(CHOICES)}")
+    if choice == BEST_SWD and config["eval_images"] < 2:
+        raise UserError(f"config.checkpoint_choice is {BEST_SWD!r}, which needs config.eval_images of 2 or more")
 
 
 def _check_answers(gan: Gan) -> None:
@@ -171,6 +186,8 @@ def _make_phase(gan: Gan, stage: growing.Stage) -> Phase:
         reset=_forget_moments,
         sample=lambda state: draw(state, config["num_samples"], 0),
         evaluate=gan_watch.make_evaluate(draw, gan.real, _num_watched(gan), stage.level),
+        score=_score(gan, stage),
+        score_from=stage.fade_until,
         adapt=gan_watch.make_adapt(draw, gan.real, config) if _has_plateau(config) else None,
         adapt_every=config["plateau"]["every"] if _has_plateau(config) else 0,
     )
@@ -179,6 +196,13 @@ def _make_phase(gan: Gan, stage: growing.Stage) -> Phase:
 def _num_watched(gan: Gan) -> int:
     """The number of images that an evaluation measures, which stands in the names of the distances."""
     return min(gan.config["eval_images"], len(gan.real)) if len(gan.real) > 1 else 0
+
+
+def _score(gan: Gan, stage: growing.Stage) -> str:
+    """The metric that chooses the checkpoint: at the full size alone, since distances of other sizes are others."""
+    count = _num_watched(gan)
+    chosen = gan.config["checkpoint_choice"] == BEST_SWD and stage.level == 0 and count
+    return f"swd{count}_mean" if chosen else ""
 
 
 def _has_plateau(config: dict[str, Any]) -> bool:

@@ -55,7 +55,9 @@ def make_gan_step(
         penalty: penalties of the critic.
         level: halvings of the full resolution at which the networks run. The published critic always reads full-size
             images, with `4**level` equal pixels for each pixel here, so its gradient norm is smaller by `2**level`.
-        ema_decay: decay of the generator's running average; 0 keeps none.
+        ema_decay: decay of the generator's running average; 0 keeps none. Where it is kept, the generator's running
+            statistics are those of the averaged weights, with which alone they are used: training normalises by the
+            batch.
         pixels: range of the networks' images; see `ganfp_jax.models.pixels`.
         augment: random views of the real images: "none", "mirror" or "d4".
 
@@ -155,6 +157,7 @@ def make_gan_step(
         # One batch for each update that reads real images, split so that no image changes its device.
         batches = real.reshape(-1, real_batches(objective, critic_steps), *real.shape[1:]).swapaxes(0, 1)
         metrics: Metrics = {}
+        averaged_stats = state.generator.stats
         if generator_first:
             state, metrics = generator_update(state, batches[-1], generator_key, args)
         # Unrolled, since convolutions inside lax.scan are far slower on the CPU back end.
@@ -165,9 +168,14 @@ def make_gan_step(
             # As published, before the generator's update, so the average lags by one step.
             ema = optax.incremental_update(state.generator.params, state.ema_params, 1 - ema_decay)
             state = state.replace(ema_params=ema)
+            if averaged_stats:
+                z, *_ = draw(jax.random.fold_in(generator_key, 0), len(batches[-1]))
+                _, averaged_stats = run(generator, ema, averaged_stats, z, args)
         if not generator_first:
             state, generator_metrics = generator_update(state, batches[-1], generator_key, args)
             metrics |= generator_metrics
+        if ema_decay:
+            state = state.replace(generator=state.generator.replace(stats=averaged_stats))
         if state.plateau:
             metrics["learning_rate_scale"] = state.plateau.scale
         return state.replace(step=state.step + 1), metrics

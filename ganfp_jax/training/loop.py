@@ -69,8 +69,8 @@ class Reporter:
         batches: Waited,
         good: int,
         evaluate: Callable[[], dict[str, float]] = dict,
-    ) -> None:
-        """Writes the metrics of `step` and of `evaluate`; `good` is the last step that was saved.
+    ) -> dict[str, float]:
+        """Writes the metrics of `step` and of `evaluate`, and returns these; `good` is the last step that was saved.
 
         Raises:
             UserError: a metric is not finite, or a gradient has been 0 for too long.
@@ -82,12 +82,14 @@ class Reporter:
         losses = {name.removeprefix("train/"): f"{value:.3g}" for name, value in values.items() if "loss" in name}
         self._bar.set_postfix({"images/s": f"{rate:.0f}"} | losses, refresh=False)
         values |= {"images_per_second": rate, "input_wait": batches.seconds / seconds}
-        values |= {f"eval/{name}": value for name, value in evaluate().items()}
+        measured = evaluate()
+        values |= {f"eval/{name}": value for name, value in measured.items()}
         if self._logs:
             self._logs.scalars(step, values)
         self._dead.look(step, fetched)
         self.begin(step)
         batches.seconds = 0.0
+        return measured
 
 
 class StopRequest:
@@ -169,7 +171,7 @@ def train(program: Program, config: dict[str, Any], workdir: Path, begin: Begin 
             first = max(start, phase.first)
             # `done` is the number of steps after this one has run.
             batches = Waited(read_ahead(phase.batches(), first, phase.last, put))
-            late: Callable[[], None] | None = None
+            late: Callable[[], object] | None = None
             for done, batch in enumerate(batches, start=first + 1):
                 if phase.reset and done - 1 in phase.reset_at:
                     state = phase.reset(state)
@@ -185,14 +187,18 @@ def train(program: Program, config: dict[str, Any], workdir: Path, begin: Begin 
                 last = stopping or done == program.num_steps
                 if phase.adapt and done % phase.adapt_every == 0:
                     state = jax.device_put(phase.adapt(state), replicated(mesh))
-                save = last or done % config["checkpoint_every"] == 0
-                evaluate = phase.evaluate and (last or done % config["eval_every"] == 0)
+                scheduled = done == program.num_steps or done % config["checkpoint_every"] == 0
+                save = scheduled or stopping
+                # Only checkpoints of the schedule can be chosen, so that a stop does not change what is.
+                scored = bool(phase.score) and scheduled and done >= phase.score_from
+                evaluate = phase.evaluate and (last or scored or done % config["eval_every"] == 0)
+                measured: dict[str, float] = {}
                 if save or evaluate or done % config["log_every"] == 0:
                     report = functools.partial(
                         reporter.report, done, metrics, batch_size=phase.batch_size, batches=batches, good=good
                     )
                     if phase.evaluate and evaluate:
-                        report(evaluate=functools.partial(phase.evaluate, state))
+                        measured = report(evaluate=functools.partial(phase.evaluate, state))
                     elif save or done == phase.last:  # checks before saving and before the next phase compiles
                         report()
                     else:
@@ -202,7 +208,7 @@ def train(program: Program, config: dict[str, Any], workdir: Path, begin: Begin 
                     if logs:
                         logs.samples(done, images, phase.sample_columns)
                 if save:
-                    checkpoints.save(done, state, program.metadata)
+                    checkpoints.save(done, state, program.metadata, measured[phase.score] if scored else None)
                     good = done
                 if stopping:
                     break

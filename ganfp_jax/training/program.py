@@ -26,6 +26,9 @@ class Phase:
         sample: state -> a few images, drawn from the same latents or images each time.
         sample_columns: images in a row of the grid; 0 for about as many as there are rows.
         evaluate: state -> metrics to watch during training.
+        score: name of the metric of `evaluate` by which a checkpoint can be chosen, lower is better; "" for none. Every
+            checkpoint is then evaluated.
+        score_from: the step from which it is comparable.
         adapt: state -> state on the host, every `adapt_every` steps: a rule that measures the network's images.
     """
 
@@ -39,6 +42,8 @@ class Phase:
     sample: Callable[[PyTree], UInt8[np.ndarray, "n h w 3"]] | None = None
     sample_columns: int = 0
     evaluate: Callable[[PyTree], dict[str, float]] | None = None
+    score: str = ""
+    score_from: int = 0
     adapt: Callable[[PyTree], PyTree] | None = None
     adapt_every: int = 0
 

@@ -22,8 +22,8 @@ class NetworkState(struct.PyTreeNode):
 class GanState(struct.PyTreeNode):
     """A generator and its critic.
 
-    `ema_params` is the running average of the generator's parameters. `plateau` is the memory of a learning-rate rule
-    (`training.plateau.PlateauState`). Either is {} where there is none.
+    `ema_params` is the running average of the generator's parameters, of which the generator's `stats` are then.
+    `plateau` is the memory of a learning-rate rule (`training.plateau.PlateauState`). Either is {} where there is none.
     """
 
     step: PyTree  # an int32 scalar

@@ -1,11 +1,13 @@
 """Trained weights by their path: what each kind of place gives, and our own formats before published ones."""
 
+import dataclasses
 import json
 
 import published_golden
 from small_weights import CLASSES, assert_same, generator, network, refusal, run_folder
 
-from configs import attribution, progan
+from configs import attribution, cramergan, progan
+from ganfp_jax import models
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.generation.sampler import Sampler
 from ganfp_jax.interop.load import load
@@ -30,6 +32,29 @@ def test_of_a_gan_the_running_average_is_taken(tmp_path):
     assert_same(load(folder), average)
     without = run_folder(tmp_path / "without", config, {8: trained})
     assert_same(load(without), trained)
+
+
+def test_of_a_gan_the_best_checkpoint_is_taken_where_its_config_says_so(tmp_path):
+    first, second = generator("progan", seed=1), generator("progan", seed=2)
+    config, scored = progan.get_config("tiny").to_dict(), {8: 1.0, 16: 2.0}
+    last = run_folder(tmp_path / "last", config, {8: first, 16: second}, scored=scored)
+    assert_same(load(last), second)
+    config["checkpoint_choice"] = "best_swd"
+    best = run_folder(tmp_path / "best", config, {8: first, 16: second}, scored=scored)
+    assert_same(load(best), first)
+    assert load(best).origin == {"run_folder": "best", "step": 8}
+    unscored = run_folder(tmp_path / "unscored", config, {8: first, 16: second})
+    assert_same(load(unscored), second)
+
+
+def test_a_run_folder_from_before_the_upsampling_could_be_chosen_is_read(tmp_path):
+    config = cramergan.get_config("tiny").to_dict()
+    del config["generator"]["upsampling"], config["checkpoint_choice"]
+    trained = generator("cramergan")
+    found = load(run_folder(tmp_path / "cramergan", config, {8: trained}))
+    assert "upsampling" not in found.model
+    assert models.create(**found.model).upsampling == "transposed"
+    assert_same(dataclasses.replace(found, model=trained.model), trained)
 
 
 def test_a_folder_with_a_file_does_for_the_file(tmp_path):

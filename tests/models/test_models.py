@@ -528,6 +528,35 @@ def test_reflect_leaves_a_constant_image_constant_up_to_the_border(layer, kernel
     assert np.allclose(framed, y, atol=1e-3) == (kernel_size == 1)
 
 
+@pytest.mark.parametrize("upsampling", ["transposed", "nearest", "bilinear"])
+def test_only_the_transposed_convolution_paints_dots(upsampling):
+    """A last map of one value gives an image of one value, or of tiles of 2x2 pixels."""
+    settings = {"resolution": 16, "padding": "reflect", "upsampling": upsampling, **NARROW["resnet5_generator"]}
+    network = create("resnet5_generator", **settings)
+    params = jax.tree.map(jnp.asarray, initialize(network, jax.random.key(0))["params"])
+    params["g_h4"]["offset"] += 1  # what the last layer sees if all before it is 0
+    params["g_h5"]["weight"] *= 20
+    flat = jax.tree.map(jnp.zeros_like, params) | {name: params[name] for name in ("g_h4", "g_h5")}
+    image = np.asarray(jit(network.apply)({"params": flat}, jnp.zeros((1, 8))))[0]
+    tiles = image.reshape(8, 2, 8, 2, 3)
+    assert np.ptp(tiles, axis=(0, 2)).max() < 1e-6  # all tiles are alike
+    assert (np.ptp(tiles, axis=(1, 3)).max() > 0.01) == (upsampling == "transposed")
+
+
+def test_upsampling_keeps_the_names_and_shapes_of_parameters():
+    choices = ["transposed", "nearest", "bilinear"]
+    networks = [
+        create("resnet5_generator", resolution=16, upsampling=u, **NARROW["resnet5_generator"]) for u in choices
+    ]
+    published, *others = (initialize(network, jax.random.key(0)) for network in networks)
+    for other in others:
+        assert jax.tree.all(jax.tree.map(np.array_equal, other, published))
+    z = jax.random.uniform(jax.random.key(1), (4, 8), minval=-1.0)
+    images = [np.asarray(jit(network.apply)(published, z)) for network in networks]
+    assert all(image.shape == (4, 16, 16, 3) for image in images)
+    assert not any(np.allclose(a, b, atol=1e-6) for a, b in itertools.combinations(images, 2))
+
+
 @pytest.mark.parametrize("name", GENERATORS)
 def test_a_generator_with_reflect_draws_no_frame(name):
     """From a constant first map a whole generator draws a texture that does not know where the image ends.

@@ -55,6 +55,14 @@ def test_quality_while_training():
     assert gan_watch.make_evaluate(lambda *args: None, np.zeros((1, 16, 16, 3), np.uint8), 0, 0) is None
 
 
+def test_a_checkpoint_is_chosen_at_the_full_size_after_the_fading():
+    _, program = program_of(progan, checkpoint_choice="best_swd")
+    first, last = program.phases
+    assert (first.score, last.score) == ("", "swd32_mean")
+    assert last.first < last.score_from == last.reset_at[1] < last.last
+    assert program_of(cramergan)[1].phases[0].score == ""  # the last, as published
+
+
 def test_a_small_folder_is_measured_as_far_as_it_goes(capsys):
     """The number stands in the metrics' names, so nobody takes them for those of more images."""
     _, program = program_of(progan, eval_images=65)
@@ -117,6 +125,13 @@ def test_the_rule_wants_weights():
     ("changes", "message"),
     [
         ({"num_samples": 0}, "num_samples is 0; give 1 or more"),
+        ({"checkpoint_choice": "best"}, "checkpoint_choice is 'best'; choose from last, best_swd"),
+        ({"checkpoint_choice": "best_swd", "eval_images": 0}, r"needs config\.eval_images of 2 or more"),
+        ({"step": {"ema_decay": 1.0}}, r"step\.ema_decay is 1\.0; give 0 or more, below 1"),
+        (
+            {"generator": {"upsampling": "cubic"}},
+            "upsampling 'cubic' is unknown; choose one of transposed, nearest, bilin",
+        ),
         ({"num_steps": 0}, "num_steps is 0; give 1 or more"),
         ({"step": {"critic_steps": 0}}, r"step\.critic_steps is 0; give 1 or more"),
         ({"batch_size": -1}, "batch_size is -1; give 1 or more"),

@@ -8,8 +8,10 @@ from command_line import logged_step, run_main, saved_steps, wait_until
 from running import run_job
 
 from configs import attribution, sngan
+from ganfp_jax.interop.load import load
 from ganfp_jax.jobs import train
 from ganfp_jax.run.errors import UserError
+from ganfp_jax.training.stored import scores
 
 
 def test_loop_saves_at_ctrl_c_and_says_so(tmp_path, labelled_root):
@@ -51,6 +53,19 @@ def test_a_broken_checkpoint_is_named(tmp_path):
     assert f"checkpoint {workdir / 'checkpoints' / '2'} cannot be read" in err
     assert "delete that folder to use step 1" in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_every_checkpoint_is_measured_where_one_is_chosen(tmp_path):
+    settings = {"checkpoint_choice": "best_swd", "step.ema_decay": 0.5, "generator.upsampling": "nearest"}
+    settings |= {"num_steps": 6, "checkpoint_every": 1, "eval_every": 100, "keep_checkpoints": 1, "log_every": 100}
+    printed = run_job("cramergan:tiny", tmp_path / "run", settings)
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    measured = {row["step"]: row["eval/swd32_mean"] for row in rows}
+    assert sorted(measured) == [1, 2, 3, 4, 5, 6]
+    best = min(measured, key=measured.__getitem__)
+    assert scores(tmp_path / "run") == {step: measured[step] for step in {best, 6}}
+    assert f"6 steps, step {best} is used (its distance is the lowest)" in printed
+    assert load(tmp_path / "run").origin["step"] == best
 
 
 @pytest.mark.parametrize("steps", [0, -1])

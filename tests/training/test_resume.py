@@ -14,6 +14,7 @@ from running import run_job
 
 from configs import progan
 from ganfp_jax.training import checkpoint, growing
+from ganfp_jax.training.stored import scores
 
 
 def metrics_without_clock(workdir):
@@ -34,7 +35,7 @@ RUNS = {
     "progan": {"growing.total_kimg": 0.56, "growing.fade_kimg": 0.4},
     "sngan": {"num_steps": 24},
     "cramergan": {"num_steps": 24},
-    "mmdgan": {"num_steps": 24},
+    "mmdgan": {"num_steps": 24, "step.ema_decay": 0.9, "checkpoint_choice": "best_swd"},
     "attribution": {"num_steps": 24},
     "fingerprint": {"num_steps": 24},
 }
@@ -116,5 +117,7 @@ def test_a_killed_run_resumes_bit_for_bit(family, tmp_path, labelled_root):
 
     finish(family, killed, settings)
     assert_same_run(undisturbed, killed)
+    assert scores(undisturbed) == scores(killed)
+    assert bool(scores(killed)) == (family == "mmdgan")
     for name in samples:
         assert (undisturbed / "samples" / name).read_bytes() == (killed / "samples" / name).read_bytes()

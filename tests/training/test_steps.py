@@ -290,6 +290,28 @@ def test_the_running_average_lags_by_one_step():
     assert max(jax.tree.leaves(far)) > 1e-3
 
 
+def test_an_average_has_statistics_of_its_own_and_changes_no_training():
+    config = CONFIGS["cramergan"].get_config("tiny").to_dict()
+    config["step"] |= {"critic_steps": CRITIC_STEPS["cramergan"], "ema_decay": 0.9}
+    state, _, batch = on_devices("cramergan", 1)
+    average = jax.tree.map(lambda leaf: 1.5 * leaf, state.generator.params)
+    step = jit(PROGRAMS["gan"](config, Path()).phases[0].step)
+    after, _ = jax.device_get(step(state.replace(ema_params=average), batch, jax.random.key(1)))
+    plain, _ = one_step("cramergan")
+    jax.tree.map(close, after.generator.params, plain.generator.params)
+    jax.tree.map(close, after.critic.params, plain.critic.params)
+
+    _, _, generator_key, *_ = jax.random.split(jax.random.key(1), 3 + CRITIC_STEPS["cramergan"])
+    latent_key, _ = jax.random.split(jax.random.fold_in(generator_key, 0))
+    z = make_latents(**config["latents"])(latent_key, config["batch_size"])
+    generator = create(**config["generator"], resolution=16)
+    call = jit(lambda params, stats: generator.apply({"params": params, **stats}, z, train=True, mutable=list(stats)))
+    _, expected = call(after.ema_params, state.generator.stats)
+    jax.tree.map(close, after.generator.stats, jax.device_get(expected))
+    far = jax.tree.map(lambda a, b: np.abs(a - b).max(), after.generator.stats, plain.generator.stats)
+    assert max(jax.tree.leaves(far)) > 1e-3
+
+
 @functools.cache
 def fingerprint_step_by_hand(labelled_root):
     """A step's states, metrics and images, and both gradients taken by hand: (critic's, autoencoder's)."""
