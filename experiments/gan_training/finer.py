@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, PyTree, UInt8
+from jaxtyping import Float, PyTree, UInt8
 from ml_collections import ConfigDict
 from PIL import Image
 
@@ -81,14 +81,16 @@ def config_of(family: str, training: str, crops: Path, variant: str, steps: int 
     return config.to_dict()
 
 
-def settled(generator: models.Network, params: PyTree, stats: PyTree, latents: Array) -> dict[str, PyTree]:
+def settled(
+    generator: models.Network, params: PyTree, stats: PyTree, latents: Float[np.ndarray, "b n d"]
+) -> dict[str, PyTree]:
     """The network with running statistics of its own.
 
     Args:
         generator: the network.
         params: its parameters.
         stats: statistics to begin with; those of a training with an average are the average's.
-        latents: many latents (batches, n, d), a batch for each update.
+        latents: many latents, a batch for each update.
     """
     update = jax.jit(lambda stats, z: generator.apply({"params": params, **stats}, z, train=True, mutable=list(stats)))
     for z in latents:
