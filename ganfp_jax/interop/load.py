@@ -27,6 +27,7 @@ from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.reading import read_json
 from ganfp_jax.run.run_folder import CONFIG, read_config
 from ganfp_jax.training import stored
+from ganfp_jax.training.checkpoint_choice import chosen_step
 
 SCRATCH = "quickstart-scratch"  # the run folder of `make scratch`, whose networks are the defaults of most configs
 KINDS: dict[str, Kind] = {"gan": "generator", "attribution": "attribution", "fingerprint": "attribution"}
@@ -132,7 +133,7 @@ def _from_training(run_folder: Path, wanted: Kind | None) -> Weights:
     program = config.get("program", "")
     found = KINDS.get(program) if isinstance(program, str) else None
     kind = _require(run_folder, found, wanted, program or config.get("job"))
-    checkpoint = stored.Stored(run_folder, config.get("checkpoint_choice") == stored.BEST_SWD)
+    checkpoint = stored.Stored(run_folder, chosen_step(run_folder, config))
     model, about = _described(run_folder, config, checkpoint.metadata(), kind)
     origin = {"run_folder": run_folder.resolve().name, "step": checkpoint.step}
     weights = Weights(kind, model, {}, about, origin)

@@ -13,7 +13,8 @@ from jaxtyping import PyTree
 from orbax.checkpoint import checkpoint_managers
 
 from ganfp_jax.run.errors import UserError
-from ganfp_jax.training.stored import FOLDER, SCORE, Arrays, Stored, best, scores, unreadable
+from ganfp_jax.training.checkpoint_choice import SCORE, best, scores
+from ganfp_jax.training.stored import FOLDER, Arrays, Stored, unreadable
 
 MARGIN = 2**20  # bytes for metadata and blocks that are not full
 

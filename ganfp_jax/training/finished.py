@@ -8,8 +8,8 @@ from ganfp_jax.data import labelled
 from ganfp_jax.run import longer
 from ganfp_jax.run.command import command
 from ganfp_jax.run.errors import UserError
+from ganfp_jax.training.checkpoint_choice import chosen_step
 from ganfp_jax.training.logs import logged
-from ganfp_jax.training.stored import BEST_SWD, Stored
 
 
 def summary(config: Mapping[str, Any], workdir: Path, steps: int) -> str:
@@ -35,9 +35,8 @@ def _next_command(config: Mapping[str, Any], workdir: Path) -> str:
 
 def _chosen(config: Mapping[str, Any], workdir: Path) -> str:
     """Which checkpoint is used, as a clause; "" where it is the last."""
-    if config.get("checkpoint_choice") != BEST_SWD:
-        return ""
-    return f", step {Stored(workdir, choose_best=True).step:,} is used (its distance is the lowest)"
+    step = chosen_step(workdir, config)
+    return "" if step is None else f", step {step:,} is used (its distance is the lowest)"
 
 
 def _accuracy(workdir: Path, steps: int) -> str:

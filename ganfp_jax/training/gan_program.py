@@ -22,7 +22,7 @@ from ganfp_jax.models.latents import make_latents
 from ganfp_jax.models.network import Network
 from ganfp_jax.run import processes
 from ganfp_jax.run.errors import UserError
-from ganfp_jax.training import gan_watch, growing
+from ganfp_jax.training import checkpoint_choice, gan_watch, growing
 from ganfp_jax.training.gan_step import make_gan_step, real_batches
 from ganfp_jax.training.objectives import OBJECTIVES
 from ganfp_jax.training.objectives.objective import Objective
@@ -31,9 +31,6 @@ from ganfp_jax.training.optimizers import make_adam
 from ganfp_jax.training.plateau import init_plateau
 from ganfp_jax.training.program import Phase, Program
 from ganfp_jax.training.state import GanState, NetworkState, init_gan, init_network
-from ganfp_jax.training.stored import BEST_SWD
-
-CHOICES = ("last", BEST_SWD)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +76,7 @@ def _check(config: dict[str, Any]) -> None:
     """Raises UserError for settings that can be refused before any image is read."""
     pixels.check(pixels=config["step"]["pixels"])
     check_names([config["source_name"]], "config.source_name")
-    _check_choice(config)
+    checkpoint_choice.check(config)
     if not 0 <= config["step"]["ema_decay"] < 1:
         raise UserError(f"config.step.ema_decay is {config['step']['ema_decay']}; give 0 or more, below 1")
     numbers = {"num_samples": config["num_samples"], "step.critic_steps": config["step"]["critic_steps"]}
@@ -93,15 +90,6 @@ def _check(config: dict[str, Any]) -> None:
             f"config.generator.latent_size is {config['generator']['latent_size']} and config.latents.size "
             f"{config['latents']['size']}; give both the same"
         )
-
-
-def _check_choice(config: dict[str, Any]) -> None:
-    """Raises UserError unless a checkpoint can be chosen as `checkpoint_choice` says."""
-    choice = config["checkpoint_choice"]
-    if choice not in CHOICES:
-        raise UserError(f"config.checkpoint_choice is {choice!r}; choose from {', '.join(CHOICES)}")
-    if choice == BEST_SWD and config["eval_images"] < 2:
-        raise UserError(f"config.checkpoint_choice is {BEST_SWD!r}, which needs config.eval_images of 2 or more")
 
 
 def _check_answers(gan: Gan) -> None:
@@ -201,8 +189,8 @@ def _num_watched(gan: Gan) -> int:
 def _score(gan: Gan, stage: growing.Stage) -> str:
     """The metric that chooses the checkpoint: at the full size alone, since distances of other sizes are others."""
     count = _num_watched(gan)
-    chosen = gan.config["checkpoint_choice"] == BEST_SWD and stage.level == 0 and count
-    return f"swd{count}_mean" if chosen else ""
+    measured = checkpoint_choice.is_best(gan.config) and stage.level == 0 and count
+    return f"swd{count}_mean" if measured else ""
 
 
 def _has_plateau(config: dict[str, Any]) -> bool:

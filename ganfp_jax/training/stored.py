@@ -20,8 +20,6 @@ from ganfp_jax.run.errors import UserError
 from ganfp_jax.run.reading import open_regular, read_json
 
 FOLDER = "checkpoints"
-BEST_SWD = "best_swd"  # a config's `checkpoint_choice`, by which the checkpoint with the best score is used
-SCORE = "score"  # in a checkpoint's metadata, where it was measured: lower is better
 MAX_FILES = 10_000  # a checkpoint has about ten, and some more for each further process
 ROOM = 64 << 20  # bytes that any checkpoint may take in memory
 RATIO = 32  # bytes in memory for each byte on disk; only zeros, such as the first moments, compress better
@@ -36,49 +34,22 @@ def saved_steps(workdir: Path) -> list[int]:
     )
 
 
-def scores(workdir: Path) -> dict[int, float]:
-    """The scores of a run folder's checkpoints by step; those without one, or with damaged metadata, are left out."""
-    found = {}
-    for step in saved_steps(workdir):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            found[step] = float(_metadata(workdir / FOLDER / str(step))[SCORE])
-    return found
-
-
-def _metadata(folder: Path) -> Any:
-    return read_json(folder / "metadata" / "metadata")
-
-
-def best(scored: Mapping[int, float]) -> int:
-    """The step with the lowest score, of equal ones the latest; the scores are not empty."""
-    return min(scored, key=lambda step: (scored[step], -step))
-
-
 class Stored:
-    """A checkpoint of a run folder: the newest one, or the best.
+    """A checkpoint of a run folder.
 
     Attributes:
         step: step of the checkpoint.
         folder: folder of the checkpoint.
     """
 
-    def __init__(self, workdir: Path, choose_best: bool = False) -> None:
-        """Finds it.
-
-        Args:
-            workdir: run folder.
-            choose_best: take the checkpoint with the lowest score, if any has one, in place of the newest.
-
-        Raises:
-            UserError: there is none.
-        """
+    def __init__(self, workdir: Path, step: int | None = None) -> None:
+        """Finds the checkpoint of one of `saved_steps`, by default the newest; raises UserError where there is none."""
         steps = saved_steps(workdir)
         if not steps:
             raise UserError(f"{workdir} has no checkpoint yet; let its training run first")
-        scored = scores(workdir) if choose_best else {}
-        self.step = best(scored) if scored else steps[-1]
+        self.step = steps[-1] if step is None else step
         self.folder = workdir.resolve() / FOLDER / str(self.step)
-        others = [step for step in steps if step != self.step]
+        others = [other for other in steps if other != self.step]
         self._remedy = f"delete that folder to use step {others[-1]}" if others else "train again"
 
     def metadata(self) -> dict[str, Any]:
@@ -88,7 +59,7 @@ class Stored:
             UserError: it is damaged.
         """
         with self.refusals():
-            metadata = _metadata(self.folder)
+            metadata = read_json(self.folder / "metadata" / "metadata")
             if not isinstance(metadata, dict):
                 raise ValueError("its metadata is no JSON object")
             return metadata

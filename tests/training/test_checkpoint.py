@@ -7,7 +7,7 @@ import pytest
 
 from ganfp_jax.run.errors import UserError
 from ganfp_jax.training import checkpoint
-from ganfp_jax.training.stored import Stored, saved_steps, scores
+from ganfp_jax.training.stored import saved_steps
 
 STATE = {"params": {"w": jnp.arange(6.0).reshape(2, 3)}, "step": jnp.int32(4), "empty": {}}
 
@@ -26,33 +26,6 @@ def test_checkpoints_give_back_what_is_saved(tmp_path):
     assert (step, metadata) == (4, {"classes": ["real", "ProGAN"]})
     np.testing.assert_array_equal(tree["params"]["w"], STATE["params"]["w"])
     assert tree["step"] == 4
-
-
-def test_the_best_checkpoint_is_kept_beside_the_newest(tmp_path):
-    for scored in ({1: 5.0, 2: 3.0}, {3: 4.0, 4: None, 5: 3.5, 6: 9.0}):  # the second goes on
-        checkpoints = checkpoint.Checkpoints(tmp_path, keep=2)
-        for step, score in scored.items():
-            checkpoints.save(step, STATE, {"classes": ["real"]}, score)
-        checkpoints.close()
-    assert saved_steps(tmp_path) == [2, 5, 6]
-    assert scores(tmp_path) == {2: 3.0, 5: 3.5, 6: 9.0}
-    assert (Stored(tmp_path).step, Stored(tmp_path, choose_best=True).step) == (6, 2)
-    assert Stored(tmp_path, choose_best=True).metadata() == {"classes": ["real"], "score": 3.0}
-
-
-def test_without_scores_the_best_is_the_newest(tmp_path):
-    save(tmp_path, 1, 2)
-    assert scores(tmp_path) == {}
-    assert Stored(tmp_path, choose_best=True).step == 2
-
-
-def test_a_damaged_score_is_none(tmp_path):
-    checkpoints = checkpoint.Checkpoints(tmp_path, keep=2)
-    for step, score in ((1, 2.0), (2, 1.0)):
-        checkpoints.save(step, STATE, {}, score)
-    checkpoints.close()
-    (tmp_path / "checkpoints" / "2" / "metadata" / "metadata").write_text('{"score": [1.0]}')
-    assert Stored(tmp_path, choose_best=True).step == 1
 
 
 def test_no_checkpoint(tmp_path):

@@ -11,7 +11,7 @@ from configs import attribution, sngan
 from ganfp_jax.interop.load import load
 from ganfp_jax.jobs import train
 from ganfp_jax.run.errors import UserError
-from ganfp_jax.training.stored import scores
+from ganfp_jax.training.checkpoint_choice import scores
 
 
 def test_loop_saves_at_ctrl_c_and_says_so(tmp_path, labelled_root):

@@ -14,7 +14,7 @@ from running import run_job
 
 from configs import progan
 from ganfp_jax.training import checkpoint, growing
-from ganfp_jax.training.stored import scores
+from ganfp_jax.training.checkpoint_choice import scores
 
 
 def metrics_without_clock(workdir):
