@@ -1,4 +1,4 @@
-"""CramerGAN and MMDGAN with and without their transposed last layer, decay, average and choice, at equal steps.
+"""Trains CramerGAN and MMDGAN with and without their transposed last layer, decay, average and choice, at equal steps.
 
     python -m experiments.gan_training.finer --packages=DIR            # over an hour on one CPU core; it resumes
     python -m experiments.gan_training.finer --packages=DIR --families mmdgan --trainings decay
@@ -77,6 +77,8 @@ def config_of(family: str, training: str, crops: Path, variant: str, steps: int 
     for key, value in TRAININGS[training].items():
         section, _, name = key.partition(".")
         config[section][name] = value
+    if "first_weights" in config.critic:  # with the published ones this MMDGAN's gradient falls to 0 at first
+        config.critic.first_weights = "scaled"
     config.num_steps = steps or config.num_steps
     return config.to_dict()
 
@@ -157,7 +159,7 @@ def train_and_draw(config: dict[str, Any], run: Path, count: int) -> Iterator[tu
 
 
 def shipped(family: str) -> tuple[dict[str, Any], Images]:
-    """The shipped generator, which is the last network of a published training without an average."""
+    """The shipped generator: the last network of a published training, MMDGAN's with the published first weights."""
     images = np.concatenate(list(Sampler(f"photos32/{family}").stream(SEED, COUNT[""], 64)))
     return {"family": family, "training": "shipped", "network": "last", "step": 5000, "steps": 5000}, images
 
