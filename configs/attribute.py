@@ -37,6 +37,14 @@ a shard writes none, nor does `configs/merge.py`. `evidence_pdf` prints each pag
 installed, about a second a page. A map of each picture that has several tiles is made for it, of up to `map_windows`
 windows. "real" is said there as "no trace of the generators that this network knows".
 
+`--config.stability=True` tries how each verdict stands up to what may have happened to the file: the picture as JPEG of
+quality 95 to 30, reduced to 95 to 50 %, enlarged to 105 to 200 %, cropped by 2 to 20 % and enlarged again, blurred by
+0.25 to 2 pixels, 31 processings, each alone. `predictions.jsonl` has the object `stability`: by processing, the
+`verdicts` and the `shares` of the views that still choose the voted source; the mildest of each family that changes the
+verdict (`changed_by`); and one number (`value`), the mean of the shares over each family and over families. The page of
+evidence has a figure and a sentence. It costs 32 verdicts an image more: with restorers64, of a photograph of 451x300
+pixels 9 s of one core, and of a large one, of which the middle 2048x2048 pixels are processed, 19 s.
+
 The console shows up to 30 images one by one; of more, it counts the verdicts. The verdict is a source, "nothing to
 see", or, where the network was calibrated (`configs/calibrate.py`), "unsure" or "unknown". It is unsure where the
 margin is too small for the calibration's error rate. Calibrations that know how strange images of each source are say
@@ -109,6 +117,7 @@ def _default() -> ConfigDict:
             "map_windows": 512,
             "evidence": "",
             "evidence_pdf": True,
+            "stability": False,
             "min_luma_std": 10.0,
             "batch_size": 32,
             "part_size": 10_000,

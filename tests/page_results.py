@@ -398,6 +398,7 @@ def evidence_results(**changes) -> dict:
                 "classes": classes,
                 "shares": {"real": 1 / 3, "ProGAN": 1 / 3, "": 1 / 3},
             },
+            "stability": None,
             "views": {"identity": "ProGAN", "rot90": "real"},
             "sources": [dict(zip(("name", "votes", "probability", "p_value"), row, strict=True)) for row in said],
             "unknown_rate": 0.05,

@@ -1,10 +1,11 @@
 """A trained attribution network, ready to name the source of images."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import jax
 import numpy as np
@@ -37,6 +38,8 @@ from ganfp_jax.training.sharding import make_local_mesh, replicated
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from ganfp_jax.attribution.stability import Stability
 
 
 # Images a call: few and many. One image should not wait for 32, and every other size would be compiled anew.
@@ -438,7 +441,8 @@ class Attributor:
         self.check_vote(views, rule)
         tiling = Tiling(tiles, min_luma_std)
         tiling.check()
-        read = [self._read(i, image, resize, tiling) for i, image in enumerate(images)]
+        shown = functools.partial(look, resolution=self.resolution, resize=resize, tiling=tiling)
+        read = [_read(i, image, shown) for i, image in enumerate(images)]
         usable = [entry for entry in read if not isinstance(entry, Refusal)]
         verdicts = iter(self.judge(usable, views, rule, batch_size))
         found = [entry if isinstance(entry, Refusal) else next(verdicts) for entry in read]
@@ -456,6 +460,7 @@ class Attributor:
         tiles: int = TILING.tiles,
         min_luma_std: float = TILING.min_luma_std,
         map_windows: int = 512,
+        stability: bool = False,
     ) -> str:
         """The page of evidence on one image, as `--config.evidence` of configs/attribute.py writes it: one HTML file.
 
@@ -463,6 +468,7 @@ class Attributor:
             image: a file.
             views, rule, resize, tiles, min_luma_std: as for `attribute`.
             map_windows: the map of sources has at most so many windows, 1 or more.
+            stability: whether it also shows how the verdict stands up to processing, at the cost of `stability`.
 
         Raises:
             RefusedImagesError: the image cannot be used.
@@ -475,18 +481,57 @@ class Attributor:
         check_windows(map_windows)
         check_resize(resize)
         self.check_vote(views, rule)
-        return evidence.page(self, image, views, rule, resize, tiling)
+        return evidence.page(self, image, views, rule, resize, tiling, stability)
 
-    def _read(self, index: int, image: Any, resize: str, tiling: Tiling) -> Look | Refusal:
-        """What the network is shown of an image, or why there is none."""
-        is_file = isinstance(image, str | os.PathLike)
-        try:
-            if not is_file:
-                return look(_picture(image), self.resolution, resize, tiling)
-            with decoded(image) as picture:
-                return look(picture, self.resolution, resize, tiling)
-        except Refused as error:
-            return Refusal(printable(os.fsdecode(image)) if is_file else f"image {index}", str(error))
+    def stability(
+        self,
+        image: "str | os.PathLike[str] | Image.Image | np.ndarray",
+        views: str | Sequence[str] = "",
+        rule: str = "majority",
+        resize: str = "crop",
+        *,
+        tiles: int = TILING.tiles,
+        min_luma_std: float = TILING.min_luma_std,
+    ) -> "Stability | None":
+        """How the verdict on one image stands up to JPEG, rescaling, cropping and blur; it costs about 32 verdicts.
+
+        Args:
+            image: a file, PIL image or uint8 array (H, W, 3).
+            views, rule, resize, tiles, min_luma_std: as for `attribute`.
+
+        Returns:
+            The votes on all processed forms (`attribution.stability`); None where there is nothing to see.
+
+        Raises:
+            RefusedImagesError: the image cannot be used.
+            UserError: as `attribute`.
+        """
+        from ganfp_jax.attribution import stability
+
+        tiling = Tiling(tiles, min_luma_std)
+        tiling.check()
+        check_resize(resize)
+        self.check_vote(views, rule)
+        made = functools.partial(stability.forms, resolution=self.resolution, resize=resize, tiling=tiling)
+        forms = _read(0, image, made)
+        if isinstance(forms, Refusal):
+            raise RefusedImagesError([forms])
+        return stability.judged(self, forms, views, rule)
+
+
+Seen = TypeVar("Seen")
+
+
+def _read(index: int, image: Any, see: Callable[[Picture], Seen]) -> Seen | Refusal:
+    """What there is to see in an image of any kind, or why there is nothing."""
+    is_file = isinstance(image, str | os.PathLike)
+    try:
+        if not is_file:
+            return see(_picture(image))
+        with decoded(image) as picture:
+            return see(picture)
+    except Refused as error:
+        return Refusal(printable(os.fsdecode(image)) if is_file else f"image {index}", str(error))
 
 
 def _picture(image: Any) -> Picture:

@@ -4,13 +4,14 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ganfp_jax.attribution import promises
+from ganfp_jax.attribution import promises, sentences, stability
 from ganfp_jax.attribution.attributor import MANY, Attributor
 from ganfp_jax.attribution.certainty import Calibration
 from ganfp_jax.attribution.limits import cannot_know
 from ganfp_jax.attribution.map_files import mapped
 from ganfp_jax.attribution.maps import SourceMap, map_sources
 from ganfp_jax.attribution.sentences import plain, sentence
+from ganfp_jax.attribution.stability import Stability
 from ganfp_jax.attribution.verdict import NOTHING, UNKNOWN, UNSURE, Attribution, Refusal, RefusedImagesError, doubt
 from ganfp_jax.data.decode import Refused, decoded
 from ganfp_jax.data.identified import Identified
@@ -18,6 +19,7 @@ from ganfp_jax.data.listing import printable
 from ganfp_jax.data.looks import Look, look
 from ganfp_jax.data.tiles import Tiling
 from ganfp_jax.data.views import resolve_views
+from ganfp_jax.report.evidence_page import Stands
 from ganfp_jax.report.pages import render
 from ganfp_jax.run.command import command
 from ganfp_jax.run.provenance import provenance
@@ -33,17 +35,21 @@ def page(
     rule: str,
     resize: str,
     tiling: Tiling,
+    processed: bool,
 ) -> str:
     """See `Attributor.evidence`."""
-    file = Identified(image)
+    file, forms = Identified(image), dict[str, Look]()
     try:
         with decoded(file) as picture:
             shown = with_page(look(picture, attributor.resolution, resize, tiling))
+            if processed:
+                forms = stability.forms(picture, attributor.resolution, resize, tiling)
     except Refused as error:
         raise RefusedImagesError([Refusal(printable(file.name), str(error))]) from error
     views = views or attributor.default_views
     (verdict,) = attributor.judge([shown], views, rule)
     found = None if shown.sweep is None else map_sources(attributor, shown.sweep, views, rule, MANY)
+    stands = stability.judged(attributor, forms, views, rule) if processed else None
     settings = {
         "checkpoint": attributor.name,
         "views": views,
@@ -54,8 +60,9 @@ def page(
         "min_luma_std": tiling.min_luma_std,
         "column": "",
         "evidence": "evidence",
+        "stability": processed,
     }
-    return render("evidence", Evidence(attributor, settings).of(file, shown, verdict, found))
+    return render("evidence", Evidence(attributor, settings).of(file, shown, verdict, found, stands))
 
 
 def with_page(shown: Look) -> Look:
@@ -81,7 +88,14 @@ class Evidence:
         self.network = _network_facts(attributor, settings)
         self.calibrated = _calibration_facts(self.calibration)
 
-    def of(self, file: Identified, shown: Look, verdict: Attribution, found: SourceMap | None) -> dict[str, Any]:
+    def of(
+        self,
+        file: Identified,
+        shown: Look,
+        verdict: Attribution,
+        found: SourceMap | None,
+        stands: Stability | None = None,
+    ) -> dict[str, Any]:
         """The content of a page (`report.evidence_page.EvidencePage`).
 
         Args:
@@ -89,6 +103,7 @@ class Evidence:
             shown: what the network was shown of it, with the whole.
             verdict: on it.
             found: the map of the picture; None without.
+            stands: how the verdict stands up to processing; None where that was not asked for or cannot be told.
         """
         whole = shown.whole
         assert whole is not None  # a map was asked for
@@ -108,6 +123,7 @@ class Evidence:
             "boxes": whole.boxes,
             "tiles": verdict.tiles if self.settings["resize"] == "crop" else 0,
             "map": None if found is None else mapped(found, whole.thumbnail),
+            "stability": None if stands is None else _stands(stands, whole.size),
             "views": verdict.views if verdict.tiles else {},
             "sources": _said(verdict),
             "unknown_rate": calibration.typical.unknown_rate if calibration and calibration.typical else None,
@@ -173,6 +189,19 @@ def _said(verdict: Attribution) -> list[dict[str, Any]]:
         }
         for name, probability in verdict.probabilities.items()
     ]
+
+
+def _stands(found: Stability, size: tuple[int, int]) -> Stands:
+    """What the page says of the stability of a verdict on a picture of this height and width."""
+    curves = found.curves
+    return {
+        "sentences": [*sentences.stability(found), *sentences.middle(found, size)],
+        "source": found.source,
+        "own": found.own.share,
+        "strengths": {family: [stability.strength(rung.processing) for rung in of] for family, of in curves.items()},
+        "shares": {family: [rung.share for rung in of] for family, of in curves.items()},
+        "same": {family: [rung.verdict == found.own.verdict for rung in of] for family, of in curves.items()},
+    }
 
 
 def _measured(classes: Sequence[str], calibration: Calibration | None) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.evidence import Evidence
 from ganfp_jax.attribution.map_files import numbered
 from ganfp_jax.attribution.maps import SourceMap
+from ganfp_jax.attribution.stability import Stability
 from ganfp_jax.attribution.verdict import Attribution
 from ganfp_jax.data.identified import Identified
 from ganfp_jax.data.looks import Look
@@ -54,19 +55,25 @@ class EvidenceFolder:
             raise _cannot_hold_pages(self.folder, error) from error
 
     def write(
-        self, number: int, file: Identified, shown: Look, verdict: Attribution, found: SourceMap | None
+        self,
+        number: int,
+        file: Identified,
+        shown: Look,
+        verdict: Attribution,
+        found: SourceMap | None,
+        stands: Stability | None = None,
     ) -> dict[str, str]:
         """Writes the page of an image and, where that is possible, its PDF.
 
         Args:
             number: of the image, from 1.
-            file, shown, verdict, found: as for `Evidence.of`.
+            file, shown, verdict, found, stands: as for `Evidence.of`.
 
         Returns:
             What the JSON lines say of it: `sha256` of the file, and the files `page` and `pdf` ("" for none).
         """
         path = self.folder / numbered(number, file.path, ".html")
-        write_page("evidence", self.evidence.of(file, shown, verdict, found), path)
+        write_page("evidence", self.evidence.of(file, shown, verdict, found, stands), path)
         return {"sha256": file.sha256, "page": str(path), "pdf": self._printed(path)}
 
     def _printed(self, page: Path) -> str:

@@ -60,7 +60,7 @@ class Part:
         self._notes: list[tuple[str, str]] = []
         self._rejected: list[tuple[Place, tuple[str, str]]] = []
 
-    def add(self, image: Listed, verdict: Attribution, extra: Mapping[str, str]) -> dict[str, Any]:
+    def add(self, image: Listed, verdict: Attribution, extra: Mapping[str, Any]) -> dict[str, Any]:
         """Writes a verdict; returns its line of predictions.jsonl, which ends with `extra`."""
         line = {**record(image.name, verdict), **extra}
         self._rows.writerow(row_of_file(image.name, verdict))

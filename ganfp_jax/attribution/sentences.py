@@ -1,7 +1,9 @@
 """What is said of an image, in sentences that the web page and the page of evidence share."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
+from ganfp_jax.attribution.stability import LADDER, MIDDLE, Stability, strength
 from ganfp_jax.attribution.verdict import NOTHING, UNKNOWN, UNSURE, Attribution, doubt
 from ganfp_jax.report import wording
 from ganfp_jax.report.wording import REAL
@@ -67,3 +69,57 @@ def sentence(attribution: Attribution) -> str:
         return numbers
     why = doubt(attribution.verdict, predicted, attribution.sources)
     return f"The image {why}. {numbers}" if why else f"The lead is too small for a verdict. {numbers}"
+
+
+class Processed(NamedTuple):
+    """What was done to a picture, in words, with "{}" for the strength."""
+
+    at: str
+    up_to: str
+
+
+PROCESSED = {
+    "jpeg": Processed("saved as JPEG of quality {}", "saved as JPEG down to quality {}"),
+    "reduced": Processed("reduced to {}%", "reduced down to {}%"),
+    "enlarged": Processed("enlarged to {}%", "enlarged up to {}%"),
+    "cropped": Processed("cropped by {}%", "cropped by up to {}%"),
+    "blurred": Processed("blurred by {} pixels", "blurred by up to {} pixels"),
+}
+"""Family of `attribution.stability` -> its words."""
+
+
+def stability(found: Stability) -> list[str]:
+    """Says which mildest processing changes a verdict to what, under which it stays, and what could not be tried."""
+    words: dict[str, list[str]] = {}
+    for family, rung in found.changes.items():
+        if rung is not None:
+            words.setdefault(rung.verdict, []).append(PROCESSED[family].at.format(strength(rung.processing)))
+    kept = [
+        PROCESSED[family].up_to.format(strength(found.curves[family][-1].processing))
+        for family, rung in found.changes.items()
+        if rung is None
+    ]
+    said = [f"becomes {wording.trace_label(word)} where the picture is {_or(ways)}" for word, ways in words.items()]
+    said += [f"stays the same where the picture is {_or(kept)}"] if kept else []
+    missing = [family for family in LADDER if family not in found.curves]
+    cannot = [f"{_or(missing).capitalize()}, it is not of a size that the network takes."] if missing else []
+    subjects = ["The verdict", *["It"] * len(said)]
+    return [*(f"{subject} {text}." for subject, text in zip(subjects, said, strict=False)), *cannot]
+
+
+def middle(found: Stability, size: tuple[int, int]) -> list[str]:
+    """Says which part of a large picture was processed, and what its own verdict is.
+
+    Args:
+        found: the stability.
+        size: height and width of the picture.
+    """
+    if max(size) <= MIDDLE:
+        return []
+    height, width = (min(length, MIDDLE) for length in size)
+    verdict = wording.trace_label(found.own.verdict)
+    return [f"The middle {width}x{height} pixels were processed, of which the verdict is {verdict}."]
+
+
+def _or(ways: Sequence[str]) -> str:
+    return wording.listed(ways, "or")

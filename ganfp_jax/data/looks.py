@@ -123,13 +123,18 @@ def together(most: int, resolution: int, tiling: Tiling) -> int:
     return max(1, min(most, BYTES // (3 * (resolution**2 * max(tiling.tiles + tiling.windows, 1) + small))))
 
 
+def unchanged(position: int, picture: Picture) -> Picture:
+    """Returns a picture as it is, whatever its position."""
+    return picture
+
+
 def decode_and_look(
     files: Sequence[ImageFile],
     resolution: int,
     resize: str,
     tiling: Tiling,
     *,
-    change: Callable[[int, Picture], Picture] = lambda position, picture: picture,
+    change: Callable[[int, Picture], Picture] = unchanged,
     stop: threading.Event | None = None,
 ) -> Looked:
     """Decodes files, each once, in threads, and chooses what the network is shown of them.

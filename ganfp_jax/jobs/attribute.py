@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ganfp_jax.attribution import map_files, parts, summary
+from ganfp_jax.attribution import map_files, parts, stability, summary
 from ganfp_jax.attribution.attributor import FEW as FEW_TILES
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.maps import map_sources
@@ -23,11 +23,11 @@ from ganfp_jax.attribution.predictions import LINES, PREDICTIONS
 from ganfp_jax.attribution.verdict import Attribution
 from ganfp_jax.attribution.voting import check_vote
 from ganfp_jax.data.claims import manifest
-from ganfp_jax.data.decode import ImageFile
+from ganfp_jax.data.decode import ImageFile, Picture, Refused
 from ganfp_jax.data.entries import IMAGE, REJECTED
 from ganfp_jax.data.identified import Identified
 from ganfp_jax.data.inventory import Inventory, Listed, taken
-from ganfp_jax.data.looks import Looked, decode_and_look, together
+from ganfp_jax.data.looks import Look, Looked, decode_and_look, together, unchanged
 from ganfp_jax.data.preprocess import check_resize
 from ganfp_jax.data.shards import Shard
 from ganfp_jax.data.tiles import Tiling, check_windows
@@ -43,20 +43,33 @@ if TYPE_CHECKING:
 
 FEW = 30  # images that the console shows one by one
 SOME = 5  # refused files that the console names
-PICTURES_WITH_MAPS = 4  # decoded at once, since a map takes longer than a verdict
+PICTURES_WITH_MAPS = 4  # decoded at once, since a map, or the verdicts on many forms, take longer than a verdict
 BATCHES_AHEAD = 4  # batches decoded at once, and as many while the network works
 SOME_NOT_USED = 3  # exit status
 # Keys that a verdict or its page depends on, which the command on the page has.
-DECISIVE = ("checkpoint", "views", "rule", "resize", "tiles", "map_windows", "min_luma_std", "column", "evidence")
+DECISIVE = (
+    *("checkpoint", "views", "rule", "resize", "tiles", "map_windows", "min_luma_std", "column", "evidence"),
+    "stability",
+)
 
 
 class Judged(NamedTuple):
     """The result for some of the images: verdicts of the readable ones, reasons of the others."""
 
-    verdicts: list[tuple[Listed, Attribution, dict[str, str]]]
+    verdicts: list[tuple[Listed, Attribution, dict[str, Any]]]
     """With what the JSON lines say of each image besides: the `file:` address `uri`, which also opens an image whose
-    name is escaped; the file `map`; of a page of evidence, `sha256` of the image and the files `page` and `pdf`."""
+    name is escaped; the file `map`; its `stability`; of a page of evidence, `sha256` of the image and the files `page`
+    and `pdf`."""
     rejected: list[tuple[Listed, str]]
+
+
+class Decoded(NamedTuple):
+    """What there is to see in some of the images."""
+
+    files: Sequence[ImageFile]
+    looked: Looked
+    forms: Mapping[int, Mapping[str, Look]]
+    """Position in the list of files -> its processed forms (`attribution.stability`), where they are asked for."""
 
 
 def run(config: dict[str, Any], workdir: Path) -> int:
@@ -144,7 +157,7 @@ def _settings(attributor: Attributor, inventory: Inventory, config: Mapping[str,
     """What the verdicts follow from, how many parts there will be, and where they end."""
     known = attributor.calibration
     calibration = json.dumps(None if known is None else known.to_dict(), sort_keys=True)
-    looked = ("rule", "resize", "tiles", "min_luma_std", "maps", "map_windows", "evidence")
+    looked = ("rule", "resize", "tiles", "min_luma_std", "maps", "map_windows", "evidence", "stability")
     keys = (*looked, "batch_size", "part_size", "shard")
     ends = inventory.ends(config["part_size"])
     return {
@@ -216,39 +229,41 @@ def make_judge(
         evidence: writes a page on each image; None for no pages.
     """
     tiling = _tiling(config)
-    size = (
-        PICTURES_WITH_MAPS
-        if tiling.windows
-        else together(BATCHES_AHEAD * config["batch_size"], attributor.resolution, tiling)
-    )
+    size = _pictures_at_once(config, attributor.resolution, tiling)
     at_once = not config["shard"] and inventory.images <= min(size, config["part_size"])
     verdicts_on = compiles(attributor.judge)
 
-    def classify(piece: Sequence[Listed], files: Sequence[ImageFile], looked: Looked) -> Judged:
+    def classify(piece: Sequence[Listed], seen: Decoded) -> Judged:
+        looked = seen.looked
         # few tiles should not wait for many; but each size is compiled, and rounds in its own way
         batch_size = _batch_size(looked, config["batch_size"]) if at_once else config["batch_size"]
         attributions = verdicts_on(looked.looks, config["views"], config["rule"], batch_size)
         verdicts = []
-        for position, look, verdict in zip(looked.kept, looked.looks, attributions, strict=True):
-            image, file = piece[int(position)], files[int(position)]
-            extra, several, found = {"uri": image.uri}, look.counted > 1, None
+        for position, look, verdict in zip(looked.kept.tolist(), looked.looks, attributions, strict=True):
+            image, file = piece[position], seen.files[position]
+            extra: dict[str, Any] = {"uri": image.uri}
+            several, found, stands = look.counted > 1, None, None
             if look.sweep is not None and (config["maps"] or several):
                 found = map_sources(attributor, look.sweep, config["views"], config["rule"], config["batch_size"])
                 if config["maps"]:
                     place = Path(config["maps"])
                     written = map_files.write(place, image.number, image.name, found, look.sweep.thumbnail)
                     extra["map"] = str(written)
+            if position in seen.forms:
+                votes = config["views"], config["rule"], config["batch_size"]
+                stands = stability.judged(attributor, seen.forms[position], *votes)
+                extra["stability"] = None if stands is None else stands.record()
             if evidence is not None and isinstance(file, Identified):
-                extra |= evidence.write(image.number, file, look, verdict, found if several else None)
+                extra |= evidence.write(image.number, file, look, verdict, found if several else None, stands)
             verdicts.append((image, verdict, extra))
         return Judged(verdicts, [(piece[position], reason) for position, reason in looked.refused.items()])
 
     def judge(entries: Sequence[Listed], bar: Bar) -> Iterator[Judged]:
         pieces = [entries[start : start + size] for start in range(0, len(entries), size)]
         opened = _identified if evidence is not None else _file
-        with contextlib.closing(_decoded(pieces, opened, attributor.resolution, config["resize"], tiling)) as decoded:
-            for piece, (files, looked) in zip(pieces, decoded, strict=True):
-                yield classify(piece, files, looked)
+        with contextlib.closing(_decoded(pieces, opened, attributor.resolution, config, tiling)) as decoded:
+            for piece, seen in zip(pieces, decoded, strict=True):
+                yield classify(piece, seen)
                 bar.update(len(piece))
 
     return judge
@@ -267,18 +282,25 @@ def _decoded(
     pieces: Sequence[Sequence[Listed]],
     opened: Callable[[Listed], ImageFile],
     resolution: int,
-    resize: str,
+    config: Mapping[str, Any],
     tiling: Tiling,
-) -> Generator[tuple[Sequence[ImageFile], Looked], None, None]:
+) -> Generator[Decoded, None, None]:
     """Yields the files of each piece and what is to be seen in them; the next piece is decoded meanwhile."""
-    stop = threading.Event()
+    stop, resize = threading.Event(), config["resize"]
 
-    def decode(piece: Sequence[Listed]) -> tuple[Sequence[ImageFile], Looked]:
-        files = [opened(entry) for entry in piece]
-        return files, decode_and_look(files, resolution, resize, tiling, stop=stop)
+    def decode(piece: Sequence[Listed]) -> Decoded:
+        files, forms = [opened(entry) for entry in piece], dict[int, Mapping[str, Look]]()
+
+        def keep_forms(position: int, picture: Picture) -> Picture:
+            with contextlib.suppress(Refused):  # what is looked at next says why
+                forms[position] = stability.forms(picture, resolution, resize, tiling)
+            return picture
+
+        change = keep_forms if config["stability"] else unchanged
+        return Decoded(files, decode_and_look(files, resolution, resize, tiling, change=change, stop=stop), forms)
 
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as ahead, ending(stop):
-        coming: Future[tuple[Sequence[ImageFile], Looked]] | None = None
+        coming: Future[Decoded] | None = None
         for number, piece in enumerate(pieces):
             decoded = result(coming or ahead.submit(decode, piece))
             coming = ahead.submit(decode, pieces[number + 1]) if number + 1 < len(pieces) else None
@@ -288,6 +310,15 @@ def _decoded(
 def _tiling(config: Mapping[str, Any]) -> Tiling:
     windows = config["map_windows"] if config["maps"] or config["evidence"] else 0
     return Tiling(config["tiles"], config["min_luma_std"], windows)
+
+
+def _pictures_at_once(config: Mapping[str, Any], resolution: int, tiling: Tiling) -> int:
+    """How many pictures are decoded at a time."""
+    if config["stability"]:  # of each as many forms are kept
+        return together(PICTURES_WITH_MAPS, resolution, tiling._replace(tiles=stability.FORMS * tiling.tiles))
+    if tiling.windows:
+        return PICTURES_WITH_MAPS
+    return together(BATCHES_AHEAD * config["batch_size"], resolution, tiling)
 
 
 def _batch_size(looked: Looked, most: int) -> int:

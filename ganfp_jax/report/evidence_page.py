@@ -1,15 +1,20 @@
 """The page of evidence on one image, and the list of such pages."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from markupsafe import Markup
 
 from ganfp_jax.data.decode import png_bytes
-from ganfp_jax.report import wording
+from ganfp_jax.report import figures, stability_figure, wording
 from ganfp_jax.report.boxes import boxed, covered
 from ganfp_jax.report.few import MOST
 from ganfp_jax.report.grid import data_uri, picture_uri
 from ganfp_jax.report.results import Page, Pixels
 from ganfp_jax.report.source_map import Mapped, legend, overlay, swatch
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SMALL = 160  # pixels; smaller pictures are enlarged, and kept without loss
 
@@ -32,6 +37,20 @@ class Measured(TypedDict):
     decided: int
     wrong: int
     photographs: int | None
+
+
+class Stands(TypedDict):
+    """How a verdict stands up to processing; each mapping is from a family to its steps, from mild to strong."""
+
+    sentences: Sequence[str]
+    source: str
+    """What was voted for."""
+    own: float
+    """The share of the views that chose it before any processing, 0 to 1."""
+    strengths: Mapping[str, Sequence[str]]
+    shares: Mapping[str, Sequence[float]]
+    same: Mapping[str, Sequence[bool]]
+    """Whether the verdict is still the same."""
 
 
 class EvidencePage(Page):
@@ -63,6 +82,8 @@ class EvidencePage(Page):
     """Parts that were looked at pixel for pixel; 0 where the picture was resized."""
     map: Mapped | None
     """Of a picture of several tiles."""
+    stability: Stands | None
+    """None where that was not asked for."""
     views: Mapping[str, str]
     """View -> the source that it chose."""
     sources: list[SourceSaid]
@@ -97,10 +118,18 @@ def values(results: Mapping[str, Any]) -> dict[str, Any]:
         "pictures": _pictures(results),
         "sources": shown,
         "left_out": len(said) - len(shown),
+        "curve": None if results["stability"] is None else Markup(figures.drawing(draw_stability, results)),
         "typical": any(source["p_value"] is not None for source in said),
         "photographs": any(source["photographs"] is not None for source in results["measured"]),
         "measured": [source for source in results["measured"] if source["images"]][:MOST],
     }
+
+
+def draw_stability(results: Mapping[str, Any]) -> "Figure":
+    """Draws the votes of an `EvidencePage` against the strength of each family of processings."""
+    of = results["stability"]
+    curve = stability_figure.Curve("", of["own"], of["shares"], of["same"])
+    return stability_figure.draw(of["strengths"], [curve], f"views for {figures.shown(of['source'])}, %")
 
 
 def _pictures(results: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 from html_page import Page
 
 from configs import attribute as config_file
+from ganfp_jax.attribution import sentences
 from ganfp_jax.attribution.attributor import Attributor
 from ganfp_jax.attribution.certainty import Calibration
 from ganfp_jax.attribution.evidence import Evidence, with_page
@@ -96,6 +97,17 @@ def test_an_image_of_one_tile_has_no_map_and_an_uncalibrated_network_no_promise(
     assert len(page.all("img")) == 1
     assert "How often such verdicts are wrong was not measured: the network is not calibrated" in page.text
     assert "p-value" not in page.text.split("What the tool cannot know")[0]
+
+
+def test_the_page_shows_what_the_verdict_stands_up_to_where_it_is_asked_for(network, picture):
+    attributor = Attributor.load(network)
+    found = attributor.stability(picture, VIEWS, tiles=4)
+    html = attributor.evidence(picture, VIEWS, tiles=4, map_windows=20, stability=True)
+    page = Page(html)
+    assert all(sentence in page.text for sentence in sentences.stability(found))
+    assert f"views for {found.source}, %" in page.text and "--config.stability=True" in html
+    plain = attributor.evidence(picture, VIEWS, tiles=4, map_windows=20)
+    assert "stands up to" not in Page(plain).text and "--config.stability=False" in plain
 
 
 def test_what_cannot_be_used_is_said_as_elsewhere(network, picture, tmp_path):

@@ -460,6 +460,22 @@ def test_every_image_gets_a_page_of_evidence(network, two_folders, tmp_path, cap
     assert all(line.keys().isdisjoint({"page", "pdf", "sha256"}) for line in plain)
 
 
+def test_what_a_verdict_stands_up_to_is_in_the_lines_and_on_the_page(network, two_folders, tmp_path):
+    encode_png(tmp_path / "flat.png", np.full((20, 20, 3), 90, np.uint8))
+    images = (str(two_folders / "b"), str(tmp_path / "flat.png"))
+    place = str(tmp_path / "e")
+    run(network, tmp_path / "run", images, evidence=place, evidence_pdf=False, map_windows=30, stability=True)
+    *lines, flat = records(tmp_path / "run")
+    attributor = Attributor.load(network)
+    for line in lines:
+        assert line["stability"] == attributor.stability(line["image"], VIEWS).record()
+        page = Page(Path(line["page"]).read_text())
+        assert "What the verdict stands up to" in page.text
+    assert flat["stability"] is None and "stands up to" not in Path(flat["page"]).read_text()
+    run(network, tmp_path / "plain", images)
+    assert all("stability" not in line for line in records(tmp_path / "plain"))
+
+
 def test_pdfs_are_made_until_one_fails(network, two_folders, tmp_path, capsys, monkeypatch):
     printed = []
 

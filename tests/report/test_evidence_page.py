@@ -6,6 +6,7 @@ import pytest
 from html_page import Page
 from page_results import evidence_index_results, evidence_results
 
+from ganfp_jax.report import evidence_page
 from ganfp_jax.report.pages import render, write_page
 from tests import hostile_names
 
@@ -47,6 +48,36 @@ def test_what_the_file_says_has_a_section_and_a_disagreement_stands_on_top():
     assert page.open == [] and "text 'parameters': <b>ComfyUI" in page.text
     assert page.text.index("The file says otherwise.") < page.text.index("The picture, and what was looked at")
     assert [attrs["id"] for tag, attrs in page.tags if tag == "section"][-2:] == ["claims", "record"]
+
+
+def stands():
+    return {
+        "sentences": ["The verdict becomes unsure where the picture is saved as JPEG of quality 50."],
+        "source": "ProGAN",
+        "own": 1.0,
+        "strengths": {"jpeg": ["75", "50"], "blurred": ["1"]},
+        "shares": {"jpeg": [0.875, 0.5], "blurred": [1.0]},
+        "same": {"jpeg": [True, False], "blurred": [True]},
+    }
+
+
+def test_what_the_verdict_stands_up_to_has_a_section_where_it_was_asked_for():
+    html = render("evidence", evidence_results(stability=stands()))
+    page = Page(html)
+    sections = [attrs["id"] for tag, attrs in page.tags if tag == "section"]
+    assert page.open == [] and sections[sections.index("rests") + 1] == "stability"
+    assert "The verdict becomes unsure where the picture is saved as JPEG of quality 50." in page.text
+    assert all(words in page.text for words in ("JPEG quality", "blur, σ in pixels", "views for ProGAN, %"))
+    assert "stands up to" not in Page(render("evidence", evidence_results())).text
+
+
+def test_a_mark_of_the_curve_is_hollow_where_the_verdict_has_changed():
+    jpeg, blurred = evidence_page.draw_stability(evidence_results(stability=stands())).axes
+    line, filled, hollow = jpeg.get_lines()
+    assert line.get_ydata().tolist() == [100, 87.5, 50]
+    assert (filled.get_xdata().tolist(), hollow.get_xdata().tolist()) == ([0, 1], [2])
+    assert hollow.get_markerfacecolor() == "none" and len(blurred.get_lines()[2].get_xdata()) == 0
+    assert [tick.get_text() for tick in jpeg.get_xticklabels()] == ["–", "75", "50"]
 
 
 def test_what_is_not_known_has_no_column():
