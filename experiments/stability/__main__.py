@@ -89,11 +89,11 @@ def measure(attributor: Attributor, images: labelled.Images) -> Found:
             right = np.asarray(vote.predicted) == images.folder.labels[kept]
             parts.append((origins[kept], right, each, scores_of(vote, each)))
             bar.update(len(places))
-    units, right, each, scores = zip(*parts, strict=True)
+    units, right, of_parts, scores = zip(*parts, strict=True)
     return Found(
         np.concatenate(right),
         {name: np.concatenate([of[name] for of in scores]) for name in scores[0]},
-        [of for some in each for of in some],
+        [of for some in of_parts for of in some],
         np.unique(np.concatenate(units), return_inverse=True)[1],
     )
 
@@ -167,7 +167,7 @@ def row(condition: str, found: Found, repeats: int) -> dict[str, Any]:
 
 def curves(found: Found, which: Bool[np.ndarray, " n"]) -> dict[str, dict[str, float]]:
     """Of some images: processing -> the mean share of views, and the share of images that keep their verdict."""
-    some = [found.each[place] for place in np.flatnonzero(which)]
+    some = [of for of, mine in zip(found.each, which, strict=True) if mine]
     shares: dict[str, list[float]] = {}
     same: dict[str, list[bool]] = {}
     for of in some:

@@ -1,7 +1,7 @@
 """How a verdict stands up to what may have happened to the file: the verdicts on processed forms of one picture.
 
 A form is the picture after one processing of `LADDER`, such as JPEG of quality 60, and its verdict is the one that the
-tool would give to a file that was processed so: its tiles are chosen anew. An encoder makes the forms on the host. All
+tool would give to a file that was processed so: its tiles are chosen anew. The forms are made on the host. All
 their tiles, and all views of these, share the calls of the compiled vote.
 """
 

@@ -56,7 +56,8 @@ def draw(strengths: Mapping[str, Sequence[str]], curves: Sequence[Curve], axis: 
     panels[0].set_ylabel(axis)
     panels[0].set_ylim(-4, 104)
     if len(curves) > 1:
-        legend_below(figure, *panels[0].get_legend_handles_labels(), len(curves))
+        handles, names = panels[0].get_legend_handles_labels()
+        legend_below(figure, handles, names, len(curves))
     return figure
 
 
