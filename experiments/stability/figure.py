@@ -31,4 +31,4 @@ def draw_shares(results: Mapping[str, Any]) -> "Figure":
         if of
     ]
     strengths = {family: [strength(name) for name in names] for family, names in ladder.items()}
-    return stability_figure.draw(strengths, curves, "views for the named source, %")
+    return stability_figure.draw(strengths, curves, "views for it, %")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH, HEIGHT = 1.75, 2.1  # inches of a panel
+WIDTH, HEIGHT = 1.75, 2.3  # inches of a panel
 AXES = {
     "jpeg": "JPEG quality",
     "reduced": "reduced to, %",
