@@ -161,8 +161,30 @@ def row(condition: str, found: Found, repeats: int) -> dict[str, Any]:
         "units": int(found.units.max()) + 1,
         "mistakes": int((~found.right).sum()),
         **measured,
+        "within_one_source": {name: within(found, scores) for name, scores in found.scores.items()},
+        "stability_by_source": {
+            source: float(found.scores["stability"][named(found) == source].mean())
+            for source in np.unique(named(found)).tolist()
+        },
         "curves": {name: curves(found, which) for name, which in (("right", found.right), ("wrong", ~found.right))},
     }
+
+
+def named(found: Found) -> np.ndarray:
+    """The source that each image was named."""
+    return np.array([of.source for of in found.each])
+
+
+def within(found: Found, scores: Float[np.ndarray, " n"]) -> float | None:
+    """The AUROC over pairs of images that were named one source, so that no source has an advantage."""
+    hits, pairs = 0.0, 0
+    for source in np.unique(named(found)):
+        mine = named(found) == source
+        right = found.right[mine]
+        if (area := auroc(scores[mine], right)(None)) is not None:
+            count = int(right.sum() * (~right).sum())
+            hits, pairs = hits + area * count, pairs + count
+    return hits / pairs if pairs else None
 
 
 def curves(found: Found, which: Bool[np.ndarray, " n"]) -> dict[str, dict[str, float]]:
@@ -188,7 +210,15 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
             best = "**" if values[name] == max(values.values()) else ""
             cells.append(f"{best}{_between(row['auroc'][name])}{best}")
         lines.append(f"| {name} | {' | '.join(cells)} |")
+    lines.append("\nThe same among images that were named one source, and the stability of each source:")
+    for row in rows:
+        same = {name: row["within_one_source"][name] for name in ("stability", "margin")}
+        lines += [f"{row['condition']}: {_listed(numbers)}" for numbers in (same, row["stability_by_source"])]
     return "\n".join(lines)
+
+
+def _listed(numbers: Mapping[str, float | None]) -> str:
+    return ", ".join(f"{name} {'–' if number is None else f'{number:.3f}'}" for name, number in numbers.items())
 
 
 def _between(measure: Mapping[str, Any]) -> str:

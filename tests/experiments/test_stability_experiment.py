@@ -1,5 +1,7 @@
 """Which score tells mistakes from right answers: what experiments/stability counts, on scores made by hand."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -41,18 +43,29 @@ def test_a_row_has_the_mistakes_the_areas_and_what_is_between_them(found):
     assert (row["condition"], row["images"], row["units"], row["mistakes"]) == ("jpeg75", 4, 3, 2)
     assert row["auroc"]["stability"]["value"] == 1 and row["auroc"]["margin"]["value"] == 0
     assert row["ahead"]["margin"]["value"] == 1
+    assert row["within_one_source"] == {"stability": 1, "margin": 0}
+    assert row["stability_by_source"] == {"real": np.mean(found.scores["stability"])}
     assert row["curves"]["right"]["blur2"] == {"share": 0.75, "same": 1.0}
     assert row["curves"]["wrong"]["blur1"] == {"share": 0.375, "same": 0.5}
 
 
 def test_the_table_marks_the_best_and_the_figure_has_a_line_for_right_and_wrong(found):
     row = experiment.row("jpeg75", found, repeats=5)
-    head, _, first, second = experiment.table([row]).splitlines()
+    head, _, first, second, *rest = experiment.table([row]).splitlines()
+    assert "jpeg75: stability 1.000, margin 0.000" in rest
     assert "2 mistakes of n = 4" in head
     assert first.startswith("| stability | **1.000") and second.startswith("| margin | 0.000")
     (panel,) = draw_shares({"rows": [row]}).axes
     lines = {line.get_label(): line.get_ydata().tolist() for line in panel.get_lines()}
     assert lines["jpeg75, named right"] == [100, 100, 75] and lines["jpeg75, named wrong"] == [100, 37.5, 12.5]
+
+
+def test_no_source_has_an_advantage_within_one_source(found):
+    apart = [found.each[0], dataclasses.replace(found.each[1], source="ProGAN"), *found.each[2:]]
+    apart[3] = dataclasses.replace(apart[3], source="ProGAN")
+    scores = np.array([0.1, 0.9, 0.0, 0.8])  # between the sources the order is wrong
+    assert experiment.within(found._replace(each=apart), scores) == 1
+    assert experiment.within(found._replace(right=np.full(4, True)), scores) is None
 
 
 def test_images_are_chosen_evenly_from_each_source():
