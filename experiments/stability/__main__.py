@@ -207,7 +207,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
         cells = []
         for row in rows:
             values = {key: of["value"] or 0 for key, of in row["auroc"].items()}
-            best = "**" if values[name] == max(values.values()) else ""
+            best = "**" if 0 < values[name] == max(values.values()) else ""
             cells.append(f"{best}{_between(row['auroc'][name])}{best}")
         lines.append(f"| {name} | {' | '.join(cells)} |")
     lines.append("\nThe same among images that were named one source, and the stability of each source:")
