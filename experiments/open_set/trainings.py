@@ -4,7 +4,7 @@
     python -m experiments.open_set.trainings --packages=DIR ... --unknown=DIR3 --development=DIR4
     python -m experiments.open_set.trainings --variant=tiny --out=DIR                # the same path in a minute or two
 
-All are trainings of the shipped network (`experiments.zoo`) on its images, of a quarter of its steps and from another
+All are trainings of the shipped network (`experiments.zoo`) on its images, of a sixth of its steps and from another
 seed: with pseudo-unknowns, as it is shipped; without; without but with LogitNorm; and with pseudo-unknowns on all
 sources but one generator, whose images are then those of an unknown architecture. `--unknown` and `--development` are
 those of `experiments.open_set`, and serve the trainings on all sources. It writes `trainings.jsonl` to `--out` and
@@ -33,7 +33,7 @@ from ganfp_jax.run import atomic
 from ganfp_jax.run.run_folder import open_run
 
 HERE = Path(__file__).parent
-LENGTH = {"num_steps": 3000, "checkpoint_every": 1000, "seed": 1}  # another seed than the shipped network's
+LENGTH = {"num_steps": 2000, "checkpoint_every": 1000, "seed": 1}  # another seed than the shipped network's
 PLAIN = {"pseudo_unknown": {"share": 0.0, "kinds": ()}}
 SIZES = {
     "": {"calibration": 400, "test": 400, "held_out": 100, "drawn": 50, "repeats": 200},
