@@ -1,11 +1,14 @@
 """Curves of enrolment: how many images of a new source are found after K of them, and what the known ones lose.
 
-    python -m experiments.enrolment                           # about five minutes on two CPU cores
+    python -m experiments.enrolment                           # about ten minutes on two CPU cores
+    python -m experiments.enrolment --seeds=DIR               # and other trainings of known families: DIR/NAME/*.png
     python -m experiments.enrolment --families SNGAN ProGAN   # only these generators are left out and enrolled
     python -m experiments.enrolment --variant=tiny --out=DIR  # the same path in a minute; its numbers mean nothing
 
 - *A left-out architecture*: the study's small network (`configs/attribution.py`, 500 steps of 32 images) is trained on
   real and three of the four shipped generators, and the fourth is enrolled; with each in turn.
+- *Another training of a known family*: the shipped network is given images of a training that differs from a known one
+  in its seed alone, such as those of `experiments.open_set.generators` in `runs/open_set/generators/test/seed`.
 - *The same pictures*: the shipped network is given processed photographs as a new source, crops that also stand in
   "real": reduced by 2 and enlarged again by Pillow's Lanczos filter, and as JPEG 75.
 
@@ -16,6 +19,7 @@ enrolment.png and prints the tables. Images and networks in runs/enrolment are n
 
 import argparse
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -74,6 +78,19 @@ def make_images(root: Path, size: Size) -> None:
                 write_source(root / split, source, origin, names, zip(names, made, strict=True))
 
 
+def place_seeds(root: Path, seeds: Path, size: Size) -> list[str]:
+    """Copies images of other trainings to `<root>/new` and, the later half, to `<root>/test`; returns their names."""
+    names = sorted(path.name for path in seeds.iterdir() if path.is_dir())
+    for name in names:
+        files = sorted((seeds / name).glob("*.png"))[: size.new + size.test]
+        half = min(size.new, len(files) // 2)
+        for split, of in (("new", files[:half]), ("test", files[half:])):
+            (root / split / name).mkdir(parents=True, exist_ok=True)
+            for path in of:
+                shutil.copyfile(path, root / split / name / path.name)
+    return names
+
+
 def process(name: str, images: np.ndarray) -> np.ndarray:
     """Crops, processed in one of the ways of `PROCESSED`."""
     if name != "lanczos":
@@ -96,10 +113,14 @@ def train(root: Path, out: Path, left_out: str, variant: str) -> None:
         train_to_the_end(settings, out, start_from.read)
 
 
-def rows(workdir: Path, families: Sequence[str], size: Size, variant: str) -> Iterator[dict[str, Any]]:
-    """The results: of processed photographs, of each left-out generator, and of one by the command."""
+def rows(
+    workdir: Path, families: Sequence[str], seeds: Sequence[str], size: Size, variant: str
+) -> Iterator[dict[str, Any]]:
+    """The results: of other trainings, of processed photographs, of each left-out generator, of one by the command."""
     images = workdir / "images"
     traces = measure.Traces(load(SET, "attribution"), images)
+    for name in seeds:
+        yield from measure.curves(traces, name, "another training of a known family", size.counts, size.draws)
     for name, words in PROCESSED.items():
         yield from measure.curves(traces, name, f"the same pictures, {words}", size.counts, size.draws)
     for name in families:
@@ -132,11 +153,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variant", default="", choices=list(SIZES))
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=FAMILIES, help="the generators left out")
+    parser.add_argument("--seeds", type=Path, help="a folder with images of other trainings, NAME/*.png")
     parser.add_argument("--out", type=Path, default=HERE, help="where the results go (default: beside this file)")
     args = parser.parse_args()
     workdir, size = Path("runs") / f"enrolment{'-' * bool(args.variant)}{args.variant}", SIZES[args.variant]
     make_images(workdir / "images", size)
-    results = list(rows(workdir, args.families, size, args.variant))
+    seeds = [] if args.seeds is None else place_seeds(workdir / "images", args.seeds, size)
+    results = list(rows(workdir, args.families, seeds, size, args.variant))
     args.out.mkdir(parents=True, exist_ok=True)
     atomic.write_bytes(args.out / "results.jsonl", "".join(json.dumps(row) + "\n" for row in results).encode())
     atomic.write_bytes(args.out / "enrolment.png", curves_figure([row for row in results if row["what"] == "curve"]))

@@ -58,8 +58,8 @@ def draw_auroc(results: Mapping[str, Any]) -> "Figure":
 def shown(rows: Rows) -> list[Mapping[str, Any]]:
     """The rows of a figure: kinds, or the generators of a kind that has several in place of all of it."""
     scored = [row for row in rows if "scores" in row]
-    kinds = {row["kind"] for row in scored if row["generator"]}
-    return [row for row in scored if row["generator"] or row["kind"] not in kinds]
+    kinds = {(row["side"], row["kind"]) for row in scored if row["generator"]}
+    return [row for row in scored if row["generator"] or (row["side"], row["kind"]) not in kinds]
 
 
 def label(row: Mapping[str, Any]) -> str:

@@ -166,3 +166,11 @@ def test_a_training_is_told_by_its_accuracies_and_by_the_score_that_it_chose():
     ]
     lines = tables.of_trainings([row | {"training": "LogitNorm"} for row in rows]).splitlines()
     assert lines[2:] == ["| LogitNorm | 99.0% | 95.0% | a | seed | 50.0% | 50.0% |  |  |  |"]
+
+
+def test_a_kind_with_one_generator_on_one_side_is_shown_beside_those_of_the_other():
+    def row(side, generator):
+        return {"side": side, "kind": "architecture", "generator": generator, "scores": {}}
+
+    rows = [row("development", ""), row("test", ""), row("test", "DCGAN"), row("test", "diffusion")]
+    assert figures.shown(rows) == [rows[0], rows[2], rows[3]]
