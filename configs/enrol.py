@@ -6,10 +6,10 @@
     python -m ganfp_jax.main --config=configs/enrol.py --config.checkpoint=runs/enrol --workdir=runs/enrol-less \\
         --config.remove=NAME                                           # out again
 
-Nothing is trained: of 20 images it takes seconds. `images` is a folder of them, of any depth; 5 or more different ones
-are needed and 20 are good (experiments/enrolment has the curves). `name` is what the new source is called. `checkpoint`
-is an attribution network, which may have enrolled sources already. `remove` takes one of these out again, and nothing
-else is done; without the last one the network is the trained one again.
+Nothing is trained: of 20 images it takes seconds. `images` is a folder of them, of any depth, or "@list.txt", a path a
+line; 5 or more different ones are needed and 20 are good (experiments/enrolment has the curves). `name` is what the new
+source is called. `checkpoint` is an attribution network, which may have enrolled sources already. `remove` takes one of
+these out again, and nothing else is done; without the last one the network is the trained one again.
 
 `data.root` holds labelled images of the sources that the network was trained on, best such that it has not seen, as for
 `configs/calibrate.py`; at most `images_per_source` of each are taken. They say how much images of one source vary, and

@@ -367,6 +367,40 @@ def comparison_results(**changes) -> dict:
     )
 
 
+def groups_results(**changes) -> dict:
+    """What `group` says of twelve images in two groups; `changes` replace what is said."""
+    results, classes = minimal_results(), ["real", "ProGAN", "SNGAN"]
+    tiles = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
+    return (
+        {key: results[key] for key in ("created", "config", "versions", "devices")}
+        | {
+            "title": "Which unknown images come from one generator?",
+            "command": "python -m ganfp_jax.main --config=configs/group.py",
+            "classes": classes,
+            "images": 12,
+            "groups": [
+                {"group": 1, "images": 6, "central": "a/0.png", "distance": 0.42, "silhouette": 0.31},
+                {"group": 2, "images": 5, "central": "b/0.png", "distance": 0.51, "silhouette": 0.22},
+            ],
+            "alone": ["c/0.png"],
+            "refused": [("broken.png", "is no image")],
+            "verdicts": {"unknown": 12, "SNGAN": 3},
+            "of": ("unknown",),
+            "known": dict.fromkeys(classes, 300),
+            "threshold": 1.0,
+            "smallest": 5,
+            "digest": 64 * "b",
+            "commands": [
+                "python -m ganfp_jax.main --config=configs/enrol.py --config.images=@runs/group/group-1.txt",
+                "",
+            ],
+            "tiles": [tiles[:6], tiles[6:11]],
+            "tiles_alone": tiles[11:],
+        }
+        | changes
+    )
+
+
 def evidence_results(**changes) -> dict:
     """Evidence on a picture of several tiles, by a calibrated network; `changes` replace what is said."""
     results, classes = minimal_results(), ["real", "ProGAN", "SNGAN"]

@@ -40,17 +40,24 @@ def check_one_source(
         mixed: two groups are no error.
     """
     means = new.means
-    share = _variance(means, space) / min(_variance(of, space) for of in known)
-    if share < ALIKE:
-        raise UserError(
-            f"the images are all alike (they vary by {share:.1%} of what images of one known source do); {advice.alike}"
-        )
+    check_different(means, known, space, advice.alike)
     if not mixed and (apart := two_groups(means, known, space)) is not None:
         some = [name for name, member in zip(names, apart, strict=True) if member]
         more = f" and {len(some) - SOME} more" if len(some) > SOME else ""
         raise UserError(
             f"these fall into two groups, {len(some)} images ({', '.join(some[:SOME])}{more}) and the other "
             f"{len(names) - len(some)}, as of two generators; {advice.apart}"
+        )
+
+
+def check_different(
+    means: Float[np.ndarray, "p t"], known: Sequence[Float[np.ndarray, "_ t"]], space: Space, advice: str
+) -> None:
+    """Raises UserError where images, by their mean traces, are all alike; `advice` says what to do."""
+    share = _variance(means, space) / min(_variance(of, space) for of in known)
+    if share < ALIKE:
+        raise UserError(
+            f"the images are all alike (they vary by {share:.1%} of what images of one known source do); {advice}"
         )
 
 

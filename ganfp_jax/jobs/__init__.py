@@ -37,6 +37,7 @@ JOBS = {
     "evaluate": Job(several=True, results="metrics.json"),
     "export_weights": Job(),
     "generate": Job(resumes=True),
+    "group": Job(at_the_end="images", results="groups.json"),
     "import_weights": Job(),
     "inspect_fingerprints": Job(results="metrics.json"),
     "interpolate": Job(resumes=True),

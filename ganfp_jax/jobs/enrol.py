@@ -5,7 +5,7 @@ from typing import Any
 
 from ganfp_jax.attribution import enrolment
 from ganfp_jax.attribution.enrolment import Enrolment
-from ganfp_jax.data import reports
+from ganfp_jax.data import lists, reports
 from ganfp_jax.data.listing import find_images
 from ganfp_jax.data.preprocess import check_resize
 from ganfp_jax.data.tiles import Tiling
@@ -47,18 +47,29 @@ def run(config: dict[str, Any], workdir: Path) -> None:
 
 
 def _enrol(weights: Weights, config: dict[str, Any], tiling: Tiling) -> Enrolment:
-    folder = Path(config["images"])
-    if not folder.is_dir():
-        raise UserError(f"config.images is {folder}; give a folder with images of the new source")
     return enrolment.enrol(
         weights,
         config["name"],
-        find_images(folder).images,
+        _files(config["images"]),
         config["data"]["root"],
         layout=config["data"]["layout"],
         tiling=tiling,
         **{key: config[key] for key in ("rate", "images_per_source", "resize", "mixed")},
     )
+
+
+def _files(asked: str) -> list[Path]:
+    """The images in a folder, or on a list.
+
+    Raises:
+        UserError: there is neither.
+    """
+    folder = Path(asked)
+    if folder.is_dir():
+        return find_images(folder).images
+    if asked.startswith("@"):
+        return [Path(path) for path in lists.paths_of(asked.removeprefix("@"))]
+    raise UserError(f"config.images is {folder}; give a folder with images of the new source, or @FILE, a list of them")
 
 
 def summary(enrolled: Enrolment, name: str) -> str:

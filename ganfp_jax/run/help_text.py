@@ -22,6 +22,7 @@ GROUPS = {
         "calibrate",
         "enrol",
         "compare",
+        "group",
         "evaluate",
         "score",
         "ablation",

@@ -49,7 +49,7 @@ def test_a_source_is_enrolled_and_taken_out(places, tmp_path):
     [
         ({"name": ""}, "config.name is empty; give what the new source is called"),
         ({"images": ""}, "config.images is empty; give a folder of images of the new source"),
-        ({"images": "nowhere"}, "config.images is nowhere; give a folder with images of the new source"),
+        ({"images": "nowhere"}, "config.images is nowhere; give a folder with images of the new source, or @FILE"),
         ({"name": "real"}, "config.name is 'real', which the network knows already"),
         ({"rate": 0.0}, "config.rate is 0.0; give a share between 0 and 1"),
         ({"remove": "GAN"}, "config.remove is 'GAN'; give the name of an enrolled source"),

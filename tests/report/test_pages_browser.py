@@ -16,6 +16,7 @@ from page_results import (
     evidence_index_results,
     evidence_results,
     fingerprint_results,
+    groups_results,
     renamed,
     robustness_results,
     score_results,
@@ -36,6 +37,7 @@ PAGES = (
         "fingerprints of images",
         "score",
         "comparison",
+        "groups",
     ),
     *("evidence", "evidence index"),
 )
@@ -121,6 +123,7 @@ def written(folder, names):
     write_page("fingerprints", renamed(of_images, names), folder / "fingerprints of images.html")
     write_page("score", renamed(score_results(), names), folder / "score.html")
     write_page("comparison", renamed(comparison_results(), names), folder / "comparison.html")
+    write_page("groups", renamed(groups_results(), names), folder / "groups.html")
     write_page("evidence", renamed(evidence_results(), names), folder / "evidence.html")
     write_page("evidence_index", renamed(evidence_index_results(), names), folder / "evidence index.html")
     return {name: folder / f"{name}.html" for name in PAGES}
