@@ -56,7 +56,7 @@ class Network:
 def _store(cache: Path, **arrays: np.ndarray) -> None:
     cache.parent.mkdir(parents=True, exist_ok=True)
     with atomic.writer(cache) as file:
-        np.savez(file, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 class Drawn(NamedTuple):

@@ -34,7 +34,7 @@ class Clusters(NamedTuple):
     """How much nearer its own group is than the next one, -1 to 1; NaN of one that is alone, and of a single group."""
 
     @property
-    def count(self) -> int:
+    def number(self) -> int:
         """How many groups there are."""
         return int(self.labels.max(initial=ALONE)) + 1
 

@@ -167,7 +167,7 @@ def _members(
 ) -> list[Member]:
     """The images that were grouped, in the order of `Grouping.members`; `chosen` are their places among all."""
     members = []
-    for k in np.concatenate([grouped.members(label) for label in (*range(grouped.count), clusters.ALONE)]):
+    for k in np.concatenate([grouped.members(label) for label in (*range(grouped.number), clusters.ALONE)]):
         place = chosen[k]
         name, sure = found.names[place], (grouped.distances[k], grouped.silhouettes[k])
         group_of = int(grouped.labels[k]) + 1

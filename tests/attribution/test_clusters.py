@@ -18,7 +18,7 @@ def drawn(counts):
 
 def test_each_source_is_a_group_the_largest_first():
     found = cluster(SPACE, drawn([6, 12, 9]))
-    assert found.count == 3
+    assert found.number == 3
     assert found.labels.tolist() == [2] * 6 + [0] * 12 + [1] * 9
     assert (found.silhouettes > 0.5).all()
 
@@ -27,7 +27,7 @@ def test_what_is_like_no_other_is_alone():
     found = cluster(SPACE, drawn([8, 1, 4]), smallest=5)
     assert found.labels.tolist() == [0] * 8 + [ALONE] * 5
     assert np.isnan(found.distances[8:]).all() and np.isnan(found.silhouettes).all()
-    assert cluster(SPACE, drawn([8, 1, 4]), smallest=4).count == 2
+    assert cluster(SPACE, drawn([8, 1, 4]), smallest=4).number == 2
 
 
 def test_the_first_member_is_the_most_central():
@@ -40,8 +40,8 @@ def test_the_first_member_is_the_most_central():
 
 def test_a_threshold_of_none_and_of_all():
     traces = drawn([6, 6])
-    assert cluster(SPACE, traces, threshold=0.0).count == 0
-    assert cluster(SPACE, traces, threshold=2.0).count == 1
+    assert cluster(SPACE, traces, threshold=0.0).number == 0
+    assert cluster(SPACE, traces, threshold=2.0).number == 1
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -21,14 +21,14 @@ from ganfp_jax.run.errors import UserError
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory):
-    """A network without views, images of its sources, and of two that it does not know."""
+    """A network without views, images of its sources, and others of one that it knows and one that it does not."""
     root = tmp_path_factory.mktemp("group")
     network = small_weights.network()
     write_file(root / "network" / FILE, dataclasses.replace(network, about=network.about | {"augment": "none"}))
     for source in small_weights.CLASSES:
         write(root / "known" / source, drawn(source, 40, seed=1))
     write(root / "new" / "stripes", drawn("stripes", 9, seed=2))
-    write(root / "new" / "squares", drawn("squares", 7, seed=3))
+    write(root / "new" / "SNGAN", drawn("SNGAN", 7, seed=3))
     (root / "new" / "broken.png").write_text("no image")
     write(root / "new" / "flat", np.full((1, SIDE, SIDE, 3), 90, np.uint8))
     write(root / "flat", np.full((6, SIDE, SIDE, 3), 90, np.uint8))
@@ -69,7 +69,7 @@ def test_each_group_has_a_list_that_it_is_enrolled_by(done, places, tmp_path):
     workdir, out = done
     assert sorted(path.name for path in workdir.glob("group-*.txt")) == ["group-1.txt", "group-2.txt"]
     listed = (workdir / "group-2.txt").read_text().splitlines()
-    assert sorted(listed) == sorted(str(path) for path in (places / "new" / "squares").iterdir())
+    assert sorted(listed) == sorted(str(path) for path in (places / "new" / "SNGAN").iterdir())
     line = next(line for line in out.splitlines() if "group-2.txt" in line)
     words = shlex.split(line)
     assert {"--config=configs/enrol.py", f"--config.images=@{workdir / 'group-2.txt'}"} <= set(words)
@@ -88,11 +88,11 @@ def test_what_was_left_out_and_the_page(done):
 
 def test_an_image_that_is_like_no_other_stays_alone(places):
     weights = load(places / "network", "attribution")
-    files = [str(places / "new" / "stripes"), str(places / "new" / "squares" / "000.png")]
+    files = [str(places / "new" / "stripes"), str(places / "new" / "SNGAN" / "000.png")]
     found = group(weights, files, places / "known", of="all")
     assert [len(members) for members in found.groups] == [9]
     (alone,) = found.alone
-    assert alone.name.endswith("squares/000.png") and (alone.group, alone.distance, alone.silhouette) == (0, None, None)
+    assert alone.name.endswith("SNGAN/000.png") and (alone.group, alone.distance, alone.silhouette) == (0, None, None)
     assert all(member.silhouette is None for member in found.groups[0])  # there is no second group
 
 
