@@ -8,11 +8,11 @@ experiments.open_set.generators` makes them; without one, drawings take its plac
 300 images of each known source in `--known`, such as runs/open_set/calibration, which `python -m
 experiments.open_set` makes; without it, of the shipped generators and crops of the embedded photographs.
 
-A draw mixes images of several generators, of each 5, 10, 20, 40 or 100, or as many as there are: those that the network
-calls unknown, and then all, whatever it calls them. Draws of the development images choose space, linkage and
-threshold, by the mean ARI; what the job ships with is measured on other draws of both folders. Images that are alone
-count as groups of their own in NMI and ARI. The 95 % intervals are a bootstrap of the draws. These share images and
-generators, so they say nothing of other generators.
+A draw mixes images of several generators, of each 5, 10, 20, 40 or 100, or as many as there are: those that the
+network calls unknown, and then all, whatever it calls them. Draws of the development images choose space, linkage and
+threshold, by ARI and by the number of groups; what the job ships with is measured on other draws of both folders.
+Images that are alone count as groups of their own in NMI and ARI. The 95 % intervals are a bootstrap of the draws.
+These share images and generators, so they say nothing of other generators.
 
 It writes results.jsonl and groups.png and prints the tables. Traces in runs/grouping are not taken again.
 """

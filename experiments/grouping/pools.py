@@ -47,8 +47,8 @@ class Network:
         if not cache.exists():
             files = sorted(folder.glob("*.png"))
             looks = look_at_distinct(files, list(map(str, files)), self.read.resolution, "crop", TILING, {}).looks
-            verdicts = np.array([verdict.verdict for verdict in self.attributor.judge(looks)])
-            _store(cache, traces=self.read(looks).means, verdicts=verdicts)
+            verdicts = np.array([verdict.verdict for verdict in self.attributor.judge(looks)], str)
+            _store(cache, traces=self.read(looks).means if looks else np.zeros((0, 1)), verdicts=verdicts)
         with np.load(cache) as stored:
             return Images(**stored)
 

@@ -169,10 +169,10 @@ def _members(
     members = []
     for k in np.concatenate([grouped.members(label) for label in (*range(grouped.number), clusters.ALONE)]):
         place = chosen[k]
-        name, sure = found.names[place], (grouped.distances[k], grouped.silhouettes[k])
-        group_of = int(grouped.labels[k]) + 1
+        name, number = found.names[place], int(grouped.labels[k]) + 1
+        distance, silhouette = _number(grouped.distances[k]), _number(grouped.silhouettes[k])
         tile = found.looks[place].tiles[0]
-        members.append(Member(name, files[name], verdicts[place], group_of, *map(_number, sure), tile))
+        members.append(Member(name, files[name], verdicts[place], number, distance, silhouette, tile))
     return members
 
 
