@@ -11,11 +11,11 @@ from jaxtyping import Bool, Float, Int, Integer
 MIN_SHARE = 0.9  # least share of bootstrap repeats with a value, for an interval from their quantiles
 
 
-def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson_interval(correct: int | float, total: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval for a proportion (Wilson 1927), without continuity correction.
 
     Args:
-        correct: successes, 0..total.
+        correct: successes, 0..total; a share of the total need not be a whole number.
         total: trials; 0 gives (0, 1), since nothing is known.
         confidence: coverage, between 0 and 1.
 

@@ -1,0 +1,1 @@
+"""What it costs to remove a fingerprint, or to forge one."""
