@@ -120,6 +120,7 @@ def rows(size: Size, networks: Mapping[str, Attributor]) -> Iterator[dict[str, A
     for of in victims(size.generated):
         for made in (blind_attacks(of), average_attacks(of, patterns), gradient_attacks(of, size)):
             for attack, changed in made:
+                print(f"{of.goal}: {attack['attack']} {attack['strength']}".rstrip(), flush=True)
                 yield from measure.rows(attack, of, changed, networks)
 
 
