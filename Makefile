@@ -58,9 +58,10 @@ $(VENV)/.test: $(VENV)/.base
 	$(PIP) --editable '.[test,restorers,browser]'
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.test
+# In one go, since pip takes its time each time.
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable '.[test,restorers,browser,dev]'
-	@touch $@
+	@touch $(VENV)/.base $(VENV)/.test $@
 
 $(DEMO)/bin/python:
 	$(PYTHON) -m venv $(DEMO)
