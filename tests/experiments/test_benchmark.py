@@ -199,7 +199,7 @@ def test_the_folder_has_every_class_and_the_rows_all_kinds(tmp_path):
     assert sorted(path.name for path in root.iterdir()) == sorted(vote.CLASSES)
     assert all(len(list(path.iterdir())) == 2 for path in root.iterdir())
     keys = [key for key, _ in benchmark.make_rows(benchmark.KINDS, [16], [4, 8], Options())]
-    assert len(set(keys)) == len(keys) == 2 + 2 + 1 + 4 + 4 + 1 + 1
+    assert len(set(keys)) == len(keys) == 2 + 2 + 1 + 4 + 4 + 1 + 1 + 2
 
 
 def torch_agrees(row):
