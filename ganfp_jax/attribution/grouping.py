@@ -132,7 +132,7 @@ def group(
         UserError: no image can be used; the network calls nothing by a verdict of `of`; too few images have it, or they
             are all alike; too few images of a known source; a network without traces.
     """
-    check(smallest, most)
+    check(smallest, most, threshold)
     attributor = Attributor.of(weights, "the network")
     asked = verdicts_asked(attributor, of)
     model, variables, classes = trained(weights)
@@ -176,8 +176,10 @@ def _members(
     return members
 
 
-def check(smallest: int, most: int) -> None:
+def check(smallest: int, most: int, threshold: float) -> None:
     """Raises UserError for impossible settings."""
+    if not 0 <= threshold <= 2:
+        raise UserError(f"config.threshold is {threshold}; give 0 to 2, such as {clusters.THRESHOLD}")
     if smallest < 2:
         raise UserError(f"config.smallest is {smallest}; give the number of images that make a group, 2 or more")
     if most < smallest:

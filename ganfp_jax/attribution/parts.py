@@ -36,6 +36,8 @@ _REMOVED = "removed.json"
 _ABOUT = "part.json"
 NOTES, REFUSED = "notes.csv", "rejected.csv"
 FILES = (PREDICTIONS, LINES, REFUSED, NOTES)
+ADDED = {"stability": False}
+"""Settings that older parts do not have -> the value that describes those."""
 """The files of a part, and of all."""
 _ORDER = {PREDICTIONS: PREDICTIONS, LINES: PREDICTIONS, REFUSED: REFUSED, NOTES: NOTES}
 _GROUPS = {REJECTED: 0, IMAGE: 1, BESIDE: 2}
@@ -120,7 +122,7 @@ def _were_being_removed(workdir: Path) -> bool:
 
 def differences(known: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     """Says in what settings differ, such as "network (3f0c1a2b4d5e there, 77ab... now)"; "" where they are the same."""
-    settings = json.loads(json.dumps(settings))  # as they are read back
+    known, settings = ADDED | dict(known), ADDED | json.loads(json.dumps(settings))  # as they are read back
     keys = [key for key in {**known, **settings} if known.get(key) != settings.get(key)]
     return ", ".join(f"{key} ({_shown(known.get(key))} there, {_shown(settings.get(key))} now)" for key in keys)
 

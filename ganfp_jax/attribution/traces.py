@@ -106,6 +106,8 @@ def read_known(
     Raises:
         UserError: as `data.labelled.open_labelled`; too few images of a source, or all of one photograph.
     """
+    if images_per_source < FEWEST_KNOWN:
+        raise UserError(f"config.images_per_source is {images_per_source}; give {FEWEST_KNOWN} or more")
     folder = labelled.open_labelled(root, split="test", classes=[*classes, *others], layout=layout)
     chosen = [np.flatnonzero(folder.labels == label) for label in range(len(classes))]
     chosen = [of[np.linspace(0, len(of) - 1, min(len(of), images_per_source)).astype(int)] for of in chosen]

@@ -41,7 +41,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
     tiling = Tiling(config["tiles"], config["min_luma_std"])
     tiling.check()
     check_resize(config["resize"])
-    grouping.check(config["smallest"], config["most"])
+    grouping.check(config["smallest"], config["most"], config["threshold"])
     found = grouping.group(
         load(config["checkpoint"], "attribution"),
         config["images"],
@@ -51,7 +51,7 @@ def run(config: dict[str, Any], workdir: Path) -> None:
         **{key: config[key] for key in SETTINGS},
     )
     reports.report_rejected(found.refused, workdir)
-    commands = enrolments(write_lists(found, workdir), config["checkpoint"], config["data"]["root"])
+    commands = enrolments(write_lists(found, workdir), config)
     results = found.to_dict() | {"commands": commands}
     write_json(workdir / RESULTS, results)
     atomic.write_bytes(workdir / TABLE, csv_text(COLUMNS, map(_row, found.members)).encode())

@@ -1,6 +1,7 @@
 """Which checkpoint of a training is used: its newest one, or the best by a score that was measured at each."""
 
 import contextlib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,10 @@ def scores(workdir: Path) -> dict[int, float]:
     """The scores of a run folder's checkpoints by step; those without one, or with damaged metadata, are left out."""
     found = {}
     for step in saved_steps(workdir):
-        with contextlib.suppress(UserError, KeyError, TypeError, ValueError):
-            found[step] = float(Stored(workdir, step).metadata()[SCORE])
+        with contextlib.suppress(UserError, KeyError, TypeError, ValueError, OverflowError):
+            score = float(Stored(workdir, step).metadata()[SCORE])
+            if math.isfinite(score):
+                found[step] = score
     return found
 
 

@@ -17,6 +17,7 @@ from ganfp_jax.data.names import check_names
 from ganfp_jax.data.on_disk import ImagesOnDisk
 from ganfp_jax.data.real import real_images
 from ganfp_jax.metrics.inception import FEATURES
+from ganfp_jax.metrics.swd import PUBLISHED
 from ganfp_jax.models import pixels
 from ganfp_jax.models.latents import make_latents
 from ganfp_jax.models.network import Network
@@ -77,6 +78,11 @@ def _check(config: dict[str, Any]) -> None:
     pixels.check(pixels=config["step"]["pixels"])
     check_names([config["source_name"]], "config.source_name")
     checkpoint_choice.check(config)
+    if checkpoint_choice.is_best(config) and config["resolution"] < PUBLISHED.smallest:
+        raise UserError(
+            f"config.checkpoint_choice is 'best_swd', whose distance needs images of {PUBLISHED.smallest} pixels or "
+            f"more, and config.resolution is {config['resolution']}; choose last"
+        )
     if not 0 <= config["step"]["ema_decay"] < 1:
         raise UserError(f"config.step.ema_decay is {config['step']['ema_decay']}; give 0 or more, below 1")
     numbers = {"num_samples": config["num_samples"], "step.critic_steps": config["step"]["critic_steps"]}

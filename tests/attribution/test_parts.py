@@ -44,3 +44,8 @@ def test_a_removal_that_was_stopped_goes_on(workdir, monkeypatch):
     assert parts.done(workdir)
     assert parts.begin(workdir, SETTINGS | {"parts": 3}) == []
     assert not list(workdir.iterdir())
+
+
+def test_parts_from_before_a_setting_go_on():
+    assert parts.differences({"rule": "majority"}, {"rule": "majority", "stability": False}) == ""
+    assert "stability" in parts.differences({"rule": "majority"}, {"rule": "majority", "stability": True})

@@ -13,7 +13,9 @@ from html_page import Page
 from new_sources import SIDE, drawn, write
 from running import run_job
 
+from ganfp_jax.attribution import group_files
 from ganfp_jax.attribution.grouping import group
+from ganfp_jax.data.lists import paths_of
 from ganfp_jax.interop.load import load
 from ganfp_jax.interop.weights import FILE, write_file
 from ganfp_jax.run.errors import UserError
@@ -48,6 +50,7 @@ def settings(places, **changed):
 def done(places, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("done")
     (workdir / "group-7.txt").write_text("of an earlier run\n")
+    (workdir / "group-photo.txt").write_text("somebody else's\n")
     return workdir, run_job("group:tiny", workdir, settings(places))
 
 
@@ -67,14 +70,20 @@ def test_images_of_two_generators_fall_into_two_groups(done, places):
 
 def test_each_group_has_a_list_that_it_is_enrolled_by(done, places, tmp_path):
     workdir, out = done
-    assert sorted(path.name for path in workdir.glob("group-*.txt")) == ["group-1.txt", "group-2.txt"]
+    # What is not the job's own stays.
+    assert sorted(path.name for path in workdir.glob("group-*.txt")) == [
+        "group-1.txt",
+        "group-2.txt",
+        "group-photo.txt",
+    ]
     listed = (workdir / "group-2.txt").read_text().splitlines()
     assert sorted(listed) == sorted(str(path) for path in (places / "new" / "SNGAN").iterdir())
     line = next(line for line in out.splitlines() if "group-2.txt" in line)
     words = shlex.split(line)
     assert {"--config=configs/enrol.py", f"--config.images=@{workdir / 'group-2.txt'}"} <= set(words)
     given = dict(word.removeprefix("--config.").split("=", 1) for word in words if word.startswith("--config."))
-    out = run_job("enrol", tmp_path, given)
+    numbers = {"images_per_source": int, "tiles": int, "min_luma_std": float}
+    out = run_job("enrol", tmp_path, {key: numbers.get(key, str)(value) for key, value in given.items()})
     assert "unknown-2, from 7 images" in out
 
 
@@ -107,6 +116,8 @@ def test_an_image_that_is_like_no_other_stays_alone(places):
         ({"images": "few"}, "4 of 4 images can be used (4 "),
         ({"smallest": 1}, "config.smallest is 1; give the number of images that make a group, 2 or more"),
         ({"most": 3}, "config.most is 3; give 5 or more"),
+        ({"threshold": -1.0}, "config.threshold is -1.0; give 0 to 2"),
+        ({"images_per_source": 10}, "config.images_per_source is 10; give 20 or more"),
     ],
 )
 def test_mistakes_are_said_in_one_line(places, tmp_path, changed, said):
@@ -114,3 +125,15 @@ def test_mistakes_are_said_in_one_line(places, tmp_path, changed, said):
     with pytest.raises(UserError, match=re.escape(said)) as error:
         run_job("group:tiny", tmp_path, settings(places, **changed))
     assert "\n" not in str(error.value) and not (tmp_path / "groups.json").exists()
+
+
+def test_a_group_is_enrolled_as_it_was_seen(tmp_path):
+    config = dict.fromkeys(group_files.AS_GROUPED, 1) | {"data": {"root": "known", "layout": "sources"}, "most": 9}
+    one, none = group_files.enrolments([tmp_path / "group-1.txt", None], config)
+    assert {"--config.resize=1", "--config.data.layout=sources", "--config.name=unknown-1"} <= set(shlex.split(one))
+    assert "most" not in one and none == ""
+
+
+def test_a_name_that_ends_in_a_carriage_return_stays_whole(tmp_path):
+    path = group_files._write(tmp_path / "group-1.txt", [f"/{i}.png" for i in range(4)] + ["/a.png\r"])
+    assert [str(name) for name in paths_of(path)][-1] == "/a.png\r"

@@ -1,13 +1,14 @@
 """Whose a run folder is: the same config resumes, a longer one goes on, another is refused or replaces."""
 
 import json
+import re
 
 import pytest
 
-from configs import course_project, generate, quickstart
+from configs import attribution, course_project, generate, quickstart
 from ganfp_jax.run import longer
 from ganfp_jax.run.errors import UserError
-from ganfp_jax.run.run_folder import ADDED, RENAMED, WATCHING, open_run, read_config
+from ganfp_jax.run.run_folder import ADDED, RENAMED, WATCHING, differences, open_run, read_config
 
 TRAINING = {
     "job": "train",
@@ -131,7 +132,7 @@ def test_a_run_older_than_a_key_goes_on_as_it_began(key, value, tmp_path):
     assert reopened(tmp_path, older, newer) == newer
     assert reopened(tmp_path / "still older", {"job": "train"}, {"job": "train"}) == {"job": "train"}
     for folder, before in (("", newer), ("other", older)):
-        with pytest.raises(UserError, match=rf"another config: network.{key} \({value!r} there, 9 now\)"):
+        with pytest.raises(UserError, match=re.escape(f"another config: network.{key} ({value!r} there, 9 now)")):
             reopened(tmp_path / folder, before, other)
 
 
@@ -147,3 +148,9 @@ def test_a_job_of_another_name_then_is_resumed(then, module, tmp_path):
     now = json.loads(json.dumps(module.get_config("tiny").to_dict()))
     assert now["job"] == RENAMED[then]
     assert reopened(tmp_path, now | {"job": then}, now) == now
+
+
+def test_attribution_runs_older_than_pseudo_unknowns_and_logit_norm_go_on():
+    new = json.loads(attribution.get_config("tiny").to_json())
+    old = {key: value for key, value in new.items() if key not in ("logit_norm", "pseudo_unknown")}
+    assert differences(old, new) == []

@@ -3,8 +3,11 @@
 import jax.numpy as jnp
 import pytest
 
+from configs import progan
+from ganfp_jax.run.errors import UserError
 from ganfp_jax.training.checkpoint import Checkpoints
 from ganfp_jax.training.checkpoint_choice import best, chosen_step, scores
+from ganfp_jax.training.gan_program import gan_program
 from ganfp_jax.training.stored import Stored, saved_steps
 
 BEST = {"checkpoint_choice": "best_swd"}
@@ -40,12 +43,21 @@ def test_without_scores_the_newest_is_used(tmp_path):
     assert chosen_step(tmp_path, BEST) is None
 
 
-@pytest.mark.parametrize("text", ['{"score": [1.0]}', '{"score": "low"}', "[]", "{"])
+DAMAGED = ['{"score": [1.0]}', '{"score": "low"}', '{"score": NaN}', '{"score": 1' + "0" * 400 + "}", "[]", "{"]
+
+
+@pytest.mark.parametrize("text", DAMAGED, ids=range(len(DAMAGED)))
 def test_a_damaged_score_is_none(tmp_path, text):
-    save(tmp_path, {1: 2.0, 2: 1.0})
-    (tmp_path / "checkpoints" / "2" / "metadata" / "metadata").write_text(text)
-    assert chosen_step(tmp_path, BEST) == 1
+    save(tmp_path, {1: 1.0, 2: 2.0})
+    (tmp_path / "checkpoints" / "1" / "metadata" / "metadata").write_text(text)
+    assert chosen_step(tmp_path, BEST) == 2
 
 
 def test_of_equals_the_latest():
     assert best({1: 2.0, 2: 1.0, 3: 1.0}) == 3
+
+
+def test_no_distance_no_choice(tmp_path):
+    config = progan.get_config("tiny").to_dict() | BEST | {"resolution": 8}
+    with pytest.raises(UserError, match=r"needs images of 16 pixels or more, and config\.resolution is 8; choose last"):
+        gan_program(config, tmp_path)
