@@ -500,7 +500,8 @@ class Attributor:
             views, rule, resize, tiles, min_luma_std: as for `attribute`.
 
         Returns:
-            The votes on all processed forms (`attribution.stability`); None where there is nothing to see.
+            The votes on all processed forms (`attribution.stability`); None where there is nothing to see in the
+            picture, or in the middle of a large one.
 
         Raises:
             RefusedImagesError: the image cannot be used.

@@ -134,7 +134,7 @@ def judged(
         views, rule, batch_size: as for `Attributor.judge`.
 
     Returns:
-        None where there is nothing to see in the picture.
+        None where there is nothing to see in the picture, or in the middle of a large one (`MIDDLE`).
 
     Raises:
         UserError: as `Attributor.judge`.
@@ -150,7 +150,7 @@ def of_verdicts(names: Sequence[str], verdicts: Sequence[Attribution]) -> Stabil
         verdicts: on each.
 
     Returns:
-        None where there is nothing to see in the picture.
+        None where there is nothing to see in the picture, or in the middle of a large one (`MIDDLE`).
     """
     found = dict(zip(names, verdicts, strict=True))
     own = found[UNPROCESSED]
