@@ -147,10 +147,10 @@ def by_command(network: Path, images: Path, source: str, count: int) -> dict[str
     }
 
 
-def part_of(root: Path, classes: Sequence[str]) -> Path:
-    """A folder of some of the sources of `root`, beside it."""
-    part = root.parent / f"{root.name}-of-{'-'.join(classes)}"
-    part.mkdir(exist_ok=True)
+def part_of(root: Path, classes: Sequence[str], out: Path | None = None) -> Path:
+    """A folder `out` of some of the sources of `root`, by default beside it."""
+    part = out or root.parent / f"{root.name}-of-{'-'.join(classes)}"
+    part.mkdir(parents=True, exist_ok=True)
     for name in classes:
         if not (part / name).exists():
             (part / name).symlink_to((root / name).resolve())

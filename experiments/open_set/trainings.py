@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from experiments.enrolment.measure import part_of
 from experiments.open_set import images
 from experiments.open_set.__main__ import measure
 from experiments.open_set.tables import of_trainings
@@ -62,22 +63,12 @@ def trainings() -> list[Training]:
     return [*WAYS, *(Training(f"without-{family}", {}, family) for family in families)]
 
 
-def part_of(root: Path, out: Path, sources: Sequence[str]) -> Path:
-    """A labelled folder `out` with some sources of `root`."""
-    origins = manifests.sources_of(root)
-    for name in sources:
-        if not (out / name).exists():
-            shutil.copytree(root / name, out / name)
-    manifests.write_manifest(out, list(sources), {name: origins[name] for name in sources})
-    return out
-
-
 def fit(training: Training, zoo: Path, workdir: Path, variant: str) -> Path:
     """Trains a network where it is missing; returns its run folder."""
     run, root = workdir / "trained" / training.name, zoo / "images" / "train"
     if training.left_out:
         known = [name for name in manifests.sources_of(root) if name != training.left_out]
-        root = part_of(root, workdir / "images" / training.name, known)
+        root = part_of(root, known, workdir / "images" / training.name)
     config = network_config(root, f"open_set-{variant}".rstrip("-")) | ({} if variant else LENGTH)
     config |= training.settings
     config["resolution"] = config["data"]["crop_from"] = images.RESOLUTION
@@ -93,7 +84,7 @@ def asked(training: Training, root: Path, workdir: Path) -> Path:
     out = workdir / "protocol" / training.name
     for part in images.SEEDS:
         known = [name for name in manifests.sources_of(root / part) if name != training.left_out]
-        part_of(root / part, out / part, known)
+        part_of(root / part, known, out / part)
     unknown = out / "unknown" / "test" / "architecture" / training.left_out
     if not unknown.exists():
         shutil.copytree(root / "unknown", out / "unknown", dirs_exist_ok=True)
@@ -104,14 +95,15 @@ def asked(training: Training, root: Path, workdir: Path) -> Path:
 def rows(
     all_of: Sequence[Training], workdir: Path, zoo: Path, given: Mapping[str, Path | None], variant: str
 ) -> Iterator[dict[str, Any]]:
-    """Trains what is missing; yields the rows of `experiments.open_set` with the name of each training."""
+    """Trains what is missing; yields the rows of `experiments.open_set`, without those of each sort of drawings."""
     for number, training in enumerate(all_of, 1):
         print(f"{training.name}: {number} of {len(all_of)}", flush=True)
         run = fit(training, zoo, workdir, variant)
         root = asked(training, workdir / "known", workdir)
         further = {side: None if training.left_out else given[side] for side in images.SIDES}
         for row in measure(root, Attributor.load(run), further, SIZES[variant]["repeats"]):
-            yield {"training": training.name, **row}
+            if row.get("kind") != images.NO_PHOTOGRAPH or not row["generator"]:
+                yield {"training": training.name, **row}
 
 
 def main() -> None:
@@ -128,9 +120,8 @@ def main() -> None:
     variant, packages = arguments.variant, None if arguments.variant else arguments.packages
     if not variant and packages is None:
         parser.error("give --packages, with the photographs of experiments/zoo")
-    suffix = f"-{variant}" if variant else ""
-    workdir, zoo = Path(f"runs/open_set-trainings{suffix}"), Path(f"runs/open_set-trainings{suffix}/zoo")
-    zoo = zoo if variant else Path("runs/zoo")
+    workdir = Path("runs") / ("open_set-trainings" + (f"-{variant}" if variant else ""))
+    zoo = workdir / "zoo" if variant else Path("runs/zoo")
     generators = [f"{images.SHIPPED}/{name}" for name in GANS]
     make_images(zoo, generators, packages, ZOO[variant] | {"resolution": images.RESOLUTION}, arguments.photographs)
     images.write_known(workdir / "known", SIZES[variant], packages)

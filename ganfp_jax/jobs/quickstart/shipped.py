@@ -93,7 +93,7 @@ def evaluate_tests(study: parts.Study) -> None:
         settings = {"rule": config["rule"], "batch_size": config["batch_size"]}
         answers = parts.carry_out_test(attributor, folder, test, target, **settings)
         study.evaluations.append(parts.evaluation_row(test, answers, folder))
-        if len(test.indices) == len(folder.names) and test.perturbation == config["conditions"][0]:
+        if (test.count, test.perturbation) == (config["count"], config["conditions"][0]):
             study.unknown = ask_about_unknown(study, answers, folder)
 
 
